@@ -1,0 +1,160 @@
+"""What every run shares: atomic files, the record of how a result was made, progress with time left."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from semanticcmc.configuration import InputError
+
+
+def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse names that papermill injected but the notebook does not know (papermill only warns).
+
+    Parameters
+    ----------
+    cells : sequence of str
+        Sources executed so far: ``In`` in a notebook.
+    known : iterable of str
+        The parameters of the notebook's tagged cell.
+
+    Raises
+    ------
+    InputError
+    """
+    known = list(known)
+    for cell in cells:
+        if not cell.lstrip().startswith("# Parameters"):  # how papermill heads the cell it injects
+            continue
+        names = [t.id for node in ast.parse(cell).body if isinstance(node, ast.Assign)
+                 for t in node.targets if isinstance(t, ast.Name)]  # fmt: skip
+        if unknown := [name for name in names if name not in known]:
+            raise InputError(
+                f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}"
+            )
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Path to write to beside `path`; renamed to `path` when the block ends well, removed when not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: Any) -> None:
+    """Write `values` as JSON, atomically; paths become text, NaN becomes null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(plain(values), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str, Any]:
+    """What must stand beside every result: config, seed, git commit, versions, machine and time."""
+    names = ("semanticcmc", "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow")
+    found = {name: importlib.metadata.version(name) for name in names if _installed(name)}
+    values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config  # type: ignore[arg-type]
+    return {"config": values, "seed": seed, "git_commit": git_commit(), "python": platform.python_version(),
+            "versions": found, "platform": platform.platform(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **more}  # fmt: skip
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def git_commit() -> str | None:
+    """The checkout's commit, with ``+changes`` where tracked files differ from it; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run([*command, "--dirty=+changes"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+class Progress:
+    """Progress of one job: a line now and then with the time left, and a small file for whoever watches.
+
+    Parameters
+    ----------
+    what : str
+        Name of the job, as a person would say it: ``semantic_60s, seed 0``.
+    total : int
+        Number of steps.
+    folder : Path, optional
+        Where ``<what>.json`` is kept up to date (``experiment.folder / "progress"``).
+    every_s : float
+        Least seconds between two lines.
+    """
+
+    def __init__(self, what: str, total: int, folder: Path | None = None, every_s: float = 5.0) -> None:
+        self.what, self.total, self.every_s = what, total, every_s
+        self.file = folder / (re.sub(r"[^\w.-]+", "-", what) + ".json") if folder else None
+        self.started, self.last, self.first = time.monotonic(), 0.0, 0
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say that `done` of the steps are done, with a `note` such as the loss."""
+        now = time.monotonic()
+        if not self.last:
+            self.first, self.started = done, now  # a resumed job counts from where it resumes
+        elif now - self.last < self.every_s and done < self.total:
+            return
+        self.last = now
+        rate = (done - self.first) / (now - self.started) if now > self.started else 0.0
+        left_s = (self.total - done) / rate if rate else math.nan
+        left = f", {duration(left_s)} left" if done < self.total and math.isfinite(left_s) else ""
+        print(
+            f"{self.what}: {done} of {self.total}{left}{', ' + note if note else ''}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if self.file:
+            values = {
+                "what": self.what,
+                "done": done,
+                "total": self.total,
+                "left_s": left_s,
+                "time": time.time(),
+            }
+            write_json(self.file, values)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: ``45 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
