@@ -58,8 +58,6 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
     typed = {name: _typed(value, hints[name], f"{where}, {name}") for name, value in values.items()}
     try:
         return config(**typed)
-    except InputError:
-        raise
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
 

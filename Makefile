@@ -1,0 +1,58 @@
+# The commands of this repository. `make help` lists them; only Python 3.11-3.13, make and a network to the package index are needed.
+PYTHON     ?= python3
+EXPERIMENT ?= miniature
+FILMS      ?=
+STIMULI    ?=
+SEEDS      ?=
+CORES      ?=
+PROFILE    ?=
+VENV       := .venv
+RUN        := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help install poster test lint lab validate benchmark lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo "  make poster takes EXPERIMENT=miniature|clips|poster|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
+	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>."
+
+install: $(VENV)/.ready ## make .venv from the lock (other commands do it by themselves)
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: $$($(PYTHON) --version) found, Python 3.11 to 3.13 needed; name one: make PYTHON=python3.12 ..."; exit 2; }
+	@echo "Installing into $(VENV) from requirements.lock (once; several GB with the CUDA libraries of torch) ..."
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	@$(VENV)/bin/uv pip sync --quiet --python $(RUN) --require-hashes requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
+	@touch $@
+
+poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
+	@$(RUN) -m semanticcmc.workflow $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") \
+	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
+
+test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage
+	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85
+
+lint: $(VENV)/.ready ## check style, types, and that notebooks carry no outputs
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+	@$(VENV)/bin/nbstripout --verify analysis/*.ipynb
+
+lab: $(VENV)/.ready ## open JupyterLab on the notebooks
+	@cd analysis && ../$(VENV)/bin/jupyter lab
+
+validate: $(VENV)/.ready ## run the long studies into validation/*.csv (hours)
+	@for study in validation/*.py; do echo "== $$study"; $(RUN) $$study || exit; done
+
+benchmark: $(VENV)/.ready ## measure speed against the peers, as ratios in one run, into benchmarks/results/*.csv
+	@for bench in benchmarks/*.py; do echo "== $$bench"; $(RUN) $$bench || exit; done
+
+lock: ## solve the dependencies anew into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml --universal --generate-hashes --upgrade --no-header --no-annotate --quiet \
+	  --extra analysis --extra publish --extra test --python-version 3.11 --output-file requirements.lock
+
+clean: ## remove caches (never results)
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage .coverage.* build *.egg-info lib/*.egg-info

@@ -1,0 +1,240 @@
+# The corridor: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster.
+#
+#   make poster EXPERIMENT=miniature              the usual way: checks first, shows the time left, says where everything is
+#   python -m semanticcmc.workflow miniature -- --profile slurm        the same on a cluster: lags and films become jobs
+#
+# Every path below is relative to results/<experiment>/, Snakemake's working directory. A rule's `settings` are the parts
+# of the experiment's YAML that it depends on: edit one, and only what depends on it runs again.
+
+from pathlib import Path
+
+from semanticcmc.experiments import load_experiment, network_lag_s
+from semanticcmc.movies import folder_state
+
+E = load_experiment(config["experiment"])
+ROOT = Path(workflow.basedir)
+ANALYSIS = ROOT / "analysis"
+PYTHON = sys.executable
+RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
+THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
+WORLD = E.source == "world"
+LABELS = WORLD or bool(E.sections.get("labels", {}).get("file"))
+
+
+def settings(*keys):
+    """The parts of the experiment that a rule depends on, as JSON-like values."""
+    head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds}
+    return {key: head[key] if key in head else E.sections.get(key) for key in keys}
+
+
+def papermill(notebook):
+    """Shell command: run a notebook to an unfinished copy with its log, and move it into place when it ends well."""
+    return (
+        f"mkdir -p notebooks/unfinished && OMP_NUM_THREADS={{threads}} PYTHONHASHSEED=0 "
+        f"{PYTHON} -m papermill {ANALYSIS / notebook} notebooks/unfinished/$(basename {{output.notebook}}) "
+        f"--cwd {ANALYSIS} --kernel python3 --no-progress-bar --log-output -r experiment {E.file} {{params.parameters}} > {{log}} 2>&1 "
+        f"&& mv notebooks/unfinished/$(basename {{output.notebook}}) {{output.notebook}}"
+    )
+
+
+wildcard_constraints:
+    seed=r"\d+",
+    network=r"[a-z_]+|semantic_[\d.]+s",
+
+
+localrules: all
+
+
+rule all:
+    input:
+        "poster/poster.html",
+        "poster/poster.pdf",
+
+
+if WORLD:
+
+    rule world:
+        output:
+            "frames/index.parquet",
+            "labels/labels.parquet",
+            "labels/label_times.parquet",
+            "world/classes.csv",
+            "world/look_rdm.parquet",
+            "world/truth.csv",
+        log:
+            "logs/world.log",
+        params:
+            settings=settings("world"),
+        threads: workflow.cores
+        shell:
+            "{PYTHON} -m semanticcmc.world {E.file} --processes {threads} > {log} 2>&1"
+
+else:
+
+    rule check_stimuli:
+        output:
+            "stimuli.json",
+        log:
+            "logs/check_stimuli.log",
+        params:
+            settings=settings("stimuli"),
+        shell:
+            "{PYTHON} -m semanticcmc.stimuli {E.file} > {log} 2>&1"
+
+    checkpoint probe_films:
+        input:
+            "stimuli.json",
+        output:
+            "frames/films.csv",
+        log:
+            "logs/probe_films.log",
+        params:
+            settings=settings("movies", "lags_s"),
+            folder=folder_state(E.sections.get("movies", {}).get("folder")),
+        shell:
+            "{PYTHON} -m semanticcmc.movies {E.file} --probe > {log} 2>&1"
+
+    rule ingest:
+        input:
+            "frames/films.csv",
+        output:
+            touch("frames/{movie_id}.ingested"),
+        log:
+            "logs/ingest_{movie_id}.log",
+        shell:
+            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} > {log} 2>&1"
+
+    def ingested(wildcards):
+        """One mark a film that the probe found usable."""
+        import pandas
+
+        films = pandas.read_csv(checkpoints.probe_films.get().output[0], dtype={"movie_id": str})
+        return [f"frames/{movie_id}.ingested" for movie_id in films.movie_id[films.problem.isna()]]
+
+    rule merge_frames:
+        input:
+            ingested,
+        output:
+            "frames/index.parquet",
+        log:
+            "logs/merge_frames.log",
+        shell:
+            "{PYTHON} -m semanticcmc.movies {E.file} --merge > {log} 2>&1"
+
+
+rule statistics:
+    input:
+        "frames/index.parquet",
+        ["labels/labels.parquet", "labels/label_times.parquet"] if LABELS else [],
+        code=ANALYSIS / "01_dataset_statistics.ipynb",
+    output:
+        "tables/dataset.csv",
+        "tables/timescales.csv",
+        "figures/film_strip.svg",
+        "figures/persistence.svg",
+        notebook="notebooks/01_dataset_statistics.ipynb",
+    log:
+        "logs/01_dataset_statistics.log",
+    params:
+        settings=settings("timescales", "lags_s"),
+        parameters="",
+    shell:
+        papermill("01_dataset_statistics.ipynb")
+
+
+def run_parameters(wildcards):
+    """Papermill parameters of one network: the lag is given where there is one."""
+    lag_s = network_lag_s(wildcards.network)
+    network = f"-r network semantic -p lag_s {lag_s:g}" if lag_s > 0 else f"-r network {wildcards.network}"
+    return f"{network} -p seed {wildcards.seed}"
+
+
+rule train:
+    input:
+        "frames/index.parquet",
+        code=ANALYSIS / "02_training.ipynb",
+    output:
+        notebook="notebooks/02_training_{network}_seed-{seed}.ipynb",
+    log:
+        "logs/02_training_{network}_seed-{seed}.log",
+    params:
+        settings=settings("networks", "views", "training", "lags_s"),
+        parameters=run_parameters,
+    threads: THREADS
+    resources:
+        gpu=1,
+    shell:
+        papermill("02_training.ipynb")
+
+
+rule represent:
+    input:
+        "notebooks/02_training_{network}_seed-{seed}.ipynb",
+        code=ANALYSIS / "03_representations.ipynb",
+    output:
+        "rdms/{network}/seed-{seed}_intact.parquet",
+        "rdms/{network}/seed-{seed}_intact_accuracy.csv",
+        notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
+    log:
+        "logs/03_representations_{network}_seed-{seed}.log",
+    params:
+        settings=settings("stimuli", "activations", "evaluation", "primary_layer"),
+        parameters=run_parameters,
+    resources:
+        gpu=1,
+    shell:
+        papermill("03_representations.ipynb")
+
+
+rule lag_curve:
+    input:
+        [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],
+        "tables/dataset.csv",
+        code=ANALYSIS / "04_lag_curve.ipynb",
+    output:
+        "tables/lag_curve.csv",
+        "tables/accuracy.csv",
+        "figures/lag_curve.svg",
+        notebook="notebooks/04_lag_curve.ipynb",
+    log:
+        "logs/04_lag_curve.log",
+    params:
+        settings=settings("evaluation", "primary_layer", "title"),
+        parameters="",
+    shell:
+        papermill("04_lag_curve.ipynb")
+
+
+rule wordnet:
+    input:
+        "tables/lag_curve.csv",
+        code=ANALYSIS / "05_wordnet.ipynb",
+    output:
+        "tables/published.csv",
+        notebook="notebooks/05_wordnet.ipynb",
+    log:
+        "logs/05_wordnet.log",
+    params:
+        settings=settings("evaluation"),
+        parameters="",
+    shell:
+        papermill("05_wordnet.ipynb")
+
+
+rule poster:
+    input:
+        "tables/dataset.csv",
+        "tables/timescales.csv",
+        "tables/lag_curve.csv",
+        "tables/accuracy.csv",
+        "tables/published.csv",
+        papers=[path for path in sorted((ROOT / "papers").glob("poster*")) if path.is_file()],
+    output:
+        "poster/poster.html",
+        "poster/poster.pdf",
+    log:
+        "logs/poster.log",
+    params:
+        settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
+    shell:
+        "{PYTHON} -m semanticcmc.publish {E.file} > {log} 2>&1"

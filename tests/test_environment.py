@@ -1,0 +1,52 @@
+"""environment.yml, pyproject.toml and requirements.lock name the same packages with the same bounds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAME = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base",
+              "snakemake": "snakemake-minimal"}  # fmt: skip
+CONDA_ONLY = {"python", "quarto", "make", "pip"}
+
+
+def bounds(requirements):
+    """Name to version bounds, the bounds sorted."""
+    parts = [re.fullmatch(r"([A-Za-z0-9_.-]+?)\s*([<>=!~].*)?", line) for line in requirements]
+    return {match[1].lower(): sorted((match[2] or "").replace(" ", "").split(",")) for match in parts}
+
+
+def pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    return bounds(project["dependencies"] + extras["analysis"] + extras["publish"] + extras["test"]), project
+
+
+def test_conda_environment_has_the_packages_and_bounds_of_pyproject():
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
+    conda = bounds([entry for entry in entries if isinstance(entry, str)] + pip)
+    wanted, project = pyproject()
+    wanted = {CONDA_NAME.get(name, name): bound for name, bound in wanted.items()}
+    assert {name: bound for name, bound in conda.items() if name not in CONDA_ONLY} == wanted
+    assert conda["python"] == sorted(project["requires-python"].split(","))
+
+
+def test_lock_pins_every_dependency_by_hash_and_names_no_host():
+    text = (ROOT / "requirements.lock").read_text()
+    pinned = {match.lower() for match in re.findall(r"^([A-Za-z0-9_.-]+)==", text, flags=re.M)}
+    wanted, _ = pyproject()
+    assert set(wanted) <= pinned
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_citation_names_software_poster_and_methods():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["license"] == "MIT"
+    titles = " ".join(reference["title"].lower() for reference in citation["references"])
+    for words in ("semanticcmc", "contrastive multiview coding", "representational similarity analysis"):
+        assert words in titles

@@ -1,0 +1,126 @@
+import math
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import load_experiment, network_lag_s, network_name, resolve_experiment
+
+HEAD = {"name": "tiny", "title": "A tiny one", "source": "films", "lags_s": [5, 1], "baselines": ["random", "augment"],
+        "seeds": [0], "primary_layer": "fc7", "movies": {"folder": None}, "stimuli": {"folder": None}}  # fmt: skip
+
+
+def source(folder, **change):
+    path = folder / "tiny.yaml"
+    path.write_text(
+        yaml.safe_dump({key: value for key, value in (HEAD | change).items() if value is not ...})
+    )
+    return path
+
+
+@given(
+    st.floats(min_value=1e-3, max_value=1e5)
+    .map(lambda value: float(f"{value:g}"))
+    .filter(lambda x: "e" not in f"{x:g}")
+)
+def test_a_lag_is_read_back_from_the_network_name(lag_s):
+    assert network_lag_s(network_name("semantic", lag_s)) == lag_s
+
+
+def test_names_and_lags_of_the_baselines():
+    assert [network_name(name) for name in ("random", "augment", "cmc_lab")] == [
+        "random",
+        "augment",
+        "cmc_lab",
+    ]
+    assert network_lag_s("augment") == 0
+    assert math.isnan(network_lag_s("random"))
+
+
+@pytest.mark.parametrize("lag_s", [-1, 0, math.nan, math.inf, None, "60", True])
+def test_a_lag_that_is_no_positive_number_is_refused(lag_s):
+    with pytest.raises(InputError, match="seconds above 0"):
+        network_name("semantic", lag_s)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(InputError, match="semantic or one of"):
+        network_name("semanticc", 60)
+
+
+def test_the_workflow_copy_holds_what_the_call_adds_and_is_written_once(tmp_path):
+    films = tmp_path / "films of mine"
+    films.mkdir()
+    call = dict(results=tmp_path / "results", films=str(films), stimuli=str(tmp_path), seeds=3)
+    experiment = resolve_experiment(source(tmp_path), **call)
+    assert experiment.folder == tmp_path / "results" / "tiny"
+    assert experiment.networks == ("random", "augment", "semantic_1s", "semantic_5s")
+    assert experiment.seeds == (0, 1, 2)
+    assert experiment.sections["movies"]["folder"] == str(films)
+    before = experiment.file.stat().st_mtime_ns
+    os.utime(experiment.file, ns=(before - 10**9, before - 10**9))
+    resolve_experiment(source(tmp_path), **call)
+    assert experiment.file.stat().st_mtime_ns == before - 10**9
+    assert load_experiment(experiment.file) == experiment
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lags": [1]}, ["tiny.yaml", "lags", "lags_s"]),
+        ({"lags_s": [-1]}, ["tiny.yaml", "-1", "above 0"]),
+        ({"lags_s": [1, 1]}, ["lags_s", "twice"]),
+        ({"source": "tape"}, ["tape", "world or films"]),
+        ({"baselines": ["randm"]}, ["randm", "cmc_lab"]),
+        ({"seeds": []}, ["seeds"]),
+        ({"name": "../up"}, ["../up"]),
+        ({"title": ...}, ["missing key title"]),
+    ],
+)
+def test_a_wrong_experiment_is_refused_before_anything_is_written(tmp_path, change, words):
+    with pytest.raises(InputError) as error:
+        resolve_experiment(source(tmp_path, **change), results=tmp_path / "results")
+    for word in words:
+        assert word in str(error.value)
+    assert not (tmp_path / "results").exists()
+
+
+def test_absent_files_and_folders_are_named(tmp_path):
+    with pytest.raises(InputError, match="no such experiment"):
+        load_experiment(tmp_path / "nothing.yaml")
+    with pytest.raises(InputError, match="FILMS=.*no such folder"):
+        resolve_experiment(source(tmp_path), results=tmp_path, films=str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="SEEDS=0"):
+        resolve_experiment(source(tmp_path), results=tmp_path, seeds=0)
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [")
+    with pytest.raises(InputError, match=r"broken.yaml: not readable as YAML"):
+        load_experiment(broken)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_results_folder_is_named(tmp_path):
+    results = tmp_path / "results"
+    results.mkdir(mode=0o500)
+    with pytest.raises(InputError, match="cannot be written"):
+        resolve_experiment(source(tmp_path), results=results)
+
+
+def test_results_where_a_file_stands_are_refused_by_name(tmp_path):
+    (tmp_path / "results").write_text("not a folder")
+    with pytest.raises(InputError, match="results"):
+        resolve_experiment(source(tmp_path), results=tmp_path / "results")
+
+
+@pytest.mark.parametrize("name", ["smoke", "miniature", "clips", "poster"])
+def test_the_repository_experiments_are_complete(name, tmp_path):
+    from semanticcmc.workflow import check_sections
+
+    root = Path(__file__).parents[1]
+    experiment = load_experiment(root / "analysis" / "experiments" / f"{name}.yaml", results=tmp_path)
+    assert experiment.name == name
+    check_sections(experiment)

@@ -1,0 +1,78 @@
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from semanticcmc.configuration import InputError
+from semanticcmc.run import Progress, atomic, duration, record, refuse_unknown_parameters, write_json
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_killed_writer_never_leaves_a_torn_file(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    code = (
+        "import os, signal, sys; from semanticcmc.run import atomic\n"
+        "with atomic(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
+    assert path.read_text() == "old"
+
+
+def test_json_holds_no_nan_and_reads_back(tmp_path):
+    write_json(tmp_path / "a.json", {"x": math.nan, "path": tmp_path, "list": (1, 2.5, None)})
+    assert json.loads((tmp_path / "a.json").read_text()) == {
+        "x": None,
+        "path": str(tmp_path),
+        "list": [1, 2.5, None],
+    }
+
+
+def test_the_record_says_how_a_result_was_made():
+    made = record({"steps": 3}, seed=4, device="cpu")
+    assert made["config"] == {"steps": 3}
+    assert made["seed"] == 4
+    assert made["device"] == "cpu"
+    assert {"git_commit", "python", "versions", "platform", "written"} <= made.keys()
+    assert made["versions"]["torch"]
+
+
+def test_unknown_notebook_parameters_are_refused():
+    cells = ["", "experiment = 'smoke'", "# Parameters\nexperiment = 'smoke'\nlagg_s = 60\n"]
+    with pytest.raises(InputError, match="lagg_s.*experiment, lag_s"):
+        refuse_unknown_parameters(cells, ["experiment", "lag_s"])
+    refuse_unknown_parameters(cells, ["experiment", "lagg_s"])
+
+
+def test_progress_reports_time_left_and_keeps_a_file(tmp_path, capsys):
+    progress = Progress("semantic_60s, seed 0", 10, tmp_path, every_s=0)
+    for done in range(11):
+        progress.update(done, "loss 1.0")
+    values = json.loads((tmp_path / "semantic_60s-seed-0.json").read_text())
+    assert (values["done"], values["total"]) == (10, 10)
+    lines = capsys.readouterr().err.splitlines()
+    assert "semantic_60s, seed 0: 5 of 10" in lines[5]
+    assert "left" in lines[5]
+    assert "left" not in lines[-1]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (300, "5 min"), (7200, "2.0 h")])
+def test_durations_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
