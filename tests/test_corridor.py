@@ -1,0 +1,236 @@
+"""The whole corridor on a tiny world and on a film that the test encodes: Snakemake, papermill, figures, poster."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from semanticcmc.experiments import load_experiment
+from semanticcmc.workflow import _Jobs
+
+pytestmark = pytest.mark.corridor
+
+
+def files_of(folder):
+    """Path to time of last change, of everything but logs and locks."""
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.rglob("*")
+            if path.is_file() and ".snakemake" not in path.parts and path.suffix not in (".log", ".lock")}  # fmt: skip
+
+
+def test_one_command_leaves_every_promised_file(smoke):
+    folder, said = smoke
+    experiment = load_experiment(folder / "experiment.yaml")
+    names = ["01_dataset_statistics", "04_lag_curve", "05_wordnet"]
+    for network in experiment.networks:
+        for seed in experiment.seeds:
+            names += [f"02_training_{network}_seed-{seed}", f"03_representations_{network}_seed-{seed}"]
+            assert (folder / f"rdms/{network}/seed-{seed}_intact.parquet").exists()
+            record = json.loads((folder / f"networks/{network}/seed-{seed}/run.json").read_text())
+            assert record["seed"] == seed
+            assert record["config"]
+    for name in names:
+        notebook = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
+        assert all(
+            cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source
+        )
+    for table in ("dataset", "timescales", "lag_curve", "accuracy", "published"):
+        assert len(pd.read_csv(folder / f"tables/{table}.csv"))
+    for figure in (folder / "figures").glob("*.json"):
+        assert figure.with_suffix(".svg").exists()
+        assert figure.with_suffix(".png").exists()
+    assert (folder / "poster/poster.html").stat().st_size > 10_000
+    assert (folder / "poster/poster.pdf").read_bytes().startswith(b"%PDF")
+    assert re.search(r"\d+ of \d+ jobs", said)
+    assert "poster/poster.html" in said
+
+
+def test_the_lag_curve_has_a_row_for_every_network_layer_model_and_control(smoke):
+    folder, _ = smoke
+    experiment = load_experiment(folder / "experiment.yaml")
+    table = pd.read_csv(folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
+    assert set(table.network) == set(experiment.networks)
+    assert {"category", "lch"} <= set(table.model)
+    assert {"none", "random", "look"} == set(table.control)
+    key = ["network", "seed", "layer", "condition", "model", "control"]
+    assert not table.duplicated(key).any()
+    assert table.p.between(1 / (table.permutations.max() + 1) * 0.99, 1).all()
+    assert (table.ci_low <= table.ci_high).all()
+
+
+def test_the_second_time_nothing_is_done(smoke, corridor):
+    folder, _ = smoke
+    before = files_of(folder)
+    again = corridor("smoke", folder.parent)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Nothing to be done" in (folder / "workflow.log").read_text()
+    assert files_of(folder) == before
+
+
+def test_an_edited_parameter_runs_again_only_what_depends_on_it(smoke, repository, tmp_path):
+    folder, _ = smoke
+    values = yaml.safe_load((folder / "experiment.yaml").read_text())
+    values["evaluation"]["permutations"] += 100
+    edited = tmp_path / "experiment.yaml"  # lies elsewhere, so the finished experiment stays as it is
+    edited.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile"),
+               "--directory", str(folder), "--config", f"experiment={edited}", "--cores", "1", "--dry-run", "--nolock"]  # fmt: skip
+    said = subprocess.run(command, capture_output=True, text=True, cwd=repository).stdout
+    again = set(re.findall(r"^rule (\w+):", said, flags=re.M))
+    assert "lag_curve" in again, said
+    assert not again & {"world", "statistics", "train"}
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, corridor):
+    values = yaml.safe_load((repository / "analysis/experiments/smoke.yaml").read_text())
+    values |= {"name": "killed", "baselines": ["random"], "lags_s": values["lags_s"][:1]}
+    source = tmp_path / "killed.yaml"
+    source.write_text(yaml.safe_dump(values))
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "semanticcmc.workflow", str(source), "--results", str(results)]
+    running = subprocess.Popen(command, cwd=repository, start_new_session=True, stdout=subprocess.DEVNULL)
+    index = results / "killed/frames/index.parquet"
+    deadline = time.monotonic() + 120
+    while not index.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(3)  # into the notebooks
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    before = index.stat().st_mtime_ns
+    done = corridor(source, results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (results / "killed/poster/poster.pdf").exists()
+    assert index.stat().st_mtime_ns == before
+
+
+def encode_film(path, seconds, seed):
+    """A film of coloured noise scenes, encoded here."""
+    import av
+
+    generator = np.random.default_rng(seed)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(seconds * 10):
+            if index % 40 == 0:
+                scene = generator.integers(0, 255, (8, 12, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+            frame = av.VideoFrame.from_ndarray(np.roll(scene, index, axis=1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, repository, corridor):
+    films, stimuli = tmp_path / "my films", tmp_path / "stimuli"
+    films.mkdir()
+    for number in range(2):
+        encode_film(films / f"film {number}.mp4", 40, number)
+    (films / "notes.mp4").write_text("no film")
+    generator = np.random.default_rng(0)
+    classes = pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[::4]
+    for wnid in classes:
+        (stimuli / wnid).mkdir(parents=True)
+        for number in range(2):
+            Image.fromarray(generator.integers(0, 255, (80, 100, 3), dtype=np.uint8)).save(
+                stimuli / wnid / f"{number}.jpg"
+            )
+    values = yaml.safe_load((repository / "analysis/experiments/clips.yaml").read_text())
+    values |= {"name": "own", "baselines": ["random"], "lags_s": [2]}
+    smoke = yaml.safe_load((repository / "analysis/experiments/smoke.yaml").read_text())
+    values["training"] = smoke["training"]
+    source = tmp_path / "own.yaml"
+    source.write_text(yaml.safe_dump(values))
+    done = corridor(source, tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "results/own"
+    index = pd.read_parquet(folder / "frames/index.parquet")
+    assert index.groupby("movie_id").size().tolist() == [40, 40]
+    assert pd.read_csv(folder / "frames/films.csv").problem.notna().sum() == 1
+    assert "LEFT OUT" in done.stdout
+    assert set(pd.read_parquet(folder / "rdms/random/seed-0_intact.parquet").class_i) <= set(classes)
+    assert (folder / "poster/poster.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        (["-p", "lagg_s", "60"], ["lagg_s", "lag_s"]),
+        (["-p", "lag_s", "-1"], ["-1", "above 0"]),
+        (["-p", "network", "sematic"], ["sematic", "semantic"]),
+    ],
+)
+def test_papermill_by_hand_refuses_wrong_parameters(tmp_path, repository, parameters, words):
+    command = [sys.executable, "-m", "papermill", "analysis/02_training.ipynb", str(tmp_path / "out.ipynb"),
+               "--cwd", "analysis", "--kernel", "python3", "--no-progress-bar",
+               "-p", "experiment", "smoke", *parameters]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=repository)
+    assert done.returncode != 0
+    last = [line for line in done.stderr.splitlines() if "InputError:" in line][-1]
+    for word in words:
+        assert word in last
+
+
+def test_bad_stimuli_stop_the_run_before_any_film_is_read(tmp_path, corridor):
+    films, stimuli = tmp_path / "films", tmp_path / "stimuli"
+    films.mkdir()
+    encode_film(films / "a.mp4", 20, 0)
+    (stimuli / "hammers").mkdir(parents=True)
+    (stimuli / "n02084071").mkdir()
+    (stimuli / "n02084071" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    assert done.returncode != 0
+    assert "hammers" in done.stderr
+    assert "torn.jpg" in done.stderr
+    assert not list((tmp_path / "results").rglob("*.tar"))
+
+
+def test_films_of_which_none_is_usable_stop_the_run_and_are_named(tmp_path, repository, corridor):
+    films, stimuli = tmp_path / "films", tmp_path / "stimuli"
+    films.mkdir()
+    (films / "text.mp4").write_text("no film")
+    encode_film(films / "short.mp4", 2, 0)
+    for wnid in pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[:4]:
+        (stimuli / wnid).mkdir(parents=True)
+        Image.new("RGB", (70, 70)).save(stimuli / wnid / "a.jpg")
+    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    assert done.returncode != 0
+    assert "text.mp4" in done.stderr
+    assert "short" in done.stderr
+
+
+def test_two_runs_on_one_results_folder_do_not_meet(smoke, corridor):
+    import fcntl
+
+    folder, _ = smoke
+    with (folder / ".workflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = corridor("smoke", folder.parent)
+    assert done.returncode == 2
+    assert "another run" in done.stderr
+
+
+def test_time_left_counts_waiting_jobs_at_the_mean_of_their_kind():
+    jobs = _Jobs()
+    for line in (
+        "Job stats:",
+        "job      count",
+        "-----  -------",
+        "all          1",
+        "train        5",
+        "total        6",
+        "",
+    ):
+        jobs.feed(line)
+    for line in ("rule train:", "    jobid: 3", "Finished jobid: 3 (Rule: train)"):
+        jobs.feed(line)
+    jobs.seconds["train"] = [30.0]
+    assert jobs.left_s(1, []) == pytest.approx(4 * 30)
+    assert jobs.left_s(2, []) == pytest.approx(4 * 30 / 2)
