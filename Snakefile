@@ -9,7 +9,6 @@
 from pathlib import Path
 
 from semanticcmc.experiments import load_experiment, network_lag_s
-from semanticcmc.movies import folder_state
 
 E = load_experiment(config["experiment"])
 ROOT = Path(workflow.basedir)
@@ -25,6 +24,12 @@ def settings(*keys):
     """The parts of the experiment that a rule depends on, as JSON-like values."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds}
     return {key: head[key] if key in head else E.sections.get(key) for key in keys}
+
+
+def folder_state(folder):
+    """Names, sizes and times of a folder's files: a film added or exchanged makes the probe run again."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
 def papermill(notebook):

@@ -83,7 +83,8 @@ def test_an_edited_parameter_runs_again_only_what_depends_on_it(smoke, repositor
     edited = tmp_path / "experiment.yaml"  # lies elsewhere, so the finished experiment stays as it is
     edited.write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile"),
-               "--directory", str(folder), "--config", f"experiment={edited}", "--cores", "1", "--dry-run", "--nolock"]  # fmt: skip
+               "--directory", str(folder), "--config", f"experiment={edited}",
+               "--cores", "1", "--dry-run", "--nolock"]  # fmt: skip
     said = subprocess.run(command, capture_output=True, text=True, cwd=repository).stdout
     again = set(re.findall(r"^rule (\w+):", said, flags=re.M))
     assert "lag_curve" in again, said
