@@ -1,0 +1,130 @@
+"""Distances between all pairs of rows at BLAS speed, in float64, equal to scipy's `pdist`.
+
+One product of the rows with themselves gives all of them. It is accumulated over blocks of columns that
+fit the cache, so that centring costs no pass over memory; BLAS computes one triangle of it, and so
+float64 takes about the time of one full float32 product.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
+_BLOCK_VALUES = 2**20  # 8 MiB of float64
+
+
+def pairwise(
+    rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None
+) -> torch.Tensor:
+    """Condensed distances between all pairs of rows.
+
+    Parameters
+    ----------
+    rows : array or tensor, shape (n, d)
+        A tensor is computed on its own device.
+    distance : {'correlation', 'spearman', 'euclidean', 'cosine'}
+        1 - Pearson, 1 - Spearman (the correlation of ranks, ties averaged), Euclidean, 1 - cosine.
+    names : sequence of str, optional
+        Names of the rows for messages.
+
+    Returns
+    -------
+    tensor of float64, shape (n (n - 1) / 2,)
+        In the order of `scipy.spatial.distance.pdist`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown distance, a shape that does not fit, or values that are not finite.
+
+    Warns
+    -----
+    RuntimeWarning
+        Names the rows that are constant (correlation, spearman) or zero (cosine): their distances are
+        NaN, as pdist's are.
+    """
+    if distance not in DISTANCES:
+        raise ValueError(f"distance {distance!r}: expected one of {', '.join(DISTANCES)}")
+    values = rows.detach() if isinstance(rows, torch.Tensor) else torch.from_numpy(np.array(rows, copy=None))
+    if values.ndim != 2 or 0 in values.shape:
+        raise ValueError(f"expected an array of shape (n, d), found {tuple(values.shape)}")
+    if not values.is_floating_point():
+        values = values.to(torch.float64)
+    names = [f"row {index}" for index in range(len(values))] if names is None else names
+    sums = values.sum(1, dtype=torch.float64)
+    if not bool(torch.isfinite(sums).all()):
+        raise ValueError(f"the values of {_listed(names, ~torch.isfinite(sums))} hold NaN or infinity")
+    if distance == "spearman":
+        values = torch.from_numpy(rankdata(values.cpu().numpy(), axis=1)).to(values.device)
+        sums = values.sum(1)
+    means = (sums / values.shape[1])[:, None]
+    product = _product(
+        values, None if distance == "cosine" else "columns" if distance == "euclidean" else means
+    )
+    squares = product.diagonal().clone()
+    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
+    if distance == "euclidean":
+        return _euclidean(values, product, squares, first, second)
+    # A constant row leaves the rounding of its mean behind, not 0.
+    floor = (1e-14 * means.squeeze(1).abs()).square() * values.shape[1] if distance != "cosine" else 0.0
+    if bool((squares <= floor).any()):
+        what = "zero" if distance == "cosine" else "constant"
+        warnings.warn(
+            f"the values of {_listed(names, squares <= floor)} are {what}: their {distance} distances are NaN",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    scale = torch.where(squares <= floor, torch.nan, squares).rsqrt()
+    return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
+
+
+def _blocks(values: torch.Tensor) -> Iterator[torch.Tensor]:
+    return iter(values.split(max(64, _BLOCK_VALUES // len(values)), dim=1))
+
+
+def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.Tensor:
+    """Products of all rows after taking away each row's or each column's mean, or nothing."""
+    product = torch.zeros(len(values), len(values), dtype=torch.float64, device=values.device)
+    for block in _blocks(values):
+        part = block.to(torch.float64)
+        if isinstance(centre, torch.Tensor):
+            part = part - centre
+        elif centre == "columns":
+            part = part - part.mean(0, keepdim=True)
+        if part.device.type == "cpu":
+            array = np.ascontiguousarray(part.numpy())
+            product += torch.from_numpy(array @ array.T)  # numpy sees the symmetry, torch does not
+        else:
+            product += part @ part.T
+    return product
+
+
+def _euclidean(
+    values: torch.Tensor,
+    product: torch.Tensor,
+    squares: torch.Tensor,
+    first: torch.Tensor,
+    second: torch.Tensor,
+) -> torch.Tensor:
+    """Euclidean distances; where the product's terms cancel (near pairs), once more directly."""
+    scale = squares[first] + squares[second]
+    distance2 = scale - 2 * product[first, second]
+    near = torch.nonzero(distance2 < 1e-4 * scale).squeeze(1)
+    for some in near.split(max(1, _BLOCK_VALUES // values.shape[1])):
+        difference = values[first[some]].to(torch.float64) - values[second[some]].to(torch.float64)
+        distance2[some] = difference.square().sum(1)
+    return distance2.clamp_(min=0).sqrt_()
+
+
+def _listed(names: Sequence[str], chosen: torch.Tensor) -> str:
+    found = [str(names[int(index)]) for index in torch.nonzero(chosen.cpu()).squeeze(1)]
+    return ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")

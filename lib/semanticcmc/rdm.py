@@ -1,0 +1,346 @@
+"""Representational dissimilarity matrices (RDMs) that carry the names of their classes.
+
+An RDM holds the distances between all pairs of classes in scipy's condensed order (0-1, 0-2, ..., 1-2,
+...). Two RDMs are joined by class name, never by position (`align`). On disk several RDMs of the same
+classes are one long Parquet table: ``class_i, class_j`` and a column for each layer or model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.spatial.distance import squareform
+
+from semanticcmc.configuration import InputError
+from semanticcmc.distances import pairwise
+from semanticcmc.run import atomic
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+FEWEST_CLASSES = 4  # three classes have three distances and six permutations: nothing to test
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RDM:
+    """Distances between all pairs of named classes.
+
+    Parameters
+    ----------
+    values : array of float, shape (n (n - 1) / 2,)
+        Condensed distances, in the order of `scipy.spatial.distance.pdist`. A square symmetric (n, n)
+        array with zeros on its diagonal is condensed.
+    classes : sequence of str
+        The n names, all different.
+
+    Raises
+    ------
+    ValueError
+        If the number of values and of classes differ, a name stands twice, or a square array is not
+        symmetric with a zero diagonal.
+    """
+
+    values: NDArray[np.float64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        classes = tuple(str(name) for name in self.classes)
+        values = np.array(_to_numpy(self.values), dtype=np.float64)  # a copy: frozen means frozen
+        n = len(classes)
+        if len(set(classes)) != n:
+            twice = sorted({name for name in classes if classes.count(name) > 1})
+            raise ValueError(f"class {', '.join(twice[:5])} stands more than once in an RDM")
+        if values.ndim == 2:
+            values = condensed(_to_numpy(self.values)).numpy()
+        if values.shape != (n * (n - 1) // 2,):
+            raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "classes", classes)
+
+    def __len__(self) -> int:
+        """Return the number of classes."""
+        return len(self.classes)
+
+    def square(self) -> NDArray[np.float64]:
+        """Return the distances as a symmetric (n, n) array with zeros on its diagonal."""
+        n = len(self)
+        return squareform(self.values, checks=False) if n > 1 else np.zeros((n, n))
+
+    def subset(self, classes: Sequence[str]) -> RDM:
+        """Return the RDM of `classes` alone, in the order given."""
+        position = {name: index for index, name in enumerate(self.classes)}
+        if unknown := [name for name in classes if name not in position]:
+            raise ValueError(f"the RDM holds no class {', '.join(unknown[:5])}")
+        rows = np.array([position[name] for name in classes], dtype=np.intp)
+        return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
+
+
+def condensed(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
+    """Condensed distances of a square array, after checking that it is one of distances.
+
+    Parameters
+    ----------
+    square : array or tensor, shape (n, n)
+        Symmetric, with zeros on the diagonal, each within the rounding of its dtype (``1 - np.corrcoef``
+        misses symmetry by 2e-16); of what differs so little, the upper triangle counts.
+    name : str
+        Named in the message.
+
+    Returns
+    -------
+    tensor of float64, shape (n (n - 1) / 2,)
+        On the device of `square`, in the order of `scipy.spatial.distance.pdist`.
+
+    Raises
+    ------
+    ValueError
+        If the array is not square or symmetric, or its diagonal is not zero.
+    """
+    values = square.detach() if isinstance(square, torch.Tensor) else torch.as_tensor(np.asarray(square))
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: expected a square array")
+    rounding = math.sqrt(torch.finfo(values.dtype).eps) if values.is_floating_point() else 0.0
+    values = values.to(torch.float64)
+    largest = torch.where(torch.isfinite(values), values, 0).abs().max() if values.numel() else 0.0
+    if bool((wrong := values.diagonal().abs() > 10 * rounding * largest).any()):
+        row = int(torch.nonzero(wrong)[0])
+        raise ValueError(
+            f"{name} has {float(values[row, row]):g} on its diagonal (row {row}): the distance of a class to "
+            "itself is 0; if these are similarities, give 1 - similarity"
+        )
+    if not torch.equal(values, values.T) and bool(
+        (wrong := (values - values.T).abs() > 10 * rounding * largest).any()
+    ):
+        row, column = (int(index) for index in torch.nonzero(wrong)[0])
+        raise ValueError(
+            f"{name} is not symmetric: [{row}, {column}] is {float(values[row, column]):g} "
+            f"and [{column}, {row}] is {float(values[column, row]):g}"
+        )
+    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
+    return values[first, second]
+
+
+def from_class_means(
+    means: NDArray[Any] | torch.Tensor, classes: Sequence[str], distance: str = "correlation"
+) -> RDM:
+    """RDM of the class means of a layer.
+
+    Parameters
+    ----------
+    means : array or tensor, shape (n, d)
+        One row a class. A tensor is computed on its own device.
+    classes : sequence of str
+        The n class names, in the order of the rows.
+    distance : {'correlation', 'spearman', 'euclidean', 'cosine'}
+        As in `distances.pairwise`, which also says what is refused, and what becomes NaN with a warning.
+    """
+    if len(classes) != len(means):
+        raise ValueError(f"{len(classes)} classes, but means of {len(means)}")
+    return RDM(pairwise(means, distance, classes).cpu().numpy(), tuple(classes))
+
+
+def align(*rdms: RDM) -> tuple[RDM, ...]:
+    """RDMs of the classes that all of them share, in the order of the first.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 4 classes are shared: says which classes each lacks.
+
+    Warns
+    -----
+    UserWarning
+        Names the classes that were dropped.
+    """
+    if all(rdm.classes == rdms[0].classes for rdm in rdms):
+        if rdms and len(rdms[0]) < FEWEST_CLASSES:
+            raise ValueError(f"{len(rdms[0])} classes: at least {FEWEST_CLASSES} are needed")
+        return rdms
+    common = set(rdms[0].classes).intersection(*(rdm.classes for rdm in rdms[1:]))
+    shared = tuple(name for name in rdms[0].classes if name in common)
+    dropped = sorted({name for rdm in rdms for name in rdm.classes} - common)
+    said = f"{', '.join(dropped[:10])}{' ...' if len(dropped) > 10 else ''}"
+    if len(shared) < FEWEST_CLASSES:
+        raise ValueError(
+            f"the RDMs share {len(shared)} classes, at least {FEWEST_CLASSES} are needed; not in all: {said}"
+        )
+    if dropped:
+        warnings.warn(f"{len(dropped)} classes are not in all RDMs and are dropped: {said}", stacklevel=2)
+    return tuple(rdm if rdm.classes == shared else rdm.subset(shared) for rdm in rdms)
+
+
+def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
+    """Write RDMs of the same classes, one column each, to a long Parquet table.
+
+    Parameters
+    ----------
+    path : str or Path
+    rdms : mapping of str to RDM
+        Column (layer or model) to RDM; all with the same classes in the same order.
+    """
+    if not rdms:
+        raise ValueError(f"{path}: no RDM to write")
+    classes = next(iter(rdms.values())).classes
+    if other := [name for name, rdm in rdms.items() if rdm.classes != classes]:
+        raise ValueError(f"{path}: {', '.join(other)} has other classes, or another order of them")
+    names = np.array(classes, dtype=object)
+    first, second = np.triu_indices(len(classes), 1)
+    columns = {"class_i": names[first], "class_j": names[second]}
+    if clash := [name for name in rdms if name in columns]:
+        raise ValueError(f"{path}: an RDM cannot be named {clash[0]}")
+    table = pd.DataFrame(columns | {name: rdm.values for name, rdm in rdms.items()})
+    with atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_rdms(path: str | Path) -> dict[str, RDM]:
+    """Read RDMs that `write_rdms`, pandas or R wrote; the rows may stand in any order.
+
+    Returns
+    -------
+    dict of str to RDM
+        Classes in the order in which they first appear.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or no Parquet, or a pair of classes is missing or stands twice.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as a Parquet table of RDMs: {error}") from error
+    columns = [str(name) for name in table.columns if name not in ("class_i", "class_j")]
+    if len(columns) != len(table.columns) - 2 or not columns:
+        raise InputError(f"{path}: expected the columns class_i, class_j and one or more RDMs, "
+                         f"found {', '.join(map(str, table.columns))}")  # fmt: skip
+    # Reading pairs row by row, so that condensed order gives back the order of the classes.
+    pairs = table[["class_i", "class_j"]].astype(str).to_numpy()
+    codes, classes = pd.factorize(pairs.ravel())
+    first, second = codes.reshape(-1, 2).T
+    n = len(classes)
+    count = np.zeros((n, n), dtype=np.int64)
+    np.add.at(count, (first, second), 1)
+    if not np.array_equal(count + count.T, 1 - np.eye(n, dtype=np.int64)):
+        raise InputError(
+            f"{path}: each of the {n * (n - 1) // 2} pairs of its {n} classes must stand there once; "
+            f"among its {len(table)} rows some are missing, twice, or of a class with itself"
+        )
+    rdms = {}
+    for name in columns:
+        values = np.zeros((n, n))
+        values[first, second] = values[second, first] = table[name].to_numpy(dtype=np.float64)
+        rdms[name] = RDM(values, tuple(str(one) for one in classes))
+    return rdms
+
+
+def split_half_rdms(
+    features: ArrayLike | torch.Tensor,
+    class_index: ArrayLike,
+    classes: Sequence[str],
+    distance: str = "correlation",
+    splits: int = 20,
+    seed: int = 0,
+) -> Iterator[tuple[RDM, RDM]]:
+    """Pairs of RDMs, each from one random half of every class's images.
+
+    Parameters
+    ----------
+    features : array or tensor, shape (N, d)
+        One row an image.
+    class_index : array of int, shape (N,)
+        Position of each image's class in `classes`. An odd image out is left out of that split.
+    classes : sequence of str
+    distance : str
+        As in `from_class_means`.
+    splits : int
+        Number of random splits.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer than 2 images.
+    """
+    rows = torch.as_tensor(_to_numpy(features)).to(torch.float64)
+    labels = np.asarray(class_index)
+    members = [np.flatnonzero(labels == index) for index in range(len(classes))]
+    if few := [name for name, rows_of in zip(classes, members, strict=True) if len(rows_of) < 2]:
+        raise ValueError(f"class {', '.join(few[:5])} has fewer than 2 images: no halves")
+    rng = np.random.default_rng(seed)
+    for _ in range(splits):
+        halves: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+        for rows_of in members:
+            order = rng.permutation(rows_of)
+            size = len(order) // 2
+            for half, chosen in zip(halves, (order[:size], order[size : 2 * size]), strict=True):
+                half.append(rows[torch.from_numpy(chosen)].mean(0))
+        first, second = (from_class_means(torch.stack(half), classes, distance) for half in halves)
+        yield first, second
+
+
+def split_half_reliability(
+    features: ArrayLike | torch.Tensor,
+    class_index: ArrayLike,
+    classes: Sequence[str],
+    distance: str = "correlation",
+    splits: int = 20,
+    seed: int = 0,
+) -> float:
+    """Reliability of an RDM: Pearson's r between halves, mean over splits, Spearman-Brown corrected.
+
+    Parameters are those of `split_half_rdms`. With r the mean correlation of two half RDMs, the
+    reliability of the RDM of all images is 2 r / (1 + r) (Spearman 1910, Brown 1910).
+    """
+    pairs = split_half_rdms(features, class_index, classes, distance, splits, seed)
+    r = float(np.mean([np.corrcoef(first.values, second.values)[0, 1] for first, second in pairs]))
+    return 2 * r / (1 + r)
+
+
+def to_skbio(rdm: RDM) -> Any:
+    """`skbio.DistanceMatrix` of an RDM, its ids the classes (needs scikit-bio)."""
+    from skbio import DistanceMatrix
+
+    return DistanceMatrix(rdm.square(), list(rdm.classes))
+
+
+def from_skbio(matrix: Any) -> RDM:
+    """RDM of a `skbio.DistanceMatrix`, its classes the ids."""
+    return RDM(np.asarray(matrix.data), tuple(matrix.ids))
+
+
+def to_rsatoolbox(rdms: Mapping[str, RDM]) -> Any:
+    """`rsatoolbox.rdm.RDMs` of RDMs with the same classes (needs rsatoolbox).
+
+    The pattern descriptor ``class`` holds the classes, the RDM descriptor ``name`` the keys.
+    """
+    from rsatoolbox.rdm import RDMs
+
+    aligned = align(*rdms.values())
+    return RDMs(
+        dissimilarities=np.stack([rdm.values for rdm in aligned]),
+        rdm_descriptors={"name": list(rdms)},
+        pattern_descriptors={"class": list(aligned[0].classes)},
+    )
+
+
+def from_rsatoolbox(
+    rdms: Any, pattern_descriptor: str = "class", rdm_descriptor: str = "name"
+) -> dict[str, RDM]:
+    """RDMs of a `rsatoolbox.rdm.RDMs`, by the descriptors that hold class and RDM names."""
+    classes = tuple(str(name) for name in rdms.pattern_descriptors[pattern_descriptor])
+    names = [str(name) for name in rdms.rdm_descriptors[rdm_descriptor]]
+    return {name: RDM(values, classes) for name, values in zip(names, rdms.dissimilarities, strict=True)}
+
+
+def _to_numpy(values: ArrayLike | torch.Tensor) -> NDArray[Any]:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
