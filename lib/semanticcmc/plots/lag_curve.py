@@ -1,0 +1,309 @@
+"""Semantics against lag, layer and accuracy, and beside the published numbers: drawn from tables/lag_curve.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Share of the distance between two neighbouring points over which several models or seeds are spread.
+SPREAD = 0.34
+
+
+def lag_curve(
+    table: pd.DataFrame,
+    layer: str,
+    models: Sequence[str] = ("category", "lch"),
+    control: str = "random",
+    condition: str = "intact",
+    ax: Axes | None = None,
+) -> Axes:
+    """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
+
+    Solid: partial correlation given `control`, a point a seed with its interval, the line through the
+    mean of the seeds; faint and dashed: the simple correlation. Filled points: p below .05. Networks
+    without a lag stand to the left, in grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/lag_curve.csv``.
+    layer : str
+        Usually the experiment's ``primary_layer``.
+    models : sequence of str
+        Values of ``model`` to draw.
+    control : str
+        Value of ``control`` of the partial correlation.
+    condition : str
+        Stimulus condition.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        Each line carries a gid: ``partial category``, ``simple category``, ``baseline category``.
+    """
+    ax = style.axes(ax)
+    rows = table[(table.layer == layer) & (table.condition == condition) & table.model.isin(models)]
+    semantic = rows[rows.lag_s > 0]
+    lags_s = sorted(semantic.lag_s.unique())
+    baselines = [name for name in style.BASELINE_STYLES if name in set(rows.network)]
+    step = _step(lags_s)
+    start_s = lags_s[0] if lags_s else 1.0
+    place = {name: start_s / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
+    seeds = sorted(rows.seed.unique())
+    groups = [(model, seed) for model in models for seed in seeds]
+    for model in models:
+        look = style.MODEL_STYLES[model]
+        for kind, shown in (("simple", "none"), ("partial", control)):
+            solid = kind == "partial"
+            chosen = semantic[(semantic.model == model) & (semantic.control == shown)].dropna(
+                subset="mantel_r"
+            )
+            mean = chosen.groupby("lag_s").mantel_r.mean()
+            ax.plot(
+                mean.index, mean.to_numpy(), color=look["color"], gid=f"{kind} {model}",
+                linestyle="-" if solid else (0, (3, 2)), linewidth=2.4 if solid else 1.2,
+                alpha=1.0 if solid else 0.55, zorder=3 if solid else 2,
+                label=f"{look['label']}, partial" if solid else f"{look['label']}, simple",
+            )  # fmt: skip
+        partial = rows[(rows.model == model) & (rows.control == control)].dropna(subset="mantel_r")
+        simple = rows[(rows.model == model) & (rows.control == "none")].dropna(subset="mantel_r")
+        for seed in seeds:
+            shift = step ** (SPREAD * _offset(groups.index((model, seed)), len(groups)))
+            _points(ax, partial[(partial.lag_s > 0) & (partial.seed == seed)], look, shift)
+            for name in baselines:
+                grey = {**look, "color": style.BASELINE_STYLES[name]["color"]}
+                own = partial[(partial.network == name) & (partial.seed == seed)]
+                _points(ax, own, grey, shift, place[name], f"baseline {model} {name} seed {seed}")
+                other = simple[(simple.network == name) & (simple.seed == seed)]
+                ax.plot(
+                    [place[name] * shift] * len(other), other.mantel_r, linestyle="none",
+                    marker="_", markersize=11, markeredgewidth=1.4, color=grey["color"], alpha=0.8,
+                    gid=f"baseline simple {model} {name} seed {seed}", zorder=2,
+                )  # fmt: skip
+    style.zero_line(ax)
+    style.lag_axis(ax, lags_s or [start_s], "time lag between the two views")
+    if baselines:
+        ax.axvline(start_s / step**0.72, color=style.RULE, linewidth=1)
+        labels = [style.BASELINE_STYLES[name]["label"] for name in baselines]
+        ax.set_xticks(
+            [*place.values(), *ax.get_xticks()],
+            [*labels, *(text.get_text() for text in ax.get_xticklabels())],
+        )
+        for text in ax.get_xticklabels()[: len(baselines)]:
+            text.set(rotation=40, ha="right", rotation_mode="anchor", color=style.QUIET)
+    ax.set_xlim(start_s / step ** (len(baselines) + 1.0), (lags_s[-1] if lags_s else start_s) * step**0.6)
+    ax.set_ylabel("correlation with the model, r")
+    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=2.2)
+    return ax
+
+
+def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence: float) -> str:
+    """What a lag curve's points, bars and fillings mean, with the numbers that are the table's.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/lag_curve.csv``.
+    layer, control : str
+        As drawn.
+    confidence : float
+        Level of the intervals, between 0 and 1.
+    """
+    rows = table[(table.layer == layer) & (table.control == control)]
+    seeds = sorted(rows.seed.unique())
+    tail = {"greater": "one-sided", "less": "one-sided", "two-sided": "two-sided"}
+    parts = [
+        f"{layer}; {_values(rows.classes)} classes",
+        f"{len(seeds)} seed{'s, a point each' if len(seeds) > 1 else ' (' + str(seeds[0]) + ')'}"
+        if seeds
+        else "no seed",
+        f"partial: given the RDM of {'the random network' if control == 'random' else 'the true looks'}",
+        f"bars: {confidence:.0%} bootstrap over classes".replace("%", " %"),
+        f"filled: p < {style.SIGNIFICANT:g}".replace("0.", ".")
+        + f", {' or '.join(sorted({tail[a] for a in rows.alternative}))} Mantel test, "
+        + f"{_values(rows.permutations)} permutations",
+        "grey dash: simple r of a network without a lag",
+    ]
+    return "; ".join(parts) + "."
+
+
+def layers(
+    table: pd.DataFrame,
+    model: str = "category",
+    control: str = "random",
+    condition: str = "intact",
+    ax: Axes | None = None,
+) -> Axes:
+    """Correlation with one model layer by layer: a line a network, darker for a longer lag.
+
+    Several seeds are averaged; the bars are the mean of their intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/lag_curve.csv``; layers in the order of their first rows.
+    model, control, condition : str
+        Which rows to draw.
+    ax : Axes, optional
+    """
+    ax = style.axes(ax)
+    rows = table[(table.model == model) & (table.control == control) & (table.condition == condition)]
+    rows = rows.dropna(subset="mantel_r")
+    names = list(dict.fromkeys(table.layer))
+    networks = style.network_styles(rows.network)
+    means = rows.groupby(["network", "layer"])[["mantel_r", "ci_low", "ci_high"]].mean()
+    for i, (network, look) in enumerate(networks.items()):
+        own = means.loc[network].reindex(names)
+        x = np.arange(len(names)) + 0.6 * _offset(i, len(networks))
+        baseline = network in style.BASELINE_STYLES
+        ax.plot(
+            x, own.mantel_r, gid=network, label=look["label"], color=look["color"],
+            marker=look["marker"], markersize=5.5, linewidth=1.1 if baseline else 1.8,
+            linestyle=(0, (2, 1.5)) if baseline else "-", zorder=2 if baseline else 3,
+        )  # fmt: skip
+        ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=0.9, alpha=0.7, zorder=1)
+    style.zero_line(ax)
+    ax.set_xticks(range(len(names)), names)
+    ax.set_xlabel("layer")
+    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.MODEL_STYLES[model]['label']}")
+    ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+    return ax
+
+
+def dissociation(
+    table: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    layer: str,
+    model: str = "category",
+    control: str = "random",
+    measure: str = "knn",
+    condition: str = "intact",
+    ax: Axes | None = None,
+) -> Axes:
+    """How well classes are told apart against how semantic their distances are: a point a network and seed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/lag_curve.csv``.
+    accuracy : DataFrame
+        ``tables/accuracy.csv``; a ``chance`` row, where there is one, gives the dotted line.
+    layer, model, control, condition : str
+        Rows of `table` to draw.
+    measure : str
+        Row of `accuracy`: ``knn`` or ``linear_probe``.
+    ax : Axes, optional
+    """
+    ax = style.axes(ax)
+    rows = table[
+        (table.layer == layer) & (table.model == model) & (table.control == control)
+        & (table.condition == condition)
+    ]  # fmt: skip
+    scores = accuracy[(accuracy.layer == layer) & (accuracy.measure == measure)]
+    both = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")
+    both = both.dropna(subset=["mantel_r", "accuracy"])
+    networks = style.network_styles(both.network)
+    for network, look in networks.items():
+        own = both[both.network == network]
+        ax.vlines(own.accuracy, own.ci_low, own.ci_high, color=look["color"], linewidth=1.0, alpha=0.6)
+        ax.plot(
+            own.accuracy, own.mantel_r, linestyle="none", gid=network, label=look["label"],
+            color=look["color"], marker=look["marker"], markersize=9, markeredgecolor="white",
+        )  # fmt: skip
+    chance = accuracy[(accuracy.layer == layer) & (accuracy.measure == "chance")].accuracy.dropna()
+    if len(chance):
+        ax.axvline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
+        ax.annotate(" chance", (chance.iloc[0], 1), xycoords=("data", "axes fraction"), va="top",
+                    fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
+    style.zero_line(ax)
+    words = {"knn": "nearest neighbours", "linear_probe": "linear probe"}
+    ax.set_xlabel(f"class accuracy, {words.get(measure, measure)} (share correct)")
+    ax.set_ylabel(f"partial r, {style.MODEL_STYLES[model]['label']}")
+    ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+    return ax
+
+
+def published_table(table: pd.DataFrame, control: str = "random", ax: Axes | None = None) -> Axes:
+    """The published correlations with LCH beside ours, each at its lag.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/published.csv``: ``source`` (``published`` or ``ours``), ``network``, ``lag_s``,
+        ``control``, ``mantel_r``, and ``ci_low``, ``ci_high`` where known.
+    control : str
+        Control of the partial correlation; the simple one is drawn faint.
+    ax : Axes, optional
+    """
+    ax = style.axes(ax)
+    looks = {
+        "published": {"color": style.QUIET, "marker": "D", "label": "published"},
+        "ours": {"color": style.MODEL_STYLES["lch"]["color"], "marker": "s", "label": "here"},
+    }
+    lags_s = sorted(table.lag_s[table.lag_s > 0].unique())
+    for source, look in looks.items():
+        rows = table[(table.source == source) & (table.lag_s > 0)].dropna(subset="mantel_r")
+        for kind, shown in (("partial", control), ("simple", "none")):
+            solid = kind == "partial"
+            own = rows[rows.control == shown].sort_values("lag_s")
+            if own.empty:
+                continue
+            mean = own.groupby("lag_s")[["mantel_r", "ci_low", "ci_high"]].mean()
+            ax.plot(
+                mean.index, mean.mantel_r, gid=f"{source} {kind}", label=f"{look['label']}, {kind}",
+                color=look["color"], marker=look["marker"], alpha=1.0 if solid else 0.55,
+                linestyle="-" if solid else (0, (3, 2)), linewidth=2.4 if solid else 1.2,
+                markerfacecolor=look["color"] if solid else "white",
+            )  # fmt: skip
+            if solid:
+                ax.vlines(mean.index, mean.ci_low, mean.ci_high, color=look["color"], linewidth=1.2)
+    style.zero_line(ax)
+    style.lag_axis(ax, lags_s, "time lag between the two views")
+    ax.set_ylabel("r with WordNet (LCH)")
+    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    return ax
+
+
+def _points(
+    ax: Axes,
+    rows: pd.DataFrame,
+    look: dict[str, str],
+    shift: float,
+    place_s: float | None = None,
+    gid: str | None = None,
+) -> None:
+    """Points with their intervals, filled where p is below .05; at their lag, or at `place_s`."""
+    x = rows.lag_s.to_numpy() * shift if place_s is None else np.full(len(rows), place_s * shift)
+    ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=1.3, zorder=3)
+    for filled in (True, False):
+        chosen = (rows.p < style.SIGNIFICANT).to_numpy() == filled
+        ax.plot(
+            x[chosen], rows.mantel_r[chosen], linestyle="none", marker=look["marker"], color=look["color"],
+            markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.5, gid=gid, zorder=4,
+        )  # fmt: skip
+
+
+def _step(lags_s: Sequence[float]) -> float:
+    """Factor between two places on the log axis: the mean one between neighbouring lags."""
+    if len(lags_s) < 2:
+        return 3.0
+    return float(lags_s[-1] / lags_s[0]) ** (1 / (len(lags_s) - 1))
+
+
+def _offset(i: int, n: int) -> float:
+    """Place of item `i` of `n`, from -1/2 to 1/2."""
+    return 0.0 if n < 2 else i / (n - 1) - 0.5
+
+
+def _values(column: Iterable[float]) -> str:
+    values = sorted(set(column))
+    return f"{values[0]:,.0f}" if len(values) == 1 else f"{values[0]:,.0f} to {values[-1]:,.0f}"

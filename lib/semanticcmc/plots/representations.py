@@ -1,0 +1,197 @@
+"""How a network sees the classes: distance matrices, a map of the classes, nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semanticcmc.plots import style
+from semanticcmc.rdm import RDM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns: int = 4) -> Figure:
+    """RDMs as matrices, classes ordered by category, all on one scale: the percentile within each RDM.
+
+    Distances of two networks differ in size; ranks compare their structure, which is what the
+    correlation tests look at.
+
+    Parameters
+    ----------
+    rdms : mapping of str to RDM
+        Title to RDM, all of the same classes.
+    categories : mapping of str to str
+        Class to category.
+    columns : int
+        Most matrices in a row.
+
+    Returns
+    -------
+    Figure
+        One axes an RDM, then the colour bar's.
+    """
+    import matplotlib.pyplot as plt
+    from scipy.stats import rankdata
+
+    columns = min(columns, len(rdms))
+    rows = -(-len(rdms) // columns)
+    side = 2 * style.COLUMN_IN / max(columns, 3)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(side * columns + 2.0, side * rows + 0.3), squeeze=False
+    )
+    for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
+        order = sorted(rdm.classes, key=lambda name: (categories[name], name))
+        own = rdm.subset(order)
+        ranked = (rankdata(own.values) - 1) / max(len(own.values) - 1, 1) * 100
+        square = np.full((len(order), len(order)), np.nan)  # the diagonal is no distance: left blank
+        square[np.triu_indices(len(order), 1)] = ranked
+        square.T[np.triu_indices(len(order), 1)] = ranked
+        picture = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
+        ax.set_title(title)
+        category_blocks(ax, [categories[name] for name in order], named=ax in grid[:, 0])
+    for ax in grid.flat[len(rdms) :]:
+        ax.remove()
+    shown = list(grid.flat[: len(rdms)])
+    figure.colorbar(
+        picture, ax=shown, label="distance (percentile)", shrink=0.75, aspect=30, ticks=[0, 50, 100]
+    )
+    return figure
+
+
+def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, most: int = 14) -> None:
+    """Lines between the categories of a matrix whose rows are ordered by them, and their names at the left.
+
+    With more than `most` categories only the largest are named.
+    """
+    blocks, start = [], 0
+    for category, items in groupby(categories):
+        size = len(list(items))
+        blocks.append((category, start, size))
+        start += size
+    for _, first, _ in blocks[1:]:
+        for line in (ax.axhline, ax.axvline):
+            line(first - 0.5, color="white", linewidth=0.8)
+    ax.set_xticks([])
+    large = sorted(blocks, key=lambda block: -block[2])[:most]
+    ax.set_yticks([])
+    if named:
+        ax.set_yticks(
+            [first + (size - 1) / 2 for _, first, size in large],
+            [category.replace("_", " ") for category, _, _ in large],
+            fontsize=style.SMALL_PT,
+        )
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: Axes | None = None) -> Axes:
+    """Classes on a plane, near where the RDM says near: classical multidimensional scaling.
+
+    Parameters
+    ----------
+    rdm : RDM
+    categories : mapping of str to str
+        Class to category: colour and marker together.
+    names : mapping of str to str
+        Class to the name to write beside it; classes left out are drawn without.
+    ax : Axes, optional
+    """
+    ax = style.axes(ax, figsize=(style.COLUMN_IN * 1.35, style.COLUMN_IN))
+    places, share = classical_scaling(rdm.square())
+    groups = style.group_styles(categories[name] for name in rdm.classes)
+    for category, look in groups.items():
+        own = [i for i, name in enumerate(rdm.classes) if categories[name] == category]
+        ax.plot(
+            places[own, 0], places[own, 1], linestyle="none", marker=look["marker"], color=look["color"],
+            markersize=8, markeredgecolor="white", markeredgewidth=0.7, gid=category, label=look["label"],
+        )  # fmt: skip
+    for i, name in enumerate(rdm.classes):
+        if name in names:
+            ax.annotate(names[name], places[i], xytext=(5, 3), textcoords="offset points",
+                        fontsize=style.SMALL_PT, color=style.INK)  # fmt: skip
+    ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the squared distances")
+    ax.set_aspect("equal", adjustable="datalim")
+    if len(groups) <= 16:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=style.SMALL_PT + 0.5)
+    return ax
+
+
+def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
+    """Places on a plane by Torgerson's (1952) classical scaling.
+
+    Parameters
+    ----------
+    square : (n, n) array
+        Distances.
+
+    Returns
+    -------
+    places : (n, 2) array
+    share : float
+        Share of the positive eigenvalues that the two dimensions hold.
+    """
+    from scipy.linalg import eigh
+
+    squared = np.asarray(square, dtype=float) ** 2
+    centred = squared - squared.mean(axis=0) - squared.mean(axis=1, keepdims=True) + squared.mean()
+    eigenvalues, vectors = eigh(-0.5 * centred)
+    kept = np.clip(eigenvalues[::-1][:2], 0, None)
+    return vectors[:, ::-1][:, :2] * np.sqrt(kept), float(kept.sum() / np.clip(eigenvalues, 0, None).sum())
+
+
+def nearest_neighbours(
+    rdm: RDM,
+    queries: Sequence[str],
+    pictures: Mapping[str, np.ndarray],
+    categories: Mapping[str, str],
+    names: Mapping[str, str],
+    count: int = 6,
+) -> Figure:
+    """For some classes, the classes that the network finds nearest: a picture of each, nearest first.
+
+    Parameters
+    ----------
+    rdm : RDM
+    queries : sequence of str
+        Classes to look up, a row each.
+    pictures : mapping of str to uint8 (H, W, 3) array
+        One picture a class.
+    categories, names : mapping of str to str
+        Class to category (same as the query's: framed and ticked) and to the name written below.
+    count : int
+        Neighbours shown.
+    """
+    import matplotlib.pyplot as plt
+
+    square = rdm.square().copy()
+    np.fill_diagonal(square, np.inf)
+    count = min(count, len(rdm.classes) - 1)
+    side = 1.05
+    figure, grid = plt.subplots(
+        len(queries),
+        count + 1,
+        squeeze=False,
+        figsize=(side * (count + 1), (side + 0.22) * len(queries) + 0.3),
+    )
+    for row, query in zip(grid, queries, strict=True):
+        i = rdm.classes.index(query)
+        nearest = [rdm.classes[j] for j in np.argsort(square[i], kind="stable")[:count]]
+        for ax, name in zip(row, [query, *nearest], strict=True):
+            same = name != query and categories[name] == categories[query]
+            ax.imshow(pictures[name])
+            ax.set(xticks=[], yticks=[])
+            for spine in ax.spines.values():
+                spine.set(visible=True, linewidth=2.5 if same else 0.8,
+                          color=style.MODEL_STYLES["category"]["color"] if same else style.RULE)  # fmt: skip
+            ax.set_xlabel(("✓ " if same else "") + names[name], fontsize=style.SMALL_PT, labelpad=2,
+                          fontweight="bold" if name == query else "normal")  # fmt: skip
+    grid[0, 0].set_title("class", fontsize=style.SMALL_PT + 1)
+    grid[0, 1].set_title("nearest in the network (✓ same category)", fontsize=style.SMALL_PT + 1)
+    return figure
