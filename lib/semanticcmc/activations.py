@@ -1,0 +1,206 @@
+"""Activations of a network to stimuli: class means by layer in one stream, and features for decoding.
+
+Memory is flat in the number of images: a layer costs (classes x width) float64 numbers, whatever is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from semanticcmc.configuration import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ActivationsConfig:
+    """What is taken from a network's activations.
+
+    Parameters
+    ----------
+    layers : tuple of str
+        Layers to test, such as conv5, fc7.
+    spatial_mean : bool
+        Average convolutional maps over space, as published; otherwise every unit counts.
+    batch_size : int
+        Images at a time.
+    decoding_features : int
+        A wider primary layer is projected at random to so many features for decoding.
+    decoding_folds : int
+        Folds of the cross-validation of class accuracy.
+    decoding_neighbours : int
+        Neighbours of the kNN classifier.
+    """
+
+    layers: tuple[str, ...]
+    spatial_mean: bool
+    batch_size: int
+    decoding_features: int
+    decoding_folds: int
+    decoding_neighbours: int
+
+    def __post_init__(self) -> None:
+        if not self.layers or len(set(self.layers)) != len(self.layers):
+            raise ValueError(f"layers {list(self.layers)}: at least one, none twice")
+        for name, least in (
+            ("batch_size", 1),
+            ("decoding_features", 1),
+            ("decoding_folds", 2),
+            ("decoding_neighbours", 1),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} {getattr(self, name)}: at least {least}")
+
+
+@contextlib.contextmanager
+def _testing(network: nn.Module) -> Iterator[torch.device]:
+    """The network in evaluation mode without gradients, so that no image's batch changes its activations."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
+    finally:
+        network.train(training)
+
+
+def _layers(
+    network: nn.Module, images: Tensor, layers: Iterable[str], spatial_mean: bool
+) -> dict[str, Tensor]:
+    """Activations of `images` by layer as rows (B, d)."""
+    found = network.activations(images)  # type: ignore[operator]
+    rows = {}
+    for layer in layers:
+        if layer not in found:
+            raise InputError(f"layer {layer}: this network has {', '.join(found)}; "
+                             "see layers and primary_layer in the experiment's YAML")  # fmt: skip
+        values = found[layer]
+        rows[layer] = values.mean((2, 3)) if spatial_mean and values.ndim == 4 else values.flatten(1)
+        if not torch.isfinite(rows[layer]).all():
+            raise InputError(f"layer {layer}: activations that are not finite: the network's training diverged; "
+                             "see its metrics.jsonl, lower the learning rate")  # fmt: skip
+    return rows
+
+
+class ClassSums:
+    """Running sums of activations by layer, half and class: the k-th image of a class counts to half k mod 2."""
+
+    def __init__(self, n_classes: int, halves: int) -> None:
+        self.n_classes, self.halves = n_classes, halves
+        self.counts = np.zeros((halves, n_classes), dtype=np.int64)
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
+        """Add a batch: rows by layer (B, d) and the class of each."""
+        cells = np.empty(len(class_index), dtype=np.int64)
+        for position, index in enumerate(class_index.tolist()):
+            half = int(self.counts[:, index].sum()) % self.halves
+            self.counts[half, index] += 1
+            cells[position] = half * self.n_classes + index
+        for layer, values in rows.items():
+            if layer not in self.sums:
+                shape = (self.halves * self.n_classes, values.shape[1])
+                self.sums[layer] = torch.zeros(shape, dtype=torch.float64, device=values.device)
+            self.sums[layer].index_add_(0, torch.from_numpy(cells).to(values.device), values.double())
+
+    def means(self) -> list[dict[str, NDArray[np.float64]]]:
+        """Class means by layer (n_classes, d), for each half."""
+        if (self.counts == 0).any():
+            index = int(np.argwhere(self.counts == 0)[0, 1])
+            needed = "an image" if self.halves == 1 else f"{self.halves} images"
+            raise InputError(f"class number {index} of the stimuli: {self.counts[:, index].sum()} images, "
+                             f"where every class needs {needed}")  # fmt: skip
+        return [
+            {layer: (values.cpu().numpy().reshape(self.halves, self.n_classes, -1)[half]
+                     / self.counts[half][:, None]) for layer, values in self.sums.items()}
+            for half in range(self.halves)
+        ]  # fmt: skip
+
+
+def _stream(network: nn.Module, batches: Batches, config: ActivationsConfig, sums: ClassSums) -> ClassSums:
+    with _testing(network) as device:
+        for images, class_index in batches:
+            rows = _layers(network, images.to(device), config.layers, config.spatial_mean)
+            sums.add(rows, class_index)
+    return sums
+
+
+def class_means(
+    network: nn.Module, batches: Batches, n_classes: int, config: ActivationsConfig
+) -> dict[str, NDArray[np.float64]]:
+    """Mean activation of each class, by layer, in one stream.
+
+    Parameters
+    ----------
+    network : Module
+        With ``activations(uint8 images (B, 3, H, W)) -> {layer: (B, units) or (B, channels, h, w)}``.
+        Used in evaluation mode on the device that it is on.
+    batches : iterable of (images, class_index)
+        As `stimuli.StimulusFolder.batches` gives them.
+    n_classes : int
+    config : ActivationsConfig
+
+    Returns
+    -------
+    dict of str to array of float64, shape (n_classes, d)
+        d is the number of channels of a convolutional layer under ``spatial_mean``, else of its units.
+
+    Raises
+    ------
+    InputError
+        For a layer that the network lacks, activations that are not finite, a class without an image.
+    """
+    return _stream(network, batches, config, ClassSums(n_classes, 1)).means()[0]
+
+
+def half_class_means(
+    network: nn.Module, batches: Batches, n_classes: int, config: ActivationsConfig
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Class means of two halves of the images, for the reliability of an RDM.
+
+    The first, third, ... image of a class make the first half, the others the second; parameters, result and
+    errors as in `class_means`, with at least 2 images a class.
+    """
+    first, second = _stream(network, batches, config, ClassSums(n_classes, 2)).means()
+    return first, second
+
+
+def features(
+    network: nn.Module, batches: Batches, layer: str, config: ActivationsConfig
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Activations of every image at one layer, for decoding.
+
+    A layer wider than ``config.decoding_features`` is projected by a Gaussian matrix, the same for every
+    network of that width. It keeps distances and angles nearly (Johnson and Lindenstrauss 1984: relative error
+    of a squared distance about sqrt(2 / features), 6 % at 512), and memory at features x images.
+
+    Returns
+    -------
+    features : array of float32, shape (N, d)
+    class_index : array of int64, shape (N,)
+    """
+    kept, labels, projection = [], [], None
+    with _testing(network) as device:
+        for images, class_index in batches:
+            rows = _layers(network, images.to(device), [layer], config.spatial_mean)[layer].float()
+            if rows.shape[1] > config.decoding_features:
+                if projection is None:
+                    generator = torch.Generator().manual_seed(0)
+                    projection = torch.randn(rows.shape[1], config.decoding_features, generator=generator)
+                    projection = projection.to(device) / config.decoding_features**0.5
+                rows = rows @ projection
+            kept.append(rows.cpu().numpy())
+            labels.append(class_index.numpy())
+    if not kept:
+        raise InputError("no stimuli: features need at least one image")
+    return np.concatenate(kept), np.concatenate(labels)

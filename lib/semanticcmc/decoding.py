@@ -1,0 +1,102 @@
+"""Class accuracy of features: nearest neighbours and a linear probe, cross-validated within the stimuli.
+
+Accuracy is the mean over classes of the share of a class's images that are recognised (balanced accuracy), so
+that chance is 1 / classes however many images each class has.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+def obstacle(labels: ArrayLike) -> str:
+    """Why class accuracy cannot be had from these labels; empty where it can."""
+    classes, counts = np.unique(np.asarray(labels), return_counts=True)
+    if len(classes) < 2:
+        return f"{len(classes)} class: nothing to tell apart"
+    if few := int((counts < 2).sum()):
+        return f"{few} of {len(classes)} classes have one image: none is left to test what the other taught"
+    return ""
+
+
+def _folds(features: ArrayLike, labels: ArrayLike, folds: int):
+    """Features, labels and stratified folds, never more than the smallest class has images; None if undecodable."""
+    from sklearn.model_selection import StratifiedKFold
+
+    x, y = np.asarray(features, dtype=np.float64), np.asarray(labels)
+    if x.ndim != 2 or len(x) != len(y):
+        raise ValueError(f"features {x.shape} and labels {y.shape}: expected (N, d) and (N,)")
+    if folds < 2:
+        raise ValueError(f"folds {folds}: at least 2")
+    if why := obstacle(y):
+        warnings.warn(f"no class accuracy (NaN): {why}", RuntimeWarning, stacklevel=2)
+        return None
+    smallest = int(np.unique(y, return_counts=True)[1].min())
+    return x, y, StratifiedKFold(min(folds, smallest), shuffle=True, random_state=0)
+
+
+def _accuracy(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> float:
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import cross_val_predict
+
+    prepared = _folds(features, labels, folds)
+    if prepared is None:
+        return math.nan
+    x, y, split = prepared
+    return float(balanced_accuracy_score(y, cross_val_predict(classifier, x, y, cv=split)))
+
+
+def chance(labels: ArrayLike) -> float:
+    """Accuracy of guessing: 1 / classes."""
+    return 1.0 / len(np.unique(np.asarray(labels)))
+
+
+def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> float:
+    """Class accuracy of the `neighbours` most similar images by cosine, of other folds.
+
+    Parameters
+    ----------
+    features : array, shape (N, d)
+    labels : array, shape (N,)
+    neighbours : int
+        Each votes for its class; of classes with as many votes the lowest label wins.
+    folds : int
+        Stratified, at most the images of the smallest class.
+
+    Returns
+    -------
+    float
+        NaN, with a warning that says why, where a class has one image.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return _accuracy(KNeighborsClassifier(neighbours, metric="cosine"), features, labels, folds)
+
+
+def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> float:
+    """Class accuracy of multinomial logistic regression (L2, C = 1) on features standardised within each fold.
+
+    Parameters, result and warning as in `knn_accuracy`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    return _accuracy(probe, features, labels, folds)
+
+
+def accuracies(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> dict[str, float]:
+    """Accuracy by measure: knn, linear_probe and chance, as ``tables/accuracy.csv`` names them."""
+    return {
+        "knn": knn_accuracy(features, labels, neighbours, folds),
+        "linear_probe": linear_probe_accuracy(features, labels, folds),
+        "chance": chance(labels),
+    }
