@@ -1,0 +1,105 @@
+"""Checkpoints: tensors and plain values only, read without executing anything, matched key by key."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semanticcmc.configuration import InputError
+from semanticcmc.run import atomic
+
+# What changes how a run is made, not what it makes.
+WITHOUT_EFFECT = ("checkpoint_every", "log_every", "device")
+
+
+def read_checkpoint(file: str | Path) -> dict[str, Any]:
+    """A checkpoint's tensors and plain values, on the CPU; nothing in the file is ever executed.
+
+    Raises
+    ------
+    InputError
+        For a file that is absent, torn, or holds anything but tensors and plain values.
+    """
+    try:
+        values = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such checkpoint") from error
+    except Exception as error:  # torch.load raises many kinds for a torn or malicious file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{file}: not a checkpoint of tensors and plain values, refused ({reason})"
+        ) from error
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected a checkpoint of this package, found {type(values).__name__}")
+    return values
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str | Path) -> None:
+    """Copy `weights` into `network`; every key and shape must fit, every value must be finite.
+
+    Raises
+    ------
+    InputError
+        Names `where` and the first key that does not fit.
+    """
+    own = network.state_dict()
+    for key, value in own.items():
+        if key not in weights:
+            raise InputError(f"{where}: no weights for {key}")
+        if weights[key].shape != value.shape:
+            raise InputError(
+                f"{where}: {key} has shape {tuple(weights[key].shape)}, this network {tuple(value.shape)}"
+            )
+        if not torch.isfinite(weights[key]).all():
+            raise InputError(f"{where}: {key} holds values that are not finite")
+    for key in weights:
+        if key not in own:
+            raise InputError(f"{where}: {key} has no place in this network")
+    network.load_state_dict(dict(weights))
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    def without(settings: dict[str, Any]) -> dict[str, Any]:
+        settings = json.loads(json.dumps(settings))
+        training = {k: v for k, v in settings.get("training", {}).items() if k not in WITHOUT_EFFECT}
+        return {**settings, "training": training}
+
+    return without(one) == without(other)
+
+
+def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The folder's checkpoint if it is of these settings; a folder of others' is set aside."""
+    file = folder / "checkpoint.pt"
+    if not file.exists():
+        return None
+    checkpoint = read_checkpoint(file)
+    if _same(json.loads(checkpoint.get("settings", "{}")), settings):
+        return checkpoint
+    n = 1
+    while (aside := folder.with_name(f"{folder.name}.superseded-{n}")).exists():
+        n += 1
+    folder.rename(aside)
+    print(f"{folder} held a run with other settings: set aside as {aside.name}", file=sys.stderr)
+    return None
+
+
+@contextlib.contextmanager
+def metrics_after(file: Path, done: int) -> Iterator[Any]:
+    """The metrics file, open to append; lines after the step resumed from are dropped first."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    kept = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):  # a kill can tear the last line
+            if json.loads(line)["step"] <= done:
+                kept.append(line)
+    with atomic(file) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+    with file.open("a") as handle:
+        yield handle

@@ -1,0 +1,251 @@
+"""AlexNet with batch norm at any width: one encoder for both frames, or a half-width pair for L and ab.
+
+The plan is the published one (``published_protocol``: conv 96-256-384-384-256, fc 4096-4096, fc8 128, no
+bias in the convolutions, L2-normalised output), its widths, kernels and input size from the experiment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from semanticcmc.configuration import InputError
+from semanticcmc.views import ViewsConfig, evaluation_view
+
+CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+LAYERS = (*CONV_LAYERS, "fc6", "fc7", "fc8")
+POOLED = ("conv1", "conv2", "conv5")
+
+
+class Plan(NamedTuple):
+    """Kernels, strides and paddings of the five convolutions, padding of the 3/2 max-pools."""
+
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    paddings: tuple[int, ...]
+    pool_padding: int
+
+
+PLANS = {
+    "published": Plan((11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), pool_padding=0),
+    # The same reductions at 44 px: 14, pooled to 7, 4 and 2 (the published: 55, 27, 13, 6).
+    "miniature": Plan((7, 5, 3, 3, 3), (3, 1, 1, 1, 1), (2, 2, 1, 1, 1), pool_padding=1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworksConfig:
+    """Architecture of every network of an experiment.
+
+    Attributes
+    ----------
+    plan : {'published', 'miniature'}
+        Kernels, strides and paddings, from `PLANS`.
+    conv_channels : tuple of int
+        Output channels of conv1 to conv5.
+    fc_units : tuple of int
+        Units of fc6 and fc7.
+    embedding_dim : int
+        Units of fc8, the L2-normalised output; each half of ``cmc_lab`` has as many.
+    input_px : int
+        Side of the square input, pixels.
+    """
+
+    plan: Literal["published", "miniature"]
+    conv_channels: tuple[int, int, int, int, int]
+    fc_units: tuple[int, int]
+    embedding_dim: int
+    input_px: int
+
+    def __post_init__(self) -> None:
+        widths = (*self.conv_channels, *self.fc_units)
+        if min(widths) < 2 or any(width % 2 for width in widths):
+            raise ValueError(f"widths {list(widths)}: even numbers, since cmc_lab takes half of each")
+        if self.embedding_dim < 2:
+            raise ValueError(f"embedding_dim {self.embedding_dim}: at least 2")
+        if self.final_px < 1:
+            raise ValueError(f"input_px {self.input_px}: too small for the plan {self.plan}")
+
+    @property
+    def final_px(self) -> int:
+        """Side of the last pooled map, pixels (0 or less where the input is too small)."""
+        plan, side = PLANS[self.plan], self.input_px
+        for layer, kernel, stride, padding in zip(
+            CONV_LAYERS, plan.kernels, plan.strides, plan.paddings, strict=True
+        ):
+            side = (side + 2 * padding - kernel) // stride + 1
+            if layer in POOLED:
+                side = (side + 2 * plan.pool_padding - 3) // 2 + 1
+        return side
+
+
+class AlexNet(nn.Module):
+    """AlexNet with batch norm; convolutions without bias, fc6 and fc7 linear, batch norm, ReLU.
+
+    Parameters
+    ----------
+    config : NetworksConfig
+    in_channels : int
+        3 for RGB, 1 for L, 2 for ab.
+    share : int
+        1 for the full widths, 2 for half of each (CMC's halves); the embedding keeps its size.
+    """
+
+    layers = LAYERS
+    colour_space = "rgb"
+
+    def __init__(self, config: NetworksConfig, in_channels: int = 3, share: int = 1) -> None:
+        super().__init__()
+        plan, channels = PLANS[config.plan], [width // share for width in config.conv_channels]
+        for i, layer in enumerate(CONV_LAYERS):
+            convolution = nn.Conv2d(
+                channels[i - 1] if i else in_channels,
+                channels[i],
+                plan.kernels[i],
+                plan.strides[i],
+                plan.paddings[i],
+                bias=False,
+            )
+            self.add_module(layer, nn.Sequential(convolution, nn.BatchNorm2d(channels[i]), nn.ReLU(True)))
+        self.pool = nn.MaxPool2d(3, 2, plan.pool_padding)
+        inputs = channels[-1] * config.final_px**2
+        for layer, width in zip(("fc6", "fc7"), config.fc_units, strict=True):
+            units = width // share
+            self.add_module(
+                layer, nn.Sequential(nn.Linear(inputs, units), nn.BatchNorm1d(units), nn.ReLU(True))
+            )
+            inputs = units
+        self.fc8 = nn.Linear(inputs, config.embedding_dim)
+
+    def _by_layer(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        values = images
+        for layer in LAYERS:
+            if layer == "fc6":
+                values = values.flatten(1)
+            values = self.get_submodule(layer)(values)
+            yield layer, values
+            if layer in POOLED:
+                values = self.pool(values)
+
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        """Activations of every layer, after its ReLU and before any pooling; fc8 before normalisation.
+
+        Parameters
+        ----------
+        images : Tensor
+            Float (B, in_channels, input_px, input_px), normalised as in training.
+
+        Returns
+        -------
+        dict of str to Tensor
+            conv layers (B, channels, h, w), fc layers (B, units).
+        """
+        return dict(self._by_layer(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """L2-normalised embedding (B, embedding_dim)."""
+        values = images
+        for _, values in self._by_layer(images):  # noqa: B007  (a layer is freed when the next is there)
+            pass
+        return functional.normalize(values, dim=1)
+
+    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of the two views of each pair, both by this one encoder."""
+        return self(first), self(second)
+
+
+class LabPair(nn.Module):
+    """CMC's network (Tian et al. 2020): one half sees L, the other a and b; no weight is shared.
+
+    Images are CIE Lab, normalised, (B, 3, input_px, input_px).
+    """
+
+    layers = LAYERS
+    colour_space = "lab"
+
+    def __init__(self, config: NetworksConfig) -> None:
+        super().__init__()
+        self.l_to_ab = AlexNet(config, in_channels=1, share=2)
+        self.ab_to_l = AlexNet(config, in_channels=2, share=2)
+
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        """Both halves' activations by layer, concatenated over channels: L first, then ab."""
+        lightness, colour = self.l_to_ab.activations(images[:, :1]), self.ab_to_l.activations(images[:, 1:])
+        return {layer: torch.cat((lightness[layer], colour[layer]), dim=1) for layer in LAYERS}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """L2-normalised (B, 2 embedding_dim): the embeddings of L and of ab side by side."""
+        return torch.cat(self.pair(images[:, :1], images[:, 1:]), dim=1) / 2**0.5
+
+    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of L (B, 1, h, w) and of ab (B, 2, h, w), each by its half."""
+        return self.l_to_ab(first), self.ab_to_l(second)
+
+
+Network = AlexNet | LabPair
+
+
+class TrainedNetwork(nn.Module):
+    """A network behind its evaluation view: takes uint8 images of any size, as stimuli are stored.
+
+    Parameters
+    ----------
+    network : AlexNet or LabPair
+    config : NetworksConfig
+    views : ViewsConfig
+        For the normalisation that the network was trained with.
+    """
+
+    layers = LAYERS
+
+    def __init__(self, network: Network, config: NetworksConfig, views: ViewsConfig) -> None:
+        super().__init__()
+        self.network, self.config, self.views = network, config, views
+
+    def _view(self, images: Tensor) -> Tensor:
+        device = next(self.network.parameters()).device
+        return evaluation_view(
+            images.to(device), self.config.input_px, self.views.normalisation, self.network.colour_space
+        )
+
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        """Activations by layer of uint8 RGB images (B, 3, H, W), on the network's device."""
+        return self.network.activations(self._view(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """L2-normalised embeddings of uint8 RGB images (B, 3, H, W)."""
+        return self.network(self._view(images))
+
+
+def build(name: str, config: NetworksConfig, seed: int) -> Network:
+    """An untrained network: the same for the same `seed`, whatever was drawn before.
+
+    ``random``, ``augment`` and every ``semantic_<lag>s`` network of one seed start from the same weights,
+    so the random control is the very network that training started from.
+
+    Parameters
+    ----------
+    name : str
+        ``random``, ``augment``, ``cmc_lab`` or ``semantic_<lag>s``.
+    config : NetworksConfig
+    seed : int
+        Seed of PyTorch's default initialisation.
+
+    Raises
+    ------
+    InputError
+        For a name that has no network.
+    """
+    available = ("random", "augment", "cmc_lab")
+    if name not in available and not name.startswith("semantic_"):
+        raise InputError(
+            f"network {name!r}: the networks that can be built are {', '.join(available)} and semantic_<lag>s"
+        )
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return LabPair(config) if name == "cmc_lab" else AlexNet(config)

@@ -1,0 +1,295 @@
+"""Views of frames: crops, flips, colour distortion and colour spaces, a whole batch at once on its device.
+
+Every sample of a batch draws its own parameters and no loop runs over samples. Random numbers come from a
+generator on the CPU, so that a view does not depend on the device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
+# to RGB in [0, 1] (`published_protocol`), which is offered as `published`.
+LAB = ((50.0, 6.0250, -6.6895), (50.0, 92.2080, 101.1675))
+NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "published": LAB,
+}
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and pillow have it
+PROPOSALS = 10  # boxes drawn before RandomResizedCrop falls back to the centre, as in torchvision
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewsConfig:
+    """Augmentation of both views, after SimCLR (Chen et al. 2020).
+
+    Attributes
+    ----------
+    crop_scale : tuple of float
+        Least and greatest share of the frame's area in a crop.
+    crop_aspect : tuple of float
+        Least and greatest ratio of width to height.
+    flip : float
+        Probability of a horizontal flip.
+    jitter : tuple of float
+        Strength of brightness, contrast, saturation (factors 1 +- strength) and hue (turns, at most 0.5).
+    jitter_share : float
+        Probability of any colour jitter.
+    grey_share : float
+        Probability of losing all colour.
+    normalisation : {'imagenet', 'published'}
+        From `NORMALISATIONS`; ``cmc_lab`` always has CMC's own, in Lab.
+    """
+
+    crop_scale: tuple[float, float]
+    crop_aspect: tuple[float, float]
+    flip: float
+    jitter: tuple[float, float, float, float]
+    jitter_share: float
+    grey_share: float
+    normalisation: Literal["imagenet", "published"]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise ValueError(f"crop_scale {list(self.crop_scale)}: two shares of the area, rising, in (0, 1]")
+        if not 0 < self.crop_aspect[0] <= self.crop_aspect[1]:
+            raise ValueError(f"crop_aspect {list(self.crop_aspect)}: two ratios above 0, rising")
+        for name in ("flip", "jitter_share", "grey_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}: a probability, 0 to 1")
+        if min(self.jitter) < 0 or max(self.jitter[:3]) > 1 or self.jitter[3] > 0.5:
+            raise ValueError(f"jitter {list(self.jitter)}: three strengths up to 1 and a hue up to 0.5")
+
+
+def training_view(
+    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, colour_space: str = "rgb"
+) -> Tensor:
+    """One random view of each image: crop, flip, colour distortion (RGB only), normalisation.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8 RGB (B, 3, H, W).
+    size_px : int
+        Side of the square view, pixels.
+    config : ViewsConfig
+    generator : torch.Generator
+        On the CPU.
+    colour_space : {'rgb', 'lab'}
+        ``lab`` gives CIE Lab without colour distortion, as CMC trains.
+
+    Returns
+    -------
+    Tensor
+        float32 (B, 3, size_px, size_px), channels last, on the images' device.
+    """
+    count, _, height, width = images.shape
+    boxes = crop_boxes(count, height, width, config, generator)
+    flips = torch.rand(count, generator=generator) < config.flip
+    view = resized_crop(images, boxes, size_px, flips).div_(255)
+    if colour_space == "rgb":
+        view = colour_distortion(view, config, generator)
+    return normalise(view, config.normalisation, colour_space)
+
+
+def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_space: str = "rgb") -> Tensor:
+    """The one view that tests see: the short side resized to `size_px`, centre crop, normalised.
+
+    Parameters
+    ----------
+    images : Tensor
+        uint8 RGB (B, 3, H, W), or float in [0, 255].
+    size_px : int
+    normalisation : str
+        From `NORMALISATIONS`.
+    colour_space : {'rgb', 'lab'}
+
+    Returns
+    -------
+    Tensor
+        float32 (B, 3, size_px, size_px), channels last.
+    """
+    count, _, height, width = images.shape
+    side = min(height, width)
+    box = torch.tensor([(height - side) // 2, (width - side) // 2, side, side]).expand(count, 4)
+    view = resized_crop(images, box, size_px, torch.zeros(count, dtype=torch.bool)).div_(255)
+    return normalise(view, normalisation, colour_space)
+
+
+def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> Tensor:
+    """RGB in [0, 1], or its CIE Lab, minus the named mean, over the named standard deviation; channels last."""
+    if colour_space == "lab":
+        images, (mean, std) = rgb_to_lab(images), LAB
+    else:
+        mean, std = NORMALISATIONS[normalisation]
+    scale = torch.tensor(std, device=images.device).reciprocal().view(3, 1, 1)
+    offset = -torch.tensor(mean, device=images.device).view(3, 1, 1) * scale
+    result = torch.empty_like(images, memory_format=torch.channels_last)
+    return torch.addcmul(offset, images, scale, out=result)
+
+
+def crop_boxes(
+    count: int, height: int, width: int, config: ViewsConfig, generator: torch.Generator
+) -> Tensor:
+    """Boxes of RandomResizedCrop (Szegedy et al. 2015), as torchvision draws them, for a whole batch.
+
+    Area uniform in `crop_scale`, log aspect uniform in `crop_aspect`, place uniform among whole pixels; the
+    first of ten proposals that fits, else the largest centred box of allowed aspect.
+
+    Returns
+    -------
+    Tensor
+        int64 (count, 4): top, left, height, width in pixels.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator) * (high - low) + low
+
+    area = uniform(*config.crop_scale, count, PROPOSALS) * (height * width)
+    logs = torch.tensor(config.crop_aspect).log()
+    aspect = uniform(float(logs[0]), float(logs[1]), count, PROPOSALS).exp()
+    widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
+    first = fits.to(torch.uint8).argmax(dim=1, keepdim=True)
+    box_width, box_height = widths.gather(1, first)[:, 0], heights.gather(1, first)[:, 0]
+    place = torch.rand(2, count, generator=generator)
+    top = (place[0] * (height - box_height + 1)).floor()
+    left = (place[1] * (width - box_width + 1)).floor()
+    ratio = min(max(width / height, config.crop_aspect[0]), config.crop_aspect[1])
+    whole_width, whole_height = min(width, round(height * ratio)), min(height, round(width / ratio))
+    centre = torch.tensor(
+        [(height - whole_height) // 2, (width - whole_width) // 2, whole_height, whole_width]
+    )
+    boxes = torch.stack((top, left, box_height, box_width), dim=1).long()
+    return torch.where(fits.any(dim=1, keepdim=True), boxes, centre)
+
+
+def resized_crop(images: Tensor, boxes: Tensor, size_px: int, flips: Tensor) -> Tensor:
+    """Each image's box resized to a square, bilinear with antialiasing, and flipped left to right.
+
+    Bilinear resampling is separable, so a crop is two small matrix products: fast on every device, and equal
+    to torchvision's ``resized_crop(antialias=True)`` of one image.
+
+    Parameters
+    ----------
+    images : Tensor
+        (B, 3, H, W), uint8 or float.
+    boxes : Tensor
+        (B, 4): top, left, height, width in pixels, inside the image.
+    size_px : int
+    flips : Tensor
+        bool (B,).
+
+    Returns
+    -------
+    Tensor
+        float32 (B, 3, size_px, size_px), in the units of `images`.
+    """
+    count, channels, height, width = images.shape
+    top, left, box_height, box_width = boxes.to(torch.float32).to(images.device, non_blocking=True).unbind(1)
+    rows = _resampling(top, box_height, height, size_px)
+    columns = _resampling(left, box_width, width, size_px)
+    columns = torch.where(flips.to(images.device, non_blocking=True)[:, None, None], columns.flip(1), columns)
+    narrow = torch.bmm(images.to(torch.float32).reshape(count, channels * height, width), columns.mT)
+    narrow = narrow.view(count, channels, height, size_px)
+    return torch.matmul(rows[:, None], narrow)
+
+
+def _resampling(start: Tensor, length: Tensor, side: int, size_px: int) -> Tensor:
+    """Weights (B, size_px, side) of a triangle filter over [start, start + length), as pillow defines it."""
+    scale = (length / size_px)[:, None, None]
+    steps = torch.arange(size_px, device=start.device, dtype=torch.float32)[:, None] + 0.5
+    pixels = torch.arange(side, device=start.device, dtype=torch.float32) + 0.5
+    centre = start[:, None, None] + steps * scale
+    weights = (1 - (pixels - centre).abs() / scale.clamp(min=1)).clamp_(min=0)
+    begin, end = start[:, None, None], (start + length)[:, None, None]
+    weights = weights * ((pixels > begin) & (pixels < end))
+    return weights / weights.sum(dim=2, keepdim=True)
+
+
+def colour_distortion(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
+    """SimCLR's colour distortion: jitter in random order with factors of each sample's own, then grey.
+
+    Each step is torchvision's (clamped to [0, 1]). The order of the four steps is drawn once a batch.
+
+    Parameters
+    ----------
+    images : Tensor
+        RGB in [0, 1], (B, 3, h, w); may be changed in place.
+    config : ViewsConfig
+    generator : torch.Generator
+        On the CPU.
+    """
+    count = len(images)
+    drawn = torch.rand(6, count, generator=generator)
+    order = torch.randperm(4, generator=generator).tolist()
+    strength = torch.tensor(config.jitter)[:, None]
+    jittered = drawn[4] < config.jitter_share
+    amounts = (drawn[:4] * 2 - 1) * strength * jittered
+    keeps_colour = (drawn[5] >= config.grey_share).float()
+    amounts = torch.cat((amounts, keeps_colour[None])).to(images.device, non_blocking=True)
+    amounts = amounts[:, :, None, None, None]
+    steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
+    for i in order:
+        if config.jitter[i] and config.jitter_share:
+            images = steps[i](images, amounts[i] if i == 3 else 1 + amounts[i])
+    return adjust_saturation(images, amounts[4]) if config.grey_share else images
+
+
+def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
+    """RGB in [0, 1] times `factor` (B, 1, 1, 1)."""
+    return images.mul(factor).clamp_(0, 1)
+
+
+def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
+    """RGB in [0, 1] blended with the mean of its grey image by `factor` (B, 1, 1, 1)."""
+    mean = _grey(images).mean(dim=(2, 3), keepdim=True)
+    return torch.addcmul(mean * (1 - factor), images, factor).clamp_(0, 1)
+
+
+def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
+    """RGB in [0, 1] blended with its grey image by `factor` (B, 1, 1, 1); 0 takes all colour away."""
+    return torch.addcmul(_grey(images) * (1 - factor), images, factor).clamp_(0, 1)
+
+
+def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Hue of RGB in [0, 1] turned by `turns` (B, 1, 1, 1) of the colour circle; HSV value and chroma stay."""
+    red, green, blue = images.unbind(1)
+    value, least = images.amax(dim=1), images.amin(dim=1)
+    chroma = value - least
+    safe = torch.where(chroma > 0, chroma, 1)
+    hue = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    hue = hue + 6 * turns[:, 0]
+    offsets = torch.tensor((5.0, 3.0, 1.0), device=images.device).view(1, 3, 1, 1)
+    k = (hue[:, None] + offsets) % 6
+    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    red, green, blue = images.split(1, dim=1)
+    return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
+
+
+def rgb_to_lab(images: Tensor) -> Tensor:
+    """CIE 1976 L*a*b* (D65, 2 degrees) of sRGB in [0, 1], (B, 3, h, w): L 0 to 100, a and b about +-100.
+
+    IEC 61966-2-1 for sRGB to linear light, CIE 15 for XYZ to Lab; as scikit-image's ``rgb2lab``.
+    """
+    linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055).clamp(min=0) ** 2.4, images / 12.92)
+    to_xyz = images.new_tensor(
+        ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+    )
+    white = images.new_tensor((0.95047, 1.0, 1.08883))
+    xyz = functional.conv2d(linear, (to_xyz / white[:, None])[:, :, None, None])
+    root = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    x, y, z = root.unbind(1)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=1)
