@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,8 +147,8 @@ def partial_mantel(
 
 
 def mantel_table(
-    rdms: Mapping[Hashable, Matrix],
-    models: Mapping[Hashable, Matrix],
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
     control: Matrix | None = None,
     permutations: int = 9999,
     alternative: str = "greater",
@@ -181,22 +181,43 @@ def mantel_table(
     ValueError
         As `mantel` does, but for NaN.
     """
-    named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
-    named |= {f"model {key}": matrix for key, matrix in models.items()}
-    if control is not None:
-        named["control"] = control
-    stacks = _prepare(named, method, device, nan_allowed=True)
-    last = None if control is None else stacks[-1:]
-    r, p, size, _ = _test(stacks[: len(rdms)], stacks[len(rdms) : len(rdms) + len(models)], last,
-                          permutations, alternative, reference, seed)  # fmt: skip
+    x, y, z = prepare(rdms, models, control, method, device)
+    r, p, size, _ = _test(x, y, z, permutations, alternative, reference, seed)
     rows = [
         {"rdm": key, "model": model, "mantel_r": float(r[i, j]), "p": float(p[i, j])}
         for i, key in enumerate(rdms) for j, model in enumerate(models)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
-        permutations=size, n=stacks.shape[-1], method=method, alternative=alternative, reference=reference,
+        permutations=size, n=x.shape[-1], method=method, alternative=alternative, reference=reference,
         seed=seed,
     )  # fmt: skip
+
+
+def prepare(
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
+    control: Matrix | None,
+    method: str = "pearson",
+    device: str | torch.device | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Checked, aligned, ranked (Spearman) and standardised RDMs, models and control, as in `mantel_table`.
+
+    Returns
+    -------
+    tensors of float64, shapes (M, n, n), (K, n, n) and (1, n, n) or None
+        Diagonal 0; above it mean 0 and sum of squares 1, or all NaN where that is impossible.
+    """
+    named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
+    named |= {f"model {key}": matrix for key, matrix in models.items()}
+    if control is not None:
+        named["control"] = control
+    stacks = _prepare(named, method, device, nan_allowed=True)
+    x, y, z = (
+        stacks[: len(rdms)],
+        stacks[len(rdms) : len(rdms) + len(models)],
+        stacks[len(rdms) + len(models) :],
+    )
+    return x, y, z if control is not None else None
 
 
 def _one(
@@ -317,14 +338,18 @@ def _test(
     return observed, p, size, torch.cat(kept, dim=-1) if return_null else None
 
 
+def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
+    """Correlation of x and y with z partialled out of both; NaN where z is collinear with x or y."""
+    left_x, left_y = 1 - r_xz.square(), 1 - r_yz.square()
+    collinear = (left_x < COLLINEAR) | (left_y < COLLINEAR)
+    return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz) / (left_x * left_y).sqrt())
+
+
 def _statistic(correlations: torch.Tensor, r_yz: torch.Tensor | None) -> torch.Tensor:
     """(Partial) correlations from those of each x with each y and, in the last row of y, the control."""
     if r_yz is None:
         return correlations
-    r_xy, r_xz = correlations[:, :-1], correlations[:, -1:]
-    left = (1 - r_xz.square()) * (1 - r_yz.square())[:, None]
-    collinear = ((1 - r_xz.square()) < COLLINEAR) | ((1 - r_yz.square()) < COLLINEAR)[:, None]
-    return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz[:, None]) / left.sqrt())
+    return partial_correlation(correlations[:, :-1], correlations[:, -1:], r_yz[:, None])
 
 
 def _undefined(x: torch.Tensor, y: torch.Tensor, control: torch.Tensor | None) -> torch.Tensor:

@@ -1,0 +1,185 @@
+"""How strongly each network codes semantics: its RDMs against WordNet and category, layer by layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.inference import bootstrap_intervals
+from semanticcmc.mantel import mantel_table
+from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.run import atomic
+from semanticcmc.semantics import categories, category_rdm, category_table, lch_rdm
+
+NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
+COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
+           "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """Parameters of the evaluation.
+
+    Attributes
+    ----------
+    distance : str
+        Between class means (`rdm.from_class_means`).
+    method : {'pearson', 'spearman'}
+        Correlation between RDMs.
+    alternative : {'greater', 'less', 'two-sided'}
+    permutations : int
+        Least number for each test.
+    bootstrap_samples : int
+        Samples of the classes for the intervals; 0 for none.
+    confidence : float
+        Level of the intervals.
+    models : tuple of {'category', 'lch'}
+    controls : tuple of {'none', 'random', 'look'}
+        What is partialled out: nothing, the same seed's random network at the same layer, the world's true
+        looks (skipped where there are none).
+    seed : int
+        Of permutations and bootstrap.
+    """
+
+    distance: Literal["correlation", "spearman", "euclidean", "cosine"]
+    method: Literal["pearson", "spearman"]
+    alternative: Literal["greater", "less", "two-sided"]
+    permutations: int
+    bootstrap_samples: int
+    confidence: float
+    models: tuple[Literal["category", "lch"], ...]
+    controls: tuple[Literal["none", "random", "look"], ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1:
+            raise ValueError(f"permutations {self.permutations}: at least 1")
+        if self.bootstrap_samples < 0:
+            raise ValueError(f"bootstrap_samples {self.bootstrap_samples}: 0 (no intervals) or more")
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence {self.confidence}: between 0 and 1, for instance 0.95")
+        for key, values in (("models", self.models), ("controls", self.controls)):
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{key} {list(values)}: at least one, each once")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: 0 or more")
+
+
+def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame:
+    """Test every network, seed and layer against every semantic model, and write tables/lag_curve.csv.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks and seeds.
+    condition : str
+        Stimulus condition.
+
+    Returns
+    -------
+    DataFrame
+        One row a network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
+        partial r given the control, its p, the bootstrap interval over classes, and the number of classes.
+        Not tested are the random network given itself, and, against the category model, classes without
+        a category. A layer whose RDM is NaN or constant has NaN in its row, with a warning.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, networks have different classes or layers, or a model has too few classes.
+    """
+    config = experiment.section("evaluation", EvaluationConfig)
+    if "random" in config.controls and "random" not in experiment.networks:
+        raise InputError(f"{experiment.file}: controls name the random network, baselines do not")
+    rdms = _network_rdms(experiment, condition)
+    classes = next(iter(rdms.values())).classes
+    models = {name: _model_rdm(name, classes, experiment) for name in config.models}
+    look = _look_rdm(experiment) if "look" in config.controls else None
+    tables = []
+    for model, model_rdm in models.items():
+        for control in config.controls:
+            for seed, layer in dict.fromkeys((seed, layer) for _, seed, layer in rdms):
+                of = {n: rdm for (n, s, la), rdm in rdms.items() if (s, la) == (seed, layer)}
+                given = {"none": None, "random": of.get("random"), "look": look}[control]
+                if control != "none" and given is None:
+                    continue  # real films have no true looks
+                tested = {name: rdm for name, rdm in of.items() if (control, name) != ("random", "random")}
+                tables.append(_cell(tested, model, model_rdm, given, config).assign(
+                    seed=seed, layer=layer, model=model, control=control))  # fmt: skip
+    order = {key: place for place, key in enumerate(rdms)}
+    table = pd.concat(tables, ignore_index=True).assign(condition=condition)
+    table["lag_s"] = [network_lag_s(name) for name in table["network"]]
+    rank = [order[key] for key in zip(table["network"], table["seed"], table["layer"], strict=True)]
+    table = table.iloc[np.argsort(rank, kind="stable")][list(COLUMNS)].reset_index(drop=True)
+    with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def _cell(
+    networks: dict[str, RDM], model: str, model_rdm: RDM, control: RDM | None, config: EvaluationConfig
+) -> pd.DataFrame:
+    """Test one layer of several networks against one model, given one control or none."""
+    kept = model_rdm.classes
+    rdms = {name: rdm.subset(kept) for name, rdm in networks.items()}
+    given = None if control is None else control.subset(kept)
+    table = mantel_table(rdms, {model: model_rdm}, given, permutations=config.permutations,
+                         alternative=config.alternative, method=config.method, seed=config.seed)  # fmt: skip
+    low, high = bootstrap_intervals(rdms, {model: model_rdm}, given, config.bootstrap_samples,
+                                    config.confidence, config.method, config.seed)  # fmt: skip
+    return table.rename(columns={"rdm": "network", "n": "classes"}).assign(
+        ci_low=low[:, 0], ci_high=high[:, 0]
+    )
+
+
+def _network_rdms(experiment: Experiment, condition: str) -> dict[tuple[str, int, str], RDM]:
+    """RDMs of all networks and seeds by (network, seed, layer); one set of classes and layers."""
+    rdms: dict[tuple[str, int, str], RDM] = {}
+    expected: tuple[str, ...] = ()
+    for network in experiment.networks:
+        for seed in experiment.seeds:
+            file = experiment.folder / "rdms" / network / f"seed-{seed}_{condition}.parquet"
+            if not file.is_file():
+                raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
+            layers = read_rdms(file)
+            found = next(iter(layers.values())).classes
+            expected = expected or tuple(sorted(found))
+            if tuple(sorted(found)) != expected:
+                differ = sorted(set(found) ^ set(expected))
+                raise InputError(
+                    f"{file}: other classes than the networks before ({', '.join(differ[:5])}); remove the "
+                    "folder rdms so that all are made from the same stimuli"
+                )
+            if rdms and list(layers) != list(dict.fromkeys(layer for _, _, layer in rdms)):
+                raise InputError(f"{file}: layers {', '.join(layers)}, unlike the networks before")
+            rdms |= {(network, seed, layer): rdm.subset(expected) for layer, rdm in layers.items()}
+    return rdms
+
+
+def _model_rdm(model: str, classes: tuple[str, ...], experiment: Experiment) -> RDM:
+    """Semantic model of the classes; for categories, of those that have one."""
+    if model == "lch":
+        return lch_rdm(classes)
+    table = category_table(experiment)
+    category = categories(classes, table)
+    kept = tuple(name for name in classes if category[name] != NO_CATEGORY)
+    if len(kept) < FEWEST_CLASSES or len({category[name] for name in kept}) < 2:
+        raise InputError(
+            f"{table}: {len(kept)} of the {len(classes)} classes have a category; at least {FEWEST_CLASSES} in "
+            "at least 2 categories are needed, or leave `category` out of evaluation, models"
+        )
+    if len(kept) < len(classes):
+        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes have no category: left out of "
+                      "the category model", stacklevel=3)  # fmt: skip
+    return category_rdm(kept, table)
+
+
+def _look_rdm(experiment: Experiment) -> RDM | None:
+    file = experiment.folder / "world" / "look_rdm.parquet"
+    return read_rdms(file)["look"] if file.is_file() else None

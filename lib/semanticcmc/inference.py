@@ -1,0 +1,125 @@
+"""Uncertainty of the correlations between RDMs: bootstrap intervals over classes.
+
+A permutation test asks whether a correlation is 0. How far it is from 0, and how well it is known, the
+bootstrap over classes says: classes are drawn with replacement, and pairs of a class with itself, which a
+sample holds though no experiment measured them, are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from semanticcmc.mantel import Matrix, partial_correlation, prepare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK_SAMPLES = 250
+CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
+
+
+def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
+    """How often each of n classes stands in each bootstrap sample, float64, shape (samples, n)."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(np.float64))
+
+
+def bootstrap_correlations(
+    x: torch.Tensor, y: torch.Tensor, control: torch.Tensor | None, counts: torch.Tensor
+) -> torch.Tensor:
+    """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
+
+    A pair of two classes that stand a and b times in a sample stands there a b times, so that each sample
+    is a correlation weighted by these products: six quadratic forms instead of a sorted copy.
+
+    Parameters
+    ----------
+    x, y, control : tensor of float64, shapes (M, n, n), (K, n, n) and (1, n, n)
+        Square RDMs. For Spearman's correlation give ranks: they are not ranked anew in each sample.
+    counts : tensor, shape (B, n)
+        From `bootstrap_counts`; the same for what is to be compared.
+
+    Returns
+    -------
+    tensor, shape (M, K, B)
+        NaN where a sample leaves a matrix constant or collinear with the control.
+    """
+    parts = []
+    for some in counts.to(x.device).split(_BLOCK_SAMPLES):
+        r_xy = _weighted_correlations(x, y, some)
+        if control is not None:
+            r_xz = _weighted_correlations(x, control, some)
+            r_yz = _weighted_correlations(control, y, some)
+            r_xy = partial_correlation(r_xy, r_xz, r_yz)
+        parts.append(r_xy)
+    return torch.cat(parts, dim=-1)
+
+
+def _weighted_correlations(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Correlations over pairs of different classes, each pair weighted by the product of its counts."""
+    total = counts.sum(1).square() - counts.square().sum(1)  # the weights of all pairs, each twice
+    mean_x, mean_y = _form(x, counts) / total, _form(y, counts) / total
+    variance_x = _form(x.square(), counts) / total - mean_x.square()
+    variance_y = _form(y.square(), counts) / total - mean_y.square()
+    covariance = torch.stack([_form(one * y, counts) for one in x]) / total - mean_x[:, None] * mean_y
+    scale = variance_x[:, None] * variance_y
+    return torch.where(scale > CONSTANT, covariance / scale.clamp(min=CONSTANT).sqrt(), torch.nan)
+
+
+def _form(matrices: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """``counts @ matrix @ counts.T`` of each matrix and sample, shape (N, B)."""
+    return torch.stack([((counts @ matrix) * counts).sum(1) for matrix in matrices])
+
+
+def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray[np.float64]:
+    """Percentile interval of the last axis: array of shape (2, ...), NaN samples left out.
+
+    Parameters
+    ----------
+    correlations : tensor, shape (..., B)
+    confidence : float
+        Between 0 and 1, for instance 0.95.
+    """
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    values = correlations.cpu().numpy()
+    interval = np.full((2, *values.shape[:-1]), np.nan)
+    some = ~np.isnan(values).all(axis=-1)
+    interval[:, some] = np.nanquantile(values[some], tails, axis=-1)
+    return interval
+
+
+def bootstrap_intervals(
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
+    control: Matrix | None = None,
+    samples: int = 1000,
+    confidence: float = 0.95,
+    method: str = "pearson",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> NDArray[np.float64]:
+    """Bootstrap intervals over classes of what `mantel.mantel_table` tests.
+
+    Parameters
+    ----------
+    rdms, models, control, method, device
+        As in `mantel.mantel_table`. Spearman's correlation is that of the ranks in the whole RDM.
+    samples : int
+        Number of bootstrap samples; 0 gives NaN.
+    confidence : float
+    seed : int
+
+    Returns
+    -------
+    array, shape (2, M, K)
+        Lower and upper limits; partial r, where there is a control, computed anew in each sample.
+    """
+    x, y, z = prepare(rdms, models, control, method, device)
+    if samples == 0:
+        return np.full((2, len(rdms), len(models)), np.nan)
+    counts = bootstrap_counts(x.shape[-1], samples, seed)
+    return bootstrap_interval(bootstrap_correlations(x, y, z, counts), confidence)
