@@ -12,6 +12,7 @@ from semanticcmc.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
 MEASURE_LABELS = {
@@ -56,7 +57,7 @@ def film_strip(
     height = (width / count) * shape[0] / shape[1]
     most = max((len(names) for names in labels), default=0) if labels else 0
     text_in = style.SMALL_PT * 1.35 / 72
-    total = height + 0.95 + (most + 1) * text_in
+    total = height + 0.72 + (most + 1) * text_in
     figure, row = plt.subplots(1, count, figsize=(width, total), squeeze=False)
     figure.get_layout_engine().set(w_pad=0.02, wspace=0.0)  # type: ignore[union-attr, call-arg]
     for i, (ax, image, time_s) in enumerate(zip(row[0], images, times_s, strict=True)):
@@ -79,7 +80,7 @@ def film_strip(
 
 def _bracket(figure: Figure, first: Axes, second: Axes, text: str) -> None:
     """A bracket above two axes, from middle to middle, with a text at its centre."""
-    first.set_title(" ", fontsize=style.TEXT_PT * 1.6)  # keeps room above the frames
+    first.set_title(" ", fontsize=style.TEXT_PT)  # keeps room above the frames
     figure.canvas.draw()
     figure.set_layout_engine("none")  # the bracket is placed on the layout as drawn
     left, right = first.get_position(), second.get_position()
@@ -181,7 +182,8 @@ def association_maps(
     Parameters
     ----------
     maps : mapping of float to DataFrame
-        Lag in seconds to a square table (label now, label later), on one scale; 0 is no association.
+        Lag in seconds to a square table (label now, label later), drawn on one scale;
+        0 is no association, white like all below it.
     categories : mapping of str to str
         Label to its category.
     title : str
@@ -191,16 +193,27 @@ def association_maps(
     from semanticcmc.plots.representations import category_blocks
 
     figure, row = plt.subplots(
-        1, len(maps), figsize=(2 * style.COLUMN_IN, 0.8 * style.COLUMN_IN), squeeze=False, sharey=True
+        1, len(maps), figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN), squeeze=False
     )
     names = sorted(next(iter(maps.values())).index, key=lambda name: (categories.get(name, "~"), name))
-    highest = max(float(np.nanmax(np.abs(table.to_numpy()))) for table in maps.values()) or 1.0
+    highest = max(float(np.nanmax(table.to_numpy())) for table in maps.values()) or 1.0
     for ax, (lag_s, table) in zip(row[0], maps.items(), strict=True):
         picture = ax.imshow(
-            table.loc[names, names].to_numpy(), cmap="RdBu_r", vmin=-highest, vmax=highest, aspect="equal"
+            table.loc[names, names].to_numpy(),
+            cmap=_association_colours(),
+            vmin=0,
+            vmax=highest,
+            aspect="equal",
         )
         ax.set_title(f"{style.lag_text(lag_s)} later")
         category_blocks(ax, [categories.get(name, "other") for name in names], named=ax is row[0][0])
-    figure.colorbar(picture, ax=row[0].tolist(), shrink=0.7, label="association")
+    figure.colorbar(picture, ax=row[0].tolist(), shrink=0.8, aspect=30, pad=0.01, label="association")
     figure.suptitle(title, x=0.01, ha="left", fontsize=style.TEXT_PT, fontweight="bold")
     return figure
+
+
+def _association_colours() -> LinearSegmentedColormap:
+    """White for no association or less, then the colours of the lags from light to dark."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("association", ("#FFFFFF", *style.LAG_COLOURS))

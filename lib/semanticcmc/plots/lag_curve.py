@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Share of the distance between two neighbouring points over which several models or seeds are spread.
-SPREAD = 0.34
+SPREAD = 0.3
 
 
 def lag_curve(
@@ -48,61 +48,57 @@ def lag_curve(
     Returns
     -------
     Axes
-        Each line carries a gid: ``partial category``, ``simple category``, ``baseline category``.
+        Lines carry a gid: ``partial category`` the mean, ``partial category seed 0`` its points,
+        ``partial category seed 0 augment`` a baseline; ``simple ...`` likewise.
     """
-    ax = style.axes(ax)
+    ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.72 * style.COLUMN_IN))
     rows = table[(table.layer == layer) & (table.condition == condition) & table.model.isin(models)]
-    semantic = rows[rows.lag_s > 0]
-    lags_s = sorted(semantic.lag_s.unique())
-    baselines = [name for name in style.BASELINE_STYLES if name in set(rows.network)]
+    rows = rows[rows.control.isin(["none", control])].dropna(subset="mantel_r")
+    lags_s = sorted(rows.lag_s[rows.lag_s > 0].unique()) or [1.0]
     step = _step(lags_s)
-    start_s = lags_s[0] if lags_s else 1.0
-    place = {name: start_s / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
+    baselines = [name for name in style.BASELINE_STYLES if name in set(rows.network)]
+    place_s = {name: lags_s[0] / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
     seeds = sorted(rows.seed.unique())
-    groups = [(model, seed) for model in models for seed in seeds]
-    for model in models:
+    for m, model in enumerate(models):
         look = style.MODEL_STYLES[model]
-        for kind, shown in (("simple", "none"), ("partial", control)):
+        aside = SPREAD * _offset(m, len(models))
+        for kind, shown in (("partial", control), ("simple", "none")):
             solid = kind == "partial"
-            chosen = semantic[(semantic.model == model) & (semantic.control == shown)].dropna(
-                subset="mantel_r"
-            )
-            mean = chosen.groupby("lag_s").mantel_r.mean()
+            chosen = rows[(rows.model == model) & (rows.control == shown)]
+            mean = chosen[chosen.lag_s > 0].groupby("lag_s").mantel_r.mean()
             ax.plot(
-                mean.index, mean.to_numpy(), color=look["color"], gid=f"{kind} {model}",
-                linestyle="-" if solid else (0, (3, 2)), linewidth=2.4 if solid else 1.2,
-                alpha=1.0 if solid else 0.55, zorder=3 if solid else 2,
-                label=f"{look['label']}, partial" if solid else f"{look['label']}, simple",
+                mean.index * step**aside, mean.to_numpy(), color=look["color"], gid=f"{kind} {model}",
+                linestyle="-" if solid else (0, (3, 2)), linewidth=2.2 if solid else 1.2,
+                alpha=1.0 if solid else 0.55, zorder=3 if solid else 2, label=f"{look['label']}, {kind}",
             )  # fmt: skip
-        partial = rows[(rows.model == model) & (rows.control == control)].dropna(subset="mantel_r")
-        simple = rows[(rows.model == model) & (rows.control == "none")].dropna(subset="mantel_r")
-        for seed in seeds:
-            shift = step ** (SPREAD * _offset(groups.index((model, seed)), len(groups)))
-            _points(ax, partial[(partial.lag_s > 0) & (partial.seed == seed)], look, shift)
-            for name in baselines:
-                grey = {**look, "color": style.BASELINE_STYLES[name]["color"]}
-                own = partial[(partial.network == name) & (partial.seed == seed)]
-                _points(ax, own, grey, shift, place[name], f"baseline {model} {name} seed {seed}")
-                other = simple[(simple.network == name) & (simple.seed == seed)]
-                ax.plot(
-                    [place[name] * shift] * len(other), other.mantel_r, linestyle="none",
-                    marker="_", markersize=11, markeredgewidth=1.4, color=grey["color"], alpha=0.8,
-                    gid=f"baseline simple {model} {name} seed {seed}", zorder=2,
-                )  # fmt: skip
+            for s, seed in enumerate(seeds):
+                own = chosen[chosen.seed == seed]
+                shift = step ** (aside + SPREAD * _offset(s, len(seeds)) / len(models))
+                size = 7.0 if len(seeds) == 1 else 4.5
+                gid = f"{kind} {model} seed {seed}"
+                if solid:
+                    _points(ax, own[own.lag_s > 0], own.lag_s[own.lag_s > 0] * shift, look, size, gid)
+                for name in baselines:
+                    grey = {"color": style.BASELINE_STYLES[name]["color"], "marker": look["marker"]}
+                    one = own[own.network == name]
+                    x = pd.Series(place_s[name] * shift, index=one.index)
+                    if solid:
+                        _points(ax, one, x, grey, size, f"{gid} {name}")
+                    else:
+                        ax.plot(x, one.mantel_r, linestyle="none", marker="_", markersize=1.6 * size, alpha=0.8,
+                                markeredgewidth=1.4, color=grey["color"], gid=f"{gid} {name}", zorder=2)  # fmt: skip
     style.zero_line(ax)
-    style.lag_axis(ax, lags_s or [start_s], "time lag between the two views")
+    style.lag_axis(ax, lags_s, "time lag between the two views")
     if baselines:
-        ax.axvline(start_s / step**0.72, color=style.RULE, linewidth=1)
+        ax.axvline(lags_s[0] / step**0.72, color=style.RULE, linewidth=1)
+        ticks, names = ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()]
         labels = [style.BASELINE_STYLES[name]["label"] for name in baselines]
-        ax.set_xticks(
-            [*place.values(), *ax.get_xticks()],
-            [*labels, *(text.get_text() for text in ax.get_xticklabels())],
-        )
+        ax.set_xticks([*place_s.values(), *ticks], [*labels, *names])
         for text in ax.get_xticklabels()[: len(baselines)]:
-            text.set(rotation=40, ha="right", rotation_mode="anchor", color=style.QUIET)
-    ax.set_xlim(start_s / step ** (len(baselines) + 1.0), (lags_s[-1] if lags_s else start_s) * step**0.6)
+            text.set(color=style.QUIET, fontsize=style.SMALL_PT)
+    ax.set_xlim(lags_s[0] / step ** (len(baselines) + 1.0), lags_s[-1] * step**0.6)
     ax.set_ylabel("correlation with the model, r")
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=2.2)
+    ax.legend(ncols=len(models), loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=2.2)
     return ax
 
 
@@ -127,7 +123,7 @@ def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence:
         if seeds
         else "no seed",
         f"partial: given the RDM of {'the random network' if control == 'random' else 'the true looks'}",
-        f"bars: {confidence:.0%} bootstrap over classes".replace("%", " %"),
+        f"bars: {confidence:.0%} bootstrap over classes".replace("%", "\N{NO-BREAK SPACE}%"),
         f"filled: p < {style.SIGNIFICANT:g}".replace("0.", ".")
         + f", {' or '.join(sorted({tail[a] for a in rows.alternative}))} Mantel test, "
         + f"{_values(rows.permutations)} permutations",
@@ -170,7 +166,7 @@ def layers(
             marker=look["marker"], markersize=5.5, linewidth=1.1 if baseline else 1.8,
             linestyle=(0, (2, 1.5)) if baseline else "-", zorder=2 if baseline else 3,
         )  # fmt: skip
-        ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=0.9, alpha=0.7, zorder=1)
+        ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=0.9, alpha=0.5, zorder=1)
     style.zero_line(ax)
     ax.set_xticks(range(len(names)), names)
     ax.set_xlabel("layer")
@@ -274,21 +270,16 @@ def published_table(table: pd.DataFrame, control: str = "random", ax: Axes | Non
 
 
 def _points(
-    ax: Axes,
-    rows: pd.DataFrame,
-    look: dict[str, str],
-    shift: float,
-    place_s: float | None = None,
-    gid: str | None = None,
+    ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str
 ) -> None:
-    """Points with their intervals, filled where p is below .05; at their lag, or at `place_s`."""
-    x = rows.lag_s.to_numpy() * shift if place_s is None else np.full(len(rows), place_s * shift)
+    """Points at `x` with their intervals, filled where p is below .05."""
     ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=1.3, zorder=3)
     for filled in (True, False):
-        chosen = (rows.p < style.SIGNIFICANT).to_numpy() == filled
+        chosen = (rows.p < style.SIGNIFICANT) == filled
         ax.plot(
             x[chosen], rows.mantel_r[chosen], linestyle="none", marker=look["marker"], color=look["color"],
-            markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.5, gid=gid, zorder=4,
+            markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.3, markersize=size,
+            gid=gid, zorder=4,
         )  # fmt: skip
 
 

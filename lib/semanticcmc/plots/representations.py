@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semanticcmc.plots import style
 from semanticcmc.rdm import RDM
+from semanticcmc.stimuli import read_image
+from semanticcmc.stimuli import square as crop
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PICTURE_PX = 96
 
 
 def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns: int = 4) -> Figure:
@@ -41,14 +47,14 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
 
     columns = min(columns, len(rdms))
     rows = -(-len(rdms) // columns)
-    side = 2 * style.COLUMN_IN / max(columns, 3)
+    side = (2 * style.COLUMN_IN - 2.2) / max(columns, 3)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(side * columns + 2.0, side * rows + 0.3), squeeze=False
+        rows, columns, figsize=(side * columns + 2.2, (side + 0.35) * rows), squeeze=False
     )
     for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         own = rdm.subset(order)
-        ranked = (rankdata(own.values) - 1) / max(len(own.values) - 1, 1) * 100
+        ranked = (rankdata(own.values, nan_policy="omit") - 1) / max(len(own.values) - 1, 1) * 100
         square = np.full((len(order), len(order)), np.nan)  # the diagonal is no distance: left blank
         square[np.triu_indices(len(order), 1)] = ranked
         square.T[np.triu_indices(len(order), 1)] = ranked
@@ -59,7 +65,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
         ax.remove()
     shown = list(grid.flat[: len(rdms)])
     figure.colorbar(
-        picture, ax=shown, label="distance (percentile)", shrink=0.75, aspect=30, ticks=[0, 50, 100]
+        picture, ax=shown, label="distance (percentile)", shrink=0.8, aspect=30, pad=0.01, ticks=[0, 50, 100]
     )
     return figure
 
@@ -116,7 +122,8 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: A
         if name in names:
             ax.annotate(names[name], places[i], xytext=(5, 3), textcoords="offset points",
                         fontsize=style.SMALL_PT, color=style.INK)  # fmt: skip
-    ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the squared distances")
+    ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the variance".replace("%", " %"))
+    ax.spines[:].set_visible(False)
     ax.set_aspect("equal", adjustable="datalim")
     if len(groups) <= 16:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=style.SMALL_PT + 0.5)
@@ -149,7 +156,7 @@ def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
 def nearest_neighbours(
     rdm: RDM,
     queries: Sequence[str],
-    pictures: Mapping[str, np.ndarray],
+    files: Mapping[str, str | Path],
     categories: Mapping[str, str],
     names: Mapping[str, str],
     count: int = 6,
@@ -161,37 +168,40 @@ def nearest_neighbours(
     rdm : RDM
     queries : sequence of str
         Classes to look up, a row each.
-    pictures : mapping of str to uint8 (H, W, 3) array
-        One picture a class.
+    files : mapping of str to path
+        An image file of each class; only those shown are read.
     categories, names : mapping of str to str
         Class to category (same as the query's: framed and ticked) and to the name written below.
     count : int
         Neighbours shown.
+
+    Returns
+    -------
+    Figure
+        A row of axes a query, left to right; their labels are the names.
     """
     import matplotlib.pyplot as plt
 
-    square = rdm.square().copy()
+    square = rdm.square()
     np.fill_diagonal(square, np.inf)
-    count = min(count, len(rdm.classes) - 1)
-    side = 1.05
-    figure, grid = plt.subplots(
-        len(queries),
-        count + 1,
-        squeeze=False,
-        figsize=(side * (count + 1), (side + 0.22) * len(queries) + 0.3),
-    )
+    count = min(count, len(rdm) - 1)
+    side_in = 1.05
+    size = (side_in * (count + 1), (side_in + 0.25) * len(queries) + 0.35)
+    figure, grid = plt.subplots(len(queries), count + 1, squeeze=False, figsize=size)
     for row, query in zip(grid, queries, strict=True):
-        i = rdm.classes.index(query)
-        nearest = [rdm.classes[j] for j in np.argsort(square[i], kind="stable")[:count]]
-        for ax, name in zip(row, [query, *nearest], strict=True):
+        nearest = np.argsort(square[rdm.classes.index(query)], kind="stable")[:count]
+        for ax, name in zip(row, [query, *(rdm.classes[i] for i in nearest)], strict=True):
             same = name != query and categories[name] == categories[query]
-            ax.imshow(pictures[name])
+            ax.imshow(crop(read_image(files[name]), PICTURE_PX).permute(1, 2, 0).numpy())
             ax.set(xticks=[], yticks=[])
+            color = style.MODEL_STYLES["category"]["color"] if same else style.RULE
             for spine in ax.spines.values():
-                spine.set(visible=True, linewidth=2.5 if same else 0.8,
-                          color=style.MODEL_STYLES["category"]["color"] if same else style.RULE)  # fmt: skip
-            ax.set_xlabel(("✓ " if same else "") + names[name], fontsize=style.SMALL_PT, labelpad=2,
-                          fontweight="bold" if name == query else "normal")  # fmt: skip
-    grid[0, 0].set_title("class", fontsize=style.SMALL_PT + 1)
-    grid[0, 1].set_title("nearest in the network (✓ same category)", fontsize=style.SMALL_PT + 1)
+                spine.set(visible=True, linewidth=2.5 if same else 0.8, color=color)
+            weight = "bold" if name == query else "normal"
+            label = textwrap.shorten(names[name].replace("_", " "), 14, placeholder="…")
+            ax.set_xlabel(
+                ("✓ " if same else "") + label, fontsize=style.SMALL_PT, labelpad=2, fontweight=weight
+            )
+    figure.suptitle("A class, and the classes nearest to it (✓ same category)", x=0.01, ha="left",
+                    fontsize=style.TEXT_PT, fontweight="bold")  # fmt: skip
     return figure

@@ -47,7 +47,7 @@ BASELINE_STYLES = {
 }
 # Okabe and Ito's colours (their yellow darkened for white paper), for groups without an order.
 GROUP_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#A89600", "#1F2430")
-GROUP_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+GROUP_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 
 def use_house_style() -> None:
@@ -76,6 +76,7 @@ def use_house_style() -> None:
             "axes.edgecolor": QUIET,
             "axes.labelcolor": INK,
             "axes.prop_cycle": cycler(color=GROUP_COLOURS),
+            "axes.titlepad": 8.0,
             "text.color": INK,
             "xtick.color": QUIET,
             "ytick.color": QUIET,
@@ -176,7 +177,9 @@ def zero_line(ax: Axes) -> None:
 
 
 def note(ax: Axes, text: str) -> None:
-    """A framed remark inside the figure, for what a reader must not overlook."""
+    """A framed remark at the top of the figure, above what is drawn: what a reader must not overlook."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.22 * (high - low))
     ax.text(
         0.5, 0.97, textwrap.fill(text, 62), transform=ax.transAxes, ha="center", va="top",
         fontsize=TEXT_PT, fontweight="bold", color=INK, zorder=10,
@@ -186,7 +189,7 @@ def note(ax: Axes, text: str) -> None:
 
 def caption(figure: Figure, text: str) -> None:
     """A small line below the figure: how many classes and seeds, what the interval is."""
-    letters = int(figure.get_figwidth() * 72 / (0.56 * SMALL_PT))
+    letters = int(figure.get_figwidth() * 72 / (0.53 * SMALL_PT))
     figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
 
 
