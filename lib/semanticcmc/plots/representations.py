@@ -13,7 +13,6 @@ import numpy as np
 from semanticcmc.plots import style
 from semanticcmc.rdm import RDM
 from semanticcmc.stimuli import read_image
-from semanticcmc.stimuli import square as crop
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,6 +180,7 @@ def nearest_neighbours(
         A row of axes a query, left to right; their labels are the names.
     """
     import matplotlib.pyplot as plt
+    from PIL import ImageOps
 
     square = rdm.square()
     np.fill_diagonal(square, np.inf)
@@ -192,7 +192,7 @@ def nearest_neighbours(
         nearest = np.argsort(square[rdm.classes.index(query)], kind="stable")[:count]
         for ax, name in zip(row, [query, *(rdm.classes[i] for i in nearest)], strict=True):
             same = name != query and categories[name] == categories[query]
-            ax.imshow(crop(read_image(files[name]), PICTURE_PX).permute(1, 2, 0).numpy())
+            ax.imshow(ImageOps.fit(read_image(files[name]), (PICTURE_PX, PICTURE_PX)))
             ax.set(xticks=[], yticks=[])
             color = style.MODEL_STYLES["category"]["color"] if same else style.RULE
             for spine in ax.spines.values():
