@@ -29,6 +29,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as transforms
 
 from semanticcmc.configuration import InputError
+from semanticcmc.pairs import LaggedPairs, lagged_pairs
 from semanticcmc.run import atomic
 
 COLUMNS = {"movie_id": pa.string(), "time_s": pa.float64(), "pts_s": pa.float64(), "frame_index": pa.int64(),
@@ -176,6 +177,21 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
     with atomic(folder / "index.parquet") as temporary:
         pq.write_table(index, temporary)
     return index.to_pandas()
+
+
+def film_problem(folder: str | Path, movie_id: str, longest_lag_s: float = 0.0) -> str:
+    """Why a film of the store cannot be used; empty where it can.
+
+    A film whose frames span no more than `longest_lag_s` seconds has no pair at that lag.
+    """
+    try:
+        times = _film_index(Path(folder), movie_id)["time_s"].to_numpy()
+    except InputError as error:
+        return str(error)
+    span_s = times[-1] - times[0]
+    if span_s < longest_lag_s:
+        return f"its frames span {span_s:g} s, less than the longest lag, {longest_lag_s:g} s"
+    return ""
 
 
 def _film_index(folder: Path, movie_id: str) -> pa.Table:
@@ -336,110 +352,5 @@ class FrameStore:
     def lagged_pairs(
         self, lag_s: float, longest_lag_s: float, tolerance: float = 0.0, shots: pd.DataFrame | None = None
     ) -> LaggedPairs:
-        """Pairs of frames of one film, `lag_s` apart, whose first frames are the same for every lag.
-
-        Parameters
-        ----------
-        lag_s : float
-            Seconds from first to second frame, from 0 to `longest_lag_s`.
-        longest_lag_s : float
-            Longest lag of the experiment. Only frames that have a partner this far on (and `tolerance`
-            more) are first frames, so that long lags do not see fewer moments of a film than short ones.
-        tolerance : float
-            The lag of a pair is drawn uniformly between ``lag_s * (1 - tolerance)`` and
-            ``lag_s * (1 + tolerance)``; its partner is the frame of the grid nearest to it.
-        shots : DataFrame, optional
-            `movie_id, start_s, stop_s, shot`: only pairs that cannot leave a shot.
-
-        Returns
-        -------
-        LaggedPairs
-
-        Raises
-        ------
-        InputError
-            If no film is long enough, or no pair stays within a shot.
-        """
-        if not 0 <= lag_s <= longest_lag_s:
-            raise InputError(f"lag_s {lag_s}: expected 0 to the longest lag, {longest_lag_s} s")
-        if not 0 <= tolerance < 1:
-            raise InputError(f"tolerance {tolerance}: expected 0 to less than 1")
-        # One axis for all films: films lie so far apart on it that no lag reaches from one to the next.
-        times = [self.times(movie_id) for movie_id in self.movies]
-        first_s, last_s = (np.array([film[end] for film in times]) for end in (0, -1))
-        apart = 4 * (longest_lag_s + 1)
-        shift = np.concatenate([[0.0], np.cumsum(last_s[:-1] - first_s[1:] + apart)])
-        axis, end = (torch.from_numpy(s + shift[self._film]) for s in (self._time_s, last_s[self._film]))
-        step_s = torch.tensor([np.median(np.diff(film)) if len(film) > 1 else 0.0 for film in times])
-        if 0 < lag_s < 0.5 * step_s.max():
-            raise InputError(f"lag_s {lag_s}: frames of {self.folder} are {step_s.max():g} s apart")
-        step_s = step_s[self._film]
-        pairs = LaggedPairs(torch.arange(len(self)), axis, float(lag_s), tolerance)
-        least_s, most_s, longest_s = (
-            s * t for s, t in ((lag_s, 1 - tolerance), (lag_s, 1 + tolerance), (longest_lag_s, 1 + tolerance))
-        )
-        keep = axis + longest_s <= end + 1e-6
-        least, most, longest = (pairs.partner(pairs.anchors, s) for s in (least_s, most_s, longest_s))
-        for row, reach_s in ((least, least_s), (most, most_s), (longest, longest_s)):  # no partner in a gap
-            keep &= (axis[row] - axis - reach_s).abs() <= step_s / 2 + 1e-6
-        # Nor may a gap lie between the least and the most lag that can be drawn.
-        keep &= (most - least) * step_s > axis[most] - axis[least] - step_s / 2
-        if not keep.any():
-            lengths = ", ".join(f"{m} {s:g} s" for m, s in zip(self.movies, last_s - first_s, strict=True))
-            raise InputError(
-                f"no film of {self.folder} is long enough for a lag of {longest_s:g} s: {lengths}"
-            )
-        if shots is not None:
-            shot = torch.from_numpy(self._shots(shots))
-            keep &= (shot >= 0) & (shot == shot[most])
-            if not keep.any():
-                raise InputError(f"no pair of frames {most_s:g} s apart lies in one shot")
-        return dataclasses.replace(pairs, anchors=torch.nonzero(keep)[:, 0])
-
-    def _shots(self, shots: pd.DataFrame) -> np.ndarray:
-        """Row of `shots` that each frame lies in (start <= time < stop), -1 for none; int64 (N,)."""
-        shot = np.full(len(self), -1, dtype=np.int64)
-        for movie_id, table in shots.reset_index(drop=True).sort_values("start_s").groupby("movie_id"):
-            if movie_id in self._rows:
-                times = self.times(str(movie_id))
-                i = np.searchsorted(table["start_s"].to_numpy(), times, side="right") - 1
-                inside = (i >= 0) & (times < table["stop_s"].to_numpy()[i])
-                shot[self.rows(str(movie_id))] = np.where(inside, table.index.to_numpy()[i], -1)
-        return shot
-
-
-@dataclasses.dataclass(frozen=True)
-class LaggedPairs:
-    """Pairs of frames a lag apart, drawn at random; made by `FrameStore.lagged_pairs`.
-
-    Attributes
-    ----------
-    anchors : int64 tensor (n,)
-        Rows of the index that can be first frames.
-    axis : float64 tensor (N,)
-        Seconds of all frames on one axis on which films lie far apart, increasing.
-    lag_s, tolerance : float
-    """
-
-    anchors: torch.Tensor
-    axis: torch.Tensor
-    lag_s: float
-    tolerance: float
-
-    def __len__(self) -> int:
-        return len(self.anchors)
-
-    def sample(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """`n` pairs, anchors uniform with replacement: rows of first and second frames, int64 (n,) each."""
-        first = self.anchors[torch.randint(len(self.anchors), (n,), generator=generator)]
-        u = 2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1
-        return first, self.partner(first, self.lag_s * (1 + self.tolerance * u))
-
-    def partner(self, first: torch.Tensor, lag_s: torch.Tensor | float) -> torch.Tensor:
-        """Row of the frame nearest to `lag_s` after each of the rows `first` (the earlier of two as near)."""
-        wanted = self.axis[first] + lag_s
-        after = torch.searchsorted(self.axis, wanted).clamp(1, max(len(self.axis) - 1, 1))
-        if len(self.axis) == 1:
-            return torch.zeros_like(first)
-        nearer_before = wanted - self.axis[after - 1] <= self.axis[after] - wanted + 1e-9
-        return torch.where(nearer_before, after - 1, after)
+        """Pairs of frames of one film, `lag_s` apart; see `pairs.lagged_pairs`."""
+        return lagged_pairs(self.index, lag_s, longest_lag_s, tolerance, shots)

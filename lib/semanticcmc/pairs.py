@@ -1,0 +1,137 @@
+"""Pairs of frames a lag apart: always of one film, and with the same first frames for every lag."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semanticcmc.configuration import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class LaggedPairs:
+    """Pairs of frames a lag apart, drawn at random; made by `lagged_pairs`.
+
+    Attributes
+    ----------
+    anchors : int64 tensor (n,)
+        Rows of the index that can be first frames.
+    axis : float64 tensor (N,)
+        Seconds of all frames on one axis, increasing, on which films lie further apart than any lag.
+    lag_s, tolerance : float
+    """
+
+    anchors: torch.Tensor
+    axis: torch.Tensor
+    lag_s: float
+    tolerance: float
+
+    def __len__(self) -> int:
+        return len(self.anchors)
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """`n` pairs, first frames uniform with replacement: rows of first and second frames, int64 (n,) each."""
+        first = self.anchors[torch.randint(len(self.anchors), (n,), generator=generator)]
+        u = 2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1
+        return first, self.partner(first, self.lag_s * (1 + self.tolerance * u))
+
+    def partner(self, first: torch.Tensor, lag_s: torch.Tensor | float) -> torch.Tensor:
+        """Row of the frame nearest to `lag_s` after each of the rows `first` (the earlier of two as near)."""
+        if len(self.axis) < 2:
+            return torch.zeros_like(first)
+        wanted = self.axis[first] + lag_s
+        after = torch.searchsorted(self.axis, wanted).clamp(1, len(self.axis) - 1)
+        before_is_nearer = wanted - self.axis[after - 1] <= self.axis[after] - wanted + 1e-9
+        return torch.where(before_is_nearer, after - 1, after)
+
+
+def lagged_pairs(
+    index: pd.DataFrame,
+    lag_s: float,
+    longest_lag_s: float,
+    tolerance: float = 0.0,
+    shots: pd.DataFrame | None = None,
+) -> LaggedPairs:
+    """Pairs of frames of one film, `lag_s` apart, whose first frames are the same for every lag.
+
+    Parameters
+    ----------
+    index : DataFrame
+        `movie_id, time_s`, sorted by film and time, one row a frame.
+    lag_s : float
+        Seconds from first to second frame, from 0 to `longest_lag_s`.
+    longest_lag_s : float
+        Longest lag of the experiment. Only frames with a partner this far on (and `tolerance` more) are
+        first frames, so that long lags do not see fewer moments of a film than short ones do.
+    tolerance : float
+        The lag of a pair is drawn uniformly between ``lag_s * (1 - tolerance)`` and
+        ``lag_s * (1 + tolerance)``; the second frame is the one of the grid nearest to it. A first frame
+        for which that may fall into a gap of the film is left out.
+    shots : DataFrame, optional
+        `movie_id, start_s, stop_s, shot`: only pairs that cannot leave a shot. First frames then are no
+        longer the same for every lag.
+
+    Returns
+    -------
+    LaggedPairs
+
+    Raises
+    ------
+    InputError
+        If no film is long enough, a lag is shorter than the grid's step, or no pair stays within a shot.
+    """
+    if not 0 <= lag_s <= longest_lag_s:
+        raise InputError(f"lag_s {lag_s}: expected 0 to the longest lag, {longest_lag_s} s")
+    if not 0 <= tolerance < 1:
+        raise InputError(f"tolerance {tolerance}: expected 0 to less than 1")
+    codes, movies = pd.factorize(index["movie_id"])
+    time_s = index["time_s"].to_numpy()
+    starts = np.searchsorted(codes, np.arange(len(movies)))
+    stops = np.append(starts[1:], len(codes))
+    first_s, last_s = time_s[starts], time_s[stops - 1]
+    shift = np.concatenate([[0.0], np.cumsum(last_s[:-1] - first_s[1:] + 4 * (longest_lag_s + 1))])
+    axis, end = (torch.from_numpy(seconds + shift[codes]) for seconds in (time_s, last_s[codes]))
+    steps = [
+        np.median(np.diff(time_s[a:b])) if b - a > 1 else 0.0 for a, b in zip(starts, stops, strict=True)
+    ]
+    if 0 < lag_s < 0.5 * max(steps):
+        raise InputError(f"lag_s {lag_s}: shorter than the time between frames, {max(steps):g} s")
+    step_s = torch.tensor(steps, dtype=torch.float64)[torch.from_numpy(codes)]
+
+    pairs = LaggedPairs(torch.arange(len(codes)), axis, float(lag_s), tolerance)
+    least_s, most_s, longest_s = (
+        lag_s * (1 - tolerance),
+        lag_s * (1 + tolerance),
+        longest_lag_s * (1 + tolerance),
+    )
+    least, most, longest = (pairs.partner(pairs.anchors, reach_s) for reach_s in (least_s, most_s, longest_s))
+    keep = axis + longest_s <= end + 1e-6
+    if not keep.any():
+        spans = ", ".join(f"{m} {s:g} s" for m, s in zip(movies, last_s - first_s, strict=True))
+        raise InputError(f"no film is long enough for a lag of {longest_s:g} s; they span {spans}")
+    for partner, reach_s in ((least, least_s), (most, most_s), (longest, longest_s)):
+        keep &= (axis[partner] - axis - reach_s).abs() <= step_s / 2 + 1e-6
+    keep &= axis[most] - axis[least] < (most - least + 0.5) * step_s  # no gap between these two
+    if shots is not None:
+        shot = torch.from_numpy(_shot_of_frames(index, shots))
+        keep &= (shot >= 0) & (shot == shot[most])
+    if not keep.any():
+        where = "have no gap between them" if shots is None else "lie in one shot"
+        raise InputError(f"no two frames of a film that are {most_s:g} s apart {where}")
+    return dataclasses.replace(pairs, anchors=torch.nonzero(keep)[:, 0])
+
+
+def _shot_of_frames(index: pd.DataFrame, shots: pd.DataFrame) -> np.ndarray:
+    """Row of `shots` that each frame lies in (start <= time < stop), -1 for none; int64 (N,)."""
+    shot = np.full(len(index), -1, dtype=np.int64)
+    frames = index.groupby("movie_id").indices
+    for movie_id, table in shots.reset_index(drop=True).sort_values("start_s").groupby("movie_id"):
+        rows = frames.get(movie_id, np.empty(0, dtype=np.int64))
+        times = index["time_s"].to_numpy()[rows]
+        i = np.searchsorted(table["start_s"].to_numpy(), times, side="right") - 1
+        inside = (i >= 0) & (times < table["stop_s"].to_numpy()[i])
+        shot[rows] = np.where(inside, table.index.to_numpy()[i], -1)
+    return shot
