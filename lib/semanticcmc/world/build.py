@@ -1,0 +1,141 @@
+"""Write a world into a results folder, in the formats of real films."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from semanticcmc.frames import Frame, is_finished, merge_index, write_film
+from semanticcmc.labels import write_labels
+from semanticcmc.rdm import write_rdms
+from semanticcmc.run import Progress, atomic, write_json
+from semanticcmc.world.appearance import class_looks
+from semanticcmc.world.classes import categories, read_classes
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.detector import label_tables
+from semanticcmc.world.renderer import FilmRenderer, stimuli
+from semanticcmc.world.timeline import SETUPS, Timeline, timelines
+from semanticcmc.world.truth import look_rdm, shot_table, truth
+
+RENDERING = 1  # raise it when the same parameters give other pictures: finished films are then made anew
+
+
+def build(config: WorldConfig, folder: str | Path, processes: int | None = None) -> None:
+    """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`.
+
+    A film or class of stimuli that is there already, made with the same parameters, is left as it is.
+
+    Parameters
+    ----------
+    config : WorldConfig
+    folder : str or Path
+        The results folder of an experiment.
+    processes : int, optional
+        Films rendered at once; by default as many as this process may use CPUs. The files do not depend on it.
+    """
+    folder = Path(folder)
+    films, classes = timelines(config), read_classes(config)
+    _write_tables(config, folder, films, classes)
+    made_from = {"world": dataclasses.asdict(config), "rendering": RENDERING}
+    jobs: list[tuple[WorldConfig, Path, Timeline | int]] = []
+    for film in films:
+        if not is_finished(folder / "frames", film.movie_id, made_from):
+            jobs.append((config, folder, film))
+    _remove_other(folder / "frames", {film.movie_id for film in films})
+    _remove_other(folder / "stimuli", set(classes["wnid"]))
+    jobs += [(config, folder, i) for i, wnid in enumerate(classes["wnid"])
+             if not _made(folder, wnid, made_from)]  # fmt: skip
+
+    total = len(films) + len(classes)
+    done = total - len(jobs)
+    progress = Progress("world", total, folder / "progress")
+    progress.update(done)
+    processes = min(processes or len(os.sched_getaffinity(0)), max(1, len(jobs)))
+    for name in _run(jobs, processes):
+        done += 1
+        progress.update(done, name)
+    merge_index(folder / "frames", [film.movie_id for film in films])
+    rows = [{"movie_id": film.movie_id, "title": f"Miniature film {i + 1}", "duration_s": config.film_duration_s,
+             "frames": config.n_frames, "source": "world", "problem": ""} for i, film in enumerate(films)]  # fmt: skip
+    _write_csv(folder / "frames" / "films.csv", pd.DataFrame(rows))
+
+
+def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], classes: pd.DataFrame) -> None:
+    names = np.array(categories(classes)[0])
+    write_labels(folder / "labels", *label_tables(config, films))
+    _write_csv(folder / "world" / "classes.csv", classes)
+    write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
+    shots = shot_table(films)
+    shots["theme"] = names[shots["theme"]]
+    shots["setup"] = np.array(SETUPS)[shots["setup"]]
+    with atomic(folder / "world" / "shots.parquet") as temporary:
+        shots.to_parquet(temporary, index=False)
+    lags_s = np.unique(np.round(np.geomspace(1, config.film_duration_s / 2, 60)))
+    _write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
+
+
+def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -> Iterator[str]:
+    if processes <= 1:
+        yield from map(_make, jobs)
+        return
+    # Spawned, since a fork of a process that already runs torch's threads can hang.
+    with multiprocessing.get_context("spawn").Pool(
+        processes, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        yield from pool.imap_unordered(_make, jobs)
+
+
+def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
+    """Render and write one film, or the stimuli of one class; returns what it was."""
+    config, folder, what = job
+    made_from = {"world": dataclasses.asdict(config), "rendering": RENDERING}
+    if isinstance(what, Timeline):
+        images = FilmRenderer(config, what, class_looks(config)).frames(config.times_s)
+        frames = (Frame(float(t), float(t), i, image) for i, (t, image) in
+                  enumerate(zip(config.times_s, images, strict=True)))  # fmt: skip
+        write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
+        return what.movie_id
+    wnid = read_classes(config)["wnid"][what]
+    place = folder / "stimuli" / wnid
+    _marker(folder, wnid).unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for i, image in enumerate(stimuli(config, class_looks(config), what)):
+        Image.fromarray(image).save(place / f"{wnid}_{i:03d}.jpg", quality=95)
+    write_json(_marker(folder, wnid), made_from)  # last: what is there is whole
+    return wnid
+
+
+def _marker(folder: Path, wnid: str) -> Path:
+    return folder / "world" / "stimuli" / f"{wnid}.json"
+
+
+def _made(folder: Path, wnid: str, made_from: dict) -> bool:
+    """Whether a class's stimuli are there, made with these parameters."""
+    file = _marker(folder, wnid)
+    whole = file.exists() and (folder / "stimuli" / wnid).is_dir()
+    return whole and json.loads(file.read_text()) == json.loads(json.dumps(made_from))
+
+
+def _remove_other(folder: Path, wanted: set[str]) -> None:
+    """Remove films or classes of an earlier world in the same folder."""
+    for path in folder.glob("*") if folder.exists() else ():
+        if path.is_dir() and path.name not in wanted:
+            shutil.rmtree(path)
+        elif path.suffix in (".tar", ".parquet") and path.stem not in wanted | {"index"}:
+            path.unlink()
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)

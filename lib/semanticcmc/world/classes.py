@@ -1,0 +1,62 @@
+"""The world's classes: real nouns with their wnids, and how close their categories are in WordNet."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import repository_root
+from semanticcmc.semantics import lch_similarities
+from semanticcmc.world.config import WorldConfig
+
+
+def read_classes(config: WorldConfig) -> pd.DataFrame:
+    """Classes of a world: `wnid, noun, category`, those of one category together.
+
+    Raises
+    ------
+    InputError
+        If the table has fewer categories or classes than `config` asks for.
+    """
+    path = repository_root() / "data_manifests" / "world_classes.csv"
+    table = pd.read_csv(path)
+    names = list(table["category"].unique())
+    if config.categories > len(names):
+        raise InputError(f"{path}: {len(names)} categories, {config.categories} asked for: world.categories")
+    groups = [table[table["category"] == name] for name in names[: config.categories]]
+    least = min(map(len, groups))
+    if config.classes_per_category > least:
+        raise InputError(f"{path}: {least} classes in a category, {config.classes_per_category} asked for: "
+                         "world.classes_per_category")  # fmt: skip
+    return pd.concat([group.head(config.classes_per_category) for group in groups], ignore_index=True)
+
+
+def categories(classes: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Names of the categories in their order, and the number of each class's category, int64 (classes,)."""
+    names = list(classes["category"].unique())
+    return names, classes["category"].map({name: i for i, name in enumerate(names)}).to_numpy(np.int64)
+
+
+def closeness(classes: pd.DataFrame) -> np.ndarray:
+    """How close two categories are: mean LCH similarity between their classes, 0 (furthest two) to 1 (closest two).
+
+    Returns
+    -------
+    float64 array (categories, categories)
+        Symmetric. The diagonal, a category with itself, is 0 by convention: how often a theme follows itself
+        is the film's preference alone.
+    """
+    return _closeness(tuple(classes["wnid"]), tuple(categories(classes)[1].tolist()))
+
+
+@functools.lru_cache(maxsize=8)
+def _closeness(wnids: tuple[str, ...], category: tuple[int, ...]) -> np.ndarray:
+    similarity = lch_similarities(wnids)
+    member = np.eye(max(category) + 1)[list(category)]
+    between = member.T @ similarity @ member / np.outer(member.sum(0), member.sum(0))
+    apart = ~np.eye(len(between), dtype=bool)
+    low, high = between[apart].min(), between[apart].max()
+    return np.where(apart, (between - low) / (high - low) if high > low else 0.0, 0.0)

@@ -1,0 +1,147 @@
+"""The parameters of a world, and its independent streams of random numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldConfig:
+    """Parameters of a miniature world. Ranges are (least, most), drawn from uniformly.
+
+    Attributes
+    ----------
+    seed : int
+        The world: looks, films and stimuli. Another seed is another world of the same kind.
+    films : int
+        Number of films.
+    film_duration_s : float
+        Duration of each film, s.
+    frame_interval_s : float
+        Time from one frame to the next, s.
+    image_px : int
+        Width and height of frames and stimuli, px.
+    jpeg_quality : int
+        1 to 95.
+    categories, classes_per_category : int
+        How many of the categories of ``data_manifests/world_classes.csv``, and of the classes of each,
+        counted from the top of that table.
+    appearance_semantics : float
+        Rho, 0 to 1: the share of the variance of look latents that a category's classes have in common.
+    instance_noise : float
+        Standard deviation of what every appearance of an object adds to its class's look latent (unit variance).
+    film_grade : float
+        Strength of each film's colour grade, 0 (none) to 1.
+    scene_background : float
+        Share, 0 to 1, of the place's variance that belongs to the scene; the rest changes with each beat.
+    time_scale : float
+        Factor on the durations of beats and scenes (not of shots).
+    scene_s, beat_s, shot_s : (float, float)
+        Durations, s.
+    cast_size : int
+        Number of objects (of different classes) in a scene.
+    cast_from_theme : float
+        Probability that a member of the cast is of the scene's theme (a category).
+    theme_scenes : float
+        Time constant of a film's preference for themes, scenes.
+    theme_preference : float
+        Strength of that preference: standard deviation of a theme's log odds. 0: none.
+    theme_relatedness : float
+        How much likelier the closest other category is to come next, or to lend a member to the cast, than
+        the furthest one: log of the ratio of their weights, linear in LCH similarity between. 0: all alike.
+    shuffle_objects : bool
+        Deal the objects out anew over all beats of all films: looks, times and how often each class is seen
+        stay, what goes with what is destroyed.
+    label_interval_s : float
+        Time from one set of labels to the next, s.
+    label_misses : float
+        Probability that an object in view gets no label, by label set.
+    label_false_alarms : float
+        Probability that a label set holds a label of a class not in view.
+    stimuli_per_class : int
+        Number of isolated exemplars of each class.
+    """
+
+    seed: int
+    films: int
+    film_duration_s: float
+    frame_interval_s: float
+    image_px: int
+    jpeg_quality: int
+    categories: int
+    classes_per_category: int
+    appearance_semantics: float
+    instance_noise: float
+    film_grade: float
+    scene_background: float
+    time_scale: float
+    scene_s: tuple[float, float]
+    beat_s: tuple[float, float]
+    shot_s: tuple[float, float]
+    cast_size: int
+    cast_from_theme: float
+    theme_scenes: float
+    theme_preference: float
+    theme_relatedness: float
+    shuffle_objects: bool
+    label_interval_s: float
+    label_misses: float
+    label_false_alarms: float
+    stimuli_per_class: int
+
+    def __post_init__(self) -> None:
+        for name in ("films", "image_px", "jpeg_quality", "stimuli_per_class"):
+            _check(name, getattr(self, name) >= 1, "1 or more", getattr(self, name))
+        _check("seed", self.seed >= 0, "0 or more", self.seed)
+        _check("image_px", self.image_px >= 16, "16 or more", self.image_px)
+        _check("jpeg_quality", self.jpeg_quality <= 95, "1 to 95", self.jpeg_quality)
+        for name in ("film_duration_s", "frame_interval_s", "time_scale", "theme_scenes", "label_interval_s"):
+            _check(name, 0 < getattr(self, name) < np.inf, "above 0", getattr(self, name))
+        for name in ("appearance_semantics", "film_grade", "scene_background", "cast_from_theme",
+                     "label_misses", "label_false_alarms"):  # fmt: skip
+            _check(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
+        for name in ("instance_noise", "theme_preference", "theme_relatedness"):
+            _check(name, 0 <= getattr(self, name) < np.inf, "0 or more", getattr(self, name))
+        for name in ("scene_s", "beat_s", "shot_s"):
+            low, high = getattr(self, name)
+            _check(name, 0 < low <= high < np.inf, "[least, most], least above 0", [low, high])
+        _check("categories", self.categories >= 2, "2 or more", self.categories)
+        _check("cast_size", self.cast_size >= 2, "2 or more: a beat has two of the cast", self.cast_size)
+        enough = self.classes_per_category >= self.cast_size
+        _check("classes_per_category", enough, f"cast_size ({self.cast_size}) or more: a theme may fill the cast",
+               self.classes_per_category)  # fmt: skip
+
+    @property
+    def movie_ids(self) -> tuple[str, ...]:
+        """``film-01`` and so on, whose order as text is their order."""
+        digits = max(2, len(str(self.films)))
+        return tuple(f"film-{i + 1:0{digits}}" for i in range(self.films))
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of each film: at 0, `frame_interval_s`, ... and before its end."""
+        return int(np.ceil(self.film_duration_s / self.frame_interval_s - 1e-9))
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Seconds of each film's frames, float64 (n_frames,)."""
+        return np.arange(self.n_frames) * self.frame_interval_s
+
+    def generator(self, stream: str, *index: int) -> np.random.Generator:
+        """A stream of random numbers of its own: a change in one part of the world leaves the others as they are."""
+        word = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")
+        return np.random.default_rng([self.seed, word, *index])
+
+    def digest(self) -> str:
+        """Hash of all parameters, recorded beside what was made with them."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check(name: str, holds: bool, expected: str, found: object) -> None:
+    if not holds:
+        raise ValueError(f"{name}: expected {expected}, found {found}")

@@ -1,0 +1,184 @@
+"""Frames of films and stimuli: objects in their places before a slowly drifting camera."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+
+from semanticcmc.world import places
+from semanticcmc.world.appearance import REACH, Light, draw_objects, instances
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline
+
+Layers = Literal["all", "objects", "background"]
+GREY = 0.5
+FRAMES_AT_ONCE = 128  # fixed, so that a frame does not depend on what is rendered beside it
+
+
+class FilmRenderer:
+    """Renders the frames of one film.
+
+    Lengths are half-widths of the stage that the two-shot shows: x to the right, y down, 0 in the middle.
+
+    Parameters
+    ----------
+    config : WorldConfig
+    timeline : Timeline
+    looks : array (classes, 30)
+        `appearance.class_looks`.
+    """
+
+    def __init__(self, config: WorldConfig, timeline: Timeline, looks: np.ndarray) -> None:
+        self.config, self.timeline = config, timeline
+        index = config.movie_ids.index(timeline.movie_id)
+        shots, beats = timeline.shots, len(timeline.objects)
+        scene = shots.groupby("beat")["scene"].first().to_numpy()
+
+        generator = config.generator("places", index)
+        light = Light.draw(generator, beats)
+        latents = places.place_latents(config, scene, generator)
+        self._places = places.draw_places(latents, light.colour, 3 * config.image_px // 2)
+        self._grade = places.Grade.draw(config, config.generator("grade", index))
+
+        generator = config.generator("appearances", index)
+        classes = timeline.objects.ravel()  # (beats * 2,): appearances
+        shown = instances(config, looks[classes], generator)
+        tilt = generator.normal(0, 0.25, len(classes))
+        beat = np.repeat(np.arange(beats), N_IN_BEAT)
+        self._near = draw_objects(shown, tilt, light[beat], even(1.4 * config.image_px))
+        self._far = avg_pool2d(self._near, 2)
+        # Where they stand: left and right of the middle, the first of the two on either side.
+        side = np.where(generator.random(beats) < 0.5, -1.0, 1.0)
+        offset = side[:, None] * np.array([-0.46, 0.46])
+        x = offset + generator.normal(0, 0.05, (beats, 2))
+        y = generator.normal(0.24, 0.07, (beats, 2))
+        self._position = np.stack([x, y], 2)  # (beats, 2, xy)
+        self._radius = 0.34 * np.exp(generator.normal(0, 0.1, (beats, 2)))
+
+        # Cameras: each set-up of a beat has its framing; each shot drifts from one side of it to the other.
+        generator = config.generator("cameras", index)
+        framing = generator.normal(0, 1, (beats, 2, 3))
+        drift = generator.normal(0, 1, (len(shots), 4))
+        b, setup = shots["beat"].to_numpy(), shots["setup"].to_numpy()
+        close = setup == CLOSE_UP
+        width = np.where(close, 0.62, 1.02) * np.exp(0.07 * framing[b, setup, 2])
+        centre = np.where(close[:, None], self._position[b, 0], [0.0, 0.06])
+        centre = centre + 0.08 * width[:, None] * framing[b, setup, :2]
+        self._camera = np.column_stack([centre, np.log(width)])  # (shots, x y log half-width)
+        self._drift = drift * np.array([0.10, 0.05, 0.06, 0.12])  # x, y, zoom, sway of the objects (rad)
+
+    def frames(self, times_s: np.ndarray, layers: Layers = "all") -> np.ndarray:
+        """Pictures at given times.
+
+        Parameters
+        ----------
+        times_s : array (n,)
+        layers : {'all', 'objects', 'background'}
+            ``objects``: on grey, without shadows; ``background``: the same place without objects and their
+            shadows. Where an object is opaque it has the same pixels in ``all`` and ``objects``.
+
+        Returns
+        -------
+        uint8 array (n, image_px, image_px, 3)
+        """
+        size = self.config.image_px
+        out = np.empty((len(times_s), size, size, 3), dtype=np.uint8)
+        for i in range(0, len(times_s), FRAMES_AT_ONCE):
+            pictures = self._frames(np.asarray(times_s[i : i + FRAMES_AT_ONCE], dtype=np.float64), layers)
+            out[i : i + FRAMES_AT_ONCE] = to_uint8(pictures)
+        return out
+
+    def _frames(self, times_s: np.ndarray, layers: Layers) -> Tensor:
+        shots = self.timeline.shots
+        shot = self.timeline.shot_at(times_s)
+        start_s, stop_s = (shots[name].to_numpy()[shot] for name in ("start_s", "stop_s"))
+        way = ((times_s - start_s) / (stop_s - start_s) - 0.5)[:, None]
+        camera = self._camera[shot] + way * self._drift[shot, :3]
+        sway = way[:, 0] * self._drift[shot, 3]
+        centre, width = camera[:, :2], np.exp(camera[:, 2])
+        beat, setup = (shots[name].to_numpy()[shot] for name in ("beat", "setup"))
+        size = self.config.image_px
+
+        if layers == "objects":
+            pictures = torch.full((len(shot), 3, size, size), GREY)
+        else:
+            grid = _grid(centre, width, np.zeros(len(shot)), np.full(len(shot), places.REACH), size)
+            pictures = grid_sample(self._places[beat], grid, padding_mode="border", align_corners=False)
+        for which in (1, 0) if layers != "background" else ():
+            rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
+            if layers == "all":
+                _cast_shadow(pictures, rows, self._position[beat[rows], which], self._radius[beat[rows], which],
+                             centre[rows], width[rows])  # fmt: skip
+        for which in (1, 0) if layers != "background" else ():
+            for kind, pictures_of in ((TWO_SHOT, self._far), (CLOSE_UP, self._near)):
+                rows = np.flatnonzero(setup == kind)
+                if (kind == CLOSE_UP and which == 1) or not rows.size:
+                    continue
+                b = beat[rows]
+                grid = _grid(centre[rows] - self._position[b, which], width[rows],
+                             sway[rows], REACH * self._radius[b, which], size)  # fmt: skip
+                layer = grid_sample(pictures_of[b * N_IN_BEAT + which], grid, align_corners=False)
+                pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
+        return self._grade.apply(pictures)
+
+
+def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> np.ndarray:
+    """Isolated exemplars of one class on grey, uint8 (stimuli_per_class, image_px, image_px, 3).
+
+    Each has instance noise, pose and light of its own; none is ever seen in a film.
+    """
+    generator, n, size = config.generator("stimuli", class_index), config.stimuli_per_class, config.image_px
+    shown = instances(config, np.repeat(looks[class_index : class_index + 1], n, axis=0), generator)
+    tilt, light = generator.normal(0, 0.25, n), Light.draw(generator, n)
+    objects = draw_objects(shown, tilt, light, even(1.4 * size))
+    radius = 0.56 * np.exp(generator.normal(0, 0.1, n))
+    grid = _grid(-generator.normal(0, 0.06, (n, 2)), np.ones(n), np.zeros(n), REACH * radius, size)
+    layer = grid_sample(objects, grid, align_corners=False)
+    return to_uint8(GREY * (1 - layer[:, 3:]) + layer[:, :3])
+
+
+def to_uint8(pictures: Tensor) -> np.ndarray:
+    """Pictures (n, 3, h, w), 0 to 1, as uint8 (n, h, w, 3)."""
+    return (pictures * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def even(size: float) -> int:
+    """The nearest even whole number of pixels."""
+    return 2 * round(size / 2)
+
+
+def _grid(offset: np.ndarray, width: np.ndarray, turn: np.ndarray, reach: np.ndarray, size: int) -> Tensor:
+    """Where each pixel of a view looks in a picture that spans `reach` to each side (torch's -1 to 1).
+
+    The view is `offset` (n, 2) off the picture's middle and shows `width` (n,) to each side, turned by `turn` rad.
+    """
+    cos, sin = np.cos(turn), np.sin(turn)
+    rotate = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
+    theta = (
+        np.concatenate([rotate * width[:, None, None], (rotate @ offset[:, :, None])], 2)
+        / reach[:, None, None]
+    )
+    return affine_grid(
+        torch.as_tensor(theta, dtype=torch.float32), [len(theta), 1, size, size], align_corners=False
+    )
+
+
+def _cast_shadow(
+    pictures: Tensor,
+    rows: np.ndarray,
+    position: np.ndarray,
+    radius: np.ndarray,
+    centre: np.ndarray,
+    width: np.ndarray,
+) -> None:
+    """Darken the ground below objects of given position and radius: a soft, flat ellipse."""
+    size = pictures.shape[-1]
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
+    x = (centre[:, :1] + width[:, None] * axis - position[:, :1]) / (0.75 * radius[:, None])
+    y = (centre[:, 1:] + width[:, None] * axis - position[:, 1:] - radius[:, None]) / (0.26 * radius[:, None])
+    across, down = (torch.as_tensor(np.exp(-(v**2)), dtype=torch.float32) for v in (x, y))
+    pictures[rows] *= 1 - 0.5 * down[:, None, :, None] * across[:, None, None, :]
