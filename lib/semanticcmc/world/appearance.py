@@ -90,11 +90,11 @@ def draw_objects(looks: np.ndarray, tilt: np.ndarray, light: Light, size_px: int
     float32 tensor (n, 4, size_px, size_px)
         Red, green, blue multiplied by opacity, and opacity; 0 to 1.
     """
+    inputs = [torch.as_tensor(a, dtype=torch.float32) for a in (looks, tilt, light.towards, light.colour)]
     parts = []
-    for i in range(0, len(looks), 32):
-        n = slice(i, i + 32)
-        inputs = (looks[n], tilt[n], light.towards[n], light.colour[n])
-        parts.append(_draw(*(torch.as_tensor(a, dtype=torch.float32) for a in inputs), size_px=size_px))
+    for i in range(0, len(looks), 32):  # as many as stay in the processor's cache
+        z, turn, towards, colour = (a[i : i + 32] for a in inputs)
+        parts.append(_draw(z, turn, towards, colour, size_px))
     return torch.cat(parts) if parts else torch.empty(0, 4, size_px, size_px)
 
 
