@@ -1,0 +1,188 @@
+"""The numbers of one experiment, read from its tables and written as a person would say them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import Experiment, network_lag_s
+
+NOTEBOOKS = {
+    "film_strip": "01_dataset_statistics",
+    "persistence": "01_dataset_statistics",
+    "rdms": "04_lag_curve",
+    "mds": "04_lag_curve",
+    "lag_curve": "04_lag_curve",
+    "dissociation": "04_lag_curve",
+    "published": "05_wordnet",
+    "dataset": "01_dataset_statistics",
+    "timescales": "01_dataset_statistics",
+    "accuracy": "04_lag_curve",
+}
+"""Which notebook makes a figure or a table, by its name without the ending."""
+
+CONDITION = "intact"
+"""The stimuli that the poster reports: whole pictures."""
+
+
+def required(experiment: Experiment, folder: str, name: str) -> Path:
+    """Path of a result that the poster needs.
+
+    Raises
+    ------
+    InputError
+        If it is not there; the message holds the commands that make it.
+    """
+    path = experiment.folder / folder / name
+    if not path.exists():
+        notebook = NOTEBOOKS[Path(name).stem]
+        raise InputError(
+            f"{path}: missing. Make it with `papermill analysis/{notebook}.ipynb "
+            f"{experiment.folder / 'notebooks' / notebook}.ipynb -p experiment {experiment.name}`, "
+            f"or all that is missing with `make poster EXPERIMENT={experiment.name}`"
+        )
+    return path
+
+
+def read_table(experiment: Experiment, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Table ``tables/<name>.csv`` of an experiment, refused if one of `columns` is not in it."""
+    path = required(experiment, "tables", f"{name}.csv")
+    table = pd.read_csv(path)
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; make it again with analysis/{NOTEBOOKS[name]}.ipynb"
+        )
+    return table
+
+
+def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
+    """Tests of the experiment's networks, seeds and primary layer, on intact stimuli."""
+    columns = (
+        "network",
+        "seed",
+        "layer",
+        "condition",
+        "model",
+        "control",
+        "mantel_r",
+        "p",
+        "ci_low",
+        "ci_high",
+    )
+    table = read_table(experiment, "lag_curve", columns)
+    # pandas reads the word none as a missing value in some versions and as text in others
+    table["control"] = table["control"].fillna("none")
+    keep = table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer)
+    keep &= table["network"].isin(experiment.networks) & table["seed"].isin(experiment.seeds)
+    if not keep.any():
+        raise InputError(
+            f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no row with condition {CONDITION}, layer "
+            f"{experiment.primary_layer} (primary_layer) and one of this experiment's networks and seeds"
+        )
+    return table[keep]
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """One network's test at the primary layer, over the seeds it was trained with.
+
+    Attributes
+    ----------
+    network : str
+    lag_s : float
+        Seconds; 0 for ``augment``, NaN for networks without a lag.
+    r : float
+        Mean over seeds.
+    p : float
+        The largest of the seeds: significant means significant in every one of them.
+    ci_low, ci_high : float
+        The lowest and the highest bound of the seeds' bootstrap intervals.
+    seeds : int
+    """
+
+    network: str
+    lag_s: float
+    r: float
+    p: float
+    ci_low: float
+    ci_high: float
+    seeds: int
+
+
+def effects(table: pd.DataFrame, model: str, control: str) -> dict[str, Effect]:
+    """Effects by network, for one semantic model and one controlled RDM (``none``: simple Mantel)."""
+    found = {}
+    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["mantel_r", "p"])
+    for network, seeds in rows.groupby("network", sort=False):
+        name = str(network)
+        found[name] = Effect(
+            network=name,
+            lag_s=network_lag_s(name),
+            r=float(seeds["mantel_r"].mean()),
+            p=float(seeds["p"].max()),
+            ci_low=float(seeds["ci_low"].min(skipna=False)),
+            ci_high=float(seeds["ci_high"].max(skipna=False)),
+            seeds=len(seeds),
+        )
+    return found
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """``0.21``, ``−0.05``; zero carries no sign; a dash where there is no number."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.{decimals}f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+def probability(p: float) -> str:
+    """``p = 0.032``; below one in a thousand ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def stars(p: float) -> str:
+    """``***`` below .001, ``**`` below .01, ``*`` below .05, else ``n.s.``."""
+    return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else "n.s."
+
+
+def whole(value: float) -> str:
+    """``28,800``."""
+    return f"{value:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """A time as a person would say it: ``60 s``, ``2.5 min``, ``8 h``."""
+    if value < 120:
+        return f"{value:.3g} s"
+    return f"{value / 60:.3g} min" if value < 7200 else f"{value / 3600:.3g} h"
+
+
+def time_range(low_s: float, high_s: float) -> str:
+    """Two times with one unit: ``2–4 minutes``, ``30–60 seconds``."""
+    unit, name = (60.0, "minutes") if min(low_s, high_s) >= 60 else (1.0, "seconds")
+    low, high = f"{low_s / unit:.3g}", f"{high_s / unit:.3g}"
+    return f"{low} {name}" if low == high else f"{low}–{high} {name}"
+
+
+def count(number_of: int, what: str) -> str:
+    """``one seed``, ``three seeds``, ``12 seeds``."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return f"{words[number_of] if number_of < len(words) else whole(number_of)} {what}{'' if number_of == 1 else 's'}"
+
+
+def spoken(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def network_title(network: str) -> str:
+    """A network's name as the poster says it: ``60 s apart``, ``L \\| ab``."""
+    names = {"random": "random weights", "supervised": "supervised", "augment": "same frame twice",
+             "cmc_lab": "CMC, L and ab", "cmc_lab_imagenet": "CMC, L and ab, ImageNet",
+             "cmc_lab_movies": "CMC, L and ab"}  # fmt: skip
+    return names.get(network) or f"{seconds(network_lag_s(network))} apart"

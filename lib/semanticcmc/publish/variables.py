@@ -1,0 +1,293 @@
+"""What ``poster.qmd`` asks for: ``_variables.yml``, ``_table_*.md`` and the code that leads to the repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import segno
+import yaml
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import Experiment, network_lag_s, repository_root
+from semanticcmc.publish import claims
+from semanticcmc.publish.numbers import (
+    Effect,
+    count,
+    effects,
+    network_title,
+    number,
+    probability,
+    read_lag_curve,
+    read_table,
+    required,
+    seconds,
+    stars,
+    time_range,
+    whole,
+)
+from semanticcmc.run import git_commit
+
+FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
+"""Figures that the poster shows, by name without the ending."""
+
+QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
+"""Rows of ``tables/dataset.csv``."""
+
+
+def write_generated(experiment: Experiment, folder: Path) -> None:
+    """Write all that the poster's source asks for into `folder`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its tables are read.
+    folder : Path
+        Staged source: gets ``_variables.yml``, ``_facts.md``, ``_table_mantel.md``, ``qr.svg``.
+
+    Raises
+    ------
+    InputError
+        For a table, column or row that is missing, with what makes it.
+    """
+    tests = read_lag_curve(experiment)
+    evidence = claims.weigh(experiment, tests)
+    dataset = _dataset(experiment)
+    (folder / "_facts.md").write_text(facts(dataset), encoding="utf-8")
+    (folder / "_table_mantel.md").write_text(mantel_rows(experiment, tests), encoding="utf-8")
+    address = repository_address()
+    segno.make(address, error="m").save(folder / "qr.svg", border=1, dark="#1f2430", light="#ffffff")
+    values = {
+        "experiment": {
+            "name": experiment.name,
+            "title": plain(experiment.title),
+            "layer": experiment.primary_layer,
+            "seeds": count(len(experiment.seeds), "seed"),
+            "commit": git_commit() or "outside git",
+        },
+        "repository": {"address": address, "short": address.removeprefix("https://")},
+        "claim": _claim(experiment, evidence, dataset, tests),
+        "data": _data(experiment, dataset),
+        "method": _method(experiment, tests),
+        "figure": {name: alternative_text(experiment, name) for name in FIGURES},
+    }
+    # quoted, or Quarto prints 0.30 as 0.3
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
+    (folder / "_variables.yml").write_text(text, encoding="utf-8")
+
+
+def plain(text: str) -> str:
+    """Text from outside, so that Markdown prints it as it stands."""
+    return "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|" else letter for letter in text)
+
+
+def alternative_text(experiment: Experiment, figure: str) -> str:
+    """What a figure shows, in words, from the JSON beside it."""
+    path = required(experiment, "figures", f"{figure}.json")
+    alt = json.loads(path.read_text(encoding="utf-8")).get("alt", "")
+    if not alt:
+        raise InputError(f"{path}: no text in alt; save the figure by plots.style.save")
+    return plain(alt).replace('"', "”")
+
+
+def repository_address() -> str:
+    """Address of the repository, from ``CITATION.cff``."""
+    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
+    return str(citation["repository-code"])
+
+
+def _dataset(experiment: Experiment) -> dict[str, float]:
+    table = read_table(experiment, "dataset", ("quantity", "value"))
+    found = dict(
+        zip(table["quantity"].astype(str), pd.to_numeric(table["value"], errors="coerce"), strict=True)
+    )
+    if missing := [quantity for quantity in QUANTITIES if quantity not in found]:
+        raise InputError(
+            f"{experiment.folder / 'tables' / 'dataset.csv'}: no row {', '.join(missing)}; "
+            "make it again with analysis/01_dataset_statistics.ipynb"
+        )
+    return {quantity: float(found[quantity]) for quantity in QUANTITIES}
+
+
+def film_time(hours: float) -> tuple[str, str]:
+    """Running time as a number and its unit: ``158.4``, ``hours``; below two hours in minutes."""
+    return (number(hours, 1), "hours") if hours >= 2 else (number(60 * hours, 1), "minutes")
+
+
+def facts(dataset: dict[str, float]) -> str:
+    """The data set in a few large numbers, as a Markdown list."""
+    time, unit = film_time(dataset["hours"])
+    rows = [(whole(dataset["films"]), "film" if dataset["films"] == 1 else "films"), (time, unit)]
+    rows.append((whole(dataset["frames"]), "frames"))
+    if dataset["label sets"] > 0:
+        rows.append((whole(dataset["label sets"]), "label sets"))
+    return "".join(f"- [{value}]{{.fact}} {what}\n" for value, what in rows)
+
+
+def _data(experiment: Experiment, dataset: dict[str, float]) -> dict[str, str]:
+    left_out = int(dataset["films left out"])
+    unusable = (
+        "" if not left_out else f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
+    )
+    if dataset["label sets"] > 0:
+        labels = (
+            f"{whole(dataset['labels'])} labels, {whole(dataset['distinct labels'])} of them distinct, "
+            f"say what is in view.{unusable}"
+        )
+    else:
+        labels = (
+            "No labels came with these films, so that how long associations last is left out here." + unusable
+        )
+    return {"labels": labels, "persistence": persistence(read_table(
+        experiment, "timescales", ("measure", "lag_s", "value", "null_high")))}  # fmt: skip
+
+
+def persistence(timescales: pd.DataFrame) -> str:
+    """Until which lag looks and associations stay above their null, as far as lags were tried."""
+    said = []
+    for measure, name in (("appearance", "Looks"), ("association", "Associations")):
+        rows = timescales[timescales["measure"].eq(measure)].dropna(subset=["value", "null_high"])
+        if "level" in rows and len(rows):
+            rows = rows[rows["level"].eq(rows["level"].iloc[0])]
+        rows = rows.sort_values("lag_s")
+        if rows.empty:
+            continue
+        above = rows["value"].gt(rows["null_high"]).to_numpy()
+        last = len(above) if above.all() else int((~above).argmax())
+        if last == 0:
+            said.append(f"{name} never rise above chance.")
+        elif last == len(above):
+            said.append(f"{name} stay above chance to the longest lag, {seconds(rows['lag_s'].iloc[-1])}.")
+        else:
+            said.append(f"{name} stay above chance up to {seconds(rows['lag_s'].iloc[last - 1])}.")
+    return " ".join(said) or "No chance level was computed for these curves."
+
+
+def _claim(
+    experiment: Experiment, evidence: claims.Evidence, dataset: dict[str, float], tests: pd.DataFrame
+) -> dict[str, str]:
+    hours = dataset["hours"]
+    film = " ".join(film_time(hours)) + " of film"
+    small = experiment.source == "films" and hours < claims.ENOUGH_FILM_H
+    setting = film
+    if experiment.source == "world":
+        setting = f"a world whose scenes last {scene_length(experiment)}"
+    accuracy = read_table(experiment, "accuracy", ("network", "layer", "measure", "accuracy"))
+    accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer)]
+    return {
+        "headline": claims.headline(evidence, setting, film if small else ""),
+        "best_lag": seconds(evidence.best.lag_s),
+        "reading": claims.reading(evidence),
+        "baselines": claims.baselines(evidence),
+        "dissociation": claims.dissociation(evidence, accuracy),
+        "conclusion": conclusion(evidence, setting, small),
+        "limits": limits(experiment, evidence, tests, film if small else ""),
+    }
+
+
+def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
+    """The last word, no stronger than the headline."""
+    best = seconds(evidence.best.lag_s)
+    if small:
+        return (
+            f"The corridor runs from film to poster. What it measured ({claims.test_text(evidence.best)} at "
+            f"{best}) says nothing about meaning: that takes hundreds of scenes."
+        )
+    if not evidence.learned:
+        return f"In {setting}, time alone did not teach {claims.MODELS[evidence.model]}: {claims.test_text(evidence.best)} at {best}."
+    if evidence.peaks:
+        return (
+            f"What keeps company over about {best} is alike in {claims.MODELS[evidence.model]}, and a network that "
+            "never saw a label picked it up. Closer frames share a look, farther ones share nothing."
+        )
+    return (
+        f"A network that never saw a label picked up {claims.MODELS[evidence.model]} from frames {best} apart. "
+        "Which lag serves best remains open."
+    )
+
+
+def limits(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFrame, too_little: str) -> str:
+    """What the reader must know before believing the headline."""
+    said = []
+    if experiment.source == "world":
+        said.append(
+            "The world is drawn, and we chose how long its scenes last: the time scale found is the one put in."
+        )
+        random = effects(tests, evidence.model, "none").get("random")
+        if random:
+            said.append(
+                f"Random weights carry r = {number(random.r)} ({probability(random.p)}); that this is small is "
+                "partly by construction, since looks are drawn with little or no regard to category."
+            )
+        look = effects(tests, evidence.model, "look").get(evidence.best.network)
+        if look:
+            said.append(f"With the true looks controlled instead, {claims.test_text(look)}.")
+    if too_little:
+        said.append(f"{too_little} holds a handful of scenes; no test on it bears on semantics.".capitalize())
+    seeds = len(experiment.seeds)
+    said.append(
+        "One seed a network: differences between neighbouring lags may be chance."
+        if seeds == 1
+        else f"{count(seeds, 'seed').capitalize()} a network: means, with the largest p and the widest interval of the seeds."
+    )
+    return " ".join(said)
+
+
+def scene_length(experiment: Experiment) -> str:
+    """How long the world's scenes last, from the experiment's own section ``world``."""
+    world = experiment.sections.get("world", {})
+    try:
+        low, high = world["scene_s"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{experiment.file}, section world: expected scene_s: [shortest, longest] in seconds"
+        ) from error
+    return time_range(float(low), float(high))
+
+
+def _method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
+    lags = [seconds(lag_s).removesuffix(" s") for lag_s in sorted(experiment.lags_s) if lag_s < 120]
+    longer = [seconds(lag_s) for lag_s in sorted(experiment.lags_s) if lag_s >= 120]
+    spoken = ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer])
+    permutations = tests["permutations"].max() if "permutations" in tests else float("nan")
+    classes = tests["classes"].max() if "classes" in tests else float("nan")
+    return {
+        "lags": spoken,
+        "permutations": whole(permutations) if permutations == permutations else "random",
+        "classes": whole(classes) if classes == classes else "all",
+    }
+
+
+def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Partial Mantel correlations beside the published ones, as a Markdown table.
+
+    One row a network of either, by lag; the published column is LCH at conv5 of the full-size network,
+    read from ``tables/published.csv``.
+    """
+    published = read_table(experiment, "published", ("network", "model", "control", "mantel_r", "p"))
+    published = published[published["network"].notna()].copy()
+    if "source" in published:
+        published = published[published["source"].eq("published")]
+    published["control"] = published["control"].fillna("none")
+    theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random")
+    ours = {model: effects(tests, model, "random") for model in claims.MODELS}
+    ours = {model: found for model, found in ours.items() if found}
+    networks = sorted({*theirs, *(name for found in ours.values() for name in found)}, key=_order)
+    heads = ["network", *({"category": "category", "lch": "WordNet"}[model] for model in ours), "published"]
+    lines = [f"| {' | '.join(heads)} |", f"|:--|{'--:|' * (len(heads) - 1)}"]
+    best = claims.weigh(experiment, tests).best.network
+    for network in networks:
+        cells = [_cell(found.get(network)) for found in (*ours.values(), theirs)]
+        title = network_title(network)
+        lines.append(f"| {f'**{title}**' if network == best else title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(effect: Effect | None) -> str:
+    return f"{number(effect.r)} {stars(effect.p)}" if effect else "–"
+
+
+def _order(network: str) -> tuple[bool, float, str]:
+    lag_s = network_lag_s(network)
+    return (lag_s == lag_s, lag_s if lag_s == lag_s else 0.0, network)

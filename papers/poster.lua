@@ -1,0 +1,172 @@
+-- The divs of poster.qmd as a page: HTML gets a sheet with a header and a grid, Typst gets calls of the
+-- functions in poster-template.typst. Runs as Quarto's filter and as pandoc's.
+
+local typst = FORMAT:match("typst") ~= nil
+local html = FORMAT:match("html") ~= nil
+
+local function raw(text)
+  return pandoc.RawBlock("typst", text)
+end
+
+local function has(block, class)
+  return block.t == "Div" and block.classes:includes(class)
+end
+
+local function fail(message)
+  assert(false, "poster.lua: " .. message) -- under Quarto error() is only logged
+end
+
+-- "1 2 1" as fractions of the width: (1fr, 2fr, 1fr) or 1fr 2fr 1fr
+local function fractions(block, attribute, separator)
+  local list = block.attributes[attribute]
+  if not list then fail("a ." .. block.classes[1] .. " needs " .. attribute) end
+  local parts = {}
+  for part in list:gmatch("[%d.]+") do parts[#parts + 1] = part .. "fr" end
+  return table.concat(parts, separator)
+end
+
+local function children(block, class)
+  local found = {}
+  for _, child in ipairs(block.content) do
+    if not has(child, class) then fail("in ." .. block.classes[1] .. " there may be only ." .. class) end
+    found[#found + 1] = child
+  end
+  return found
+end
+
+local emit_panel
+
+local function emit_column_item(block, out)
+  if has(block, "poster-panel") then
+    emit_panel(block, out)
+  elseif has(block, "poster-row") then
+    out:insert(raw("(row: (" .. fractions(block, "widths", ", ") .. ",), grow: false, panels: ("))
+    for _, panel in ipairs(children(block, "poster-panel")) do emit_panel(panel, out) end
+    out:insert(raw(")),"))
+  else
+    fail("a column holds .poster-panel and .poster-row only")
+  end
+end
+
+emit_panel = function(block, out)
+  local kind = "plain"
+  for _, class in ipairs({ "hero", "accent", "small" }) do
+    if block.classes:includes(class) then kind = class end
+  end
+  out:insert(raw(string.format('(row: none, kind: "%s", grow: %s, body: [', kind,
+    tostring(block.classes:includes("grow")))))
+  out:extend(block.content)
+  out:insert(raw("]),"))
+end
+
+local function emit_poster(block, out)
+  out:insert(raw("#poster-columns((" .. fractions(block, "columns", ", ") .. ",), ("))
+  for _, column in ipairs(children(block, "poster-column")) do
+    out:insert(raw('(name: "' .. (column.attributes.name or "?") .. '", panels: ('))
+    for _, item in ipairs(column.content) do emit_column_item(item, out) end
+    out:insert(raw(")),"))
+  end
+  out:insert(raw("))"))
+end
+
+local function wrapped(before, blocks, after)
+  local out = pandoc.List({ raw(before) })
+  out:extend(blocks)
+  out:insert(raw(after))
+  return out
+end
+
+-- Inside panels: the large numbers, the table, the text in small type.
+local inner = {
+  Div = function(block)
+    if not typst then return nil end
+    if has(block, "poster-facts") then
+      local out = pandoc.List({ raw("#poster-facts((") })
+      for _, child in ipairs(block.content) do
+        if child.t ~= "BulletList" then fail("a .poster-facts holds one list") end
+        for _, item in ipairs(child.content) do out:extend(wrapped("[", item, "],")) end
+      end
+      out:insert(raw("))"))
+      return out
+    end
+    if has(block, "poster-side") then
+      local out = pandoc.List({ raw("#poster-side((" .. fractions(block, "widths", ", ") .. ",), (") })
+      for _, part in ipairs(children(block, "poster-part")) do out:extend(wrapped("[", part.content, "],")) end
+      out:insert(raw("))"))
+      return out
+    end
+    if has(block, "poster-table") then return wrapped("#poster-table[", block.content, "]") end
+  end,
+  Span = function(span)
+    for _, class in ipairs({ "fact", "limits", "big" }) do
+      if typst and span.classes:includes(class) then
+        local out = pandoc.List({ pandoc.RawInline("typst", "#poster-" .. class .. "[") })
+        out:extend(span.content)
+        out:insert(pandoc.RawInline("typst", "]"))
+        return out
+      end
+    end
+  end,
+  Image = function(image)
+    -- Quarto does this itself
+    if quarto == nil and image.attributes["fig-alt"] then
+      image.attributes.alt = image.attributes["fig-alt"]
+      image.attributes["fig-alt"] = nil
+      return image
+    end
+  end,
+}
+
+local function text_of(meta, key)
+  if not meta[key] then fail("the metadata lack " .. key) end
+  local value = meta[key]
+  if pandoc.utils.type(value) == "List" then value = value[1] end
+  return pandoc.utils.type(value) == "Blocks" and pandoc.utils.blocks_to_inlines(value) or pandoc.Inlines(value)
+end
+
+function Pandoc(document)
+  local claim, code, poster = nil, nil, nil
+  for _, block in ipairs(document.blocks) do
+    if has(block, "poster-claim") then claim = block end
+    if has(block, "poster-code") then code = block end
+    if has(block, "poster") then poster = block end
+  end
+  if not (claim and code and poster) then return nil end -- another page of the site
+  poster = poster:walk(inner)
+  code = code:walk(inner)
+  local out = pandoc.List({})
+  if typst then
+    out:extend(wrapped("#poster-header(claim: [", claim.content, "],"))
+    out:extend(wrapped("code: [", code.content, "])"))
+    emit_poster(poster, out)
+  elseif html then
+    local meta = document.meta
+    local names = pandoc.Div({
+      pandoc.Para({ pandoc.Span(text_of(meta, "title"), { class = "poster-title" }), pandoc.Space(),
+        pandoc.Span(text_of(meta, "subtitle"), { class = "poster-subtitle" }) }),
+    }, { class = "poster-names" })
+    local heading = pandoc.Div({ pandoc.Header(1, pandoc.utils.blocks_to_inlines(claim.content)) },
+      { class = "poster-claim" })
+    local authors = pandoc.Div({
+      pandoc.Para(text_of(meta, "author")), pandoc.Para(text_of(meta, "institute")),
+    }, { class = "poster-authors" })
+    local header = pandoc.Div({ pandoc.Div({ names, heading, authors }, { class = "poster-header-text" }), code },
+      { class = "poster-header" })
+    poster.attributes.style = "--columns: " .. fractions(poster, "columns", " ")
+    poster.attributes.columns = nil
+    poster = poster:walk({ Div = function(block)
+      if has(block, "poster-row") or has(block, "poster-side") then
+        block.attributes.style = "--widths: " .. fractions(block, "widths", " ")
+        block.attributes.widths = nil
+        return block
+      end
+    end })
+    meta.pagetitle = pandoc.utils.stringify(meta.title) .. ": " .. pandoc.utils.stringify(meta.subtitle)
+    meta.title, meta.subtitle, meta.author, meta.institute = nil, nil, nil, nil
+    out:insert(pandoc.Div({ header, poster }, { class = "poster-sheet" }))
+  else
+    fail("no poster in the format " .. FORMAT)
+  end
+  document.blocks = out
+  return document
+end
