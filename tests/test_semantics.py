@@ -1,0 +1,339 @@
+"""The semantic models against nltk, against published matrices and against taxonomies solved by hand."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.semantics import (
+    Taxonomy,
+    categories,
+    category_rdm,
+    category_table,
+    known_wnids,
+    lch_rdm,
+    lch_similarities,
+    lch_similarity,
+    names,
+    path_lengths,
+    read_taxonomy,
+)
+
+MANIFESTS = repository_root() / "data_manifests"
+WORDNET = Path("/usr/share/wordnet")
+needs_wordnet = pytest.mark.skipif(
+    not (WORDNET / "data.noun").is_file(), reason="WordNet 3.0's files are not installed (wordnet-base)"
+)
+IMAGENET = (MANIFESTS / "class_lists" / "imagenet.txt").read_text().split()
+DOG, CAT = "n02084071", "n02121620"
+
+#            a
+#          /   \
+#         b     c
+#        / \   / \
+#       d   e-+   f      e lies under b and under c
+#       |
+#       g -----> c       g lies under d and, as an instance, directly under c
+BY_HAND = Taxonomy(
+    hypernyms={"a": (), "b": ("a",), "c": ("a",), "d": ("b",), "e": ("b", "c"), "f": ("c",), "g": ("d", "c")},
+    nouns={name: name.upper() for name in "abcdefg"},
+    max_depth=3,
+)
+
+
+def synsets() -> pd.DataFrame:
+    return pd.read_csv(MANIFESTS / "wordnet_taxonomy.csv", comment="#", keep_default_na=False)
+
+
+@functools.cache
+def wnids_of_synsets() -> dict[str, str]:
+    table = synsets()
+    return dict(zip(table["synset"], table["wnid"], strict=True))
+
+
+# --- closed form ---
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "steps"),
+    [("a", "a", 0), ("d", "d", 0), ("b", "a", 1), ("d", "e", 2), ("e", "f", 2), ("d", "f", 4), ("g", "f", 2),
+     ("g", "e", 2), ("g", "b", 2), ("g", "a", 2), ("d", "c", 3)],
+)  # fmt: skip
+def test_shortest_path_takes_the_nearest_of_several_common_hypernyms(first, second, steps):
+    wnids = list("gfedcba")
+    lengths = path_lengths(wnids, BY_HAND)
+    assert lengths[wnids.index(first), wnids.index(second)] == steps
+    assert lengths[wnids.index(second), wnids.index(first)] == steps
+    assert lch_similarity(first, second, BY_HAND) == pytest.approx(-math.log((steps + 1) / 6), abs=1e-14)
+
+
+def test_a_hypernym_reached_by_ways_of_different_length_counts_by_the_shorter():
+    taxonomy = Taxonomy({"top": (), "mid": ("top",), "low": ("mid", "top"), "far": ("top",)}, {}, 2)
+    assert path_lengths(["low", "far"], taxonomy)[0, 1] == 2
+
+
+def test_lch_rdm_is_the_logarithm_of_the_path_and_keeps_its_names():
+    rdm = lch_rdm(list("dgf"), BY_HAND)
+    assert rdm.classes == ("d", "g", "f")
+    np.testing.assert_allclose(rdm.values, np.log([1 + 1, 4 + 1, 2 + 1]), atol=1e-14)
+
+
+def test_classes_without_a_common_hypernym_are_refused_by_name():
+    islands = Taxonomy({"a": (), "b": ()}, {}, 1)
+    with pytest.raises(InputError, match="a and b: no hypernym in common"):
+        path_lengths(["a", "b"], islands)
+
+
+@st.composite
+def taxonomies(draw):
+    """A random directed acyclic graph below one root."""
+    n = draw(st.integers(2, 25))
+    hypernyms: dict[str, tuple[str, ...]] = {"0": ()}
+    for i in range(1, n):
+        above = draw(st.sets(st.integers(0, i - 1), min_size=1, max_size=3))
+        hypernyms[str(i)] = tuple(map(str, sorted(above)))
+    return Taxonomy(hypernyms, {}, n)
+
+
+@given(taxonomies())
+def test_paths_are_those_of_a_search_over_every_common_hypernym(taxonomy):
+    wnids = list(taxonomy.hypernyms)
+
+    def ways_up(wnid):  # every path to every hypernym, however long: brute force
+        return [(wnid, 0)] + [(a, n + 1) for above in taxonomy.hypernyms[wnid] for a, n in ways_up(above)]
+
+    sample = wnids[-6:]
+    lengths = path_lengths(sample, taxonomy)
+    for i, first in enumerate(sample):
+        for j, second in enumerate(sample):
+            up, down = ways_up(first), ways_up(second)
+            assert lengths[i, j] == min(n + m for a, n in up for b, m in down if a == b)
+
+
+# --- WordNet ---
+
+
+def test_lch_equals_the_value_in_nltks_documentation():
+    # https://www.nltk.org/howto/wordnet.html: dog.lch_similarity(cat) with dog.n.01, cat.n.01
+    assert lch_similarity(DOG, CAT) == pytest.approx(2.0281482472922856, abs=1e-15)
+
+
+PUBLISHED = {  # ClionaOD/cmc_associations, results/for_r/lch.csv: rows chronoscope.n.01 and table.n.03
+    ("chronoscope.n.01", "chronoscope.n.01"): 3.6375861597263857,
+    ("chronoscope.n.01", "table.n.03"): 1.55814461804655,
+    ("chronoscope.n.01", "bell_cote.n.01"): 1.3350010667323402,
+    ("chronoscope.n.01", "plum.n.02"): 0.9985288301111273,
+    ("chronoscope.n.01", "speedometer.n.01"): 2.2512917986064953,
+    ("chronoscope.n.01", "mocha.n.03"): 0.9295359586241757,
+    ("chronoscope.n.01", "drum_majorette.n.02"): 0.9295359586241757,
+    ("chronoscope.n.01", "memory_device.n.01"): 2.0281482472922856,
+    ("chronoscope.n.01", "cat.n.01"): 0.8043728156701697,
+    ("chronoscope.n.01", "glass.n.02"): 1.6916760106710724,
+    ("table.n.03", "bell_cote.n.01"): 1.4403615823901665,
+    ("table.n.03", "corner.n.11"): 1.6916760106710724,
+    ("table.n.03", "memory_device.n.01"): 1.845826690498331,
+    ("table.n.03", "blacksmith.n.01"): 1.072636802264849,
+}
+
+
+@pytest.mark.parametrize(("pair", "similarity"), PUBLISHED.items())
+def test_lch_equals_the_published_matrix(pair, similarity):
+    first, second = (wnids_of_synsets()[name] for name in pair)
+    assert lch_similarity(first, second) == pytest.approx(similarity, abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def nltk_reader(tmp_path_factory):
+    """nltk's own reader on a copy of Debian's files, with the `lexnames` that they lack."""
+    wordnet = pytest.importorskip("nltk.corpus.reader.wordnet")
+    data = pytest.importorskip("nltk.data")
+
+    class Reader(wordnet.WordNetCorpusReader):
+        def map_wn(self, version="wordnet"):  # a map to other versions' numbers, for other languages
+            return None
+
+    folder = tmp_path_factory.mktemp("wordnet")
+    for path in WORDNET.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    if not (folder / "lexnames").exists():  # 45 lexicographer files; their names play no part in similarity
+        (folder / "lexnames").write_text("".join(f"{i:02d}\tfile{i}\t1\n" for i in range(45)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            data, "path", [*data.path, str(folder)]
+        )  # nltk reads from the folders named there alone
+        yield Reader(data.FileSystemPathPointer(str(folder)), object())
+
+
+@needs_wordnet
+def test_lch_equals_nltk_on_random_pairs(nltk_reader):
+    wnids = sorted(known_wnids())
+    draw = random.Random(20261121)
+    rows = [draw.sample(range(len(wnids)), 2) for _ in range(2000)] + [[5, 5]]
+    ours = lch_similarities(wnids)
+    nodes = [nltk_reader.synset_from_pos_and_offset("n", int(wnid[1:])) for wnid in wnids]
+    theirs = [nodes[i].lch_similarity(nodes[j]) for i, j in rows]
+    np.testing.assert_allclose([ours[i, j] for i, j in rows], theirs, rtol=0, atol=1e-12)
+
+
+@needs_wordnet
+def test_taxonomy_is_nltks(nltk_reader):
+    """Names, hypernyms and instance hypernyms of every node, and the depth of the whole noun taxonomy."""
+    table = synsets()
+    for row in table.itertuples():
+        node = nltk_reader.synset_from_pos_and_offset("n", int(row.wnid[1:]))
+        above = {f"n{a.offset():08d}" for a in node.hypernyms() + node.instance_hypernyms()}
+        assert (row.synset, set(row.hypernyms.split())) == (node.name(), above)
+    nltk_reader._compute_max_depth("n", False)
+    assert read_taxonomy().max_depth == nltk_reader._max_depth["n", False] == 19
+
+
+@needs_wordnet
+def test_script_reproduces_its_tables_byte_for_byte(tmp_path):
+    made = ("wordnet_taxonomy.csv", "categories.csv", "WORDNET_LICENSE")
+    (tmp_path / "class_lists").mkdir()
+    for path in [*MANIFESTS.glob("*.csv"), *MANIFESTS.glob("class_lists/*.txt")]:
+        if path.name not in made:
+            (tmp_path / path.relative_to(MANIFESTS)).write_bytes(path.read_bytes())
+    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--manifests", str(tmp_path)]
+    subprocess.run([*script, "--wordnet", str(WORDNET)], check=True, capture_output=True)
+    for name in made:
+        assert (tmp_path / name).read_bytes() == (MANIFESTS / name).read_bytes(), name
+
+
+def test_script_without_wordnet_says_what_to_install(tmp_path):
+    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--manifests", str(tmp_path)]
+    done = subprocess.run([*script, "--wordnet", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "wordnet-base" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_taxonomy_holds_every_class_with_all_ways_up_to_entity():
+    taxonomy = read_taxonomy()
+    published = (MANIFESTS / "class_lists" / "published.txt").read_text().split()
+    world = pd.read_csv(MANIFESTS / "world_classes.csv")
+    assert (len(set(IMAGENET)), len(set(published)), len(world)) == (1000, 256, 48)
+    wnids = [
+        *IMAGENET,
+        *(wnids_of_synsets()[s.lower()] for s in published),
+        *world.wnid,
+    ]
+    assert not [wnid for wnid in wnids if "n00001740" not in taxonomy.distances_above(wnid)]
+    assert taxonomy.nouns["n00001740"] == "entity"
+    # dog.n.01 is a canine and a domestic animal: both ways must be there (nltk's howto, hypernym_paths).
+    assert {"n02083346", "n01317541"} <= set(taxonomy.distances_above(DOG))
+
+
+def test_names_are_wordnets_first_words():
+    assert names([CAT, DOG, "n02123597"]) == {CAT: "cat", DOG: "dog", "n02123597": "Siamese cat"}
+
+
+def test_unknown_wnids_are_named_with_the_remedy():
+    with pytest.raises(InputError, match=r"n99999999: not in the WordNet taxonomy; .*make_taxonomy"):
+        lch_rdm([DOG, "n99999999"])
+    with pytest.raises(InputError, match=r"x0, x1, x2, x3, x4 and 2 more: not in"):
+        names([f"x{i}" for i in range(7)])
+
+
+# --- categories ---
+
+
+def test_categories_of_well_known_things():
+    expected = {DOG: "animal", CAT: "animal", "n01440764": "animal", "n02690373": "vehicle",
+                "n03201208": "furniture", "n02676566": "musical instrument", "n03481172": "tool",
+                "n07753592": "food", "n07920052": "drink", "n11939491": "plant", "n10148035": "person",
+                "n03595614": "clothing", "n03028079": "building", "n02823428": "container",
+                "n04074963": "device", "n09472597": "natural object"}  # fmt: skip
+    assert categories(list(expected)) == expected
+
+
+def test_every_class_has_a_category_and_few_have_none_that_fits():
+    of = categories(IMAGENET)
+    assert len(of) == 1000
+    assert sum(category == "other" for category in of.values()) < 30
+    assert len(set(of.values())) >= 15
+
+
+def test_category_rdm_is_zero_within_and_one_between(tmp_path):
+    table = tmp_path / "classes.csv"
+    table.write_text("wnid,noun,category\nx1,a,red\nx2,b,blue\nx3,c,red\n")
+    rdm = category_rdm(["x1", "x2", "x3"], table)
+    assert rdm.classes == ("x1", "x2", "x3")
+    assert rdm.values.tolist() == [1, 0, 1]
+    with pytest.raises(InputError, match=r"classes\.csv: no category of x9"):
+        category_rdm(["x1", "x9"], table)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("wnid,noun\nx1,a\n", "no column category"), ("wnid,category\nx1,a\nx1,b\n", "x1 stands twice"),
+     (None, "not readable")],
+)  # fmt: skip
+def test_bad_tables_are_refused_by_name(tmp_path, text, message):
+    table = tmp_path / "mine.csv"
+    if text is not None:
+        table.write_text(text)
+    with pytest.raises(InputError, match=rf"mine\.csv: .*{message}|mine\.csv: {message}"):
+        categories(["x1"], table)
+
+
+def test_the_world_brings_its_own_categories(tmp_path):
+    def experiment(source):
+        return Experiment("e", "E", source, (1.0,), (), (0,), "fc7", {}, tmp_path / "e.yaml", tmp_path)
+
+    assert category_table(experiment("world")) == tmp_path / "world" / "classes.csv"
+    assert category_table(experiment("films")) == MANIFESTS / "categories.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("wnid,synset,noun,hypernyms\nn1,a.n.01,a,\n", "noun_max_depth"),
+     ("# noun_max_depth: 19\nwnid,synset,noun,hypernyms\nn1,a.n.01,a,n0\n", "names n0 as hypernyms")],
+)  # fmt: skip
+def test_broken_taxonomies_are_refused(tmp_path, text, message):
+    path = tmp_path / "taxonomy.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_taxonomy(path)
+
+
+# --- published numbers ---
+
+
+def test_published_results_are_those_on_the_poster():
+    results = pd.read_csv(MANIFESTS / "published_results.csv").set_index(["network", "model", "control"])
+    accuracy = pd.read_csv(MANIFESTS / "published_accuracy.csv").set_index("network")
+    # The poster's table: top-1 accuracy, Mantel test, partial Mantel test.
+    for network, top1, simple, partial in (
+        ("cmc_lab_imagenet", 0.4260, 0.1196, -0.02184),
+        ("cmc_lab_movies", 0.3238, 0.1403, 0.0001595),
+        ("semantic_60s", 0.0189, 0.2668, 0.2195),
+    ):
+        assert accuracy.loc[network, "top1_accuracy"] == top1
+        assert results.loc[(network, "lch", "none"), "mantel_r"] == pytest.approx(simple, abs=1.1e-4)
+        assert results.loc[(network, "lch", "random"), "mantel_r"] == partial
+    assert (results["layer"] == "conv5").all()
+    assert len(results) == 22
+    assert results.source.str.len().min() > 0
+
+
+def test_published_results_are_those_of_the_reference_table():
+    reference = repository_root().parent / "shared" / "reference" / "published_mantel_conv5.csv"
+    if not reference.is_file():
+        pytest.skip("the reference tables are not beside the checkout")
+    ours = pd.read_csv(MANIFESTS / "published_results.csv")
+    pd.testing.assert_frame_equal(ours.drop(columns=["layer", "source"]), pd.read_csv(reference))
