@@ -25,8 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional as transforms
+from torch.nn.functional import interpolate
 
 from semanticcmc.configuration import InputError
 from semanticcmc.pairs import LaggedPairs, lagged_pairs
@@ -322,7 +321,7 @@ class FrameStore:
         for i, row in enumerate(wanted.tolist()):
             image = self._decode(row)
             if image.shape[1:] != size_px:
-                image = transforms.resize(image, list(size_px), antialias=True)
+                image = interpolate(image[None], size_px, mode="bilinear", antialias=True)[0]
             frames[i] = image
         return frames
 
@@ -342,6 +341,8 @@ class FrameStore:
             except (OSError, ValueError) as error:
                 raise InputError(f"{tar}: cannot be read ({error}); make the film again") from error
         start = int(self._offset[row])
+        from torchvision.io import ImageReadMode, decode_jpeg  # here: slow to import, and writing needs none
+
         encoded = bytearray(self._maps[film][start : start + int(self._nbytes[row])])
         try:
             return decode_jpeg(torch.frombuffer(encoded, dtype=torch.uint8), mode=ImageReadMode.RGB)
