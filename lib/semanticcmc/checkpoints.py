@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,8 @@ def read_checkpoint(file: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch.load raises many kinds for a torn or malicious file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{file}: not a checkpoint of tensors and plain values, refused ({reason})"
+            f"{file}: not a checkpoint of tensors and plain values, refused ({reason}); "
+            "move it away or name another"
         ) from error
     if not isinstance(values, dict):
         raise InputError(f"{file}: expected a checkpoint of this package, found {type(values).__name__}")
@@ -103,3 +107,23 @@ def metrics_after(file: Path, done: int) -> Iterator[Any]:
         temporary.write_text("".join(f"{line}\n" for line in kept))
     with file.open("a") as handle:
         yield handle
+
+
+@contextlib.contextmanager
+def terminated() -> Iterator[list[int]]:
+    """A list that SIGTERM fills instead of ending the process (main thread only)."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

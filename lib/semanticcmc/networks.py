@@ -23,18 +23,18 @@ POOLED = ("conv1", "conv2", "conv5")
 
 
 class Plan(NamedTuple):
-    """Kernels, strides and paddings of the five convolutions, padding of the 3/2 max-pools."""
+    """Kernels, strides and paddings of the five convolutions; paddings of the 3/2 max-pools after `POOLED`."""
 
     kernels: tuple[int, ...]
     strides: tuple[int, ...]
     paddings: tuple[int, ...]
-    pool_padding: int
+    pool_paddings: tuple[int, ...]
 
 
 PLANS = {
-    "published": Plan((11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), pool_padding=0),
-    # The same reductions at 44 px: 14, pooled to 7, 4 and 2 (the published: 55, 27, 13, 6).
-    "miniature": Plan((7, 5, 3, 3, 3), (3, 1, 1, 1, 1), (2, 2, 1, 1, 1), pool_padding=1),
+    "published": Plan((11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), (0, 0, 0)),
+    # Much the same reductions at 44 px: maps of 14, 7, 3 and, pooled, 2 pixels a side (published: 55, 27, 13, 6).
+    "miniature": Plan((7, 5, 3, 3, 3), (3, 1, 1, 1, 1), (2, 2, 1, 1, 1), (1, 0, 1)),
 }
 
 
@@ -80,7 +80,7 @@ class NetworksConfig:
         ):
             side = (side + 2 * padding - kernel) // stride + 1
             if layer in POOLED:
-                side = (side + 2 * plan.pool_padding - 3) // 2 + 1
+                side = (side + 2 * plan.pool_paddings[POOLED.index(layer)] - 3) // 2 + 1
         return side
 
 
@@ -112,7 +112,9 @@ class AlexNet(nn.Module):
                 bias=False,
             )
             self.add_module(layer, nn.Sequential(convolution, nn.BatchNorm2d(channels[i]), nn.ReLU(True)))
-        self.pool = nn.MaxPool2d(3, 2, plan.pool_padding)
+        self.pools = nn.ModuleDict(
+            {layer: nn.MaxPool2d(3, 2, pad) for layer, pad in zip(POOLED, plan.pool_paddings, strict=True)}
+        )
         inputs = channels[-1] * config.final_px**2
         for layer, width in zip(("fc6", "fc7"), config.fc_units, strict=True):
             units = width // share
@@ -130,7 +132,7 @@ class AlexNet(nn.Module):
             values = self.get_submodule(layer)(values)
             yield layer, values
             if layer in POOLED:
-                values = self.pool(values)
+                values = self.pools[layer](values)
 
     def activations(self, images: Tensor) -> dict[str, Tensor]:
         """Activations of every layer, after its ReLU and before any pooling; fc8 before normalisation.

@@ -10,27 +10,30 @@ interrupted; a finished one is left as it is.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import hashlib
 import json
 import math
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from semanticcmc.checkpoints import checkpoint_to_resume, load_weights, metrics_after, read_checkpoint
+from semanticcmc.checkpoints import (
+    checkpoint_to_resume,
+    load_weights,
+    metrics_after,
+    read_checkpoint,
+    sha256,
+    terminated,
+)
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import Experiment, load_experiment, network_lag_s, repository_root
 from semanticcmc.frames import FrameStore, LaggedPairs
-from semanticcmc.networks import Network, NetworksConfig, TrainedNetwork, build
+from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.objectives import InfoNCE, alignment, uniformity
 from semanticcmc.recipe import TrainingConfig, choose_device, learning_rate, make_optimiser
 from semanticcmc.run import Progress, atomic, record, write_json
@@ -42,7 +45,7 @@ class TrainingError(RuntimeError):
 
 
 def train(experiment: Experiment, network: str, seed: int) -> Path:
-    """Train one network to the end, from its checkpoint where it has one.
+    """Train one network to the end, from its own checkpoint where it has one.
 
     Parameters
     ----------
@@ -62,209 +65,211 @@ def train(experiment: Experiment, network: str, seed: int) -> Path:
     Raises
     ------
     InputError
-        For a network that is unknown, frames too short for the longest lag, a checkpoint that does not fit.
+        For a network that is unknown, films too short for the longest lag, a checkpoint that does not fit.
     TrainingError
         When the loss or a weight is no longer finite; the last good checkpoint stays.
     """
-    config = experiment.section("training", TrainingConfig)
-    networks = experiment.section("networks", NetworksConfig)
-    views = experiment.section("views", ViewsConfig)
-    model, objective = build(network, networks, seed), InfoNCE(config.temperature, config.learn_temperature)
-    trained = network != "random"
-    warm_start = None
-    if config.warm_start is not None and network not in ("random", "cmc_lab"):
-        warm_start = repository_root() / config.warm_start
-        load_weights(model, read_checkpoint(warm_start).get("network", {}), warm_start)
-    store = FrameStore(experiment.folder / "frames") if trained else None
-    pairs = _pairs(experiment, network, config, store) if store else None
-    settings = {
-        "experiment": experiment.name,
-        "network": network,
-        "networks": dataclasses.asdict(networks),
-        "views": dataclasses.asdict(views),
-        "training": dataclasses.asdict(config),
-        "longest_lag_s": max(experiment.lags_s, default=0.0),
-        "frames_sha256": _sha256(store.folder / "index.parquet") if store else None,
-        "warm_start_sha256": _sha256(warm_start) if warm_start else None,
-    }
-    folder = experiment.run_folder(network, seed)
-    checkpoint = checkpoint_to_resume(folder, settings)
-    run_file = folder / "run.json"
-    if checkpoint and run_file.exists() and json.loads(run_file.read_text())["status"] == "finished":
-        print(f"{network}, seed {seed}: finished already, in {folder}")
-        return folder
-    device = choose_device(config)
-    model.to(device).to(memory_format=torch.channels_last)
-    objective.to(device)
-    steps = 0
-    if pairs is not None:
-        steps = config.steps or max(1, round(float(config.epochs or 0) * len(pairs) / config.batch_pairs))
-    about = record(settings, seed, device=_device_name(device), threads=torch.get_num_threads(), steps=steps)
-    write_json(run_file, {**about, "status": "started"})
-    run = _Run(experiment, network, seed, folder, settings, config, views, networks.input_px, device)
-    hours = run.train(model, objective, store, pairs, steps, checkpoint) / 3600
-    write_json(run_file, {**about, "status": "finished", "hours": hours})
-    return folder
+    run = Run(experiment, network, seed)
+    if run.finished():
+        print(f"{network}, seed {seed}: finished already, in {run.folder}")
+        return run.folder
+    run.write("started")
+    run.go_on()
+    run.write("finished", hours=run.seconds() / 3600)
+    return run.folder
 
 
-@dataclasses.dataclass
-class _Run:
-    """One run's fixed surroundings and its loop."""
+class Run:
+    """One network in training; making it checks everything that can be checked before long work.
 
-    experiment: Experiment
-    network: str
-    seed: int
-    folder: Path
-    settings: dict[str, Any]
-    config: TrainingConfig
-    views: ViewsConfig
-    input_px: int
-    device: torch.device
+    Attributes
+    ----------
+    folder : Path
+        The run folder; one that held a run with other settings has been set aside.
+    steps, done : int
+        Steps of the whole run, and those done.
+    settings : dict
+        All that decides the result, as ``run.json`` and the checkpoint carry it.
+    """
 
-    def train(
-        self,
-        model: Network,
-        objective: InfoNCE,
-        store: FrameStore | None,
-        pairs: LaggedPairs | None,
-        steps: int,
-        checkpoint: dict[str, Any] | None,
-    ) -> float:
-        """The loop; returns the seconds trained, those before an interruption included."""
-        config, generator = self.config, torch.Generator().manual_seed(self.seed)
-        optimiser = make_optimiser(config, [*model.parameters(), *objective.parameters()])
-        done, seconds = 0, 0.0
-        if checkpoint:
-            load_weights(model, checkpoint["network"], self.folder / "checkpoint.pt")
-            objective.load_state_dict(checkpoint["objective"])
-            optimiser.load_state_dict(checkpoint["optimiser"])
-            generator.set_state(checkpoint["generator"])
-            done, seconds = checkpoint["step"], checkpoint["seconds"]
+    def __init__(self, experiment: Experiment, network: str, seed: int) -> None:
+        self.experiment, self.network, self.seed = experiment, network, seed
+        self.config = config = experiment.section("training", TrainingConfig)
+        self.networks = experiment.section("networks", NetworksConfig)
+        self.views = experiment.section("views", ViewsConfig)
+        self.device = choose_device(config)
+        self.model = build(network, self.networks, seed)
+        self.objective = InfoNCE(config.temperature, config.learn_temperature).to(self.device)
+        warm_start = None
+        if config.warm_start is not None and network not in ("random", "cmc_lab"):
+            warm_start = repository_root() / config.warm_start
+            load_weights(self.model, read_checkpoint(warm_start).get("network", {}), warm_start)
+        self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.store: FrameStore | None = None
+        self.steps = self.done = 0
+        if network != "random":
+            self.store = FrameStore(experiment.folder / "frames")
+            self.pairs = self._lagged_pairs(self.store)
+            epochs = (config.epochs or 0) * len(self.pairs) / config.batch_pairs
+            self.steps = config.steps or max(1, round(epochs))
+            self.optimiser = make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
+        self.settings = {
+            "experiment": experiment.name,
+            "network": network,
+            "seed": seed,
+            "networks": dataclasses.asdict(self.networks),
+            "views": dataclasses.asdict(self.views),
+            "training": dataclasses.asdict(config),
+            "longest_lag_s": max(experiment.lags_s, default=0.0),
+            "frames_sha256": sha256(self.store.folder / "index.parquet") if self.store else None,
+            "warm_start_sha256": sha256(warm_start) if warm_start else None,
+        }
+        self.generator = torch.Generator().manual_seed(seed)
+        self.folder = experiment.run_folder(network, seed)
+        self._seconds_before, self._started = 0.0, time.monotonic()
+        self.checkpoint = self.folder / "checkpoint.pt"
+        if checkpoint := checkpoint_to_resume(self.folder, self.settings):
+            self._resume(checkpoint)
 
-        def save(step: int) -> None:
-            if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
-                raise self._not_finite("a weight", step)
-            values = {
-                "step": step,
-                "seconds": seconds + time.monotonic() - started,
-                "settings": json.dumps(self.settings),
-                "network": model.state_dict(),
-                "objective": objective.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "generator": generator.get_state(),
-            }
-            with atomic(self.folder / "checkpoint.pt") as temporary:
-                torch.save(values, temporary)
+    def _lagged_pairs(self, store: FrameStore) -> LaggedPairs:
+        """Pairs of the network's lag; first frames are those that the experiment's longest lag allows."""
+        lag_s = network_lag_s(self.network)
+        lag_s = 0.0 if math.isnan(lag_s) else lag_s  # cmc_lab: two views of one frame
+        longest_lag_s = max((*self.experiment.lags_s, lag_s))
+        return store.lagged_pairs(lag_s, longest_lag_s, tolerance=self.config.lag_tolerance)
 
-        started = time.monotonic()
-        frames = store.resident(config.resident_size, self.device) if store and done < steps else None
-        progress = Progress(f"{self.network}, seed {self.seed}", steps, self.experiment.folder / "progress")
-        model.train()
-        since, since_step = time.monotonic(), done
-        with metrics_after(self.folder / "metrics.jsonl", done) as metrics, _terminated() as terminated:
-            for step in range(done + 1, steps + 1):
-                assert frames is not None and pairs is not None
-                rate = learning_rate(config, step - 1, steps)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                first, second = self._views(frames, pairs, model, generator)
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                    first, second = model.pair(first, second)
-                first, second = first.float(), second.float()
-                loss = objective(first, second)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
+    def finished(self) -> bool:
+        """Whether the folder holds this run, whole."""
+        file = self.folder / "run.json"
+        whole = self.checkpoint.exists() and self.done == self.steps and file.exists()
+        return whole and json.loads(file.read_text())["status"] == "finished"
 
-                last = step == steps or bool(terminated)
-                if step == 1 or step % config.log_every == 0 or last:
-                    value = loss.item()
-                    if not math.isfinite(value):
-                        raise self._not_finite("the loss", step)
-                    now = time.monotonic()
-                    step_s = (now - since) / (step - since_step)
-                    since, since_step = now, step
-                    line = {
-                        "step": step,
-                        "loss": value,
-                        **_watch(first.detach(), second.detach()),
-                        "temperature": objective.temperature.item(),
-                        "learning_rate": rate,
-                        "frames_per_s": 2 * config.batch_pairs / step_s,
-                        "seconds_left": (steps - step) * step_s,
-                    }
+    def seconds(self) -> float:
+        """Seconds of training so far, those before an interruption included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def write(self, status: str, **more: Any) -> None:
+        """Write ``run.json``."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        about = record(self.settings, self.seed, device=name, threads=torch.get_num_threads())
+        try:
+            write_json(self.folder / "run.json", {**about, "steps": self.steps, "status": status, **more})
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); free it") from error
+
+    def save(self) -> None:
+        """Write the checkpoint: all that a resumed run needs to end bit-equal to an uninterrupted one."""
+        if not all(bool(torch.isfinite(value).all()) for value in self.model.state_dict().values()):
+            raise self._not_finite("a weight")
+        values = {
+            "settings": json.dumps(self.settings),
+            "step": self.done,
+            "seconds": self.seconds(),
+            "network": self.model.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimiser": self.optimiser.state_dict() if self.steps else {},
+            "generator": self.generator.get_state(),
+        }
+        with atomic(self.checkpoint) as temporary:
+            torch.save(values, temporary)
+
+    def _resume(self, checkpoint: dict[str, Any]) -> None:
+        load_weights(self.model, checkpoint["network"], self.checkpoint)
+        self.objective.load_state_dict(checkpoint["objective"])
+        if self.steps:
+            self.optimiser.load_state_dict(checkpoint["optimiser"])
+        self.generator.set_state(checkpoint["generator"])
+        self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
+
+    def go_on(self) -> None:
+        """Train from the step reached to the last; at SIGTERM save and let the signal end the process."""
+        if not self.store or self.done == self.steps:
+            return self.save()
+        config = self.config
+        frames = self.store.resident(config.resident_size, self.device)
+        progress = Progress(
+            f"{self.network}, seed {self.seed}", self.steps, self.experiment.folder / "progress"
+        )
+        progress.update(self.done)
+        self.model.train()
+        logged, logged_at = self.done, time.monotonic()
+        with metrics_after(self.folder / "metrics.jsonl", self.done) as metrics, terminated() as signals:
+            while self.done < self.steps and not signals:
+                loss, first, second = self._step(frames)
+                self.done += 1
+                last = self.done == self.steps
+                if self.done == 1 or self.done % config.log_every == 0 or last:
+                    step_s = (time.monotonic() - logged_at) / (self.done - logged)
+                    logged, logged_at = self.done, time.monotonic()
+                    line = self._measures(loss, first, second, step_s)
                     metrics.write(json.dumps(line) + "\n")
                     metrics.flush()
-                    progress.update(step, f"loss {value:.3f}")
-                if step % config.checkpoint_every == 0 or last:
-                    save(step)
-                if terminated and step < steps:
-                    print(f"{self.network}, seed {self.seed}: stopped at step {step}, saved", file=sys.stderr)
-                    break
-        if terminated:
-            signal.raise_signal(signal.SIGTERM)  # the state is safe: let the signal do what it does
-        if steps == 0:
-            save(0)
-        return seconds + time.monotonic() - started
+                    progress.update(self.done, f"loss {line['loss']:.3f}")
+                if self.done % config.checkpoint_every == 0 or last:
+                    self.save()
+            if self.done < self.steps:
+                self.save()
+                print(f"{self.network}, seed {self.seed}: stopped at {self.done}, saved", file=sys.stderr)
+        if signals:
+            signal.raise_signal(signals[0])
 
-    def _views(
-        self, frames: Tensor, pairs: LaggedPairs, model: Network, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        rows = pairs.sample(self.config.batch_pairs, generator)
-        first, second = (frames[row.to(frames.device, non_blocking=True)] for row in rows)
-        if model.colour_space == "lab":  # one view of one frame, its L against its a and b
-            view = training_view(first, self.input_px, self.views, generator, "lab")
+    def _step(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One step; returns the loss and the embeddings of both views, detached."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.done, self.steps)
+        first, second = self.views_of_pairs(frames)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            first, second = self.model.pair(first, second)
+        first, second = first.float(), second.float()
+        loss = self.objective(first, second)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach(), first.detach(), second.detach()
+
+    def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Two views of each of a new batch of pairs, as the network takes them.
+
+        Parameters
+        ----------
+        frames : Tensor
+            All frames, uint8 (N, 3, H, W), in the order of the store's index.
+        """
+        pairs = self.pairs.sample(self.config.batch_pairs, self.generator)
+        first, second = (frames[rows.to(frames.device, non_blocking=True)] for rows in pairs)
+        size_px = self.networks.input_px
+        if self.model.colour_space == "lab":  # one view of one frame: its L against its a and b
+            view = training_view(first, size_px, self.views, self.generator, "lab")
             return view[:, :1], view[:, 1:]
         return (
-            training_view(first, self.input_px, self.views, generator),
-            training_view(second, self.input_px, self.views, generator),
+            training_view(first, size_px, self.views, self.generator),
+            training_view(second, size_px, self.views, self.generator),
         )
 
-    def _not_finite(self, what: str, step: int) -> TrainingError:
-        file = self.folder / "checkpoint.pt"
-        kept = f"the last good checkpoint is {file}" if file.exists() else "no checkpoint was written yet"
+    def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
+        """One line of ``metrics.jsonl``, of the step just done."""
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._not_finite("the loss")
+        return {
+            "step": self.done,
+            "loss": value,
+            "alignment": alignment(first, second).item(),
+            "uniformity": (uniformity(first).item() + uniformity(second).item()) / 2,
+            "temperature": self.objective.temperature.item(),
+            "learning_rate": learning_rate(self.config, self.done - 1, self.steps),
+            "frames_per_s": 2 * self.config.batch_pairs / step_s,
+            "seconds_left": (self.steps - self.done) * step_s,
+        }
+
+    def _not_finite(self, what: str) -> TrainingError:
+        kept = (
+            f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "none was saved"
+        )
         return TrainingError(
-            f"{self.network}, seed {self.seed}: {what} is not finite at step {step}; {kept}. "
+            f"{self.network}, seed {self.seed}: {what} is not finite at step {self.done}; {kept}. "
             "Lower training.learning_rate or look at the frames."
         )
-
-
-def _watch(first: Tensor, second: Tensor) -> dict[str, float]:
-    return {
-        "alignment": alignment(first, second).item(),
-        "uniformity": (uniformity(first).item() + uniformity(second).item()) / 2,
-    }
-
-
-def _pairs(experiment: Experiment, network: str, config: TrainingConfig, store: FrameStore) -> LaggedPairs:
-    """Pairs of the network's lag; first frames are those that the experiment's longest lag allows."""
-    lag_s = network_lag_s(network)
-    lag_s = 0.0 if math.isnan(lag_s) else lag_s  # cmc_lab: two views of one frame
-    longest = max(*experiment.lags_s, lag_s) if experiment.lags_s else lag_s
-    return store.lagged_pairs(lag_s, longest_lag_s=longest, tolerance=config.lag_tolerance)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _terminated() -> Iterator[list[int]]:
-    """A list that SIGTERM fills, so that the loop can save before it ends (main thread only)."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
-    try:
-        yield caught
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def load_network(run_folder: str | Path) -> TrainedNetwork:
