@@ -18,7 +18,7 @@ from semanticcmc.world.config import WorldConfig
 
 BLOCKS = {"contour": 10, "aspect": 1, "limb": 4, "badge": 3, "texture": 4, "palette": 8}
 N_LOOK = sum(BLOCKS.values())
-REACH = 1.7  # half the width of an object's picture, in radii of the object
+REACH = 1.75  # half the width of an object's picture, in radii of the object
 
 
 def class_looks(config: WorldConfig) -> np.ndarray:
@@ -104,8 +104,9 @@ def _draw(looks: Tensor, tilt: Tensor, towards: Tensor, colour: Tensor, size_px:
     cos, sin = (f(tilt)[:, None, None] for f in (torch.cos, torch.sin))
     x = cos * axis + sin * axis[:, None]  # the object's own coordinates: (n, size, size)
     y = cos * axis[:, None] - sin * axis
-    pixel = 2 * REACH / size_px
-    aspect = torch.exp(0.22 * look["aspect"][:, 0])
+    aspect = torch.exp(0.18 * look["aspect"][:, 0])
+    scale = _scale(look["contour"], aspect)  # so that long objects stay in the picture
+    x, y, pixel = x / scale, y / scale, 2 * REACH / size_px / scale
     radius, angle = torch.hypot(x / aspect, y * aspect), torch.atan2(y * aspect, x / aspect)
     contour = _contour(look["contour"], angle)
 
@@ -149,6 +150,14 @@ def _contour(block: Tensor, angle: Tensor) -> Tensor:
         radius = radius + weight * (block[:, 2 * i] * torch.cos(harmonic * angle)
                                     + block[:, 2 * i + 1] * torch.sin(harmonic * angle))  # fmt: skip
     return 0.3 + torch.nn.functional.softplus(radius - 0.3, beta=4)
+
+
+def _scale(block: Tensor, aspect: Tensor) -> Tensor:
+    """Factor that brings most of a body's differences in greatest extent (n, 1, 1) to 1.3 radii."""
+    angle = torch.arange(48) / 48 * 2 * math.pi
+    contour = _contour(block, angle[None, None, :])
+    extent = torch.hypot(contour * angle.cos() * aspect, contour * angle.sin() / aspect)
+    return (1.3 / extent.amax(dim=(1, 2), keepdim=True)) ** 0.8
 
 
 def _texture(block: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -197,6 +206,6 @@ def _shade(depth: Tensor, x: Tensor, y: Tensor, light: tuple[Tensor, Tensor, Ten
     return ((0.45 + 0.65 * towards) * rim + 0.25 * highlight)[:, None]
 
 
-def _inside(distance: Tensor, pixel: float) -> Tensor:
+def _inside(distance: Tensor, pixel: Tensor) -> Tensor:
     """Opacity from the (about) distance to an edge: 0 to 1 over two pixels."""
     return (distance / (2 * pixel) + 0.5).clamp(0, 1)

@@ -53,11 +53,11 @@ class FilmRenderer:
         self._far = avg_pool2d(self._near, 2)
         # Where they stand: left and right of the middle, the first of the two on either side.
         side = np.where(generator.random(beats) < 0.5, -1.0, 1.0)
-        offset = side[:, None] * np.array([-0.46, 0.46])
+        offset = side[:, None] * np.array([-0.48, 0.48])
         x = offset + generator.normal(0, 0.05, (beats, 2))
         y = generator.normal(0.24, 0.07, (beats, 2))
         self._position = np.stack([x, y], 2)  # (beats, 2, xy)
-        self._radius = 0.34 * np.exp(generator.normal(0, 0.1, (beats, 2)))
+        self._radius = 0.38 * np.exp(generator.normal(0, 0.1, (beats, 2)))
 
         # Cameras: each set-up of a beat has its framing; each shot drifts from one side of it to the other.
         generator = config.generator("cameras", index)
@@ -135,7 +135,7 @@ def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> np.ndar
     shown = instances(config, np.repeat(looks[class_index : class_index + 1], n, axis=0), generator)
     tilt, light = generator.normal(0, 0.25, n), Light.draw(generator, n)
     objects = draw_objects(shown, tilt, light, even(1.4 * size))
-    radius = 0.56 * np.exp(generator.normal(0, 0.1, n))
+    radius = 0.64 * np.exp(generator.normal(0, 0.1, n))
     grid = _grid(-generator.normal(0, 0.06, (n, 2)), np.ones(n), np.zeros(n), REACH * radius, size)
     layer = grid_sample(objects, grid, align_corners=False)
     return to_uint8(GREY * (1 - layer[:, 3:]) + layer[:, :3])
