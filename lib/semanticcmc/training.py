@@ -69,14 +69,7 @@ def train(experiment: Experiment, network: str, seed: int) -> Path:
     TrainingError
         When the loss or a weight is no longer finite; the last good checkpoint stays.
     """
-    run = Run(experiment, network, seed)
-    if run.finished():
-        print(f"{network}, seed {seed}: finished already, in {run.folder}")
-        return run.folder
-    run.write("started")
-    run.go_on()
-    run.write("finished", hours=run.seconds() / 3600)
-    return run.folder
+    return Run(experiment, network, seed).train()
 
 
 class Run:
@@ -138,11 +131,17 @@ class Run:
         longest_lag_s = max((*self.experiment.lags_s, lag_s))
         return store.lagged_pairs(lag_s, longest_lag_s, tolerance=self.config.lag_tolerance)
 
-    def finished(self) -> bool:
-        """Whether the folder holds this run, whole."""
+    def train(self) -> Path:
+        """Train to the end, unless the folder holds this run whole; returns the run folder."""
         file = self.folder / "run.json"
         whole = self.checkpoint.exists() and self.done == self.steps and file.exists()
-        return whole and json.loads(file.read_text())["status"] == "finished"
+        if whole and json.loads(file.read_text())["status"] == "finished":
+            print(f"{self.network}, seed {self.seed}: finished already, in {self.folder}")
+            return self.folder
+        self.write("started")
+        self.go_on()
+        self.write("finished", hours=self.seconds() / 3600)
+        return self.folder
 
     def seconds(self) -> float:
         """Seconds of training so far, those before an interruption included."""

@@ -66,10 +66,10 @@ class ViewsConfig:
             raise ValueError(f"jitter {list(self.jitter)}: three strengths up to 1 and a hue up to 0.5")
 
 
-def training_view(
-    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, colour_space: str = "rgb"
+def random_view(
+    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
 ) -> Tensor:
-    """One random view of each image: crop, flip, colour distortion (RGB only), normalisation.
+    """One random view of each image, for the eye: crop, flip and, unless told not to, colour distortion.
 
     Parameters
     ----------
@@ -80,20 +80,29 @@ def training_view(
     config : ViewsConfig
     generator : torch.Generator
         On the CPU.
-    colour_space : {'rgb', 'lab'}
-        ``lab`` gives CIE Lab without colour distortion, as CMC trains.
+    distort : bool
+        CMC's own training leaves colours as they are.
 
     Returns
     -------
     Tensor
-        float32 (B, 3, size_px, size_px), channels last, on the images' device.
+        float32 RGB in [0, 1], (B, 3, size_px, size_px), on the images' device.
     """
     count, _, height, width = images.shape
     boxes = crop_boxes(count, height, width, config, generator)
     flips = torch.rand(count, generator=generator) < config.flip
     view = resized_crop(images, boxes, size_px, flips).div_(255)
-    if colour_space == "rgb":
-        view = colour_distortion(view, config, generator)
+    return colour_distortion(view, config, generator) if distort else view
+
+
+def training_view(
+    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, colour_space: str = "rgb"
+) -> Tensor:
+    """One random view of each image, as a network takes it: `random_view`, normalised and channels last.
+
+    `colour_space` ``lab`` gives CIE Lab without colour distortion, as CMC trains.
+    """
+    view = random_view(images, size_px, config, generator, distort=colour_space == "rgb")
     return normalise(view, config.normalisation, colour_space)
 
 
