@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.configuration import InputError
@@ -108,6 +108,7 @@ def taxonomies(draw):
     return Taxonomy(hypernyms, {}, n)
 
 
+@settings(deadline=None, max_examples=50)
 @given(taxonomies())
 def test_paths_are_those_of_a_search_over_every_common_hypernym(taxonomy):
     wnids = list(taxonomy.hypernyms)

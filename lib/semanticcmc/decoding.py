@@ -66,7 +66,8 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
     features : array, shape (N, d)
     labels : array, shape (N,)
     neighbours : int
-        Each votes for its class; of classes with as many votes the lowest label wins.
+        Each votes for its class; of classes with as many votes the lowest label wins. At most as many as the
+        smallest class has images to learn from.
     folds : int
         Stratified, at most the images of the smallest class.
 
@@ -77,7 +78,10 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _accuracy(KNeighborsClassifier(neighbours, metric="cosine"), features, labels, folds)
+    smallest = int(np.unique(np.asarray(labels), return_counts=True)[1].min())
+    learned_from = smallest - math.ceil(smallest / max(min(folds, smallest), 1))
+    classifier = KNeighborsClassifier(min(neighbours, max(learned_from, 1)), metric="cosine")
+    return _accuracy(classifier, features, labels, folds)
 
 
 def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> float:
