@@ -81,7 +81,7 @@ def film_strip(
 def _bracket(figure: Figure, first: Axes, second: Axes, text: str) -> None:
     """A bracket above two axes, from middle to middle, with a text at its centre."""
     first.set_title(" ", fontsize=style.TEXT_PT)  # keeps room above the frames
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the bracket is placed on the layout as drawn
     left, right = first.get_position(), second.get_position()
     start, stop = (left.x0 + left.x1) / 2, (right.x0 + right.x1) / 2

@@ -69,10 +69,10 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     return figure
 
 
-def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, most: int = 14) -> None:
+def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True) -> None:
     """Lines between the categories of a matrix whose rows are ordered by them, and their names at the left.
 
-    With more than `most` categories only the largest are named.
+    Categories too small for a line of text are not named.
     """
     blocks, start = [], 0
     for category, items in groupby(categories):
@@ -83,7 +83,7 @@ def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, mos
         for line in (ax.axhline, ax.axvline):
             line(first - 0.5, color="white", linewidth=0.8)
     ax.set_xticks([])
-    large = sorted(blocks, key=lambda block: -block[2])[:most]
+    large = [block for block in blocks if block[2] >= 0.03 * len(categories)]
     ax.set_yticks([])
     if named:
         ax.set_yticks(
@@ -124,8 +124,9 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: A
     ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the variance".replace("%", " %"))
     ax.spines[:].set_visible(False)
     ax.set_aspect("equal", adjustable="datalim")
-    if len(groups) <= 16:
-        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=style.SMALL_PT + 0.5)
+    ax.margins(0.1)
+    if len(groups) <= 24:
+        ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=style.SMALL_PT + 0.5)
     return ax
 
 

@@ -161,9 +161,11 @@ def group_styles(groups: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def lag_axis(ax: Axes, lags_s: Sequence[float], label: str = "time lag") -> None:
     """Make x a log axis of time lags, ticks at lags that leave room for their names."""
+    ordered = sorted({float(lag_s) for lag_s in lags_s})
+    apart = (ordered[-1] / ordered[0]) ** 0.12  # room for a name: at most 9 on the axis
     shown: list[float] = []
-    for lag_s in sorted({float(lag_s) for lag_s in lags_s}):
-        if not shown or lag_s >= 2.4 * shown[-1]:
+    for lag_s in ordered:
+        if not shown or lag_s >= 0.99 * apart * shown[-1]:
             shown.append(lag_s)
     ax.set_xscale("log")
     ax.set_xticks(shown, [lag_text(lag_s) for lag_s in shown])
@@ -211,7 +213,8 @@ def save(
     name : str
         File name without ending: ``lag_curve``.
     inputs : iterable of path
-        Files that the figure was drawn from; absolute, or relative to the experiment's folder.
+        Files that the figure was drawn from; absolute, or relative to the experiment's folder. The
+        sidecar names those of the experiment from its folder, those of the repository from its root.
     alt : str
         What the figure shows, in words, for those who cannot see it.
     notebook : str, optional
@@ -243,6 +246,8 @@ def save(
         "git_commit": git_commit(),
         "inputs": [_hashed(path, experiment) for path in files],
     }
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # lay out once: both files and the notebook show the same
     svg = experiment.path("figures", f"{name}.svg")
     with atomic(svg) as temporary:
         figure.savefig(temporary, metadata={"Date": None, "Title": name, "Description": described["alt"]})
