@@ -91,7 +91,7 @@ def random_view(
     count, _, height, width = images.shape
     boxes = crop_boxes(count, height, width, config, generator)
     flips = torch.rand(count, generator=generator) < config.flip
-    view = resized_crop(images, boxes, size_px, flips).div_(255)
+    view = resized_crop(images, boxes, size_px, flips).div_(255).clamp_(0, 1)
     return colour_distortion(view, config, generator) if distort else view
 
 
@@ -126,7 +126,7 @@ def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_spa
     count, _, height, width = images.shape
     side = min(height, width)
     box = torch.tensor([(height - side) // 2, (width - side) // 2, side, side]).expand(count, 4)
-    view = resized_crop(images, box, size_px, torch.zeros(count, dtype=torch.bool)).div_(255)
+    view = resized_crop(images, box, size_px, torch.zeros(count, dtype=torch.bool)).div_(255).clamp_(0, 1)
     return normalise(view, normalisation, colour_space)
 
 
