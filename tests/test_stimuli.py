@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,15 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import Experiment, repository_root
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, probe, read_image, square, stimulus_folder
+from semanticcmc.stimuli import (
+    StimuliConfig,
+    StimulusFolder,
+    main,
+    probe,
+    read_image,
+    square,
+    stimulus_folder,
+)
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627", "n04379243")
 # Four colours, one a quadrant: any turn, mirror or shift shows.
@@ -175,8 +186,6 @@ def test_at_most_so_many_images_a_class_the_first_by_name(folder):
 
 
 def test_a_reader_that_stops_early_leaves_no_thread_at_work(folder):
-    import threading
-
     before = threading.active_count()
     batches = StimulusFolder(folder, config()).batches(1)
     next(batches)
@@ -294,6 +303,43 @@ def test_stimuli_of_an_experiment(tmp_path):
     assert stimulus_folder(experiment("films", str(tmp_path / "mine"))) == tmp_path / "mine"
     with pytest.raises(InputError, match=r"STIMULI="):
         stimulus_folder(experiment("films", None))
+
+
+def experiment_file(tmp_path, folder):
+    file = tmp_path / "results" / "mine" / "experiment.yaml"
+    file.parent.mkdir(parents=True)
+    head = (
+        "name: mine\ntitle: Mine\nsource: films\nlags_s: [1]\nbaselines: []\nseeds: [0]\nprimary_layer: fc7\n"
+    )
+    file.write_text(f"{head}stimuli: {{folder: {folder}, size_px: 32, images_per_class: null}}\n")
+    return file
+
+
+def test_command_line_counts_what_it_opened(folder, tmp_path_factory, capsys):
+    file = experiment_file(tmp_path_factory.mktemp("e"), folder)
+    assert main([str(file)]) == 0
+    found = json.loads((file.parent / "stimuli.json").read_text())
+    assert (found["classes"], found["images"], found["modes"]) == (5, 15, {"RGB": 15})
+    assert "15 images of 5 classes" in capsys.readouterr().err
+
+
+def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):
+    (folder / WNIDS[0] / "text.jpg").write_text("this is no picture")
+    file = experiment_file(tmp_path_factory.mktemp("e"), folder)
+    assert main([str(file)]) == 2
+    assert not (file.parent / "stimuli.json").exists()
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "text.jpg" in error
+
+
+def test_a_relative_folder_counts_from_the_repository(tmp_path, monkeypatch):
+    section = {"stimuli": {"folder": "some/images", "size_px": 32, "images_per_class": None}}
+    experiment = Experiment(
+        "e", "E", "films", (1.0,), (), (0,), "fc7", section, tmp_path / "e.yaml", tmp_path
+    )
+    monkeypatch.chdir(repository_root() / "analysis")  # where papermill runs a notebook
+    assert stimulus_folder(experiment) == repository_root() / "some" / "images"
 
 
 def test_real_images_all_read():

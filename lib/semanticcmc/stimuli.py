@@ -1,12 +1,15 @@
 """Stimuli: class folders named by wnid, as deterministic batches of square uint8 images.
 
 ``<folder>/<wnid>/<any name>.jpg``. Nothing is random here: at test time every network sees the same pixels.
+``python -m semanticcmc.stimuli <experiment>`` opens every image and writes ``stimuli.json``.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +22,9 @@ import torch
 from PIL import Image, ImageOps
 
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiments import Experiment, load_experiment, repository_root
 from semanticcmc.rdm import FEWEST_CLASSES
+from semanticcmc.run import write_json
 from semanticcmc.semantics import REMEDY, known_wnids
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ class StimuliConfig:
     Parameters
     ----------
     folder : Path or None
-        Folder of class folders; None for the world's own stimuli.
+        Folder of class folders, from the repository's root if not absolute; None for the world's own stimuli.
     size_px : int
         Side of the square images: the short side is resized to it, then the centre is cropped.
     images_per_class : int or None
@@ -59,7 +63,7 @@ def stimulus_folder(experiment: Experiment) -> Path:
     """Folder of class folders of an experiment: the one that its YAML names, else the world's."""
     folder = experiment.section("stimuli", StimuliConfig).folder
     if folder is not None:
-        return folder.expanduser()
+        return repository_root() / folder.expanduser()
     if experiment.source != "world":
         raise InputError(f"{experiment.file}, section stimuli, folder: name a folder of class folders "
                          "(make: STIMULI=<folder>), one a class, named by WordNet id such as n02084071")  # fmt: skip
@@ -258,3 +262,27 @@ class StimulusFolder:
 
     def _read(self, path: str) -> NDArray[np.uint8]:
         return square(read_image(path), self.config.size_px)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: probe an experiment's stimuli; exit 2 where they hold a problem."""
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.stimuli", description="Open every stimulus.")
+    parser.add_argument("experiment", help="name, or path to a YAML")
+    given = parser.parse_args(arguments)
+    try:
+        experiment = load_experiment(given.experiment)
+        folder = stimulus_folder(experiment)
+        table = probe(folder)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    counts = table["wnid"].value_counts()
+    found = {"folder": folder, "classes": len(counts), "images": len(table), "fewest_images_a_class": int(counts.min()),
+             "most_images_a_class": int(counts.max()), "modes": table["mode"].value_counts().to_dict()}  # fmt: skip
+    write_json(experiment.path("stimuli.json"), found)
+    print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
