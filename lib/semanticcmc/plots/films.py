@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
-MEASURE_LABELS = {
-    "appearance": "similarity of looks",
-    "association": "association of labels",
-}
+MEASURE_LABELS = {"appearance": "likeness of looks", "association": "association of labels"}
+LEVEL_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": style.INK, "marker": "o"},
+    {"color": "#7C8AA5", "marker": "s"},
+)
+TRUTH = "#B0301C"
+HATCHES = ("////", "\\\\\\\\")
 
 
 def film_strip(
@@ -112,7 +115,7 @@ def persistence(
     truth: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """How long looks or associations last: their strength against lag, with interval, null and truth.
+    """How long looks or associations last: their strength against lag, with interval, null (hatched) and truth.
 
     Parameters
     ----------
@@ -127,28 +130,30 @@ def persistence(
     """
     ax = style.axes(ax)
     rows = table[(table.measure == measure) & (table.lag_s > 0)]
-    levels = style.group_styles(rows.level.astype(str))
-    for level, look in levels.items():
-        own = rows[rows.level.astype(str) == level].sort_values("lag_s")
-        single = len(levels) == 1
-        color = style.INK if single else look["color"]
-        if own.null_low.notna().any():
-            ax.fill_between(own.lag_s, own.null_low, own.null_high, color=style.RULE, alpha=0.8, linewidth=0,
-                            label="null" if level == next(iter(levels)) else None, gid=f"null {level}")  # fmt: skip
-        ax.fill_between(
-            own.lag_s, own.ci_low, own.ci_high, color=color, alpha=0.22, linewidth=0, gid=f"interval {level}"
-        )
-        ax.plot(own.lag_s, own.value, color=color, marker=look["marker"], markersize=5, gid=level,
-                label="measured" if single else look["label"])  # fmt: skip
+    for level, look, hatch in zip(rows.level.unique(), LEVEL_STYLES, HATCHES, strict=False):
+        own = rows[rows.level == level].sort_values("lag_s")
+        ax.fill_between(own.lag_s, own.null_low, own.null_high, facecolor="none", edgecolor=style.RULE, hatch=hatch,
+                        linewidth=0, gid=f"null {level}")  # fmt: skip
+        ax.fill_between(own.lag_s, own.ci_low, own.ci_high, color=look["color"], alpha=0.22, linewidth=0,
+                        gid=f"interval {level}")  # fmt: skip
+        ax.plot(own.lag_s, own.value, markersize=5, gid=level, label=f"above {level}", **look)
     if truth is not None:
-        known = truth[(truth.measure == measure) & (truth.lag_s > 0)].sort_values("lag_s")
-        if len(known):
-            ax.plot(known.lag_s, known.value, color="#B0301C", linestyle=(0, (1, 1)), linewidth=2, gid="truth",
-                    label="truth of the world")  # fmt: skip
+        known = truth[
+            (truth.measure == measure) & (truth.lag_s >= rows.lag_s.min()) & (truth.lag_s <= rows.lag_s.max())
+        ]
+        known = known.sort_values("lag_s")
+        ax.plot(known.lag_s, known.value, color=TRUTH, linestyle=(0, (1, 1)), linewidth=2, gid="truth",
+                label="truth of the world")  # fmt: skip
     style.zero_line(ax)
     style.lag_axis(ax, sorted(rows.lag_s.unique()))
     ax.set_ylabel(MEASURE_LABELS.get(measure, measure))
-    ax.legend()
+    ax.legend(
+        ncols=3,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        fontsize=style.SMALL_PT + 0.5,
+        columnspacing=1.2,
+    )
     return ax
 
 
@@ -177,13 +182,13 @@ def label_frequencies(frequencies: pd.Series, ax: Axes | None = None, named: int
 def association_maps(
     maps: Mapping[float, pd.DataFrame], categories: Mapping[str, str], title: str = ""
 ) -> Figure:
-    """Association of every label now with every label a lag later, labels ordered by category, a map a lag.
+    """How every label now goes with every label a lag later, labels ordered by category, a map a lag.
 
     Parameters
     ----------
     maps : mapping of float to DataFrame
-        Lag in seconds to a square table (label now, label later), drawn on one scale;
-        0 is no association, white like all below it.
+        Lag in seconds to a square table (label now, label later): the log2 of how many times as often
+        as by chance the second follows the first. On one scale; 0 (chance) is white, like all below it.
     categories : mapping of str to str
         Label to its category.
     title : str
@@ -206,8 +211,17 @@ def association_maps(
             aspect="equal",
         )
         ax.set_title(f"{style.lag_text(lag_s)} later")
-        category_blocks(ax, [categories.get(name, "other") for name in names], named=ax is row[0][0])
-    figure.colorbar(picture, ax=row[0].tolist(), shrink=0.8, aspect=30, pad=0.01, label="association")
+        category_blocks(
+            ax, [categories.get(name, "other") for name in names], named=ax is row[0][0], color=style.RULE
+        )
+    figure.colorbar(
+        picture,
+        ax=row[0].tolist(),
+        shrink=0.8,
+        aspect=30,
+        pad=0.01,
+        label="times as often as by chance (log2)",
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=style.TEXT_PT, fontweight="bold")
     return figure
 

@@ -69,7 +69,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     return figure
 
 
-def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True) -> None:
+def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, color: str = "white") -> None:
     """Lines between the categories of a matrix whose rows are ordered by them, and their names at the left.
 
     Categories too small for a line of text are not named.
@@ -81,7 +81,7 @@ def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True) -> 
         start += size
     for _, first, _ in blocks[1:]:
         for line in (ax.axhline, ax.axvline):
-            line(first - 0.5, color="white", linewidth=0.8)
+            line(first - 0.5, color=color, linewidth=0.8)
     ax.set_xticks([])
     large = [block for block in blocks if block[2] >= 0.03 * len(categories)]
     ax.set_yticks([])
