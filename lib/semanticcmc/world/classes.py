@@ -57,6 +57,7 @@ def _closeness(wnids: tuple[str, ...], category: tuple[int, ...]) -> np.ndarray:
     similarity = lch_similarities(wnids)
     member = np.eye(max(category) + 1)[list(category)]
     between = member.T @ similarity @ member / np.outer(member.sum(0), member.sum(0))
+    between = (between + between.T) / 2  # symmetric to the last bit
     apart = ~np.eye(len(between), dtype=bool)
     low, high = between[apart].min(), between[apart].max()
     return np.where(apart, (between - low) / (high - low) if high > low else 0.0, 0.0)

@@ -13,6 +13,7 @@ from semanticcmc.world.config import WorldConfig
 TWO_SHOT, CLOSE_UP = 0, 1
 SETUPS = ("two-shot", "close-up")
 N_IN_BEAT = 2  # objects of the cast that share a beat
+WARM_UP = 12  # scenes before the first of a film
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,22 +93,18 @@ class Themes:
 
         A film prefers some themes for a while: log odds of each follow an AR(1) over scenes, standard
         deviation `theme_preference`, time constant `theme_scenes`. They multiply the weights of `follow`.
+        `WARM_UP` scenes go by before the first, so that a film starts in the middle of things.
         """
-        n = len(self.follow)
         keep = np.exp(-1 / config.theme_scenes)
-        noise = generator.normal(size=(scenes, chains, n))
-        uniform = generator.random((scenes, chains, 1))
-        themes = np.empty((chains, scenes), dtype=np.int64)
-        preference = noise[0]
-        for scene in range(scenes):
-            if scene:
-                preference = keep * preference + np.sqrt(1 - keep**2) * noise[scene]
-            weights = np.exp(config.theme_preference * preference)
-            if scene:
-                weights = weights * self.follow[themes[:, scene - 1]]
-            share = np.cumsum(weights, axis=1)
-            themes[:, scene] = (uniform[scene] * share[:, -1:] >= share).sum(1)
-        return themes
+        shape = (chains, len(self.follow))
+        themes = np.empty((chains, WARM_UP + scenes), dtype=np.int64)
+        preference, follow = generator.normal(size=shape), np.ones(shape)
+        for scene in range(WARM_UP + scenes):
+            share = np.cumsum(follow * np.exp(config.theme_preference * preference), axis=1)
+            themes[:, scene] = (generator.random((chains, 1)) * share[:, -1:] >= share).sum(1)
+            follow = self.follow[themes[:, scene]]
+            preference = keep * preference + np.sqrt(1 - keep**2) * generator.normal(size=shape)
+        return themes[:, WARM_UP:]
 
 
 def _balanced(weights: np.ndarray) -> np.ndarray:

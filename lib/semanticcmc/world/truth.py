@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ from semanticcmc.rdm import RDM, from_class_means
 from semanticcmc.world.appearance import class_looks
 from semanticcmc.world.classes import closeness, read_classes
 from semanticcmc.world.config import WorldConfig
-from semanticcmc.world.timeline import Themes, timelines
+from semanticcmc.world.timeline import Themes, Timeline, timelines
 
-CHAINS = 20_000  # films of the long run of themes: a standard error of about .003
-LONG_RUN_S = 400_000.0  # film time of the long run of shots
+CHAINS = 5_000  # films of the long run of themes, each over many scenes: a standard error of about .002
+LONG_RUN_S = 100_000.0  # film time of the long run of shots: 11,000 shots
 
 
 def truth(config: WorldConfig, lags_s: np.ndarray) -> pd.DataFrame:
@@ -30,9 +31,9 @@ def truth(config: WorldConfig, lags_s: np.ndarray) -> pd.DataFrame:
     shots = long_run(config)
     values = {
         "association": association(config, lags_s),
-        "appearance": shared(shots, ["film", "beat", "setup"], lags_s),
-        "same_shot": shared(shots, ["film", "beat", "shot"], lags_s),
-        "same_beat": shared(shots, ["film", "beat"], lags_s),
+        "appearance": shared(shots, "setup", lags_s),
+        "same_shot": shared(shots, "shot", lags_s),
+        "same_beat": shared(shots, "beat", lags_s),
         "same_scene": same_scene(config, lags_s),
     }
     tables = [pd.DataFrame({"measure": name, "lag_s": lags_s, "value": v}) for name, v in values.items()]
@@ -81,11 +82,9 @@ def scene_changes(config: WorldConfig, lags_s: np.ndarray, most: int) -> np.ndar
 def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     """How much oftener than by chance two things seen a lag apart are of one category, as a share of that at lag 0.
 
-    For an object seen at a time and an object of another class seen a lag later, both at random from the casts
-    of the scenes: (P(same category) - P at an endless lag) / (P in one scene - P at an endless lag). Durations
-    enter in closed form (`scene_changes`), the agreement of the themes of two scenes by a long run of their
-    chain (`timeline.Themes`). Between the films of a world it is 0. With shuffled objects it is 0 at every
-    lag. (A timeline's own scene casts differ from this by sampling alone.)
+    (P(lag) - P(far)) / (P(0) - P(far)), where P is the probability that an object seen at one time and an object of
+    another class seen a lag later are of one category. Durations enter in closed form (`scene_changes`), how themes
+    agree between scenes by a long run of their chain (`timeline.Themes`). 0 at every lag where objects are shuffled.
 
     Returns
     -------
@@ -100,68 +99,77 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
 
 
 def theme_agreement(config: WorldConfig, lags_s: np.ndarray) -> tuple[np.ndarray, float]:
-    """P(same category | different classes) of members of casts 0, 1, ... scenes apart, and at an endless lag."""
+    """P(one category | two classes) for members of casts 0, 1, ... scenes apart, and endlessly far apart."""
     themes = Themes.of(config, closeness(read_classes(config)))
-    n = len(themes.follow)
-    apart = 2 + int(np.max(lags_s) / (config.time_scale * config.scene_s[0]))
-    chain = themes.draw(config, config.generator("long run of themes"), CHAINS, apart)
-    pairs = themes.accompany @ themes.accompany.T  # P(one category | two themes), members independent
-    share = np.bincount(chain.ravel(), minlength=n) / chain.size
-    agree = np.array([pairs[chain[:, 0], chain[:, k]].mean() for k in range(apart)])
-    chance = share @ pairs @ share
-    # Different classes: two casts may also agree in the class, one time in `classes_per_category`.
-    same_class = 1 / config.classes_per_category
-    other = lambda p: p * (1 - same_class) / (1 - p * same_class)  # noqa: E731
-    return np.append(agree[0], other(agree[1:])), float(other(chance))
+    apart = 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0]))
+    chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * apart + 1)
+    one_category = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
+    agree = np.array(
+        [one_category[chain[:, : apart + 1], chain[:, k : k + apart + 1]].mean() for k in range(apart + 1)]
+    )
+    share = np.bincount(chain.ravel(), minlength=len(one_category)) / chain.size
+    far = share @ one_category @ share
+    # Members of one cast are of different classes. Those of two casts are not always: leave those pairs out.
+    same_class = 1 / config.classes_per_category  # of those that agree in the category
+    agree[1:] *= (1 - same_class) / (1 - agree[1:] * same_class)
+    return agree, float(far * (1 - same_class) / (1 - far * same_class))
 
 
 def long_run(config: WorldConfig) -> pd.DataFrame:
-    """Shots of many films of a world of the same kind: `film, start_s, stop_s, shot, beat, scene, setup`."""
-    films = max(2, round(LONG_RUN_S / config.film_duration_s))
-    many = dataclasses.replace(config, films=films, shuffle_objects=False)
-    return shot_table(timelines(many)).rename(columns={"movie_id": "film"})
+    """Shots of long films of the same kind as a world's (`shot_table`)."""
+    # A film starts in the middle of things, so that its length does not matter here: few and long are quicker.
+    few = dataclasses.replace(config, films=10, film_duration_s=LONG_RUN_S / 10, shuffle_objects=False)
+    return shot_table(timelines(few))
 
 
-def shot_table(films: list) -> pd.DataFrame:
-    """Shots of timelines: `movie_id, start_s, stop_s, shot, beat, scene, theme, setup` (numbers)."""
-    tables = [film.shots.assign(movie_id=film.movie_id, shot=np.arange(len(film.shots)),
-                                theme=film.themes[film.shots["scene"].to_numpy()]) for film in films]  # fmt: skip
+def shot_table(films: list[Timeline]) -> pd.DataFrame:
+    """Shots of timelines: `movie_id, start_s, stop_s, shot, beat, scene, theme, setup`, theme and set-up by number."""
+    tables = [
+        film.shots.assign(
+            movie_id=film.movie_id,
+            shot=np.arange(len(film.shots)),
+            theme=film.themes[film.shots["scene"].to_numpy()],
+        )
+        for film in films
+    ]
     columns = ["movie_id", "start_s", "stop_s", "shot", "beat", "scene", "theme", "setup"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def shared(shots: pd.DataFrame, same: list[str], lags_s: np.ndarray) -> np.ndarray:
-    """Share of time at which what is on stands also a lag later, exact over all moments of given shots.
+def shared(shots: pd.DataFrame, what: str, lags_s: np.ndarray) -> np.ndarray:
+    """Share of the moments of given shots that have the same shot, set-up or beat a lag later, without sampling.
 
     Parameters
     ----------
     shots : DataFrame
-        Gapless within `film`.
-    same : list of str
-        Columns that must be equal at both moments.
+        Of `shot_table`.
+    what : {'shot', 'setup', 'beat'}
+        A set-up is the same only within a beat.
+    lags_s : array (lags,)
 
     Returns
     -------
     float64 array (lags,)
-        Of the moments whose film still runs a lag later.
+        Of those moments whose film still runs a lag later; NaN where there is none.
     """
-    key = shots.groupby(same, sort=False).ngroup().to_numpy()
-    film = pd.factorize(shots["film"])[0]
+    beat = shots.groupby(["movie_id", "beat"], sort=False).ngroup().to_numpy()
+    same = shots[what].to_numpy()
     start, stop = shots["start_s"].to_numpy(), shots["stop_s"].to_numpy()
-    duration = pd.Series(stop).groupby(film).max().to_numpy()
     lags = np.asarray(lags_s, dtype=np.float64)
-    overlap = np.zeros(len(lags))
-    for ahead in range(len(shots)):  # pairs of shots so many apart; none further apart share what is asked
-        n = len(shots) - ahead
-        a, b = np.arange(n), np.arange(n) + ahead
-        a, b = a[key[a] == key[b]], b[key[a] == key[b]]
-        if not len(a) and (ahead > 1 or len(same) < 3):
-            break
+    both = np.zeros(len(lags))
+    for ahead in range(np.bincount(beat).max()):  # each shot with itself, the next, ...
+        first = np.flatnonzero(
+            (beat[: len(beat) - ahead] == beat[ahead:]) & (same[: len(beat) - ahead] == same[ahead:])
+        )
+        second = first + ahead
         for i, lag in enumerate(lags):
-            both = np.minimum(stop[a], stop[b] - lag) - np.maximum(start[a], start[b] - lag)
-            overlap[i] += np.clip(both, 0, None).sum()
-    total = np.clip(duration[None, :] - lags[:, None], 0, None).sum(1)
-    return np.divide(overlap, total, out=np.full(len(lags), np.nan), where=total > 0)
+            overlap = np.minimum(stop[first], stop[second] - lag) - np.maximum(
+                start[first], start[second] - lag
+            )
+            both[i] += np.clip(overlap, 0, None).sum()
+    duration = shots.groupby("movie_id")["stop_s"].max().to_numpy()
+    total = np.clip(duration - lags[:, None], 0, None).sum(1)
+    return np.divide(both, total, out=np.full(len(lags), np.nan), where=total > 0)
 
 
 def look_rdm(config: WorldConfig) -> RDM:
