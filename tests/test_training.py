@@ -1,0 +1,369 @@
+"""The training loop: killed and resumed, set aside, refused, and learning what its pairs hold."""
+
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from semanticcmc.checkpoints import read_checkpoint
+from semanticcmc.configuration import InputError, configure
+from semanticcmc.experiments import load_experiment
+from semanticcmc.frames import Frame, merge_index, write_film
+from semanticcmc.networks import NetworksConfig, build
+from semanticcmc.recipe import TrainingConfig, learning_rate
+from semanticcmc.training import Run, TrainingError, load_network, main, train
+from semanticcmc.views import evaluation_view
+
+NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
+            "embedding_dim": 8, "input_px": 44}  # fmt: skip
+VIEWS = {"crop_scale": [0.8, 1.0], "crop_aspect": [0.9, 1.1], "flip": 0.5, "jitter": [0.1, 0.1, 0.1, 0.0],
+         "jitter_share": 0.8, "grey_share": 0.0, "normalisation": "imagenet"}  # fmt: skip
+TRAINING = {"resident_size": None, "batch_pairs": 16, "steps": 40, "epochs": None, "lag_tolerance": 0.1,
+            "optimiser": "adamw", "learning_rate": 0.003, "momentum": 0.9, "weight_decay": 0.01,
+            "schedule": "one_cycle", "drops": [], "temperature": 0.3, "learn_temperature": True,
+            "precision": "float32", "device": "cpu", "checkpoint_every": 10, "log_every": 5,
+            "warm_start": None}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Three films of 60 s; every ten seconds one look, as a picture of 3 x 3 colours, unlike all others."""
+    folder = tmp_path_factory.mktemp("frames")
+    generator = np.random.default_rng(0)
+    for film in range(3):
+        looks = generator.integers(0, 256, (6, 3, 3, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
+        write_film(folder, f"film{film}", (Frame(t, t, t, looks[t // 10]) for t in range(60)), quality=90)
+    merge_index(folder)
+    return folder
+
+
+@pytest.fixture
+def experiment(tmp_path, frames):
+    """A function that makes an experiment over the three films, with the changes given to its training."""
+    numbers = itertools.count()
+
+    def make(name=None, lags_s=(1.0, 5.0), **changes):
+        folder = tmp_path / (name or f"experiment{next(numbers)}")
+        folder.mkdir(exist_ok=True)
+        if not (folder / "frames").exists():
+            (folder / "frames").symlink_to(frames)
+        values = {"name": "films", "title": "Three films", "source": "films", "lags_s": list(lags_s),
+                  "baselines": ["random", "augment", "cmc_lab"], "seeds": [0], "primary_layer": "fc7",
+                  "networks": NETWORKS, "views": VIEWS, "training": TRAINING | changes}  # fmt: skip
+        (folder / "experiment.yaml").write_text(yaml.safe_dump(values))
+        return load_experiment(folder / "experiment.yaml")
+
+    return make
+
+
+def tensors(value, path=""):
+    """All tensors and numbers of a checkpoint by their place in it; the clock is left out."""
+    if isinstance(value, dict):
+        for key in value:
+            if key != "seconds":
+                yield from tensors(value[key], f"{path}/{key}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from tensors(item, f"{path}/{i}")
+    else:
+        yield path, value
+
+
+def assert_bit_equal(one, other):
+    first, second = (dict(tensors(read_checkpoint(folder / "checkpoint.pt"))) for folder in (one, other))
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, second[key]), key
+        else:
+            assert value == second[key], key
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experiment, kill):
+    steps = {"steps": 120, "checkpoint_every": 7, "log_every": 5}
+    whole, killed = experiment(**steps), experiment(**steps)
+    command = [sys.executable, "-m", "semanticcmc.training", str(killed.file), "--network", "semantic_5s"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    folder = killed.run_folder("semantic_5s", 0)
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and len(metrics.read_text().splitlines()) > 3:
+            break
+        time.sleep(0.005)
+    process.send_signal(kill)
+    process.communicate(timeout=60)
+    assert process.returncode == -kill
+    reached = read_checkpoint(folder / "checkpoint.pt")["step"]
+    assert 7 <= reached < 120
+    assert json.loads((folder / "run.json").read_text())["status"] == "started"
+    with pytest.raises(InputError, match="not finished"):
+        load_network(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert train(killed, "semantic_5s", 0) == folder
+        assert_bit_equal(folder, train(whole, "semantic_5s", 0))
+    finally:
+        torch.set_num_threads(threads)
+    one, other = (
+        [json.loads(line) for line in (E.run_folder("semantic_5s", 0) / "metrics.jsonl").open()]
+        for E in (killed, whole)
+    )
+    assert [(line["step"], line["loss"]) for line in one] == [(line["step"], line["loss"]) for line in other]
+    assert [line["step"] for line in one] == [1, *range(5, 121, 5)]
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, optimiser, monkeypatch):
+    changes = {"optimiser": optimiser, "steps": 12, "checkpoint_every": 5, "log_every": 100}
+    whole, stopped = experiment(**changes), experiment(**changes)
+    step = Run._step
+
+    def failing(run, frames):
+        if run.done == 8:
+            raise KeyboardInterrupt
+        return step(run, frames)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_step", failing)
+        with pytest.raises(KeyboardInterrupt):
+            train(stopped, "cmc_lab", 1)
+    assert Run(stopped, "cmc_lab", 1).done == 5
+    assert_bit_equal(train(stopped, "cmc_lab", 1), train(whole, "cmc_lab", 1))
+
+
+def test_what_a_run_leaves(experiment):
+    E = experiment()
+    folder = train(E, "semantic_1s", 3)
+    assert folder == E.folder / "networks/semantic_1s/seed-3"
+    about = json.loads((folder / "run.json").read_text())
+    assert about["status"] == "finished" and about["seed"] == 3 and about["steps"] == 40
+    assert about["config"]["training"] == TRAINING and about["device"] == "cpu" and about["hours"] > 0
+    assert {"torch", "numpy"} <= about["versions"].keys()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    assert [line["step"] for line in lines] == [1, 5, 10, 15, 20, 25, 30, 35, 40]
+    for line in lines:
+        assert 0 <= line["alignment"] <= 4 and -8 <= line["uniformity"] <= 0
+        assert line["frames_per_s"] > 0 and line["seconds_left"] >= 0 and line["temperature"] > 0
+    progress = json.loads(next((E.folder / "progress").glob("*.json")).read_text())
+    assert progress["done"] == progress["total"] == 40
+
+
+def test_it_learns_what_its_pairs_share(experiment):
+    """Frames within a second mostly share their look, which no other look resembles: the loss must show it."""
+    E = experiment(steps=150, batch_pairs=16, learning_rate=0.01)
+    folder = train(E, "semantic_1s", 0)
+    losses = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()]
+    assert abs(losses[0] - math.log(16)) < 1  # before anything is learned: about chance
+    assert np.mean(losses[-6:]) < math.log(16) - 0.8
+
+
+def test_a_finished_run_is_not_trained_again(experiment, capsys):
+    E = experiment("same")
+    folder = train(E, "augment", 0)
+    before = (folder / "checkpoint.pt").stat().st_mtime_ns, (folder / "run.json").read_text()
+    train(experiment("same", log_every=1, checkpoint_every=3), "augment", 0)  # without effect on the result
+    assert "finished already" in capsys.readouterr().out
+    assert before == ((folder / "checkpoint.pt").stat().st_mtime_ns, (folder / "run.json").read_text())
+
+
+def test_a_run_with_other_settings_is_set_aside_not_lost(experiment, capsys):
+    folder = train(experiment("same"), "augment", 0)
+    first = read_checkpoint(folder / "checkpoint.pt")
+    for n in (1, 2):
+        train(experiment("same", temperature=0.3 + n / 10), "augment", 0)
+        assert f"set aside as seed-0.superseded-{n}" in capsys.readouterr().err
+    kept = read_checkpoint(folder.with_name("seed-0.superseded-1") / "checkpoint.pt")
+    assert dict(tensors(kept["network"])).keys() == dict(tensors(first["network"])).keys()
+    assert all(torch.equal(kept["network"][key], value) for key, value in first["network"].items())
+
+
+def test_other_frames_are_another_run(experiment, tmp_path):
+    E = experiment("same")
+    train(E, "augment", 0)
+    (E.folder / "frames").unlink()
+    image = np.zeros((48, 48, 3), dtype=np.uint8)
+    write_film(E.folder / "frames", "film", (Frame(t, t, t, image + t) for t in range(30)), quality=90)
+    merge_index(E.folder / "frames")
+    run = Run(E, "augment", 0)
+    assert run.done == 0 and (E.folder / "networks/augment/seed-0.superseded-1").exists()
+
+
+def test_random_is_the_network_that_training_starts_from(experiment):
+    E = experiment()
+    folder = train(E, "random", 2)
+    saved = read_checkpoint(folder / "checkpoint.pt")["network"]
+    for name in ("random", "augment", "semantic_5s"):
+        initial = build(name, configure(NetworksConfig, NETWORKS, "here"), seed=2).state_dict()
+        assert all(torch.equal(value, saved[key]) for key, value in initial.items())
+    assert all(torch.equal(v, saved[k]) for k, v in Run(E, "semantic_5s", 2).model.state_dict().items())
+    train(E, "random", 2)
+    assert json.loads((folder / "run.json").read_text())["steps"] == 0
+
+
+@pytest.mark.parametrize("name", ["random", "semantic_1s", "cmc_lab"])
+def test_a_network_read_back_is_the_one_that_was_trained(experiment, name):
+    E = experiment(steps=3)
+    run = Run(E, name, 0)
+    run.train()
+    images = torch.randint(0, 256, (4, 3, 50, 50), dtype=torch.uint8)
+    network = load_network(run.folder)
+    assert not network.training
+    view = evaluation_view(images, 44, "imagenet", run.model.colour_space)
+    expected = run.model.eval().activations(view)
+    for layer, values in network.activations(images).items():
+        torch.testing.assert_close(values, expected[layer])
+
+
+def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
+    E = experiment()
+    generator = torch.Generator().manual_seed(0)
+    for name, lag_s in (("augment", 0), ("cmc_lab", 0), ("semantic_5s", 5)):
+        run = Run(E, name, 0)
+        first, second = run.pairs.sample(200, generator)
+        index = run.store.index
+        a, b = index.iloc[first.numpy()], index.iloc[second.numpy()]
+        assert (a["movie_id"].to_numpy() == b["movie_id"].to_numpy()).all()
+        np.testing.assert_allclose(b["time_s"].to_numpy() - a["time_s"].to_numpy(), lag_s, atol=1)
+        assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
+    run = Run(E, "cmc_lab", 0)
+    lightness, colour = run.views_of_pairs(run.store.resident())
+    assert lightness.shape == (16, 1, 44, 44) and colour.shape == (16, 2, 44, 44)
+
+
+def test_a_warm_start_begins_with_the_given_weights(experiment):
+    source = train(experiment(steps=5), "augment", 0) / "checkpoint.pt"
+    E = experiment(warm_start=str(source))
+    given = read_checkpoint(source)["network"]
+    for name, warm in (("augment", True), ("semantic_1s", True), ("random", False)):
+        weights = Run(E, name, 1).model.state_dict()
+        assert warm == all(torch.equal(value, weights[key]) for key, value in given.items())
+    torch.save({"network": {**given, "fc6.0.weight": torch.ones(3, 3)}}, source)
+    with pytest.raises(InputError, match=r"fc6\.0\.weight has shape \(3, 3\)"):
+        Run(E, "semantic_1s", 1)
+
+
+class Malicious:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+def test_a_malicious_checkpoint_in_a_run_folder_or_as_warm_start_never_runs(experiment, tmp_path):
+    E, touched = experiment(), tmp_path / "touched"
+    file = E.run_folder("augment", 0) / "checkpoint.pt"
+    file.parent.mkdir(parents=True)
+    torch.save({"settings": Malicious(touched)}, file)
+    with pytest.raises(InputError, match="refused"):
+        train(E, "augment", 0)
+    with pytest.raises(InputError, match="refused"):
+        train(experiment(warm_start=str(file)), "semantic_1s", 0)
+    assert not touched.exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(experiment, monkeypatch):
+    E = experiment(checkpoint_every=2, log_every=1)
+    step = Run._step
+
+    def broken(run, frames):
+        if run.done == 5:
+            run.model.state_dict()["conv1.0.weight"][0, 0, 0, 0] = math.nan
+        return step(run, frames)
+
+    monkeypatch.setattr(Run, "_step", broken)
+    with pytest.raises(TrainingError, match=r"not finite at step 6; the last good checkpoint is .*\.pt"):
+        train(E, "augment", 0)
+    checkpoint = read_checkpoint(E.run_folder("augment", 0) / "checkpoint.pt")
+    assert checkpoint["step"] == 4
+    assert all(torch.isfinite(value).all() for value in checkpoint["network"].values())
+
+
+def test_films_shorter_than_the_longest_lag_are_refused_with_their_lengths(experiment):
+    for name in ("augment", "semantic_1s"):  # for every lag alike
+        with pytest.raises(InputError, match=r"film0 59 s, film1 59 s"):
+            train(experiment(lags_s=(1.0, 600.0)), name, 0)
+
+
+def test_the_command_line_says_what_is_wrong_and_exits_2(experiment, capsys):
+    assert main([str(experiment().file), "--network", "supervised"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "random, augment, cmc_lab" in error
+    assert main([str(experiment(lags_s=(900.0,)).file), "--network", "augment"]) == 2
+    assert main([str(experiment(steps=1).file), "--network", "augment", "--seed", "7"]) == 0
+    assert "seed-7" in capsys.readouterr().out
+
+
+def config(**changes):
+    return configure(TrainingConfig, TRAINING | changes, "here")
+
+
+def test_learning_rates_are_pytorchs_schedules():
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.03)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.003, total_steps=50, cycle_momentum=False)
+    for step in range(50):
+        assert learning_rate(config(), step, 50) == pytest.approx(cycle.get_last_lr()[0], rel=1e-9)
+        optimiser.step()
+        if step < 49:
+            cycle.step()
+    published = config(schedule="step", drops=[0.375, 0.625, 0.875], learning_rate=0.03)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.03)
+    drops = torch.optim.lr_scheduler.MultiStepLR(optimiser, [30, 50, 70])
+    for step in range(80):  # 80 epochs, a step each: a tenth at 30, 50 and 70
+        assert learning_rate(published, step, 80) == pytest.approx(drops.get_last_lr()[0], rel=1e-9)
+        optimiser.step()
+        drops.step()
+
+
+def test_epochs_are_passes_over_the_first_frames_of_pairs(experiment):
+    run = Run(experiment(steps=None, epochs=2.5), "augment", 0)
+    per_film = sum(t + 5 * 1.1 <= 59 for t in range(60))
+    assert run.steps == round(2.5 * 3 * per_film / 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 3}, "steps and epochs"),
+        ({"steps": 0}, "steps 0"),
+        ({"learning_rate": -1}, "learning_rate -1"),
+        ({"batch_pairs": 1}, "batch_pairs 1"),
+        ({"drops": [0.5]}, "drops"),
+        ({"schedule": "step", "drops": [0.9, 0.5]}, "rising"),
+        ({"optimiser": "lion"}, "adamw, sgd"),
+        ({"learning_rat": 1}, "unknown key learning_rat"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(changes, message):
+    with pytest.raises(InputError, match=message):
+        config(**changes)
+
+
+def test_bfloat16_on_a_cpu_is_refused(experiment):
+    with pytest.raises(InputError, match="bfloat16"):
+        Run(experiment(precision="bfloat16"), "augment", 0)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no CUDA device"):
+            Run(experiment(device="cuda"), "augment", 0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["semantic_1s", "cmc_lab"])
+def test_it_trains_on_a_gpu_and_is_read_back_on_a_cpu(experiment, name, precision):
+    folder = train(experiment(device="auto", precision=precision, steps=10), name, 0)
+    assert json.loads((folder / "run.json").read_text())["device"] != "cpu"
+    assert load_network(folder)(torch.zeros(2, 3, 48, 48, dtype=torch.uint8)).device.type == "cpu"
