@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from semanticcmc.activations import ActivationsConfig, class_means, features, half_class_means
+from semanticcmc.activations import (
+    ActivationsConfig,
+    class_means,
+    class_means_and_features,
+    features,
+    half_class_means,
+)
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.networks import LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.views import ViewsConfig
@@ -233,6 +239,28 @@ def test_wide_layers_are_projected_and_keep_their_distances():
     assert np.abs(error).max() < 6 * np.sqrt(2 / width)
     again, _ = features(Pixels(), in_batches(images, labels, 5), "conv", wide)
     np.testing.assert_allclose(again, values, rtol=1e-4, atol=1e-2)
+
+
+def test_means_and_features_from_one_look():
+    """Each image is shown once; a layer that is decoded need not be among those tested."""
+    shown = []
+
+    class Counted(Pixels):
+        def activations(self, images):
+            shown.append(len(images))
+            return super().activations(images)
+
+    images, labels = stimuli()
+    means, values, index = class_means_and_features(
+        Counted(), in_batches(images, labels, 8), 5, "fc", config(("conv",))
+    )
+    assert sum(shown) == len(images)
+    assert list(means) == ["conv"]
+    np.testing.assert_array_equal(
+        means["conv"], class_means(Pixels(), in_batches(images, labels, 8), 5, config())["conv"]
+    )
+    np.testing.assert_array_equal(values, images.flatten(1)[:, :5].numpy())
+    np.testing.assert_array_equal(index, labels.numpy())
 
 
 # --- configuration ---

@@ -95,8 +95,8 @@ def _layers(
 class ClassSums:
     """Running sums of activations by layer, half and class: the k-th image of a class counts to half k mod 2."""
 
-    def __init__(self, n_classes: int, halves: int) -> None:
-        self.n_classes, self.halves = n_classes, halves
+    def __init__(self, layers: Iterable[str], n_classes: int, halves: int) -> None:
+        self.layers, self.n_classes, self.halves = tuple(layers), n_classes, halves
         self.counts = np.zeros((halves, n_classes), dtype=np.int64)
         self.sums: dict[str, Tensor] = {}
 
@@ -107,7 +107,8 @@ class ClassSums:
             half = int(self.counts[:, index].sum()) % self.halves
             self.counts[half, index] += 1
             cells[position] = half * self.n_classes + index
-        for layer, values in rows.items():
+        for layer in self.layers:
+            values = rows[layer]
             if layer not in self.sums:
                 shape = (self.halves * self.n_classes, values.shape[1])
                 self.sums[layer] = torch.zeros(shape, dtype=torch.float64, device=values.device)
@@ -127,12 +128,48 @@ class ClassSums:
         ]  # fmt: skip
 
 
-def _stream(network: nn.Module, batches: Batches, config: ActivationsConfig, sums: ClassSums) -> ClassSums:
+class ImageFeatures:
+    """Activations of every image at one layer, projected where it is wider than `width` (see `features`)."""
+
+    def __init__(self, layer: str, width: int) -> None:
+        self.layer, self.width = layer, width
+        self.projection: Tensor | None = None
+        self.rows: list[NDArray[np.float32]] = []
+        self.class_index: list[NDArray[np.int64]] = []
+
+    def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
+        """Add a batch: rows by layer (B, d) and the class of each."""
+        values = rows[self.layer].float()
+        if values.shape[1] > self.width:
+            if self.projection is None:
+                generator = torch.Generator().manual_seed(0)
+                drawn = torch.randn(values.shape[1], self.width, generator=generator) / self.width**0.5
+                self.projection = drawn.to(values.device)
+            values = values @ self.projection
+        self.rows.append(values.cpu().numpy())
+        self.class_index.append(class_index.numpy())
+
+    def all(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features (N, d) and class of each image (N,)."""
+        if not self.rows:
+            raise InputError("no stimuli: features need at least one image")
+        return np.concatenate(self.rows), np.concatenate(self.class_index)
+
+
+def _show(
+    network: nn.Module,
+    batches: Batches,
+    layers: Iterable[str],
+    spatial_mean: bool,
+    takers: Iterable[ClassSums | ImageFeatures],
+) -> None:
+    """Show every batch to the network once and hand its activations to all `takers`."""
+    layers, takers = tuple(dict.fromkeys(layers)), tuple(takers)
     with _testing(network) as device:
         for images, class_index in batches:
-            rows = _layers(network, images.to(device), config.layers, config.spatial_mean)
-            sums.add(rows, class_index)
-    return sums
+            rows = _layers(network, images.to(device), layers, spatial_mean)
+            for taker in takers:
+                taker.add(rows, class_index)
 
 
 def class_means(
@@ -160,7 +197,9 @@ def class_means(
     InputError
         For a layer that the network lacks, activations that are not finite, a class without an image.
     """
-    return _stream(network, batches, config, ClassSums(n_classes, 1)).means()[0]
+    sums = ClassSums(config.layers, n_classes, 1)
+    _show(network, batches, config.layers, config.spatial_mean, [sums])
+    return sums.means()[0]
 
 
 def half_class_means(
@@ -171,7 +210,9 @@ def half_class_means(
     The first, third, ... image of a class make the first half, the others the second; parameters, result and
     errors as in `class_means`, with at least 2 images a class.
     """
-    first, second = _stream(network, batches, config, ClassSums(n_classes, 2)).means()
+    sums = ClassSums(config.layers, n_classes, 2)
+    _show(network, batches, config.layers, config.spatial_mean, [sums])
+    first, second = sums.means()
     return first, second
 
 
@@ -189,18 +230,22 @@ def features(
     features : array of float32, shape (N, d)
     class_index : array of int64, shape (N,)
     """
-    kept, labels, projection = [], [], None
-    with _testing(network) as device:
-        for images, class_index in batches:
-            rows = _layers(network, images.to(device), [layer], config.spatial_mean)[layer].float()
-            if rows.shape[1] > config.decoding_features:
-                if projection is None:
-                    generator = torch.Generator().manual_seed(0)
-                    projection = torch.randn(rows.shape[1], config.decoding_features, generator=generator)
-                    projection = projection.to(device) / config.decoding_features**0.5
-                rows = rows @ projection
-            kept.append(rows.cpu().numpy())
-            labels.append(class_index.numpy())
-    if not kept:
-        raise InputError("no stimuli: features need at least one image")
-    return np.concatenate(kept), np.concatenate(labels)
+    kept = ImageFeatures(layer, config.decoding_features)
+    _show(network, batches, [layer], config.spatial_mean, [kept])
+    return kept.all()
+
+
+def class_means_and_features(
+    network: nn.Module, batches: Batches, n_classes: int, layer: str, config: ActivationsConfig
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float32], NDArray[np.int64]]:
+    """`class_means` of all layers and `features` of one, from one look at every image.
+
+    Returns
+    -------
+    means : dict of str to array of float64, shape (n_classes, d)
+    features : array of float32, shape (N, d)
+    class_index : array of int64, shape (N,)
+    """
+    sums, kept = ClassSums(config.layers, n_classes, 1), ImageFeatures(layer, config.decoding_features)
+    _show(network, batches, [*config.layers, layer], config.spatial_mean, [sums, kept])
+    return sums.means()[0], *kept.all()
