@@ -114,7 +114,7 @@ def lagged_pairs(
         raise InputError(f"no film is long enough for a lag of {longest_s:g} s; they span {spans}")
     for partner, reach_s in ((least, least_s), (most, most_s), (longest, longest_s)):
         keep &= (axis[partner] - axis - reach_s).abs() <= step_s / 2 + 1e-6
-    keep &= axis[most] - axis[least] < (most - least + 0.5) * step_s  # no gap between these two
+    keep &= axis[most] - axis[least] <= (most - least + 0.5) * step_s + 1e-6  # no gap between these two
     if shots is not None:
         shot = torch.from_numpy(_shot_of_frames(index, shots))
         keep &= (shot >= 0) & (shot == shot[most])
