@@ -17,6 +17,7 @@ from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.run import atomic
 from semanticcmc.semantics import categories, category_rdm, category_table, lch_rdm
 
+Key = tuple[str, int, str]  # network, seed, layer
 NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
            "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
@@ -101,46 +102,52 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
     classes = next(iter(rdms.values())).classes
     models = {name: _model_rdm(name, classes, experiment) for name in config.models}
     look = _look_rdm(experiment) if "look" in config.controls else None
-    tables = []
-    for model, model_rdm in models.items():
-        for control in config.controls:
-            for seed, layer in dict.fromkeys((seed, layer) for _, seed, layer in rdms):
-                of = {n: rdm for (n, s, la), rdm in rdms.items() if (s, la) == (seed, layer)}
-                given = {"none": None, "random": of.get("random"), "look": look}[control]
-                if control != "none" and given is None:
-                    continue  # real films have no true looks
-                tested = {name: rdm for name, rdm in of.items() if (control, name) != ("random", "random")}
-                tables.append(_cell(tested, model, model_rdm, given, config).assign(
-                    seed=seed, layer=layer, model=model, control=control))  # fmt: skip
-    order = {key: place for place, key in enumerate(rdms)}
-    table = pd.concat(tables, ignore_index=True).assign(condition=condition)
+    tables = [
+        _tested(rdms, model, model_rdm, control, look, config)
+        for model, model_rdm in models.items() for control in config.controls
+        if control != "look" or look is not None  # real films have no true looks
+    ]  # fmt: skip
+    table = pd.concat(tables, ignore_index=True)
     table["lag_s"] = [network_lag_s(name) for name in table["network"]]
-    rank = [order[key] for key in zip(table["network"], table["seed"], table["layer"], strict=True)]
-    table = table.iloc[np.argsort(rank, kind="stable")][list(COLUMNS)].reset_index(drop=True)
+    table = table.assign(condition=condition)[list(COLUMNS)]
+    order = {key: place for place, key in enumerate(rdms)}
+    place = [order[key] for key in zip(table["network"], table["seed"], table["layer"], strict=True)]
+    table = table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
     with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
         table.to_csv(temporary, index=False)
     return table
 
 
-def _cell(
-    networks: dict[str, RDM], model: str, model_rdm: RDM, control: RDM | None, config: EvaluationConfig
+def _tested(
+    rdms: dict[Key, RDM],
+    model: str,
+    model_rdm: RDM,
+    control: str,
+    look: RDM | None,
+    config: EvaluationConfig,
 ) -> pd.DataFrame:
-    """Test one layer of several networks against one model, given one control or none."""
+    """Test all networks, seeds and layers against one model, given one control or none."""
     kept = model_rdm.classes
-    rdms = {name: rdm.subset(kept) for name, rdm in networks.items()}
-    given = None if control is None else control.subset(kept)
+    rdms = {key: rdm.subset(kept) for key, rdm in rdms.items()}
+    given: RDM | dict[Key, RDM] | None = None
+    if control == "random":
+        given = {key: rdms["random", key[1], key[2]] for key in rdms}
+        rdms = {key: rdm for key, rdm in rdms.items() if key[0] != "random"}
+    elif look is not None and control == "look":
+        given = look.subset(kept)
     table = mantel_table(rdms, {model: model_rdm}, given, permutations=config.permutations,
                          alternative=config.alternative, method=config.method, seed=config.seed)  # fmt: skip
     low, high = bootstrap_intervals(rdms, {model: model_rdm}, given, config.bootstrap_samples,
                                     config.confidence, config.method, config.seed)  # fmt: skip
-    return table.rename(columns={"rdm": "network", "n": "classes"}).assign(
-        ci_low=low[:, 0], ci_high=high[:, 0]
-    )
+    keys = pd.DataFrame(list(rdms), columns=["network", "seed", "layer"])
+    return pd.concat(
+        [keys, table.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])], axis=1
+    ).assign(ci_low=low[:, 0], ci_high=high[:, 0], control=control)
 
 
-def _network_rdms(experiment: Experiment, condition: str) -> dict[tuple[str, int, str], RDM]:
+def _network_rdms(experiment: Experiment, condition: str) -> dict[Key, RDM]:
     """RDMs of all networks and seeds by (network, seed, layer); one set of classes and layers."""
-    rdms: dict[tuple[str, int, str], RDM] = {}
+    rdms: dict[Key, RDM] = {}
     expected: tuple[str, ...] = ()
     for network in experiment.networks:
         for seed in experiment.seeds:

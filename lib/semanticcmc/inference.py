@@ -7,13 +7,15 @@ sample holds though no experiment measured them, are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from semanticcmc.mantel import Matrix, partial_correlation, prepare
+from semanticcmc.cosets import SINGLE_FROM
+from semanticcmc.significance import partial_correlation
+from semanticcmc.standardised import Matrix, standardise_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,33 +31,36 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 
 
 def bootstrap_correlations(
-    x: torch.Tensor, y: torch.Tensor, control: torch.Tensor | None, counts: torch.Tensor
+    x: torch.Tensor, y: torch.Tensor, control: torch.Tensor, own: Sequence[int], counts: torch.Tensor
 ) -> torch.Tensor:
     """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
 
-    A pair of two classes that stand a and b times in a sample stands there a b times, so that each sample
-    is a correlation weighted by these products: six quadratic forms instead of a sorted copy.
+    A pair of two classes that stand a and b times in a sample stands there a b times. So each sample is a
+    correlation weighted by these products, and its sums are quadratic forms of the counts.
 
     Parameters
     ----------
-    x, y, control : tensor of float64, shapes (M, n, n), (K, n, n) and (1, n, n)
-        Square RDMs. For Spearman's correlation give ranks: they are not ranked anew in each sample.
+    x, y, control, own
+        From `standardised.standardise_table`. Ranks (Spearman) are not ranked anew in each sample.
     counts : tensor, shape (B, n)
         From `bootstrap_counts`; the same for what is to be compared.
 
     Returns
     -------
-    tensor, shape (M, K, B)
-        NaN where a sample leaves a matrix constant or collinear with the control.
+    tensor of float64, shape (M, K, B)
+        NaN where a sample leaves a matrix constant or collinear with its control.
     """
+    if x.shape[-1] >= SINGLE_FROM:  # with terms that sum to at most 1, float32 errs by some 1e-6
+        x, y, control = (part.to(torch.float32) for part in (x, y, control))
     parts = []
-    for some in counts.to(x.device).split(_BLOCK_SAMPLES):
+    for some in counts.to(x).split(_BLOCK_SAMPLES):
         r_xy = _weighted_correlations(x, y, some)
-        if control is not None:
-            r_xz = _weighted_correlations(x, control, some)
+        if len(control):
             r_yz = _weighted_correlations(control, y, some)
-            r_xy = partial_correlation(r_xy, r_xz, r_yz)
-        parts.append(r_xy)
+            r_xz = torch.cat([_weighted_correlations(x[i : i + 1], control[c : c + 1], some)
+                              for i, c in enumerate(own)])  # fmt: skip
+            r_xy = partial_correlation(r_xy, r_xz, r_yz[list(own)])
+        parts.append(r_xy.to(torch.float64))
     return torch.cat(parts, dim=-1)
 
 
@@ -95,7 +100,7 @@ def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray
 def bootstrap_intervals(
     rdms: Mapping[Any, Matrix],
     models: Mapping[Any, Matrix],
-    control: Matrix | None = None,
+    control: Matrix | Mapping[Any, Matrix] | None = None,
     samples: int = 1000,
     confidence: float = 0.95,
     method: str = "pearson",
@@ -118,8 +123,8 @@ def bootstrap_intervals(
     array, shape (2, M, K)
         Lower and upper limits; partial r, where there is a control, computed anew in each sample.
     """
-    x, y, z = prepare(rdms, models, control, method, device)
+    x, y, z, own = standardise_table(rdms, models, control, method, device)
     if samples == 0:
         return np.full((2, len(rdms), len(models)), np.nan)
     counts = bootstrap_counts(x.shape[-1], samples, seed)
-    return bootstrap_interval(bootstrap_correlations(x, y, z, counts), confidence)
+    return bootstrap_interval(bootstrap_correlations(x, y, z, own, counts), confidence)

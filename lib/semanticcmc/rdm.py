@@ -59,7 +59,7 @@ class RDM:
             twice = sorted({name for name in classes if classes.count(name) > 1})
             raise ValueError(f"class {', '.join(twice[:5])} stands more than once in an RDM")
         if values.ndim == 2:
-            values = condensed(_to_numpy(self.values)).numpy()
+            values = checked_square(values).numpy()[np.triu_indices(len(values), 1)]
         if values.shape != (n * (n - 1) // 2,):
             raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
         values.flags.writeable = False
@@ -84,49 +84,50 @@ class RDM:
         return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
 
 
-def condensed(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
-    """Condensed distances of a square array, after checking that it is one of distances.
+def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
+    """Square array of distances in float64, after checking that it is one.
 
     Parameters
     ----------
     square : array or tensor, shape (n, n)
         Symmetric, with zeros on the diagonal, each within the rounding of its dtype (``1 - np.corrcoef``
-        misses symmetry by 2e-16); of what differs so little, the upper triangle counts.
+        misses symmetry by 2e-16).
     name : str
         Named in the message.
 
     Returns
     -------
-    tensor of float64, shape (n (n - 1) / 2,)
-        On the device of `square`, in the order of `scipy.spatial.distance.pdist`.
+    tensor of float64, shape (n, n)
+        On the device of `square`; exactly symmetric, with a diagonal of 0.
 
     Raises
     ------
     ValueError
         If the array is not square or symmetric, or its diagonal is not zero.
     """
-    values = square.detach() if isinstance(square, torch.Tensor) else torch.as_tensor(np.asarray(square))
-    if values.ndim != 2 or values.shape[0] != values.shape[1]:
-        raise ValueError(f"{name} has shape {tuple(values.shape)}: expected a square array")
-    rounding = math.sqrt(torch.finfo(values.dtype).eps) if values.is_floating_point() else 0.0
-    values = values.to(torch.float64)
-    largest = torch.where(torch.isfinite(values), values, 0).abs().max() if values.numel() else 0.0
-    if bool((wrong := values.diagonal().abs() > 10 * rounding * largest).any()):
+    given = square.detach() if isinstance(square, torch.Tensor) else torch.as_tensor(np.asarray(square))
+    if given.ndim != 2 or given.shape[0] != given.shape[1]:
+        raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
+    values = given.to(torch.float64)
+    if torch.equal(values, values.T) and not bool(values.diagonal().any()):
+        return values
+    rounding = 10 * math.sqrt(torch.finfo(given.dtype).eps) if given.is_floating_point() else 0.0
+    finite = torch.isfinite(values)
+    tolerance = rounding * torch.where(finite, values, 0).abs().max()
+    if bool((wrong := ~(values.diagonal().abs() <= tolerance)).any()):
         row = int(torch.nonzero(wrong)[0])
         raise ValueError(
             f"{name} has {float(values[row, row]):g} on its diagonal (row {row}): the distance of a class to "
             "itself is 0; if these are similarities, give 1 - similarity"
         )
-    if not torch.equal(values, values.T) and bool(
-        (wrong := (values - values.T).abs() > 10 * rounding * largest).any()
-    ):
+    wrong = ((values - values.T).abs() > tolerance) | (finite != finite.T)
+    if bool(wrong.any()):
         row, column = (int(index) for index in torch.nonzero(wrong)[0])
         raise ValueError(
             f"{name} is not symmetric: [{row}, {column}] is {float(values[row, column]):g} "
             f"and [{column}, {row}] is {float(values[column, row]):g}"
         )
-    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
-    return values[first, second]
+    return ((values + values.T) / 2).fill_diagonal_(0)
 
 
 def from_class_means(

@@ -1,0 +1,157 @@
+"""Mantel correlations for whole cosets of permutations at once, by the fast Fourier transform.
+
+The n items stand on a circle in a random order. Turning and reflecting the circle, and multiplying
+positions by numbers coprime to n, permutes the items; for all n turns together the correlations of two
+matrices are the inverse transform of one sum over the transforms of their cyclic diagonals,
+
+    S(a, b) = irfft_b( sum_l  w_l  conj( x^_l[a g] )  y^_{a l}[g] ),    x_l[i] = X[i, i + l],  l = 1 .. n / 2,
+
+for the permutation i -> a i + b (w_l is 1, but 1/2 for l = n/2). The set of permutations is a union of
+random cosets of the circle's symmetries, one of which holds the identity, and so a valid reference set
+(Hemerik and Goeman 2018; Koning and Hemerik 2024). ``papers/permutation_cosets.qmd`` has the proof.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from semanticcmc import spectra
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
+KERNELS_FROM = 100  # items from which compiled loops are worth loading
+SINGLE_FROM = 200  # items from which float32 spectra save time
+_BLOCK_VALUES = 2**23  # float32 values of y's spectra at a time: 32 MiB
+
+Group = tuple[Sequence[int], Sequence[int]]  # which x against which y
+
+
+@dataclasses.dataclass(frozen=True)
+class Cosets:
+    """A reference set of permutations: which orders on the circle, and which multipliers.
+
+    The permutation of order k, multiplier a (or -a) and turn b moves the item that x has in position i to the
+    item that y has in position a i + b: ``permutation[order_x[i]] = orders_y[k][(a i + b) % n]``.
+
+    Attributes
+    ----------
+    order_x : array of int, shape (n,)
+        Items of x around the circle, in random order.
+    orders_y : array of int, shape (O, n)
+        Items of y around the circle, in a new order for each k; the first is x's own.
+    multipliers : array of int, shape (O, A)
+        Coprime to n, from 1 to n / 2, different within an order; the first of all is 1.
+    """
+
+    order_x: NDArray[np.int64]
+    orders_y: NDArray[np.int64]
+    multipliers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of permutations, the identity included."""
+        return 2 * self.multipliers.size * len(self.order_x)
+
+    def permutation(self, index: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Permutations by index: r is that of x and ``y[permutation][:, permutation]``; 0 is the identity.
+
+        Returns
+        -------
+        array of int, shape (n,) or (len(index), n)
+        """
+        n = len(self.order_x)
+        coset, turn = np.divmod(np.asarray(index), n)
+        pair, sign = np.divmod(coset, 2)
+        k, place = np.divmod(pair, self.multipliers.shape[1])
+        factor = self.multipliers[k, place] * (1 - 2 * sign)
+        position = (factor[..., None] * np.arange(n) + turn[..., None]) % n
+        moved = np.empty(position.shape, dtype=np.int64)
+        moved[..., self.order_x] = np.take_along_axis(self.orders_y[k], position, axis=-1)
+        return moved
+
+
+def draw_cosets(n: int, permutations: int, seed: int) -> Cosets:
+    """Draw at least `permutations` permutations besides the identity.
+
+    Few multipliers share an order where n is small, since statistics of one order are more alike than those
+    of different orders; where n is large they are far cheaper than new orders. Every order has the same
+    number of multipliers: only then is the observed order an equal among all.
+    """
+    rng = np.random.default_rng(seed)
+    units = np.array([a for a in range(1, n // 2 + 1) if math.gcd(a, n) == 1])
+    pairs = -(-(permutations + 1) // (2 * n))
+    most = min(len(units), max(1, n // MULTIPLIER_EVERY))
+    orders = -(-pairs // most)
+    each = -(-pairs // orders)
+    order_x = rng.permutation(n)
+    orders_y = np.stack([order_x, *(rng.permutation(n) for _ in range(orders - 1))])
+    others = [rng.permutation(units[1:])[: each - 1] for _ in range(orders)]
+    multipliers = np.stack([np.concatenate([units[:1], some]) for some in others])
+    return Cosets(order_x, orders_y, multipliers)
+
+
+def coset_correlations(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    groups: Sequence[Group],
+    cosets: Cosets,
+    dtype: torch.dtype | None = None,
+    compiled: bool = True,
+) -> Iterator[list[torch.Tensor]]:
+    """Correlations of x with permuted y, some orders at a time, in the order of `Cosets.permutation`.
+
+    Parameters
+    ----------
+    x, y : tensors of float64, shapes (M, n, n) and (K, n, n)
+        Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
+    groups : sequence of (indices of x, indices of y)
+        Which are to be correlated; every matrix is transformed once.
+    cosets : Cosets
+    dtype : torch.dtype, optional
+        Of the spectra: by default float64 for few items, else float32, which errs by some 1e-8 in r.
+    compiled : bool
+        Whether to use numba on the CPU, where it is installed and there are many items.
+
+    Yields
+    ------
+    list of tensor, shapes (x of the group, y of the group, B)
+        One a group.
+    """
+    n = x.shape[-1]
+    dtype = dtype or (torch.float64 if n < SINGLE_FROM else torch.float32)
+    engine = (_kernels() if compiled and x.device.type == "cpu" and n >= KERNELS_FROM else None) or spectra
+    fixed = engine.spectra(x, cosets.order_x[None], dtype)[:, 0]
+    size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
+    for start in range(0, len(cosets.orders_y), size):
+        orders, multipliers = (part[start : start + size] for part in (cosets.orders_y, cosets.multipliers))
+        moved = engine.spectra(y, orders, dtype)
+        sums = (engine.products(fixed, moved, *group, multipliers, n) for group in groups)
+        yield [torch.fft.irfft(one, n=n, dim=-1).flatten(2) for one in sums]
+
+
+def permuted_correlation(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
+    """Correlation of one standardised x with one y in the order of `permutation`, in float64."""
+    kernels = _kernels() if x.device.type == "cpu" else None
+    if kernels:
+        return float(kernels.permuted_product(x, y, permutation))
+    order = torch.from_numpy(permutation).to(x.device)
+    return float((x * y[order][:, order]).sum() / 2)
+
+
+@functools.cache
+def _kernels() -> types.ModuleType | None:
+    """Return the compiled loops, or None where numba is not installed."""
+    try:
+        from semanticcmc import kernels
+    except ImportError:
+        return None
+    return kernels

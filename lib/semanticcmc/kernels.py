@@ -1,0 +1,141 @@
+"""What `spectra` computes, in compiled loops for the CPU (needs numba; several times faster there).
+
+Each loop does in one pass what torch does in several over memory. They hold no lock, so that the threads
+that torch was given share the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+import torch
+
+from semanticcmc.spectra import folded, weights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Sums may be reordered; infinities and NaN are kept as they are.
+_compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
+
+
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
+    """As `spectra.spectra`."""
+    n, half = matrices.shape[-1], matrices.shape[-1] // 2
+    out = torch.empty(half + 1, len(orders), len(matrices), 2, half, dtype=dtype)
+    angle = np.arange(2 * n) * (np.pi / n)
+    cosine, sine = (part.astype(out.numpy().dtype) for part in (np.cos(angle), np.sin(angle)))
+    rows = torch.empty(n, half, dtype=dtype)
+    for k, order in enumerate(orders):
+        around = np.concatenate([order, order])
+        for place, matrix in enumerate(matrices):
+            _diagonals(matrix.numpy(), around, rows.numpy())
+            _centre(torch.fft.rfft(rows, dim=0).numpy(), cosine, sine, out[:, k, place].numpy())
+    return out
+
+
+def products(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    which_x: Sequence[int],
+    which_y: Sequence[int],
+    multipliers: NDArray[np.int64],
+    n: int,
+) -> torch.Tensor:
+    """As `spectra.products`."""
+    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
+    row = folded(multipliers[..., None] * frequency, n)
+    column = folded(multipliers[..., None] * diagonal, n)
+    meets = np.argsort(row.place, axis=-1)  # the frequency of y that meets each of x
+    reflected, odd = (np.take_along_axis(part, meets, -1).astype(np.int64) for part in row[1:])
+    odd_l = np.where(diagonal % 2 == 1, -1.0, 1.0)
+    sign = weights(n) * np.stack([np.ones(n // 2), odd_l])[:, None] * np.ones((*multipliers.shape, 2, 2, 1))
+    sign[..., 1, :] *= np.where(column.odd, -1.0, 1.0)[..., None, :]
+    out = torch.empty(
+        len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=x.dtype.to_complex()
+    )
+    tables = (np.array(which_x), np.array(which_y), meets, reflected, odd, column.place - 1,
+              sign.astype(x.numpy().dtype))  # fmt: skip
+    threads = min(torch.get_num_threads(), n // 2 + 1)
+    bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
+
+    def some(start: int, stop: int) -> None:
+        _products(x.numpy(), y.numpy(), *tables, start, stop, out.numpy())
+
+    if threads == 1:
+        some(0, n // 2 + 1)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(some, bounds[:-1], bounds[1:]))
+    return out
+
+
+def permuted_product(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
+    """Sum over pairs of ``x[i, j] * y[permutation[i], permutation[j]]``, in float64."""
+    return float(_permuted_product(x.numpy(), y.numpy(), permutation))
+
+
+@_compiled
+def _diagonals(square, around, out):
+    """``out[i, l - 1] = square[order[i], order[(i + l) % n]]``; `around` is the order twice."""
+    for i in range(out.shape[0]):
+        row = square[around[i]]
+        for place in range(out.shape[1]):
+            out[i, place] = row[around[i + 1 + place]]
+
+
+@_compiled
+def _centre(transformed, cosine, sine, out):
+    """Multiply frequency g of diagonal l by exp(-i pi g l / n); part real from imaginary."""
+    turn = len(cosine)
+    for g in range(transformed.shape[0]):
+        k = g
+        for place in range(transformed.shape[1]):
+            value = transformed[g, place]
+            out[g, 0, place] = value.real * cosine[k] + value.imag * sine[k]
+            out[g, 1, place] = value.imag * cosine[k] - value.real * sine[k]
+            k += g
+            if k >= turn:
+                k -= turn
+
+
+@_compiled
+def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start, stop, out):
+    """Rows `start` to `stop` of x against the rows of y that they meet, for all orders and multipliers."""
+    half = x.shape[3]
+    moved = np.empty((len(which_y), 2, half), dtype=y.dtype)
+    for r in range(start, stop):
+        for o in range(meets.shape[0]):
+            for a in range(meets.shape[1]):
+                g = meets[o, a, r]
+                weight = sign[o, a, odd[o, a, r], g % 2]
+                for k in range(len(which_y)):
+                    row = y[g, o, which_y[k]]
+                    for place in range(half):
+                        moved[k, 0, place] = row[0, column[o, a, place]] * weight[place]
+                        moved[k, 1, place] = row[1, column[o, a, place]] * weight[place]
+                for m in range(len(which_x)):
+                    real, imaginary = x[r, which_x[m], 0], x[r, which_x[m], 1]
+                    for k in range(len(which_y)):
+                        rr = ri = ir = ii = x.dtype.type(0)
+                        for place in range(half):
+                            rr += real[place] * moved[k, 0, place]
+                            ri += real[place] * moved[k, 1, place]
+                            ir += imaginary[place] * moved[k, 0, place]
+                            ii += imaginary[place] * moved[k, 1, place]
+                        out[m, k, o, a, reflected[o, a, r], g] = complex(rr + ii, ri - ir)
+                        out[m, k, o, a, 1 - reflected[o, a, r], g] = complex(rr - ii, ri + ir)
+
+
+@_compiled
+def _permuted_product(x, y, permutation):
+    total = 0.0
+    for i in range(1, len(permutation)):
+        fixed, moved = x[i], y[permutation[i]]
+        for j in range(i):
+            total += fixed[j] * moved[permutation[j]]
+    return total

@@ -1,0 +1,202 @@
+"""Permutation p values of (partial) correlations between standardised matrices."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import torch
+
+from semanticcmc.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.permutations import independent_correlations
+
+ALTERNATIVES = ("greater", "less", "two-sided")
+REFERENCES = ("cosets", "independent")
+TIE = 1e-10  # statistics this close to the observed one count as equal to it
+NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
+MANY_NEAR = 100  # so many near ties a test: everything once more in float64 instead
+COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
+
+
+def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
+    """Correlation of x and y with z partialled out of both; NaN where z is collinear with x or y."""
+    left_x, left_y = 1 - r_xz.square(), 1 - r_yz.square()
+    collinear = (left_x < COLLINEAR) | (left_y < COLLINEAR)
+    return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz) / (left_x * left_y).sqrt())
+
+
+@dataclasses.dataclass(frozen=True)
+class Significance:
+    """Tests of each x against each y.
+
+    Attributes
+    ----------
+    r, p : tensor of float64, shape (M, K)
+        (Partial) correlation and its p value.
+    permutations : int
+        Size of the reference set without the identity.
+    null : tensor, shape (permutations,), or None
+        Statistics of the permutations in the first test, on request.
+    """
+
+    r: torch.Tensor
+    p: torch.Tensor
+    permutations: int
+    null: torch.Tensor | None
+
+
+def significance(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    control: torch.Tensor,
+    own: Sequence[int],
+    permutations: int,
+    alternative: str = "greater",
+    reference: str = "cosets",
+    seed: int = 0,
+    return_null: bool = False,
+) -> Significance:
+    """Test each x against each y, with the x's control partialled out if there are any.
+
+    Parameters
+    ----------
+    x, y, control : tensors of float64, shapes (M, n, n), (K, n, n) and (C, n, n)
+        From `standardised.standardise`; C may be 0.
+    own : sequence of int
+        Position of each x's control.
+    permutations, alternative, reference, seed, return_null
+        As in `mantel.mantel`.
+    """
+    for name, value, known in (
+        ("alternative", alternative, ALTERNATIVES),
+        ("reference", reference, REFERENCES),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
+    if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
+        raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
+    moving = torch.cat([y, control]) if len(control) else y
+    tests = _tests(x, y, control, own)
+    groups = [(one.x, one.moving) for one in tests]
+    if reference == "independent":
+        size = permutations
+        for blocks in independent_correlations(x, moving, groups, permutations, seed):
+            for one, block in zip(tests, blocks, strict=True):
+                one.add(one.statistics(block), alternative, return_null)
+    else:
+        cosets = draw_cosets(x.shape[-1], permutations, seed)
+        size = len(cosets) - 1
+        if not _add_cosets(tests, x, moving, cosets, alternative, return_null, None):
+            tests = _tests(x, y, control, own)
+            _add_cosets(tests, x, moving, cosets, alternative, return_null, torch.float64)
+    r, p = x.new_empty(len(x), len(y)), x.new_empty(len(x), len(y))
+    for one in tests:
+        r[one.x] = one.observed
+        p[one.x] = torch.where(torch.isnan(one.observed), torch.nan, (one.count + 1) / (size + 1))
+    return Significance(r, p, size, torch.cat(tests[0].null, dim=-1)[0, 0] if return_null else None)
+
+
+@dataclasses.dataclass
+class _Tests:
+    """The x that share a control, or have none, their tests against all y, and what was counted so far."""
+
+    x: list[int]
+    moving: list[int]  # positions of all y and, last, the control
+    r_yz: torch.Tensor | None  # (K,)
+    observed: torch.Tensor  # (x, K)
+    count: torch.Tensor  # (x, K)
+    null: list[torch.Tensor] = dataclasses.field(default_factory=list)
+
+    def statistics(self, correlations: torch.Tensor) -> torch.Tensor:
+        """(Partial) correlations (x, K, B) from the correlations (x, moving, B)."""
+        if self.r_yz is None:
+            return correlations
+        return partial_correlation(correlations[:, :-1], correlations[:, -1:], self.r_yz[:, None])
+
+    def near(self, correlations: torch.Tensor, statistics: torch.Tensor, alternative: str) -> torch.Tensor:
+        """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
+        distance = (
+            _directed(statistics, alternative) - _directed(self.observed, alternative)[..., None]
+        ).abs()
+        if self.r_yz is not None:  # partialling out magnifies what the correlations err by
+            left = (1 - correlations[:, -1:].square()) * (1 - self.r_yz[:, None].square())
+            distance = distance * left.clamp(min=COLLINEAR).sqrt()
+        return torch.nonzero(~(distance > NEAR) & ~torch.isnan(self.observed)[..., None])
+
+    def add(self, statistics: torch.Tensor, alternative: str, keep: bool) -> None:
+        """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
+        least = _directed(self.observed, alternative)[..., None] - TIE
+        self.count += (~(_directed(statistics, alternative) < least)).sum(-1)
+        if keep:
+            self.null.append(statistics.to(torch.float64))
+
+
+def _directed(statistics: torch.Tensor, alternative: str) -> torch.Tensor:
+    """Statistics of which greater ones are more extreme."""
+    if alternative == "two-sided":
+        return statistics.abs()
+    return -statistics if alternative == "less" else statistics
+
+
+def _tests(x: torch.Tensor, y: torch.Tensor, control: torch.Tensor, own: Sequence[int]) -> list[_Tests]:
+    """Tests by control, with their observed statistics."""
+    models = list(range(len(y)))
+    r_xy = _correlations(x, y)
+    if not len(control):
+        return [_Tests(list(range(len(x))), models, None, r_xy, torch.zeros_like(r_xy))]
+    r_xz, r_zy = _correlations(x, control), _correlations(control, y)
+    tests = []
+    for place in range(len(control)):
+        members = [index for index, its in enumerate(own) if its == place]
+        observed = partial_correlation(r_xy[members], r_xz[members, place, None], r_zy[place])
+        if bool(
+            (
+                torch.isnan(observed) & ~torch.isnan(r_xy[members] + r_xz[members, place, None] + r_zy[place])
+            ).any()
+        ):
+            warnings.warn("a control is collinear with what it controls (|r| = 1): partial r is NaN",
+                          RuntimeWarning, stacklevel=5)  # fmt: skip
+        tests.append(
+            _Tests(members, [*models, len(y) + place], r_zy[place], observed, torch.zeros_like(observed))
+        )
+    return tests
+
+
+def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return x.flatten(1) @ y.flatten(1).T / 2
+
+
+def _add_cosets(
+    tests: Sequence[_Tests],
+    x: torch.Tensor,
+    moving: torch.Tensor,
+    cosets: Cosets,
+    alternative: str,
+    keep: bool,
+    dtype: torch.dtype | None,
+) -> bool:
+    """Count all of `cosets` but the identity; False, and counts to throw away, if float32 leaves too many ties."""
+    start, limit = 0, MANY_NEAR * sum(one.observed.numel() for one in tests)
+    for blocks in coset_correlations(x, moving, [(one.x, one.moving) for one in tests], cosets, dtype):
+        first = 0 if start else 1  # the very first is the identity
+        for one, block in zip(tests, blocks, strict=True):
+            correlations = block[..., first:]
+            statistics = one.statistics(correlations)
+            if block.dtype == torch.float32:
+                near = one.near(correlations, statistics, alternative).tolist()
+                limit -= len(near)
+                if limit < 0:
+                    return False
+                statistics = statistics.to(torch.float64)
+                for member, model, place in near:
+                    permutation = cosets.permutation(start + first + place)
+                    exact = [permuted_correlation(x[one.x[member]], moving[one.moving[index]], permutation)
+                             for index in ([model] if one.r_yz is None else [model, -1])]  # fmt: skip
+                    statistics[member, model, place] = (
+                        exact[0] if one.r_yz is None
+                        else partial_correlation(torch.tensor(exact[0]), torch.tensor(exact[1]), one.r_yz[model].cpu())
+                    )  # fmt: skip
+            one.add(statistics, alternative, keep)
+        start += blocks[0].shape[-1]
+    return True

@@ -1,0 +1,125 @@
+"""Transforms of a matrix's cyclic diagonals, and their products, in torch: the arithmetic of `cosets`.
+
+With the items on a circle, x_l[i] = X[i, i + l] for l = 1 .. n / 2 are a matrix's cyclic diagonals, x^_l[g] their
+Fourier transforms over i. Kept are the transforms with centred phases, x~_l[g] = exp(-i pi g l / n) x^_l[g]. As
+functions of all integers they are even in l and conjugate in g, and
+
+    x~_l[g + n] = (-1)^l x~_l[g],    x~_{l + n}[g] = (-1)^g x~_l[g],
+
+so that half of l and half of g hold everything, the phases of a product cancel, and multiplying positions
+by `a` leaves signs alone. The multiplier -a has the same products as `a`, summed otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Folded(NamedTuple):
+    """Integers k as indices up to n / 2: ``z~[k] = (-1)^(odd * other index) z~[place]``, or its conjugate."""
+
+    place: NDArray[np.int64]
+    reflected: NDArray[np.bool_]
+    odd: NDArray[np.bool_]
+
+
+def folded(k: NDArray[np.int64], n: int) -> Folded:
+    """Fold the integers `k` into 0 .. n / 2; see `Folded`."""
+    turns, rest = np.divmod(k, n)
+    reflected = rest > n // 2
+    return Folded(np.where(reflected, n - rest, rest), reflected, (turns + reflected) % 2 == 1)
+
+
+def weights(n: int) -> NDArray[np.float64]:
+    """Weight of each cyclic diagonal l = 1 .. n / 2: for even n the last holds every pair twice."""
+    weight = np.ones(n // 2)
+    if n % 2 == 0:
+        weight[-1] = 0.5
+    return weight
+
+
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
+    """Centred transforms of the cyclic diagonals.
+
+    Parameters
+    ----------
+    matrices : tensor, shape (N, n, n)
+    orders : array of int, shape (O, n)
+        Items around the circle.
+    dtype : torch.float32 or torch.float64
+
+    Returns
+    -------
+    tensor, shape (n // 2 + 1, O, N, 2, n // 2)
+        By frequency g, order, matrix, real and imaginary part, and diagonal l = 1 .. n // 2.
+    """
+    n, device = matrices.shape[-1], matrices.device
+    around = torch.from_numpy(np.concatenate([orders, orders], axis=1)).to(device)
+    column = torch.arange(n, device=device)[:, None] + torch.arange(1, n // 2 + 1, device=device)
+    rows = matrices.to(dtype)[:, around[:, :n, None], around[:, column]]  # (N, O, n, L)
+    transformed = torch.fft.rfft(rows, dim=2)
+    angle = torch.arange(2 * n, device=device, dtype=torch.float64) * (-math.pi / n)
+    turn = torch.polar(torch.ones_like(angle), angle).to(transformed.dtype)
+    frequency = torch.arange(n // 2 + 1, device=device)[:, None]
+    centred = transformed * turn[frequency * torch.arange(1, n // 2 + 1, device=device) % (2 * n)]
+    return torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
+
+
+def products(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    which_x: Sequence[int],
+    which_y: Sequence[int],
+    multipliers: NDArray[np.int64],
+    n: int,
+) -> torch.Tensor:
+    """Sums over l of w_l conj(x~_l[a g]) y~_{a l}[g], for ``a`` and ``-a``.
+
+    Parameters
+    ----------
+    x, y : tensors, shapes (n // 2 + 1, M, 2, n // 2) and (n // 2 + 1, O, K, 2, n // 2)
+        From `spectra`.
+    which_x, which_y : sequences of int
+        Positions along M and K.
+    multipliers : array of int, shape (O, A)
+    n : int
+        Number of items.
+
+    Returns
+    -------
+    complex tensor, shape (which_x, which_y, O, A, 2, n // 2 + 1)
+    """
+    x, y = x[:, list(which_x)], y[:, :, list(which_y)]
+    size_x, orders, size_y = x.shape[1], *y.shape[1:3]
+    weight = torch.from_numpy(weights(n)).to(x)
+    if (multipliers == 1).all():
+        sums = _meet(x, (y * weight).flatten(1, 2))  # all orders in one product
+        return sums.view(size_x, orders, size_y, 1, 2, -1).transpose(1, 2)
+    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
+    out = []
+    for k in range(orders):
+        for a in multipliers[k]:
+            row, column = folded(a * frequency, n), folded(a * diagonal, n)
+            odd = (row.odd[:, None] & (diagonal % 2 == 1)) ^ (column.odd & (frequency[:, None] % 2 == 1))
+            sign = torch.from_numpy(np.where(odd, -1.0, 1.0)).to(x) * weight
+            moved = y[:, k][..., torch.from_numpy(column.place - 1).to(x.device)] * sign[:, None, None]
+            sums = _meet(x[torch.from_numpy(row.place).to(x.device)], moved)
+            swap = torch.from_numpy(row.reflected).to(x.device)
+            out.append(torch.where(swap, sums.flip(2), sums))
+    return torch.stack(out, dim=2).view(size_x, size_y, orders, -1, 2, n // 2 + 1)
+
+
+def _meet(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Sums over the last axis of conj(x) y and of x y, shape (x, y, 2, G), from (G, x, 2, L) and (G, y, 2, L)."""
+    sums = torch.bmm(x.flatten(1, 2), y.flatten(1, 2).transpose(1, 2)).view(-1, x.shape[1], 2, y.shape[1], 2)
+    rr, ri, ir, ii = (sums[:, :, i, :, j] for i in (0, 1) for j in (0, 1))
+    both = torch.stack([torch.complex(rr + ii, ri - ir), torch.complex(rr - ii, ri + ir)])
+    return both.permute(2, 3, 0, 1)

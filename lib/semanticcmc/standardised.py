@@ -1,0 +1,149 @@
+"""Distance matrices as the Mantel tests take them: checked, aligned by class name, ranked, standardised."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from scipy.stats import rankdata
+
+from semanticcmc.rdm import FEWEST_CLASSES, RDM, checked_square
+
+METHODS = ("pearson", "spearman")
+
+Matrix = Any  # an RDM, or a square array or tensor
+
+
+def standardise(
+    matrices: Mapping[str, Matrix],
+    method: str = "pearson",
+    device: str | torch.device | None = None,
+    nan_allowed: bool = False,
+) -> torch.Tensor:
+    """Standardised squares of distance matrices of the same items.
+
+    Parameters
+    ----------
+    matrices : mapping of name to RDM, array or tensor of shape (n, n)
+        RDMs must hold the same classes and are aligned by name to the first of them; other matrices are
+        matched by position. The names are for messages.
+    method : {'pearson', 'spearman'}
+        'spearman' puts ranks (ties averaged) in place of the distances.
+    device : str or torch.device, optional
+        By default that of the first tensor, else the CPU.
+    nan_allowed : bool
+        Whether NaN and infinity give NaN with a warning instead of an error.
+
+    Returns
+    -------
+    tensor of float64, shape (N, n, n)
+        Diagonal 0; the entries above it have mean 0 and sum of squares 1. All NaN, with a RuntimeWarning,
+        where a matrix is constant.
+
+    Raises
+    ------
+    ValueError
+        Names the matrix that is asymmetric, has a diagonal that is not zero, holds NaN or infinity, or
+        differs from the first in classes or size; or says that there are fewer than 4 items.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+    tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
+    place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
+    first, labelled, stack = "", "", torch.empty(0)
+    for index, (name, matrix) in enumerate(matrices.items()):
+        if isinstance(matrix, RDM):
+            labelled = labelled or name
+            matrix = _aligned(matrix, matrices[labelled].classes, name, labelled)
+            square = torch.from_numpy(matrix.square())
+        else:
+            square = checked_square(matrix, name)
+        n = len(square)
+        if not first:
+            if n < FEWEST_CLASSES:
+                raise ValueError(f"{name} has {n} items: at least {FEWEST_CLASSES} are needed")
+            first, stack = name, torch.empty(len(matrices), n, n, dtype=torch.float64, device=place)
+        if n != stack.shape[1]:
+            raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
+        _standardise(square, stack[index], name, method, matrix, nan_allowed)
+    return stack
+
+
+def standardise_table(
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
+    control: Matrix | Mapping[Any, Matrix] | None,
+    method: str = "pearson",
+    device: str | torch.device | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+    """Standardised RDMs, models and controls, as `mantel.mantel_table` takes them.
+
+    Returns
+    -------
+    tensors, shapes (M, n, n), (K, n, n) and (C, n, n), and list of int
+        From `standardise`; C is 0 without a control. The list holds each RDM's control.
+    """
+    named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
+    named |= {f"model {key}": matrix for key, matrix in models.items()}
+    own: list[int] = []
+    if isinstance(control, Mapping):
+        if lacking := [str(key) for key in rdms if key not in control]:
+            raise ValueError(f"no control for RDM {', '.join(lacking[:5])}")
+        distinct = {id(control[key]): (key, control[key]) for key in rdms}
+        own = [list(distinct).index(id(control[key])) for key in rdms]
+        named |= {f"control of RDM {key}": matrix for key, matrix in distinct.values()}
+    elif control is not None:
+        own = [0] * len(rdms)
+        named["control"] = control
+    stack = standardise(named, method, device, nan_allowed=True)
+    x, y, z = torch.tensor_split(stack, [len(rdms), len(rdms) + len(models)])
+    return x, y, z, own
+
+
+def _aligned(matrix: RDM, classes: tuple[str, ...], name: str, first: str) -> RDM:
+    if matrix.classes == classes:
+        return matrix
+    if lacking := sorted(set(classes) ^ set(matrix.classes)):
+        raise ValueError(
+            f"{name} and {first} differ in {len(lacking)} classes ({', '.join(lacking[:5])}): rdm.align keeps "
+            "those that they share"
+        )
+    return matrix.subset(classes)
+
+
+def _standardise(
+    square: torch.Tensor, out: torch.Tensor, name: str, method: str, given: Matrix, nan_allowed: bool
+) -> None:
+    """Write the standardised `square` into `out`."""
+    n = len(square)
+    total = float(square.sum())
+    if not math.isfinite(total):
+        _refuse_or_warn(square, name, given, nan_allowed)
+        out.fill_(math.nan)
+        return
+    if method == "spearman":
+        upper = torch.triu_indices(n, n, 1, device=square.device)
+        ranks = torch.from_numpy(rankdata(square[upper[0], upper[1]].cpu().numpy())).to(square.device)
+        square = torch.zeros_like(square)
+        square[upper[0], upper[1]] = square[upper[1], upper[0]] = ranks
+        total = float(square.sum())
+    mean = total / (n * (n - 1))
+    out.copy_(square).sub_(mean).fill_diagonal_(0)
+    length = float(torch.linalg.vector_norm(out)) / math.sqrt(2)
+    if length <= 1e-13 * abs(mean) * n:  # the rounding of the mean is left, and nothing else
+        warnings.warn(f"{name} is constant: its tests are NaN", RuntimeWarning, stacklevel=5)
+        out.fill_(math.nan)
+        return
+    out.mul_(1 / length)
+
+
+def _refuse_or_warn(square: torch.Tensor, name: str, given: Matrix, nan_allowed: bool) -> None:
+    row, column = (int(index) for index in torch.nonzero(~torch.isfinite(square))[0])
+    pair = (given.classes[row], given.classes[column]) if isinstance(given, RDM) else (row, column)
+    message = f"{name} holds {float(square[row, column])} as the distance of {pair[0]} and {pair[1]}"
+    if not nan_allowed:
+        raise ValueError(message)
+    warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=6)
