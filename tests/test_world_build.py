@@ -2,25 +2,25 @@
 
 import dataclasses
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from semanticcmc.frames import FrameStore
 from semanticcmc.labels import read_labels
 from semanticcmc.rdm import read_rdms
 from semanticcmc.world import build
+from semanticcmc.world.__main__ import main
 from semanticcmc.world.appearance import N_LOOK, Light, class_looks, draw_objects, oklch
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.detector import label_tables
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import TWO_SHOT, timelines
-from test_world_timeline import WORLD, world
+from test_world_timeline import world
 
 PICTURES = world(films=2, film_duration_s=300.0, film_grade=0.0)
 SMALL = world(
@@ -229,16 +229,25 @@ def test_a_finished_film_is_not_rendered_again_and_another_world_is(built, tmp_p
     assert len(list((tmp_path / "stimuli").iterdir())) == 6
 
 
-def test_command_names_what_is_wrong(tmp_path):
-    yaml = pytest.importorskip("yaml")
-    values = dict(name="w", title="w", source="world", lags_s=[1], baselines=[], seeds=[0], primary_layer="fc7",
-                  world={**dataclasses.asdict(WORLD), "films": 0})  # fmt: skip
-    file = tmp_path / "experiment.yaml"
-    file.write_text(yaml.safe_dump({**values, "world": {k: list(v) if isinstance(v, tuple) else v
-                                                        for k, v in values["world"].items()}}))  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "semanticcmc.world", str(file)], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and "films: expected 1 or more, found 0" in done.stderr
-    assert "Traceback" not in done.stderr and not (tmp_path / "frames").exists()
+def experiment_file(folder, config):
+    values = {
+        **{"name": "tiny", "title": "tiny", "source": "world", "lags_s": [1], "baselines": [], "seeds": [0]},
+        "primary_layer": "fc7",
+        "world": {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()},
+    }
+    file = folder / "experiment.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_command_builds_below_the_results_folder(tmp_path, built):
+    assert main([str(experiment_file(tmp_path, SMALL)), "--processes", "1"]) == 0
+    assert digests(tmp_path).items() >= digests(built).items()
+
+
+def test_command_names_what_is_wrong(tmp_path, capsys):
+    file = experiment_file(tmp_path, SMALL)
+    file.write_text(file.read_text().replace("films: 2", "films: 0"))
+    assert main([str(file)]) == 2
+    assert f"error: {file}, section world: films: expected 1 or more, found 0" in capsys.readouterr().err
+    assert not (tmp_path / "frames").exists()

@@ -10,19 +10,22 @@ from semanticcmc.experiments import load_experiment
 from semanticcmc.world import WorldConfig, build
 
 
-def main() -> None:
-    """Read the experiment, build its world below its results folder."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.world", description=__doc__)
-    parser.add_argument("experiment", help="path of an experiment's YAML, or its name")
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: build the world below the experiment's results folder; exit 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m semanticcmc.world", description="Write an experiment's world."
+    )
+    parser.add_argument("experiment", help="name, or path to a YAML")
     parser.add_argument("--processes", type=int, help="films rendered at once; by default one a CPU")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
-        experiment = load_experiment(arguments.experiment)
-        build(experiment.section("world", WorldConfig), experiment.folder, arguments.processes)
+        experiment = load_experiment(given.experiment)
+        build(experiment.section("world", WorldConfig), experiment.folder, given.processes)
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
