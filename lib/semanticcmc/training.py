@@ -87,6 +87,7 @@ class Run:
 
     def __init__(self, experiment: Experiment, network: str, seed: int) -> None:
         self.experiment, self.network, self.seed = experiment, network, seed
+        self.what = f"{network}, seed {seed}"
         self.config = config = experiment.section("training", TrainingConfig)
         self.networks = experiment.section("networks", NetworksConfig)
         self.views = experiment.section("views", ViewsConfig)
@@ -136,7 +137,7 @@ class Run:
         file = self.folder / "run.json"
         whole = self.checkpoint.exists() and self.done == self.steps and file.exists()
         if whole and json.loads(file.read_text())["status"] == "finished":
-            print(f"{self.network}, seed {self.seed}: finished already, in {self.folder}")
+            print(f"{self.what}: finished already, in {self.folder}")
             return self.folder
         self.write("started")
         self.go_on()
@@ -186,9 +187,7 @@ class Run:
             return self.save()
         config = self.config
         frames = self.store.resident(config.resident_size, self.device)
-        progress = Progress(
-            f"{self.network}, seed {self.seed}", self.steps, self.experiment.folder / "progress"
-        )
+        progress = Progress(self.what, self.steps, self.experiment.folder / "progress")
         progress.update(self.done)
         self.model.train()
         logged, logged_at = self.done, time.monotonic()
@@ -208,7 +207,7 @@ class Run:
                     self.save()
             if self.done < self.steps:
                 self.save()
-                print(f"{self.network}, seed {self.seed}: stopped at {self.done}, saved", file=sys.stderr)
+                print(f"{self.what}: stopped at {self.done}, saved", file=sys.stderr)
         if signals:
             signal.raise_signal(signals[0])
 
@@ -227,23 +226,14 @@ class Run:
         return loss.detach(), first.detach(), second.detach()
 
     def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Two views of each of a new batch of pairs, as the network takes them.
-
-        Parameters
-        ----------
-        frames : Tensor
-            All frames, uint8 (N, 3, H, W), in the order of the store's index.
-        """
+        """Views of both frames of a new batch of pairs; `frames` are all, uint8 (N, 3, H, W), by row."""
         pairs = self.pairs.sample(self.config.batch_pairs, self.generator)
         first, second = (frames[rows.to(frames.device, non_blocking=True)] for rows in pairs)
-        size_px = self.networks.input_px
+        how = (self.networks.input_px, self.views, self.generator, self.model.colour_space)
+        view = training_view(first, *how)
         if self.model.colour_space == "lab":  # one view of one frame: its L against its a and b
-            view = training_view(first, size_px, self.views, self.generator, "lab")
             return view[:, :1], view[:, 1:]
-        return (
-            training_view(first, size_px, self.views, self.generator),
-            training_view(second, size_px, self.views, self.generator),
-        )
+        return view, training_view(second, *how)
 
     def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
         """One line of ``metrics.jsonl``, of the step just done."""
@@ -266,7 +256,7 @@ class Run:
             f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "none was saved"
         )
         return TrainingError(
-            f"{self.network}, seed {self.seed}: {what} is not finite at step {self.done}; {kept}. "
+            f"{self.what}: {what} is not finite at step {self.done}; {kept}. "
             "Lower training.learning_rate or look at the frames."
         )
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from semanticcmc.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, rgb_to_lab
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
 # to RGB in [0, 1] (`published_protocol`), which is offered as `published`.
@@ -20,7 +21,6 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "published": LAB,
 }
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision and pillow have it
 PROPOSALS = 10  # boxes drawn before RandomResizedCrop falls back to the centre, as in torchvision
 
 
@@ -248,57 +248,3 @@ def colour_distortion(images: Tensor, config: ViewsConfig, generator: torch.Gene
         if config.jitter[i] and config.jitter_share:
             images = steps[i](images, amounts[i] if i == 3 else 1 + amounts[i])
     return adjust_saturation(images, amounts[4]) if config.grey_share else images
-
-
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """RGB in [0, 1] times `factor` (B, 1, 1, 1)."""
-    return images.mul(factor).clamp_(0, 1)
-
-
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """RGB in [0, 1] blended with the mean of its grey image by `factor` (B, 1, 1, 1)."""
-    mean = _grey(images).mean(dim=(2, 3), keepdim=True)
-    return torch.addcmul(mean * (1 - factor), images, factor).clamp_(0, 1)
-
-
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """RGB in [0, 1] blended with its grey image by `factor` (B, 1, 1, 1); 0 takes all colour away."""
-    return torch.addcmul(_grey(images) * (1 - factor), images, factor).clamp_(0, 1)
-
-
-def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Hue of RGB in [0, 1] turned by `turns` (B, 1, 1, 1) of the colour circle; HSV value and chroma stay."""
-    red, green, blue = images.unbind(1)
-    value, least = images.amax(dim=1), images.amin(dim=1)
-    chroma = value - least
-    safe = torch.where(chroma > 0, chroma, 1)
-    hue = torch.where(
-        value == red,
-        (green - blue) / safe,
-        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
-    )
-    hue = hue + 6 * turns[:, 0]
-    offsets = torch.tensor((5.0, 3.0, 1.0), device=images.device).view(1, 3, 1, 1)
-    k = (hue[:, None] + offsets) % 6
-    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)
-
-
-def _grey(images: Tensor) -> Tensor:
-    red, green, blue = images.split(1, dim=1)
-    return (red * GREY[0]).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
-
-
-def rgb_to_lab(images: Tensor) -> Tensor:
-    """CIE 1976 L*a*b* (D65, 2 degrees) of sRGB in [0, 1], (B, 3, h, w): L 0 to 100, a and b about +-100.
-
-    IEC 61966-2-1 for sRGB to linear light, CIE 15 for XYZ to Lab; as scikit-image's ``rgb2lab``.
-    """
-    linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055).clamp(min=0) ** 2.4, images / 12.92)
-    to_xyz = images.new_tensor(
-        ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
-    )
-    white = images.new_tensor((0.95047, 1.0, 1.08883))
-    xyz = functional.conv2d(linear, (to_xyz / white[:, None])[:, :, None, None])
-    root = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
-    x, y, z = root.unbind(1)
-    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=1)
