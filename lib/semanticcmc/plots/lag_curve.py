@@ -223,8 +223,12 @@ def dissociation(
     style.zero_line(ax)
     words = {"knn": "nearest neighbours", "linear_probe": "linear probe"}
     ax.set_xlabel(f"class accuracy, {words.get(measure, measure)} (share correct)")
-    ax.set_ylabel(f"partial r, {style.MODEL_STYLES[model]['label']}")
-    ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.MODEL_STYLES[model]['label']}")
+    if both.empty:
+        ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
+                va="bottom", color=style.QUIET)  # fmt: skip
+    else:
+        ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     return ax
 
 

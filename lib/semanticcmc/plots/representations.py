@@ -53,7 +53,8 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         own = rdm.subset(order)
-        ranked = (rankdata(own.values, nan_policy="omit") - 1) / max(len(own.values) - 1, 1) * 100
+        known = int(np.isfinite(own.values).sum())
+        ranked = (rankdata(own.values, nan_policy="omit") - 1) / max(known - 1, 1) * 100
         square = np.full((len(order), len(order)), np.nan)  # the diagonal is no distance: left blank
         square[np.triu_indices(len(order), 1)] = ranked
         square.T[np.triu_indices(len(order), 1)] = ranked
@@ -107,8 +108,16 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: A
     names : mapping of str to str
         Class to the name to write beside it; classes left out are drawn without.
     ax : Axes, optional
+
+    Notes
+    -----
+    A class whose distances are NaN is left out.
     """
     ax = style.axes(ax, figsize=(style.COLUMN_IN * 1.35, style.COLUMN_IN))
+    # a class without activations has no distances, and no place
+    rdm = rdm.subset(
+        [name for name, row in zip(rdm.classes, rdm.square(), strict=True) if np.isnan(row).mean() < 0.5]
+    )
     places, share = classical_scaling(rdm.square())
     groups = style.group_styles(categories[name] for name in rdm.classes)
     for category, look in groups.items():

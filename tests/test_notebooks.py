@@ -1,0 +1,108 @@
+"""Every notebook as it lies in git: stripped, parameters tagged and explained, no functions, a title of its own."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "analysis").glob("[0-9][0-9]_*.ipynb"))
+PARAMETERS = {
+    "01": ["experiment"],
+    "02": ["experiment", "network", "lag_s", "seed"],
+    "03": ["experiment", "network", "lag_s", "seed"],
+    "04": ["experiment"],
+    "05": ["experiment"],
+}
+UNITS = {"lag_s": r"\bs\b|\bseconds?\b"}
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def source(cell):
+    """A code cell as Python: display magics and the trailing semicolon aside."""
+    return ast.parse(cell.source)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+@pytest.fixture
+def number(request, notebook):
+    return Path(request.node.callspec.params["notebook"]).stem[:2]
+
+
+def test_the_story_is_whole():
+    assert [path.stem[:2] for path in NOTEBOOKS][:5] == ["01", "02", "03", "04", "05"]
+
+
+def test_notebook_is_valid_and_runs_on_the_plain_kernel(notebook):
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_notebook_holds_no_outputs(notebook):
+    for cell in code(notebook):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+        assert "papermill" not in cell.metadata
+    assert "papermill" not in notebook.metadata
+    assert "widgets" not in notebook.metadata
+
+
+def test_notebook_opens_with_its_title_and_what_it_shows(notebook):
+    title, *words = notebook.cells[0].source.splitlines()
+    assert notebook.cells[0].cell_type == "markdown"
+    assert re.match(r"# \w", title)
+    assert len(" ".join(words).split()) >= 20
+
+
+def test_notebook_has_one_parameters_cell_every_default_explained(notebook, number):
+    [tagged] = [cell for cell in code(notebook) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged is code(notebook)[0]
+    found = {}
+    for line, statement in zip(tagged.source.splitlines(), source(tagged).body, strict=True):
+        assert isinstance(statement, ast.Assign)
+        assert isinstance(statement.value, ast.Constant)
+        name = statement.targets[0].id
+        comment = line.split("#", 1)[1]
+        assert len(comment.split()) >= 2
+        assert re.search(UNITS.get(name, ""), comment)
+        found[name] = statement.value.value
+    assert list(found) == PARAMETERS[number]
+    assert found["experiment"] == "miniature"
+
+
+def test_notebook_refuses_parameters_that_it_does_not_know(notebook, number):
+    call = next(
+        node
+        for node in ast.walk(source(code(notebook)[1]))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "refuse_unknown_parameters"
+    )
+    assert call.args[0].id == "In"
+    assert ast.literal_eval(call.args[1]) == PARAMETERS[number]
+
+
+def test_notebook_defines_no_functions_or_classes(notebook):
+    for cell in code(notebook):
+        for node in ast.walk(source(cell)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
+
+
+def test_notebook_names_no_place_of_its_own(notebook):
+    for cell in notebook.cells:
+        assert not re.search(r"/home/|/work/|/tmp/|/Users/|results/", cell.source)
+
+
+def test_every_figure_saved_has_inputs_words_and_its_notebook(notebook):
+    for cell in code(notebook):
+        for node in ast.walk(source(cell)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "save":
+                named = {keyword.arg for keyword in node.keywords}
+                assert len(node.args) + len(named) == 6
