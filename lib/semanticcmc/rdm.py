@@ -53,13 +53,14 @@ class RDM:
 
     def __post_init__(self) -> None:
         classes = tuple(str(name) for name in self.classes)
-        values = np.array(_to_numpy(self.values), dtype=np.float64)  # a copy: frozen means frozen
+        given = _to_numpy(self.values)
         n = len(classes)
         if len(set(classes)) != n:
             twice = sorted({name for name in classes if classes.count(name) > 1})
             raise ValueError(f"class {', '.join(twice[:5])} stands more than once in an RDM")
-        if values.ndim == 2:
-            values = checked_square(values).numpy()[np.triu_indices(len(values), 1)]
+        if given.ndim == 2:
+            given = checked_square(given).numpy()[np.triu_indices(len(given), 1)]
+        values = np.array(given, dtype=np.float64)  # a copy: frozen means frozen
         if values.shape != (n * (n - 1) // 2,):
             raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
         values.flags.writeable = False
