@@ -28,13 +28,14 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
 def stated_duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
     """Duration that the file states, and how far the pictures may fall short of it; seconds, NaN if unstated.
 
-    Without a duration of the pictures themselves it is that of all streams; sound may run on a little.
+    Without a duration of the pictures themselves it is that of all streams: sound may run on a
+    little, and Matroska counts what lies before the first picture.
     """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base), 0.5
     if container.duration is not None:
         stated_s = container.duration / av.time_base
-        return stated_s, 2 + 0.02 * stated_s
+        return stated_s, 2 + 0.02 * stated_s + max(0.0, (container.start_time or 0) / av.time_base)
     return math.nan, math.nan
 
 
