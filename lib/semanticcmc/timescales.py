@@ -110,7 +110,7 @@ def association(stream: LabelStream, lags_s: Sequence[float], config: Timescales
     InputError
         If fewer than two films are longer than the longest lag, or they have fewer than two labels.
     """
-    names = pd.Index(frequencies(stream)["label"].iloc[: config.labels])
+    names = pd.Index(sorted(frequencies(stream)["label"].iloc[: config.labels]))
     films = [stream.film(movie_id) for movie_id in stream.movies]
     films = [film for film in films if film["count"] > np.rint(max(lags_s) / film["interval_s"]) + 1]
     if len(films) < 2 or len(names) < 2:

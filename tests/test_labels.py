@@ -1,0 +1,142 @@
+"""Label streams: sorted whatever came in, and presence as counted by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import load_experiment
+from semanticcmc.labels import (
+    experiment_labels,
+    frequencies,
+    label_stream,
+    presence,
+    read_labels,
+    write_labels,
+)
+
+TIMES = pd.DataFrame(
+    {"movie_id": ["b", "a"], "start_s": [0.0, 10.0], "interval_s": [0.2, 0.5], "count": [6, 4]}
+)
+ROWS = [("a", 11.0, "dog", 90.0), ("b", 0.0, "cat", 80.0), ("b", 1.0, "ant", 60.0), ("b", 0.2, "dog", 99.0),
+        ("a", 10.0, "cat", 55.0), ("b", 0.2, "cat", 50.0)]  # fmt: skip
+
+
+def table(rows):
+    return pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"])
+
+
+def test_written_and_read_in_order_of_film_time_and_label(tmp_path):
+    write_labels(tmp_path, table(ROWS), TIMES)
+    stream = read_labels(tmp_path)
+    assert list(stream.labels.itertuples(index=False, name=None)) == sorted(ROWS)
+    assert stream.movies == ("a", "b")
+    assert pd.read_parquet(tmp_path / "labels.parquet").equals(stream.labels)
+
+
+@settings(max_examples=50, deadline=None)
+@given(order=st.permutations(range(len(ROWS))))
+def test_the_order_of_arrival_does_not_matter(order):
+    stream = label_stream(table([ROWS[i] for i in order]), TIMES.iloc[:: 1 if order[0] % 2 else -1])
+    assert list(stream.labels.itertuples(index=False, name=None)) == sorted(ROWS)
+
+
+def test_files_out_of_order_are_sorted_on_reading(tmp_path):
+    """Times sort as numbers do: 10 s after 2 s."""
+    rows = [("a", 10.0, "x", 50.0), ("a", 2.0, "x", 50.0), ("a", 0.0, "x", 50.0)]
+    table(rows).to_parquet(tmp_path / "labels.parquet")
+    pd.DataFrame({"movie_id": ["a"], "start_s": [0.0], "interval_s": [2.0], "count": [6]}).to_parquet(
+        tmp_path / "label_times.parquet"
+    )
+    assert read_labels(tmp_path).labels["time_s"].tolist() == [0, 2, 10]
+
+
+def test_of_a_label_twice_at_a_time_the_surest_stays():
+    rows = [("a", 10.0, "cat", 55.0), ("a", 10.0, "cat", 77.0), ("a", 10.0, "dog", 60.0)]
+    stream = label_stream(table(rows), TIMES)
+    assert stream.labels[["label", "confidence"]].values.tolist() == [["cat", 77.0], ["dog", 60.0]]
+
+
+def test_presence_has_every_label_time_also_those_without_labels():
+    stream = label_stream(table(ROWS), TIMES)
+    np.testing.assert_allclose(stream.time_s("a"), [10, 10.5, 11, 11.5])
+    expected = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]], dtype=bool)
+    np.testing.assert_array_equal(presence(stream, "b", ["dog", "cat", "horse"]), expected)
+    np.testing.assert_array_equal(presence(stream, "a", ["dog"])[:, 0], [False, False, True, False])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
+def test_presence_equals_a_loop_over_rows(seed, count):
+    generator = np.random.default_rng(seed)
+    times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.1], "interval_s": [0.2], "count": [count]})
+    rows = [
+        ("a", 0.1 + 0.2 * generator.integers(count), f"l{generator.integers(5)}", 50.0) for _ in range(30)
+    ]
+    stream = label_stream(table(rows), times)
+    expected = np.zeros((count, 5), dtype=bool)
+    for _, time_s, label, _ in rows:
+        expected[round((time_s - 0.1) / 0.2), int(label[1:])] = True
+    np.testing.assert_array_equal(presence(stream, "a", [f"l{i}" for i in range(5)]), expected)
+    assert frequencies(stream)["count"].sum() == expected.sum()
+
+
+def test_frequencies():
+    found = frequencies(label_stream(table(ROWS), TIMES))
+    assert found.values.tolist() == [["cat", 3, 0.3, 2], ["dog", 2, 0.2, 2], ["ant", 1, 0.1, 1]]
+    assert list(found) == ["label", "count", "fraction", "movies"]
+
+
+def test_a_stream_without_labels_has_times(tmp_path):
+    stream = write_labels(tmp_path, table([]), TIMES)
+    assert stream.movies == ("a", "b") and not presence(stream, "a", ["x"]).any()
+
+
+@pytest.mark.parametrize(
+    "row, words",
+    [
+        (("c", 0.0, "x", 50.0), "film 'c' has labels but no label times"),
+        (("b", 0.3, "x", 50.0), "label at 0.3 s, none of its label times"),
+        (("b", 1.2, "x", 50.0), "label at 1.2 s"),
+        (("a", 9.5, "x", 50.0), "label at 9.5 s"),
+        (("a", float("nan"), "x", 50.0), "label at nan s"),
+        (("a", 10.0, "x", 101.0), "confidence from 0 to 100"),
+        (("a", 10.0, None, 50.0), "a label is missing"),
+    ],
+)
+def test_refuses_wrong_rows(row, words):
+    with pytest.raises(InputError, match=words):
+        label_stream(table([*ROWS, row]), TIMES)
+
+
+def test_refuses_wrong_tables(tmp_path):
+    with pytest.raises(InputError, match="column confidence missing"):
+        label_stream(table(ROWS).drop(columns="confidence"), TIMES)
+    with pytest.raises(InputError, match="film 'a' stands twice"):
+        label_stream(table(ROWS), pd.concat([TIMES, TIMES[1:]]))
+    with pytest.raises(InputError, match="interval_s above 0"):
+        label_stream(table(ROWS), TIMES.assign(interval_s=0.0))
+    with pytest.raises(InputError, match=r"labels\.parquet: no such file"):
+        read_labels(tmp_path)
+    write_labels(tmp_path, table(ROWS), TIMES)
+    (tmp_path / "label_times.parquet").write_text("text")
+    with pytest.raises(InputError, match=r"label_times\.parquet: not readable"):
+        read_labels(tmp_path)
+    with pytest.raises(InputError, match="no film 'x'"):
+        presence(label_stream(table(ROWS), TIMES), "x", ["dog"])
+
+
+@pytest.mark.parametrize("source, file", [("world", None), ("films", None), ("films", "elsewhere")])
+def test_labels_of_an_experiment(tmp_path, source, file):
+    """The world writes its own; films have those that the YAML names, or none."""
+    folder = tmp_path / ("elsewhere" if file else "labels")
+    write_labels(folder, table(ROWS), TIMES)
+    (tmp_path / "experiment.yaml").write_text(
+        f"name: x\ntitle: X\nsource: {source}\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
+        f"labels: {{file: {folder if file else 'null'}}}\n"
+    )
+    stream = experiment_labels(load_experiment(tmp_path / "experiment.yaml"))
+    assert (stream is None) == (source == "films" and file is None)
+    assert stream is None or len(stream.labels) == len(ROWS)
