@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -82,9 +83,16 @@ def scene_changes(config: WorldConfig, lags_s: np.ndarray, most: int) -> np.ndar
 def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     """How much oftener than by chance two things seen a lag apart are of one category, as a share of that at lag 0.
 
-    (P(lag) - P(far)) / (P(0) - P(far)), where P is the probability that an object seen at one time and an object of
-    another class seen a lag later are of one category. Durations enter in closed form (`scene_changes`), how themes
-    agree between scenes by a long run of their chain (`timeline.Themes`). 0 at every lag where objects are shuffled.
+    (P(lag) - P(far)) / (P(0) - P(far)), where P is the share that is of one category among all pairs of different
+    labels, one at a time and one a lag later in the same film, and far means an endless lag. The pairs are
+
+    - within a beat: 2 where both moments are two-shots, 1 where one is, 0 where none is; that is 1 on average,
+      since the first and the last are as frequent;
+    - between two beats: 1.5 x 1.5 on average, less those of one class: 1 / cast_size of them in one scene,
+      1 / classes_per_category of those of one category between scenes.
+
+    How often each occurs has a closed form for scenes (`scene_changes`) and follows from a long run for beats; how
+    often categories agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag.
 
     Returns
     -------
@@ -92,29 +100,37 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     """
     if config.shuffle_objects:
         return np.zeros(len(lags_s))
-    agreement, chance = theme_agreement(config, lags_s)
-    within = agreement[0]
-    changes = scene_changes(config, lags_s, len(agreement) - 1)
-    return changes @ (agreement - chance) / (within - chance)
-
-
-def theme_agreement(config: WorldConfig, lags_s: np.ndarray) -> tuple[np.ndarray, float]:
-    """P(one category | two classes) for members of casts 0, 1, ... scenes apart, and endlessly far apart."""
-    themes = Themes.of(config, closeness(read_classes(config)))
-    apart = 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0]))
-    chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * apart + 1)
-    one_category = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
-    agree = np.array(
-        [one_category[chain[:, : apart + 1], chain[:, k : k + apart + 1]].mean() for k in range(apart + 1)]
+    changes = scene_changes(
+        config, lags_s, 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0]))
     )
+    agree = theme_agreement(config, changes.shape[1])
+    same_class = agree / config.classes_per_category  # classes of a category are cast alike
+    same_class[0] = 1 / config.cast_size  # two beats of a scene
+    pairs = changes * 1.5**2 * (1 - same_class[:-1])
+    same_beat = np.minimum(shared(long_run(config), "beat", lags_s), changes[:, 0])
+    pairs[:, 0] = same_beat + (changes[:, 0] - same_beat) * 1.5**2 * (1 - same_class[0])
+    agree[1:] *= (1 - 1 / config.classes_per_category) / (1 - same_class[1:])  # of different classes
+    near, far = agree[:-1], agree[-1]
+    return (pairs @ (near - far)) / pairs.sum(1) / (near[0] - far)
+
+
+def theme_agreement(config: WorldConfig, scenes: int) -> np.ndarray:
+    """P(one category) of members of the casts of one scene, and of scenes 1, 2, ... and endlessly many apart.
+
+    Returns
+    -------
+    float64 array (scenes + 1,)
+        From a long run of the chain of themes (`timeline.Themes`); the last is for themes that are independent.
+    """
+    themes = Themes.of(config, closeness(read_classes(config)))
+    chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * scenes)
+    one_category = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
+    agree = [one_category[chain[:, :scenes], chain[:, k : k + scenes]].mean() for k in range(scenes)]
     share = np.bincount(chain.ravel(), minlength=len(one_category)) / chain.size
-    far = share @ one_category @ share
-    # Members of one cast are of different classes. Those of two casts are not always: leave those pairs out.
-    same_class = 1 / config.classes_per_category  # of those that agree in the category
-    agree[1:] *= (1 - same_class) / (1 - agree[1:] * same_class)
-    return agree, float(far * (1 - same_class) / (1 - far * same_class))
+    return np.array([*agree, share @ one_category @ share])
 
 
+@functools.lru_cache(maxsize=4)
 def long_run(config: WorldConfig) -> pd.DataFrame:
     """Shots of long films of the same kind as a world's (`shot_table`)."""
     # A film starts in the middle of things, so that its length does not matter here: few and long are quicker.
