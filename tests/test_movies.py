@@ -17,7 +17,7 @@ from PIL import Image
 from semanticcmc import movies, video
 from semanticcmc.configuration import InputError
 from semanticcmc.frames import FrameStore
-from semanticcmc.movies import MoviesConfig, folder_state, ingest, merge, probe
+from semanticcmc.movies import MoviesConfig, ingest, merge, probe
 from semanticcmc.video import decode
 
 WIDTH, HEIGHT, BLOCK = 96, 64, 16
@@ -245,17 +245,6 @@ def test_probe_stops_only_if_no_film_is_left(tmp_path):
         probe(tmp_path)
     with pytest.raises(InputError, match="FILMS="):
         probe(None)
-
-
-def test_the_state_of_a_folder_changes_with_its_films(tmp_path):
-    assert folder_state(None) is None and folder_state(tmp_path / "absent") is None
-    assert folder_state(tmp_path) == []
-    (tmp_path / "a.mp4").write_text("one")
-    before = folder_state(tmp_path)
-    (tmp_path / "notes.txt").write_text("x")
-    assert folder_state(tmp_path) == before
-    (tmp_path / "a.mp4").write_text("other")
-    assert folder_state(tmp_path) != before
 
 
 # Ingest ----------------------------------------------------------------------------------------------------

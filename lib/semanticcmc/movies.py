@@ -78,13 +78,6 @@ def _films(folder: Path | None) -> list[Path]:
                                         for part in re.split(r"([0-9]+)", str(p.relative_to(folder)))])  # fmt: skip
 
 
-def folder_state(folder: str | Path | None) -> list[tuple[str, int, int]] | None:
-    """Names, sizes and times of change (ns) of a folder's films, by which a workflow sees that they changed."""
-    if folder is None or not Path(folder).expanduser().is_dir():
-        return None
-    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in _films(Path(folder))]
-
-
 def _movie_ids(paths: list[Path]) -> list[str]:
     """File stems made safe as file names, and unique also where upper and lower case are one."""
     taken, ids = {"index"}, []
