@@ -1,3 +1,4 @@
+# ruff: noqa: D103, E501 (a drawing: numbers are places on it)
 """Draw `two_views.svg`, the poster's diagram of what the networks are taught: `python papers/two_views.py`.
 
 Left, SemanticCMC: a frame and the frame a lag later pass one encoder, and their codes are drawn

@@ -14,7 +14,7 @@ from semanticcmc.publish.numbers import (
     Effect,
     count,
     effects,
-    network_title,
+    network_phrase,
     number,
     probability,
     seconds,
@@ -136,25 +136,23 @@ def reading(evidence: Evidence) -> str:
     if evidence.peaks:
         ends = (evidence.semantic[0], evidence.semantic[-1])
         tails = spoken([f"{number(e.r)} at {seconds(e.lag_s)}" for e in ends])
-        return f"{start}, above chance {corrected}. The shortest and the longest lag stay below its interval ({tails})."
+        return f"{start}, above chance {corrected}. Both ends stay below its interval ({tails})."
     if evidence.learned:
-        return f"{start}, above chance {corrected}. The interval does not set it apart from every shorter and longer lag."
+        return f"{start}, above chance {corrected}. Its interval does not set it apart from both ends."
     return f"{start}, not above chance {corrected}."
 
 
 def baselines(evidence: Evidence) -> str:
     """What networks learned that saw looks alone: the same frame twice, or its two colour halves."""
     sentences = []
-    for network, effect in evidence.by_network.items():
-        if network not in ("augment", "cmc_lab"):
-            continue
-        learned = effect.r > 0 and effect.p < SIGNIFICANT
-        sentences.append(
-            f"{network_title(network)} {'did carry it' if learned else 'did not'} ({test_text(effect)})"
-        )
+    for network, name in (("augment", "the same frame twice"), ("cmc_lab", "CMC’s lightness and colour")):
+        effect = evidence.by_network.get(network)
+        if effect:
+            learned = effect.r > 0 and effect.p < SIGNIFICANT
+            sentences.append(f"{name} {'taught it too' if learned else 'did not'} ({test_text(effect)})")
     if not sentences:
         return "No network of looks alone was trained to compare with."
-    return f"Networks of looks alone: {spoken(sentences)}."
+    return f"Looks alone: {spoken(sentences)}."
 
 
 def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
@@ -169,15 +167,12 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     means = knn.groupby("network")["accuracy"].mean().dropna()
     if means.empty:
-        return "Classes hold too few pictures to measure how well they are told apart."
-    best = str(means.idxmax())
-    own = means.get(evidence.best.network)
-    first = f"Classes were told apart best by {network_title(best)} ({whole(100 * means[best])} % correct)"
-    if best == evidence.best.network:
-        return f"{first}, which also has the largest partial r: here accuracy and semantics agree."
-    if own is None:
+        return "There are too few pictures of a class to measure how well classes are told apart."
+    best, own = str(means.idxmax()), evidence.best.network
+    first = f"Best at telling classes apart: {network_phrase(best)} ({whole(100 * means[best])} % correct"
+    if best == own:
+        return f"{first}), which also has the largest partial r: here the two agree."
+    first += f", partial r = {number(evidence.by_network[best].r)})"
+    if own not in means:
         return f"{first}."
-    return (
-        f"{first}, with partial r = {number(evidence.by_network[best].r)}; the most semantic network, "
-        f"{network_title(evidence.best.network)}, reached {whole(100 * own)} %."
-    )
+    return f"{first}. Largest partial r: {network_phrase(own)} ({whole(100 * means[own])} % correct)."

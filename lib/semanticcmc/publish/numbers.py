@@ -146,8 +146,8 @@ def probability(p: float) -> str:
 
 
 def stars(p: float) -> str:
-    """``***`` below .001, ``**`` below .01, ``*`` below .05, else ``n.s.``."""
-    return "***" if p < 0.001 else "**" if p < 0.01 else "*" if p < 0.05 else "n.s."
+    """``***`` to .001, ``**`` to .01, ``*`` to .05, else ``n.s.``: R's marks, as in the published table."""
+    return "***" if p <= 0.001 else "**" if p <= 0.01 else "*" if p <= 0.05 else "n.s."
 
 
 def whole(value: float) -> str:
@@ -181,8 +181,24 @@ def spoken(items: Sequence[str]) -> str:
 
 
 def network_title(network: str) -> str:
-    """A network's name as the poster says it: ``60 s apart``, ``L \\| ab``."""
-    names = {"random": "random weights", "supervised": "supervised", "augment": "same frame twice",
-             "cmc_lab": "CMC, L and ab", "cmc_lab_imagenet": "CMC, L and ab, ImageNet",
-             "cmc_lab_movies": "CMC, L and ab"}  # fmt: skip
+    """A network's name at the head of a row: ``60 s apart``."""
+    names = {
+        "random": "random weights",
+        "supervised": "supervised",
+        "augment": "same frame twice",
+        "cmc_lab": "CMC on films",
+        "cmc_lab_imagenet": "CMC on ImageNet",
+        "cmc_lab_movies": "CMC on films",
+    }
     return names.get(network) or f"{seconds(network_lag_s(network))} apart"
+
+
+def network_phrase(network: str) -> str:
+    """A network inside a sentence: ``the network of 60 s``."""
+    names = {
+        "random": "random weights",
+        "supervised": "the supervised network",
+        "augment": "the network of the same frame twice",
+        "cmc_lab": "CMC",
+    }
+    return names.get(network) or f"the network of {seconds(network_lag_s(network))}"

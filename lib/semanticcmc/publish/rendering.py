@@ -117,4 +117,5 @@ def _render_by_pandoc(folder: Path) -> None:
         raise InputError(f"{folder / SOURCE}: typst: {error}") from error
     if warnings:
         raise InputError(f"{folder / SOURCE}: typst: " + "; ".join(str(warning) for warning in warnings))
+    assert isinstance(page, bytes)  # one document, one file
     (folder / "poster.pdf").write_bytes(page)

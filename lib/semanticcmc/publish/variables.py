@@ -57,7 +57,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     (folder / "_facts.md").write_text(facts(dataset), encoding="utf-8")
     (folder / "_table_mantel.md").write_text(mantel_rows(experiment, tests), encoding="utf-8")
     address = repository_address()
-    segno.make(address, error="m").save(folder / "qr.svg", border=1, dark="#1f2430", light="#ffffff")
+    segno.make(address, error="m").save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     values = {
         "experiment": {
             "name": experiment.name,
@@ -172,7 +172,7 @@ def _claim(
     small = experiment.source == "films" and hours < claims.ENOUGH_FILM_H
     setting = film
     if experiment.source == "world":
-        setting = f"a world whose scenes last {scene_length(experiment)}"
+        setting = world_setting(experiment)
     accuracy = read_table(experiment, "accuracy", ("network", "layer", "measure", "accuracy"))
     accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer)]
     return {
@@ -194,17 +194,16 @@ def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
             f"The corridor runs from film to poster. What it measured ({claims.test_text(evidence.best)} at "
             f"{best}) says nothing about meaning: that takes hundreds of scenes."
         )
+    what = claims.MODELS[evidence.model]
     if not evidence.learned:
-        return f"In {setting}, time alone did not teach {claims.MODELS[evidence.model]}: {claims.test_text(evidence.best)} at {best}."
+        return f"In {setting}, time alone did not teach {what}: {claims.test_text(evidence.best)} at {best}."
     if evidence.peaks:
         return (
-            f"What keeps company over about {best} is alike in {claims.MODELS[evidence.model]}, and a network that "
-            "never saw a label picked it up. Closer frames share a look, farther ones share nothing."
+            f"A network that never saw a label picked up {what} from frames {best} apart, and less from nearer and "
+            "farther ones: meaning shows where a pair shares a scene but not a view."
         )
-    return (
-        f"A network that never saw a label picked up {claims.MODELS[evidence.model]} from frames {best} apart. "
-        "Which lag serves best remains open."
-    )
+    return f"A network that never saw a label picked up {what} from frames {best} apart. Which lag serves "
+        "best remains open."
 
 
 def limits(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFrame, too_little: str) -> str:
@@ -212,38 +211,42 @@ def limits(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFram
     said = []
     if experiment.source == "world":
         said.append(
-            "The world is drawn, and we chose how long its scenes last: the time scale found is the one put in."
+            "We drew this world and chose how long its scenes last: the time scale found is the one put in."
         )
         random = effects(tests, evidence.model, "none").get("random")
-        if random:
+        rho = experiment.sections["world"].get("appearance_semantics")
+        if random and rho is not None:
             said.append(
-                f"Random weights carry r = {number(random.r)} ({probability(random.p)}); that this is small is "
-                "partly by construction, since looks are drawn with little or no regard to category."
+                f"Random weights carry r = {number(random.r)} ({probability(random.p)}): partly by construction, "
+                f"since category was given {number(100 * float(rho), 0)} % of how things look."
             )
         look = effects(tests, evidence.model, "look").get(evidence.best.network)
         if look:
             said.append(f"With the true looks controlled instead, {claims.test_text(look)}.")
     if too_little:
-        said.append(f"{too_little} holds a handful of scenes; no test on it bears on semantics.".capitalize())
-    seeds = len(experiment.seeds)
-    said.append(
-        "One seed a network: differences between neighbouring lags may be chance."
-        if seeds == 1
-        else f"{count(seeds, 'seed').capitalize()} a network: means, with the largest p and the widest interval of the seeds."
-    )
+        said.append(f"No test on {too_little} bears on semantics.")
+    many = count(len(experiment.seeds), "seed").capitalize()
+    if len(experiment.seeds) == 1:
+        said.append(f"{many} a network: neighbouring lags may differ by chance.")
+    else:
+        said.append(f"{many} a network: means, with the largest p and the widest bounds of the intervals.")
     return " ".join(said)
 
 
-def scene_length(experiment: Experiment) -> str:
-    """How long the world's scenes last, from the experiment's own section ``world``."""
+def world_setting(experiment: Experiment) -> str:
+    """The world that a claim holds in, from the experiment's own section ``world``."""
     world = experiment.sections.get("world", {})
     try:
         low, high = world["scene_s"]
+        scale = float(world["time_scale"])
+        shuffled = bool(world["shuffle_objects"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{experiment.file}, section world: expected scene_s: [shortest, longest] in seconds"
+            f"{experiment.file}, section world: expected scene_s: [shortest, longest] in s, time_scale: 1.0 and "
+            "shuffle_objects: false"
         ) from error
-    return time_range(float(low), float(high))
+    setting = f"a world whose scenes last {time_range(scale * float(low), scale * float(high))}"
+    return f"{setting}, its objects shuffled across scenes" if shuffled else setting
 
 
 def _method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
@@ -265,17 +268,18 @@ def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
     One row a network of either, by lag; the published column is LCH at conv5 of the full-size network,
     read from ``tables/published.csv``.
     """
-    published = read_table(experiment, "published", ("network", "model", "control", "mantel_r", "p"))
-    published = published[published["network"].notna()].copy()
-    if "source" in published:
-        published = published[published["source"].eq("published")]
-    published["control"] = published["control"].fillna("none")
+    published = read_table(
+        experiment, "published", ("source", "network", "model", "control", "mantel_r", "p")
+    )
+    published = published[published["source"].eq("published")]
+    published = published.assign(network=published["network"].replace("cmc_lab_movies", "cmc_lab"))
     theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random")
     ours = {model: effects(tests, model, "random") for model in claims.MODELS}
     ours = {model: found for model, found in ours.items() if found}
     networks = sorted({*theirs, *(name for found in ours.values() for name in found)}, key=_order)
     heads = ["network", *({"category": "category", "lch": "WordNet"}[model] for model in ours), "published"]
-    lines = [f"| {' | '.join(heads)} |", f"|:--|{'--:|' * (len(heads) - 1)}"]
+    # rules longer than a line of text make the table as wide as its panel, columns by their dashes
+    lines = [f"| {' | '.join(heads)} |", f"|:{40 * '-'}|" + (len(heads) - 1) * f"{25 * '-'}:|"]
     best = claims.weigh(experiment, tests).best.network
     for network in networks:
         cells = [_cell(found.get(network)) for found in (*ours.values(), theirs)]
@@ -285,7 +289,7 @@ def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
 
 
 def _cell(effect: Effect | None) -> str:
-    return f"{number(effect.r)} {stars(effect.p)}" if effect else "–"
+    return f"{number(effect.r)} {plain(stars(effect.p))}" if effect else "–"
 
 
 def _order(network: str) -> tuple[bool, float, str]:
