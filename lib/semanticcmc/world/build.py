@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +29,6 @@ from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
 from semanticcmc.world.truth import look_rdm, shot_table, truth
 
-RENDERING = 1  # raise it when the same parameters give other pictures: finished films are then made anew
-
 
 def build(config: WorldConfig, folder: str | Path, processes: int | None = None) -> None:
     """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`.
@@ -46,7 +46,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     folder = Path(folder)
     films, classes = timelines(config), read_classes(config)
     _write_tables(config, folder, films, classes)
-    made_from = {"world": dataclasses.asdict(config), "rendering": RENDERING}
+    made_from = _made_from(config)
     jobs: list[tuple[WorldConfig, Path, Timeline | int]] = []
     for film in films:
         if not is_finished(folder / "frames", film.movie_id, made_from):
@@ -60,7 +60,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     done = total - len(jobs)
     progress = Progress("world", total, folder / "progress")
     progress.update(done)
-    processes = min(processes or len(os.sched_getaffinity(0)), max(1, len(jobs)))
+    processes = min(processes or _cpus(), max(1, len(jobs)))
     for name in _run(jobs, processes):
         done += 1
         progress.update(done, name)
@@ -84,6 +84,10 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
     _write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
 
 
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -> Iterator[str]:
     if processes <= 1:
         yield from map(_make, jobs)
@@ -98,7 +102,7 @@ def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -
 def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
     """Render and write one film, or the stimuli of one class; returns what it was."""
     config, folder, what = job
-    made_from = {"world": dataclasses.asdict(config), "rendering": RENDERING}
+    made_from = _made_from(config)
     if isinstance(what, Timeline):
         images = FilmRenderer(config, what, class_looks(config)).frames(config.times_s)
         frames = (Frame(float(t), float(t), i, image) for i, (t, image) in
@@ -116,11 +120,19 @@ def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
     return wnid
 
 
+def _made_from(config: WorldConfig) -> dict[str, Any]:
+    """What decides the pictures: the parameters, the classes, and this package's own source."""
+    source = hashlib.sha256(read_classes(config).to_csv().encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        source.update(file.read_bytes())
+    return {"world": dataclasses.asdict(config), "source_sha256": source.hexdigest()}
+
+
 def _marker(folder: Path, wnid: str) -> Path:
     return folder / "world" / "stimuli" / f"{wnid}.json"
 
 
-def _made(folder: Path, wnid: str, made_from: dict) -> bool:
+def _made(folder: Path, wnid: str, made_from: dict[str, Any]) -> bool:
     """Whether a class's stimuli are there, made with these parameters."""
     file = _marker(folder, wnid)
     whole = file.exists() and (folder / "stimuli" / wnid).is_dir()

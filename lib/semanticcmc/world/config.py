@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 
 import numpy as np
 
@@ -135,11 +134,6 @@ class WorldConfig:
         """A stream of random numbers of its own: a change in one part of the world leaves the others as they are."""
         word = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")
         return np.random.default_rng([self.seed, word, *index])
-
-    def digest(self) -> str:
-        """Hash of all parameters, recorded beside what was made with them."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _check(name: str, holds: bool, expected: str, found: object) -> None:

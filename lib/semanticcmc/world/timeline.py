@@ -139,7 +139,7 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
         beat_start = start
         for beat_duration in pieces(generator, duration, beat_s):
             beat += 1
-            objects.append(generator.choice(cast, N_IN_BEAT, replace=False))
+            objects.append(generator.permutation(cast)[:N_IN_BEAT])
             setup = int(generator.integers(2))
             shot_start = beat_start
             for shot_duration in pieces(generator, beat_duration, config.shot_s):
@@ -157,10 +157,9 @@ def _cast(
     generator: np.random.Generator, config: WorldConfig, weights: np.ndarray, category: np.ndarray
 ) -> np.ndarray:
     """Different classes: category of each member by `weights`, class at random among those not yet cast."""
-    cast: list[int] = []
-    for chosen in generator.choice(len(weights), config.cast_size, p=weights):
-        cast.append(int(generator.choice(np.setdiff1d(np.flatnonzero(category == chosen), cast))))
-    return np.array(cast)
+    order = generator.permutation(len(category))
+    waiting = {c: list(order[category[order] == c]) for c in range(len(weights))}
+    return np.array([waiting[c].pop() for c in generator.choice(len(weights), config.cast_size, p=weights)])
 
 
 def _cut(
