@@ -105,7 +105,7 @@ def metrics_after(file: Path, done: int) -> Iterator[Any]:
                 kept.append(line)
     with atomic(file) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in kept))
-    with file.open("a") as handle:
+    with file.open("a", buffering=1) as handle:  # a line is there as soon as it is written
         yield handle
 
 

@@ -127,9 +127,8 @@ class Run:
 
     def _lagged_pairs(self, store: FrameStore) -> LaggedPairs:
         """Pairs of the network's lag; first frames are those that the experiment's longest lag allows."""
-        lag_s = network_lag_s(self.network)
-        lag_s = 0.0 if math.isnan(lag_s) else lag_s  # cmc_lab: two views of one frame
-        longest_lag_s = max((*self.experiment.lags_s, lag_s))
+        lag_s = 0.0 if self.network == "cmc_lab" else network_lag_s(self.network)
+        longest_lag_s = max(*self.experiment.lags_s, lag_s, 0.0)
         return store.lagged_pairs(lag_s, longest_lag_s, tolerance=self.config.lag_tolerance)
 
     def train(self) -> Path:
@@ -185,8 +184,7 @@ class Run:
         """Train from the step reached to the last; at SIGTERM save and let the signal end the process."""
         if not self.store or self.done == self.steps:
             return self.save()
-        config = self.config
-        frames = self.store.resident(config.resident_size, self.device)
+        frames = self.store.resident(self.config.resident_size, self.device)
         progress = Progress(self.what, self.steps, self.experiment.folder / "progress")
         progress.update(self.done)
         self.model.train()
@@ -196,14 +194,13 @@ class Run:
                 loss, first, second = self._step(frames)
                 self.done += 1
                 last = self.done == self.steps
-                if self.done == 1 or self.done % config.log_every == 0 or last:
+                if self.done == 1 or self.done % self.config.log_every == 0 or last:
                     step_s = (time.monotonic() - logged_at) / (self.done - logged)
                     logged, logged_at = self.done, time.monotonic()
                     line = self._measures(loss, first, second, step_s)
                     metrics.write(json.dumps(line) + "\n")
-                    metrics.flush()
                     progress.update(self.done, f"loss {line['loss']:.3f}")
-                if self.done % config.checkpoint_every == 0 or last:
+                if self.done % self.config.checkpoint_every == 0 or last:
                     self.save()
             if self.done < self.steps:
                 self.save()
@@ -246,7 +243,7 @@ class Run:
             "alignment": alignment(first, second).item(),
             "uniformity": (uniformity(first).item() + uniformity(second).item()) / 2,
             "temperature": self.objective.temperature.item(),
-            "learning_rate": learning_rate(self.config, self.done - 1, self.steps),
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
             "frames_per_s": 2 * self.config.batch_pairs / step_s,
             "seconds_left": (self.steps - self.done) * step_s,
         }
