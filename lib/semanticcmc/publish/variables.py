@@ -177,13 +177,20 @@ def _claim(
     accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer)]
     return {
         "headline": claims.headline(evidence, setting, film if small else ""),
-        "best_lag": seconds(evidence.best.lag_s),
+        "mark": mark(evidence, small),
         "reading": claims.reading(evidence),
         "baselines": claims.baselines(evidence),
         "dissociation": claims.dissociation(evidence, accuracy),
         "conclusion": conclusion(evidence, setting, small),
         "limits": limits(experiment, evidence, tests, film if small else ""),
     }
+
+
+def mark(evidence: claims.Evidence, small: bool) -> str:
+    """The few words set large beside the lag curve."""
+    if small:
+        return "too little film"
+    return seconds(evidence.best.lag_s) if evidence.learned else "no lag"
 
 
 def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
@@ -197,13 +204,10 @@ def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
     what = claims.MODELS[evidence.model]
     if not evidence.learned:
         return f"In {setting}, time alone did not teach {what}: {claims.test_text(evidence.best)} at {best}."
+    first = f"A network that never saw a label picked up {what} from frames {best} apart"
     if evidence.peaks:
-        return (
-            f"A network that never saw a label picked up {what} from frames {best} apart, and less from nearer and "
-            "farther ones: meaning shows where a pair shares a scene but not a view."
-        )
-    return f"A network that never saw a label picked up {what} from frames {best} apart. Which lag serves "
-        "best remains open."
+        return f"{first}, and less from nearer and farther ones: meaning shows where a pair shares a scene but not a view."
+    return f"{first}. Which lag serves best remains open."
 
 
 def limits(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFrame, too_little: str) -> str:
