@@ -29,6 +29,8 @@ from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
 from semanticcmc.world.truth import look_rdm, shot_table, truth
 
+FRAMES_WORTH_A_PROCESS = 5_000  # rendered in about the time that a new process takes to import torch
+
 
 def build(config: WorldConfig, folder: str | Path, processes: int | None = None) -> None:
     """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`.
@@ -41,7 +43,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     folder : str or Path
         The results folder of an experiment.
     processes : int, optional
-        Films rendered at once; by default as many as this process may use CPUs. The files do not depend on it.
+        Films rendered at once; by default at most one a CPU. The files do not depend on it.
     """
     folder = Path(folder)
     films, classes = timelines(config), read_classes(config)
@@ -60,8 +62,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     done = total - len(jobs)
     progress = Progress("world", total, folder / "progress")
     progress.update(done)
-    processes = min(processes or _cpus(), max(1, len(jobs)))
-    for name in _run(jobs, processes):
+    unfinished = sum(isinstance(what, Timeline) for *_, what in jobs)
+    for name in _run(jobs, processes or _processes(config, unfinished)):
         done += 1
         progress.update(done, name)
     merge_index(folder / "frames", [film.movie_id for film in films])
@@ -84,8 +86,10 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
     _write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _processes(config: WorldConfig, films: int) -> int:
+    """One for each CPU, but none that would take longer to start than it saves."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cpus, 1 + films * config.n_frames // FRAMES_WORTH_A_PROCESS)
 
 
 def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -> Iterator[str]:
