@@ -17,8 +17,6 @@ from semanticcmc.rdm import (
     from_rsatoolbox,
     from_skbio,
     read_rdms,
-    split_half_rdms,
-    split_half_reliability,
     to_rsatoolbox,
     to_skbio,
     write_rdms,
@@ -214,37 +212,6 @@ def test_damaged_files_are_refused_by_name(tmp_path):
         with pytest.raises(ValueError, match=r"new\.parquet"):
             write_rdms(tmp_path / "new.parquet", rdms)
     assert not (tmp_path / "new.parquet").exists()
-
-
-def test_reliability_without_noise_is_1_and_with_nothing_but_noise_0():
-    rng = np.random.default_rng(9)
-    index = np.repeat(np.arange(20), 6)
-    truth = rng.standard_normal((20, 200))
-    assert split_half_reliability(truth[index], index, names(20)) == pytest.approx(1)
-    noise = split_half_reliability(rng.standard_normal((120, 200)), index, names(20))
-    assert abs(noise) < 0.35  # 190 distances between halves that share nothing
-
-
-def test_spearman_brown_predicts_the_reliability_of_twice_the_images():
-    # Reliability from halves of 8 images must be that between two independent sets of 8 images.
-    rng = np.random.default_rng(10)
-    truth, index = rng.standard_normal((40, 30)), np.repeat(np.arange(40), 8)
-    sets = [truth[index] + 3 * rng.standard_normal((320, 30)) for _ in range(2)]
-    estimate = np.mean([split_half_reliability(one, index, names(40), seed=1) for one in sets])
-    first, second = (
-        from_class_means([one[index == k].mean(0) for k in range(40)], names(40)) for one in sets
-    )
-    assert estimate == pytest.approx(np.corrcoef(first.values, second.values)[0, 1], abs=0.08)
-
-
-def test_halves_share_no_image_and_leave_the_odd_one_out():
-    index = np.repeat(np.arange(4), 3)
-    features = np.eye(12)  # the mean of a class shows which images went in
-    for pair in split_half_rdms(features, index, names(4), "euclidean", splits=5):
-        for rdm in pair:  # one image of three a half: all classes are sqrt(2) apart
-            np.testing.assert_allclose(rdm.values, np.sqrt(2))
-    with pytest.raises(ValueError, match="n00000001, n00000002 has fewer than 2 images"):
-        next(iter(split_half_rdms(features[:5], [0, 0, 0, 1, 2], names(3))))
 
 
 def test_scikit_bio_and_back():

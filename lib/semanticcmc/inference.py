@@ -1,4 +1,4 @@
-"""Uncertainty of the correlations between RDMs: bootstrap intervals over classes.
+"""Inference around Mantel tests: bootstrap intervals over classes, comparison of networks, Holm's correction.
 
 A permutation test asks whether a correlation is 0. How far it is from 0, and how well it is known, the
 bootstrap over classes says: classes are drawn with replacement, and pairs of a class with itself, which a
@@ -7,10 +7,13 @@ sample holds though no experiment measured them, are dropped.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from semanticcmc.cosets import SINGLE_FROM
@@ -18,7 +21,7 @@ from semanticcmc.significance import partial_correlation
 from semanticcmc.standardised import Matrix, standardise_table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _BLOCK_SAMPLES = 250
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
@@ -128,3 +131,82 @@ def bootstrap_intervals(
         return np.full((2, len(rdms), len(models)), np.nan)
     counts = bootstrap_counts(x.shape[-1], samples, seed)
     return bootstrap_interval(bootstrap_correlations(x, y, z, own, counts), confidence)
+
+
+def compare(
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
+    control: Matrix | Mapping[Any, Matrix] | None = None,
+    samples: int = 10_000,
+    confidence: float = 0.95,
+    method: str = "pearson",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> pd.DataFrame:
+    """Differences of the (partial) correlations of each two RDMs with each model, by the paired bootstrap.
+
+    Both correlations come from the same bootstrap samples of the classes. A permutation test cannot answer
+    this question: permuting a model's classes sets both correlations to 0, not their difference.
+
+    Parameters
+    ----------
+    rdms, models, control, confidence, method, seed, device
+        As in `bootstrap_intervals`; two RDMs or more.
+    samples : int
+        Number of bootstrap samples.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair of RDMs and model: ``first, second, model, difference`` (first minus second), ``ci_low,
+        ci_high, p`` (two-sided: twice the smaller share of samples on either side of 0, at least
+        2 / (samples + 1)), ``samples``.
+    """
+    x, y, z, own = standardise_table(rdms, models, control, method, device)
+    once = bootstrap_correlations(x, y, z, own, x.new_ones(1, x.shape[-1]))[..., 0]
+    found = bootstrap_correlations(x, y, z, own, bootstrap_counts(x.shape[-1], samples, seed))
+    rows = []
+    for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
+        for k, model in enumerate(models):
+            difference = found[i, k] - found[j, k]
+            difference = difference[~torch.isnan(difference)]
+            low, high = bootstrap_interval(difference, confidence)
+            tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
+            p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
+            rows.append((first, second, model, float(once[i, k] - once[j, k]), float(low), float(high), p,
+                         len(difference)))  # fmt: skip
+    columns = ["first", "second", "model", "difference", "ci_low", "ci_high", "p", "samples"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """P values of one family of tests, corrected by Holm's step-down method (Holm 1979).
+
+    Parameters
+    ----------
+    p : array, shape (m,)
+        NaN (a test that could not be done) stays NaN and does not count.
+
+    Returns
+    -------
+    array, shape (m,)
+        What is at most alpha is significant with a family-wise error of at most alpha.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    corrected = np.full(values.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(order) else steps
+    return corrected
+
+
+def permutations_for_family(tests: int, alpha: float = 0.05) -> int:
+    """Permutations that Holm's first step needs: p down to alpha / tests, and a twentieth of that.
+
+    With fewer, the smallest p that a test can have may not survive the correction, or hangs on a handful of
+    permutations.
+    """
+    if tests < 1:
+        raise ValueError(f"{tests} tests: a family has at least one")
+    return math.ceil(20 * tests / alpha - 1e-9)

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from semanticcmc.inference import holm, permutations_for_family
 from semanticcmc.significance import significance
 from semanticcmc.standardised import Matrix, standardise, standardise_table
 
@@ -147,6 +148,7 @@ def mantel_table(
     reference: str = "cosets",
     seed: int = 0,
     device: str | torch.device | None = None,
+    family: str | None = None,
 ) -> pd.DataFrame:
     """Test many RDMs against several models, all with the same permutations; each is transformed once.
 
@@ -158,14 +160,17 @@ def mantel_table(
         Partialled out: the same for all RDMs, or each one's own.
     permutations, alternative, method, reference, seed, device
         As in `mantel`.
+    family : str, optional
+        Name of the family that all tests of this table are; then p is also corrected over it by Holm's
+        method, and the number of permutations raised to what that needs (`inference.permutations_for_family`).
 
     Returns
     -------
     DataFrame
         One row a pair: ``rdm, model`` (the names), ``mantel_r, p, permutations, n, method, alternative,
-        reference, seed``. Where an RDM, a model or the control holds NaN or is constant, or is collinear
-        with the control, mantel_r and p are NaN, with a RuntimeWarning: one dead layer does not stop the
-        others.
+        reference, seed``, and for a family ``family, p_holm``. Where an RDM, a model or the control holds NaN
+        or is constant, or is collinear with the control, mantel_r and p are NaN, with a RuntimeWarning: one
+        dead layer does not stop the others.
 
     Raises
     ------
@@ -173,13 +178,16 @@ def mantel_table(
         As `mantel` does, but for NaN.
     """
     x, y, z, own = standardise_table(rdms, models, control, method, device)
+    if family is not None:
+        permutations = max(permutations, permutations_for_family(len(x) * len(y)))
     found = significance(x, y, z, own, permutations, alternative, reference, seed)
     r, p = found.r.cpu().numpy(), found.p.cpu().numpy()
     rows = [(key, model, r[i, j], p[i, j]) for i, key in enumerate(rdms) for j, model in enumerate(models)]
-    return pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
+    table = pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
         permutations=found.permutations, n=x.shape[-1], method=method, alternative=alternative,
         reference=reference, seed=seed,
     )  # fmt: skip
+    return table if family is None else table.assign(family=family, p_holm=holm(table["p"]))
 
 
 def _one(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -243,69 +243,6 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
         values[first, second] = values[second, first] = table[name].to_numpy(dtype=np.float64)
         rdms[name] = RDM(values, tuple(str(one) for one in classes))
     return rdms
-
-
-def split_half_rdms(
-    features: ArrayLike | torch.Tensor,
-    class_index: ArrayLike,
-    classes: Sequence[str],
-    distance: str = "correlation",
-    splits: int = 20,
-    seed: int = 0,
-) -> Iterator[tuple[RDM, RDM]]:
-    """Pairs of RDMs, each from one random half of every class's images.
-
-    Parameters
-    ----------
-    features : array or tensor, shape (N, d)
-        One row an image.
-    class_index : array of int, shape (N,)
-        Position of each image's class in `classes`. An odd image out is left out of that split.
-    classes : sequence of str
-    distance : str
-        As in `from_class_means`.
-    splits : int
-        Number of random splits.
-    seed : int
-
-    Raises
-    ------
-    ValueError
-        If a class has fewer than 2 images.
-    """
-    rows = torch.as_tensor(_to_numpy(features)).to(torch.float64)
-    labels = np.asarray(class_index)
-    members = [np.flatnonzero(labels == index) for index in range(len(classes))]
-    if few := [name for name, rows_of in zip(classes, members, strict=True) if len(rows_of) < 2]:
-        raise ValueError(f"class {', '.join(few[:5])} has fewer than 2 images: no halves")
-    rng = np.random.default_rng(seed)
-    for _ in range(splits):
-        halves: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-        for rows_of in members:
-            order = rng.permutation(rows_of)
-            size = len(order) // 2
-            for half, chosen in zip(halves, (order[:size], order[size : 2 * size]), strict=True):
-                half.append(rows[torch.from_numpy(chosen)].mean(0))
-        first, second = (from_class_means(torch.stack(half), classes, distance) for half in halves)
-        yield first, second
-
-
-def split_half_reliability(
-    features: ArrayLike | torch.Tensor,
-    class_index: ArrayLike,
-    classes: Sequence[str],
-    distance: str = "correlation",
-    splits: int = 20,
-    seed: int = 0,
-) -> float:
-    """Reliability of an RDM: Pearson's r between halves, mean over splits, Spearman-Brown corrected.
-
-    Parameters are those of `split_half_rdms`. With r the mean correlation of two half RDMs, the
-    reliability of the RDM of all images is 2 r / (1 + r) (Spearman 1910, Brown 1910).
-    """
-    pairs = split_half_rdms(features, class_index, classes, distance, splits, seed)
-    r = float(np.mean([np.corrcoef(first.values, second.values)[0, 1] for first, second in pairs]))
-    return 2 * r / (1 + r)
 
 
 def to_skbio(rdm: RDM) -> Any:
