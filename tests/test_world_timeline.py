@@ -206,6 +206,15 @@ def test_scenes_last_as_renewal_theory_says():
     np.testing.assert_allclose(same_scene(config, lags_s), measured, atol=0.015)
 
 
+def test_films_open_in_the_middle_of_a_scene():
+    """Whether a film's first minute is one scene is then no other than for any other minute."""
+    config = world(films=500, film_duration_s=60.0, scene_s=(12.0, 240.0))
+    one_scene = np.mean([len(film.themes) == 1 for film in timelines(config)])
+    assert one_scene == pytest.approx(
+        same_scene(config, [60.0])[0], abs=0.06
+    )  # .56; were all scenes found alike: .42
+
+
 def test_changes_of_scene_are_a_stationary_renewal_process():
     lags_s = np.array([0.0, 30, 60, 180, 600, 1000])
     probability = scene_changes(WORLD, lags_s, 15)
