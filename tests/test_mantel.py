@@ -308,6 +308,19 @@ def test_permutations_without_a_partial_correlation_count_as_extreme():
     assert found.p >= np.isnan(found.null).mean()
 
 
+def test_views_and_read_only_arrays_are_taken_as_they_are():
+    x, y, _ = related(9, 2)
+    backwards = x[::-1, ::-1]
+    kept = x.copy()
+    kept.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert mantel(backwards, y, 99) == mantel(backwards.copy(), y, 99)
+        assert mantel(kept, y.astype(np.float32), 99).r == pytest.approx(mantel(x, y, 99).r, abs=1e-6)
+        assert mantel(x.round().astype(int).tolist(), y, 99) == mantel(x.round(), y, 99)
+    np.testing.assert_array_equal(kept, x)
+
+
 def test_tensors_are_taken_as_they_are():
     x, y, z = related(9, 2)
     tensors = [torch.from_numpy(m) for m in (x, y, z)]

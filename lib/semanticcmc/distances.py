@@ -54,7 +54,10 @@ def pairwise(
     """
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r}: expected one of {', '.join(DISTANCES)}")
-    values = rows.detach() if isinstance(rows, torch.Tensor) else torch.from_numpy(np.array(rows, copy=None))
+    if isinstance(rows, torch.Tensor):
+        values = rows.detach()
+    else:  # torch takes no negative strides, and warns of read-only arrays
+        values = torch.from_numpy(np.require(np.asarray(rows), requirements=["C", "W"]))
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"expected an array of shape (n, d), found {tuple(values.shape)}")
     if not values.is_floating_point():

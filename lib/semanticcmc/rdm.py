@@ -106,7 +106,10 @@ def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch
     ValueError
         If the array is not square or symmetric, or its diagonal is not zero.
     """
-    given = square.detach() if isinstance(square, torch.Tensor) else torch.as_tensor(np.asarray(square))
+    if isinstance(square, torch.Tensor):
+        given = square.detach()
+    else:  # torch takes no negative strides, and warns of read-only arrays
+        given = torch.from_numpy(np.require(np.asarray(square), requirements=["C", "W"]))
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
     values = given.to(torch.float64)
