@@ -206,7 +206,7 @@ def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
         return f"In {setting}, time alone did not teach {what}: {claims.test_text(evidence.best)} at {best}."
     first = f"A network that never saw a label picked up {what} from frames {best} apart"
     if evidence.peaks:
-        return f"{first}, and less from nearer and farther ones: meaning shows where a pair shares a scene but not a view."
+        return f"{first}, less from nearer and farther ones: meaning shows where a pair shares a scene but not a view."
     return f"{first}. Which lag serves best remains open."
 
 

@@ -1,0 +1,342 @@
+"""The poster: its numbers are the tables', its claims follow the tests, and what is missing stops it."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.publish import claims, numbers, poster, variables
+from semanticcmc.publish.__main__ import main
+from semanticcmc.publish.rendering import render, resolve
+
+FIGURE_SIZES = {"film_strip": (1260, 259), "persistence": (630, 480), "lag_curve": (630, 453), "rdms": (1260, 295),
+                "dissociation": (630, 409)}  # fmt: skip
+PEAK = {1: 0.05, 20: 0.1234, 60: 0.2345, 600: 0.0123}
+
+
+@pytest.fixture(autouse=True)
+def _without_quarto(monkeypatch):
+    """The pandoc path, wherever the tests run; Quarto's has a test of its own."""
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+
+
+def results(
+    folder, partial=None, p=0.0001, seeds=(0,), source="world", hours=8.0, labels=1000, half_width=0.05
+):
+    """Results of an experiment as the contract has them, its partial r by lag as given."""
+    partial = PEAK if partial is None else partial
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True)
+    head = {"name": folder.name, "title": "A test", "source": source, "lags_s": list(partial), "seeds": list(seeds),
+            "baselines": ["random", "augment", "cmc_lab"], "primary_layer": "fc7"}  # fmt: skip
+    if source == "world":
+        head["world"] = {
+            "scene_s": [120, 240],
+            "time_scale": 0.5,
+            "shuffle_objects": False,
+            "appearance_semantics": 0.0,
+        }
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(head))
+    rows = []
+    found = {
+        "random": 0.0311,
+        "augment": 0.0122,
+        "cmc_lab": -0.0233,
+        **{f"semantic_{k}s": v for k, v in partial.items()},
+    }
+    for network, r in found.items():
+        for seed in seeds:
+            for layer in ("conv1", "fc7"):
+                for model, scale in (("category", 1.0), ("lch", 0.5)):
+                    for control in ("none", "random"):
+                        value = r * scale if layer == "fc7" else 0.9  # a wrong layer would be seen
+                        rows.append({"network": network, "seed": seed, "layer": layer, "condition": "intact",
+                                     "model": model, "control": control, "mantel_r": value,
+                                     "p": p if value > 0.1 else 0.4, "ci_low": value - half_width,
+                                     "ci_high": value + half_width, "permutations": 9999, "classes": 48})  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.loc[table.network.eq("random") & table.control.eq("random"), ["mantel_r", "p"]] = float("nan")
+    table.to_csv(folder / "tables" / "lag_curve.csv", index=False)
+    accuracy = [{"network": network, "seed": seed, "layer": "fc7", "measure": "knn",
+                 "accuracy": 0.6 if network == "augment" else 0.4} for network in found for seed in seeds]  # fmt: skip
+    pd.DataFrame(accuracy).to_csv(folder / "tables" / "accuracy.csv", index=False)
+    quantities = {"films": 12, "hours": hours, "frames": 28_800, "label sets": labels, "labels": 3 * labels,
+                  "distinct labels": 48, "films left out": 1}  # fmt: skip
+    pd.DataFrame({"quantity": quantities.keys(), "value": quantities.values(), "unit": ""}).to_csv(
+        folder / "tables" / "dataset.csv", index=False
+    )
+    pd.DataFrame([{"measure": m, "level": "film base rate", "lag_s": lag, "value": 1 / lag, "null_high": 0.05}
+                  for m in (("appearance", "association") if labels else ("appearance",)) for lag in (1, 10, 100)]
+                 ).to_csv(folder / "tables" / "timescales.csv", index=False)  # fmt: skip
+    published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv")
+    published.assign(source="published").to_csv(folder / "tables" / "published.csv", index=False)
+    for name, (width, height) in FIGURE_SIZES.items():
+        (folder / "figures" / f"{name}.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+            f'<rect width="{width}" height="{height}" fill="#ccd"/></svg>'
+        )
+        (folder / "figures" / f"{name}.json").write_text(json.dumps({"alt": f"What {name} [shows]"}))
+    return load_experiment(folder / "experiment.yaml")
+
+
+class Page(HTMLParser):
+    """Text of the elements of a page by class, the table's cells and the pictures' texts."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.rows, self.alts, self.text, self.claim, self.within = [], [], "", "", None
+        self.feed(path.read_text(encoding="utf-8"))
+        self.claim, self.text = (re.sub(r"\s+", " ", words) for words in (self.claim, self.text))
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "img":
+            self.alts.append(dict(attributes).get("alt", ""))
+        self.within = tag if tag in ("td", "th", "h1", "style", "strong") and not (
+            tag == "strong" and self.within in ("td", "th")) else self.within  # fmt: skip
+
+    def handle_endtag(self, tag):
+        if tag == self.within:
+            self.within = None
+
+    def handle_data(self, data):
+        if self.within in ("td", "th"):
+            self.rows[-1][-1] += data
+        elif self.within == "h1":
+            self.claim += data
+        if self.within != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    experiment = results(tmp_path_factory.mktemp("results") / "peak", seeds=(0, 1, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        which = shutil.which
+        patch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+        paths = poster(experiment)
+    return experiment, paths, Page(paths[0])
+
+
+def test_the_table_on_the_page_is_the_table_on_disk(made):
+    experiment, _, page = made
+    table = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv", keep_default_na=False)
+    published = pd.read_csv(
+        repository_root() / "data_manifests" / "published_results.csv", keep_default_na=False
+    )
+    shown = {row[0]: row[1:] for row in page.rows[1:]}
+    assert page.rows[0] == ["network", "category", "WordNet", "published"]
+    for title, network in (
+        ("1 s apart", "semantic_1s"),
+        ("60 s apart", "semantic_60s"),
+        ("CMC on films", "cmc_lab"),
+    ):
+        for column, model in enumerate(("category", "lch")):
+            rows = table[(table.network == network) & (table.layer == "fc7") & (table.model == model)
+                         & (table.control == "random")]  # fmt: skip
+            assert float(shown[title][column].split()[0].replace("−", "-")) == pytest.approx(
+                rows.mantel_r.astype(float).mean(), abs=0.0051
+            )
+    for title, network in (("60 s apart", "semantic_60s"), ("5 min apart", "semantic_300s"),
+                           ("CMC on films", "cmc_lab_movies"), ("supervised", "supervised")):  # fmt: skip
+        row = published[
+            (published.network == network) & (published.control == "random") & (published.layer == "conv5")
+        ]
+        assert float(shown[title][2].split()[0].replace("−", "-")) == pytest.approx(
+            float(row.mantel_r.iloc[0]), abs=0.0051
+        )
+    assert shown["20 s apart"][2] == "–", "a lag that was not published has no published number"
+
+
+def test_the_page_says_what_the_tables_say(made):
+    _, _, page = made
+    for said in ("12 films", "8.0 hours", "28,800 frames", "1,000 label sets", "9,999 permutations", "48 classes",
+                 "partial r = 0.23 [0.18, 0.28], p < 0.001", "r = 0.03 (p = 0.400)", "One film could not be used",
+                 "40 % correct", "three seeds a network"):  # fmt: skip
+        assert said in page.text, said
+    assert not re.search(r"\{\{<|\?var|undefined|\bnan\b", page.text)
+
+
+def test_the_claim_names_the_worlds_scenes_and_the_lag(made):
+    _, _, page = made
+    assert page.claim.startswith(
+        "In a world whose scenes last 1–2 minutes, a lag of about 60 s taught category"
+    )
+    assert "shorter and longer lags taught less" in page.claim
+
+
+def test_every_picture_has_a_text_and_the_page_stands_alone(made):
+    _, paths, page = made
+    assert len(page.alts) == 7 and all(page.alts)
+    assert "What lag_curve [shows]" in page.alts
+    assert not re.search(r'(src|href)="(?!data:|#|https://github)', paths[0].read_text(encoding="utf-8"))
+
+
+def test_the_pdf_is_one_a0_page(made):
+    data = made[1][1].read_bytes()
+    assert data.startswith(b"%PDF")
+    boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", data)
+    assert len(boxes) == 1
+    assert [float(side) / 72 * 25.4 for side in boxes[0]] == pytest.approx([1189, 841], abs=0.1)
+
+
+@pytest.mark.skipif(
+    not shutil.which("chromium") or not shutil.which("pdfinfo"), reason="needs chromium and pdfinfo"
+)
+def test_the_page_prints_to_one_a0_sheet(made, tmp_path):
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+             "--disable-background-networking", "--disable-component-update", "--no-pdf-header-footer"]  # fmt: skip
+    printed = tmp_path / "printed.pdf"
+    subprocess.run(["chromium", *flags, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={printed}",
+                    made[1][0].as_uri()], check=True, capture_output=True, timeout=120)  # fmt: skip
+    told = subprocess.run(["pdfinfo", str(printed)], capture_output=True, text=True).stdout
+    assert re.search(r"Pages:\s+1\n", told) and re.search(r"Page size:\s+3370\.\d+ x 2383\.\d+", told)
+
+
+@pytest.mark.parametrize(
+    ("partial", "p", "half_width", "learned", "peaks"),
+    [
+        (PEAK, 0.0001, 0.05, True, True),
+        (PEAK, 0.013, 0.05, False, False),  # .013 times four lags is above .05
+        (PEAK, 0.0001, 0.30, False, False),  # the interval holds 0
+        (PEAK, 0.0001, 0.15, True, False),  # the intervals overlap
+        ({1: 0.1, 20: 0.2, 60: 0.3}, 0.0001, 0.02, True, False),  # still rising at the longest lag
+        ({1: -0.3, 60: -0.2, 600: -0.3}, 0.0001, 0.02, False, False),  # the wrong direction
+        ({60: 0.3}, 0.0001, 0.02, True, False),  # nothing to compare with
+    ],
+)
+def test_what_may_be_claimed(tmp_path, partial, p, half_width, learned, peaks):
+    experiment = results(tmp_path / "e", partial, p=p, half_width=half_width)
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    assert (evidence.learned, evidence.peaks) == (learned, peaks)
+    headline = claims.headline(evidence, "a world")
+    assert ("no lag taught" in headline) is not learned
+    assert ("taught less" in headline) is peaks
+
+
+def test_one_seed_without_the_effect_is_enough_to_doubt_it(tmp_path):
+    experiment = results(tmp_path / "e", seeds=(0, 1))
+    table = numbers.read_lag_curve(experiment)
+    assert claims.weigh(experiment, table).learned
+    table.loc[table.seed.eq(1) & table.network.eq("semantic_60s"), "p"] = 0.2
+    assert not claims.weigh(experiment, table).learned
+
+
+def test_an_absent_effect_and_too_little_film_are_said_in_the_headline(tmp_path):
+    absent = Page(poster(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213)))[0])
+    assert "no lag taught category (largest partial r = 0.02" in absent.claim
+    assert "no lag" in absent.text and "picked up" not in absent.text
+    clips = Page(poster(results(tmp_path / "clips", source="films", hours=0.05, labels=0))[0])
+    assert clips.claim.startswith("3.0 minutes of film cannot teach meaning"), "whatever p says"
+    assert "No labels came with these films" in clips.text and "picked up" not in clips.text
+
+
+def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys):
+    experiment = results(tmp_path / "e")
+    (experiment.folder / "figures" / "lag_curve.svg").unlink()
+    assert main([str(experiment.file)]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said.startswith("error:")
+        and "papermill analysis/04_lag_curve.ipynb" in said
+        and "make poster" in said
+    )
+    (experiment.folder / "tables" / "published.csv").unlink()
+    with pytest.raises(InputError, match="05_wordnet"):
+        variables.write_generated(experiment, tmp_path)
+
+
+def test_a_failing_poster_leaves_the_old_one(tmp_path):
+    experiment = results(tmp_path / "e")
+    (experiment.folder / "poster").mkdir()
+    (experiment.folder / "poster" / "poster.html").write_text("old")
+    (experiment.folder / "figures" / "rdms.json").write_text("{}")
+    with pytest.raises(InputError, match="no text in alt"):
+        poster(experiment)
+    assert (experiment.folder / "poster" / "poster.html").read_text() == "old"
+    assert not list(experiment.folder.glob(".poster*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{{< var claim.mark >}}", "{{< var claim.absent >}}", "claim.absent"),
+        ("_facts.md", "_absent.md", "_absent.md"),
+        ("@tian_2019", "@tian_1019", "tian_1019"),
+        ("two_views.svg", "absent.svg", "absent.svg"),
+        (
+            "## Why time?",
+            "word " * 1500 + "\n\n## Why time?",
+            r"column left of the poster is [\d.]+ mm too full",
+        ),
+    ],
+)
+def test_what_quarto_would_only_warn_of_fails(made, tmp_path, old, new, message):
+    experiment = made[0]
+    staged = tmp_path / "e" / "poster"
+    shutil.copytree(experiment.folder / "poster", staged)
+    shutil.copytree(experiment.folder / "figures", tmp_path / "e" / "figures")
+    source = staged / "poster.qmd"
+    assert old in source.read_text(encoding="utf-8")
+    source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        render(staged)
+
+
+def test_no_number_is_typed_into_the_posters_prose():
+    source = (repository_root() / "papers" / "poster.qmd").read_text(encoding="utf-8").split("---\n", 2)[2]
+    prose = re.sub(r"\{\{<.*?>\}\}|\{[^{}]*\}|@\w+|\([^)]*\.svg\)|:::.*", "", source)
+    assert re.findall(r"\d+", prose.replace("conv5", "")) == []  # the published layer's name
+
+
+def test_unknown_shortcodes_are_refused(tmp_path):
+    assert resolve("a {{< var b.c >}} d", {"b": {"c": "x"}}, tmp_path) == "a x d"
+    with pytest.raises(InputError, match="meta"):
+        resolve("{{< meta title >}}", {}, tmp_path)
+
+
+@given(st.floats(-1, 1))
+def test_numbers_are_rounded_not_changed(value):
+    text = numbers.number(value)
+    assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.00501)
+    assert not re.fullmatch(r"−0\.0+", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0002, "p < 0.001"), (0.001, "p = 0.001"), (0.0321, "p = 0.032"), (1.0, "p = 1.000")],
+)
+def test_probabilities(value, said):
+    assert numbers.probability(value) == said
+
+
+def test_times_are_said_as_people_say_them():
+    assert [numbers.seconds(s) for s in (0.5, 60, 180, 9000)] == ["0.5 s", "60 s", "3 min", "2.5 h"]
+    assert [numbers.time_range(120, 240), numbers.time_range(30, 60)] == ["2–4 minutes", "30–60 seconds"]
+
+
+def test_the_citation_file_and_the_bibliography_name_what_this_stands_on():
+    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
+    families = [reference["authors"][0]["family-names"] for reference in citation["references"]]
+    assert families == ["O'Doherty", "Tian", "Kriegeskorte"]
+    assert variables.repository_address().startswith("https://")
+
+
+@pytest.mark.skipif(not shutil.which("quarto"), reason="needs quarto")
+def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    paths = poster(results(tmp_path / "e"))
+    assert "taught category" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
