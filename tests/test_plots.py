@@ -124,7 +124,7 @@ def test_64_groups_have_64_styles():
 
 @pytest.mark.parametrize(
     ("lag_s", "text"),
-    [(0.2, "0.2 s"), (1, "1 s"), (45, "45 s"), (60, "1 min"), (90, "1.5 min"), (100, "100 s"), (600, "10 min"),
+    [(0.2, "0.2 s"), (1, "1 s"), (45, "45 s"), (60, "60 s"), (90, "90 s"), (180, "3 min"), (600, "10 min"),
      (3600, "1 h"), (5400, "1.5 h")],
 )  # fmt: skip
 def test_a_lag_is_said_in_the_unit_that_fits(lag_s, text):
@@ -210,6 +210,15 @@ def test_a_note_stays_clear_of_the_data():
     [box] = [text for text in ax.texts if "too little film" in text.get_text()]
     low = ax.transData.inverted().transform(box.get_bbox_patch().get_window_extent())[0, 1]
     assert low > table.loc[(table.layer == "fc7"), "ci_high"].max()
+
+
+@pytest.mark.parametrize(
+    ("films", "hours", "text"),
+    [(4, 224 / 3600, "4 films, 3.73 min: too little film to teach semantics"),
+     (1, 2.0, "1 film, 2 h: too little film to teach semantics"), (100, 158.4, "")],
+)  # fmt: skip
+def test_little_film_is_said_to_be_little(films, hours, text):
+    assert curves.too_little_film(films, hours) == text
 
 
 def test_layers_draws_a_line_a_network_in_the_order_of_the_layers():
@@ -504,7 +513,7 @@ def test_pairs_stand_one_above_the_other():
     for column, (a, b) in enumerate(zip(first, second, strict=True)):
         assert (grid[0, column].images[0].get_array() == a).all()
         assert (grid[1, column].images[0].get_array() == b).all()
-    assert "1 min" in grid[1, 0].get_ylabel()
+    assert "60 s" in grid[1, 0].get_ylabel()
 
 
 # All of them ------------------------------------------------------------------------------------------------

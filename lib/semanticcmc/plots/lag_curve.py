@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Share of the distance between two neighbouring points over which several models or seeds are spread.
 SPREAD = 0.3
+# Hours of film below which no lag can be expected to teach semantics: a tenth of the published 158.4 h.
+ENOUGH_FILM_H = 16.0
 
 
 def lag_curve(
@@ -132,6 +134,14 @@ def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence:
     return "; ".join(parts) + "."
 
 
+def too_little_film(films: int, hours: float) -> str:
+    """What a figure must say of few films, such as ``4 films, 3.7 min: ...``; empty from `ENOUGH_FILM_H` hours on."""
+    if hours >= ENOUGH_FILM_H:
+        return ""
+    length = f"{hours:.3g} h" if hours >= 1.5 else f"{hours * 60:.3g} min"
+    return f"{films} {'film' if films == 1 else 'films'}, {length}: too little film to teach semantics"
+
+
 def layers(
     table: pd.DataFrame,
     model: str = "category",
@@ -216,7 +226,7 @@ def dissociation(
             color=look["color"], marker=look["marker"], markersize=9, markeredgecolor="white",
         )  # fmt: skip
     chance = accuracy[(accuracy.layer == layer) & (accuracy.measure == "chance")].accuracy.dropna()
-    if len(chance):
+    if len(chance) and len(both):
         ax.axvline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
         ax.annotate(" chance", (chance.iloc[0], 1), xycoords=("data", "axes fraction"), va="top",
                     fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
@@ -225,6 +235,7 @@ def dissociation(
     ax.set_xlabel(f"class accuracy, {words.get(measure, measure)} (share correct)")
     ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.MODEL_STYLES[model]['label']}")
     if both.empty:
+        ax.set(xticks=[], yticks=[])
         ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
                 va="bottom", color=style.QUIET)  # fmt: skip
     else:

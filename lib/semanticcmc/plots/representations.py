@@ -73,7 +73,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
 def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, color: str = "white") -> None:
     """Lines between the categories of a matrix whose rows are ordered by them, and their names at the left.
 
-    Categories too small for a line of text are not named.
+    Where there is no room for all names, the larger categories have theirs.
     """
     blocks, start = [], 0
     for category, items in groupby(categories):
@@ -82,16 +82,16 @@ def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, col
         start += size
     for _, first, _ in blocks[1:]:
         for line in (ax.axhline, ax.axvline):
-            line(first - 0.5, color=color, linewidth=0.8)
+            line(first - 0.5, color=color, linewidth=0.8 if len(blocks) <= 12 else 0.4)
+    named_at: dict[float, str] = {}
+    for category, first, size in sorted(blocks, key=lambda block: -block[2]) if named else []:
+        middle = first + (size - 1) / 2
+        if all(abs(middle - other) >= 0.05 * len(categories) for other in named_at):
+            named_at[middle] = category.replace("_", " ")
     ax.set_xticks([])
-    large = [block for block in blocks if block[2] >= 0.03 * len(categories)]
-    ax.set_yticks([])
-    if named:
-        ax.set_yticks(
-            [first + (size - 1) / 2 for _, first, size in large],
-            [category.replace("_", " ") for category, _, _ in large],
-            fontsize=style.SMALL_PT,
-        )
+    ax.set_yticks(
+        sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=style.SMALL_PT
+    )
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)

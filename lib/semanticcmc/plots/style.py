@@ -101,7 +101,9 @@ def axes(ax: Axes | None, **size: Any) -> Axes:
 
 
 def lag_text(lag_s: float) -> str:
-    """A lag as a reader says it: ``0.2 s``, ``20 s``, ``3 min``, ``1 h``."""
+    """A lag as a reader says it: ``0.2 s``, ``60 s``, ``3 min``, ``1 h``."""
+    if lag_s < 120:
+        return f"{lag_s:g} s"
     for unit_s, unit in ((3600, "h"), (60, "min")):
         if lag_s >= unit_s and math.isclose(lag_s * 10 % unit_s, 0, abs_tol=1e-9):
             return f"{lag_s / unit_s:g} {unit}"
