@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -67,7 +68,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
             "commit": git_commit() or "outside git",
         },
         "repository": {"address": address, "short": address.removeprefix("https://")},
-        "claim": _claim(experiment, evidence, dataset, tests),
+        "claim": {key: unbroken(said) for key, said in _claim(experiment, evidence, dataset, tests).items()},
         "data": _data(experiment, dataset),
         "method": _method(experiment, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
@@ -75,6 +76,12 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     # quoted, or Quarto prints 0.30 as 0.3
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
     (folder / "_variables.yml").write_text(text, encoding="utf-8")
+
+
+def unbroken(text: str) -> str:
+    """Text whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
+    text = re.sub(r"\b([rp]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", text)
+    return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
 
 
 def plain(text: str) -> str:
@@ -156,7 +163,7 @@ def persistence(timescales: pd.DataFrame) -> str:
         above = rows["value"].gt(rows["null_high"]).to_numpy()
         last = len(above) if above.all() else int((~above).argmax())
         if last == 0:
-            said.append(f"{name} never rise above chance.")
+            said.append(f"{name} are at chance {'at the shortest lag' if above.any() else 'at every lag'}.")
         elif last == len(above):
             said.append(f"{name} stay above chance to the longest lag, {seconds(rows['lag_s'].iloc[-1])}.")
         else:
