@@ -1,6 +1,6 @@
 """The poster of an experiment: numbers and wording from its tables, rendered by Quarto or by pandoc.
 
-`numbers` reads the tables, `claims` decides what may be said, `variables` writes both for the source,
+`numbers` reads the tables, `claims` decides what may be said, `tables` and `variables` write both for the source,
 `rendering` makes the pages. By hand: ``python -m semanticcmc.publish analysis/experiments/miniature.yaml``.
 """
 

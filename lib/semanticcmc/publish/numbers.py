@@ -202,3 +202,8 @@ def network_phrase(network: str) -> str:
         "cmc_lab": "CMC",
     }
     return names.get(network) or f"the network of {seconds(network_lag_s(network))}"
+
+
+def plain(text: str) -> str:
+    """Text from outside, so that Markdown prints it as it stands."""
+    return "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|" else letter for letter in text)

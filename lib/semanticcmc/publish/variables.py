@@ -11,23 +11,22 @@ import segno
 import yaml
 
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s, repository_root
+from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.publish import claims
 from semanticcmc.publish.numbers import (
-    Effect,
     count,
     effects,
-    network_title,
     number,
+    plain,
     probability,
     read_lag_curve,
     read_table,
     required,
     seconds,
-    stars,
     time_range,
     whole,
 )
+from semanticcmc.publish.tables import mantel_rows
 from semanticcmc.run import git_commit
 
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
@@ -82,11 +81,6 @@ def unbroken(text: str) -> str:
     """Text whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
     text = re.sub(r"\b([rp]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", text)
     return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
-
-
-def plain(text: str) -> str:
-    """Text from outside, so that Markdown prints it as it stands."""
-    return "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|" else letter for letter in text)
 
 
 def alternative_text(experiment: Experiment, figure: str) -> str:
@@ -271,38 +265,3 @@ def _method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
         "permutations": whole(permutations) if permutations == permutations else "random",
         "classes": whole(classes) if classes == classes else "all",
     }
-
-
-def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
-    """Partial Mantel correlations beside the published ones, as a Markdown table.
-
-    One row a network of either, by lag; the published column is LCH at conv5 of the full-size network,
-    read from ``tables/published.csv``.
-    """
-    published = read_table(
-        experiment, "published", ("source", "network", "model", "control", "mantel_r", "p")
-    )
-    published = published[published["source"].eq("published")]
-    published = published.assign(network=published["network"].replace("cmc_lab_movies", "cmc_lab"))
-    theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random")
-    ours = {model: effects(tests, model, "random") for model in claims.MODELS}
-    ours = {model: found for model, found in ours.items() if found}
-    networks = sorted({*theirs, *(name for found in ours.values() for name in found)}, key=_order)
-    heads = ["network", *({"category": "category", "lch": "WordNet"}[model] for model in ours), "published"]
-    # rules longer than a line of text make the table as wide as its panel, columns by their dashes
-    lines = [f"| {' | '.join(heads)} |", f"|:{40 * '-'}|" + (len(heads) - 1) * f"{25 * '-'}:|"]
-    best = claims.weigh(experiment, tests).best.network
-    for network in networks:
-        cells = [_cell(found.get(network)) for found in (*ours.values(), theirs)]
-        title = network_title(network)
-        lines.append(f"| {f'**{title}**' if network == best else title} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(effect: Effect | None) -> str:
-    return f"{number(effect.r)} {plain(stars(effect.p))}" if effect else "–"
-
-
-def _order(network: str) -> tuple[bool, float, str]:
-    lag_s = network_lag_s(network)
-    return (lag_s == lag_s, lag_s if lag_s == lag_s else 0.0, network)
