@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binomtest, kstest
 
 from conftest import ROOT
-from semanticcmc import cosets as module
+from semanticcmc import standardised
 from semanticcmc.cosets import Cosets, coset_correlations, draw_cosets
 from semanticcmc.mantel import mantel, partial_mantel
 from semanticcmc.standardised import standardise
@@ -24,7 +24,7 @@ def distances(n, seed, dimensions=3):
     return squareform(pdist(np.random.default_rng(seed).standard_normal((n, dimensions))))
 
 
-def standardised(*matrices):
+def stacked(*matrices):
     return standardise({str(index): matrix for index, matrix in enumerate(matrices)})
 
 
@@ -51,10 +51,10 @@ def by_hand(x, y, permutations):
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-13), (torch.float32, 1e-6)])
 @pytest.mark.parametrize("n", [4, 5, 6, 7, 8, 9, 12, 13, 15, 30])
 def test_every_multiplier_and_turn_is_what_a_plain_permutation_gives(n, dtype, error, compiled, monkeypatch):
-    monkeypatch.setattr(module, "KERNELS_FROM", 0)
+    monkeypatch.setattr(standardised, "KERNELS_FROM", 0)
     if compiled:
         pytest.importorskip("numba")
-    x, y = standardised(distances(n, 1), distances(n, 2)), standardised(*(distances(n, s) for s in (3, 4, 5)))
+    x, y = stacked(distances(n, 1), distances(n, 2)), stacked(*(distances(n, s) for s in (3, 4, 5)))
     rng = np.random.default_rng(n)
     order = rng.permutation(n)
     units = all_multipliers(n)
@@ -68,7 +68,7 @@ def test_every_multiplier_and_turn_is_what_a_plain_permutation_gives(n, dtype, e
 
 def test_the_cosets_of_the_affine_group_of_7_make_up_all_permutations():
     n, group = 7, np.array([all_multipliers(7)])
-    x, y, z = (standardised(distances(n, s)) for s in (1, 2, 3))
+    x, y, z = (stacked(distances(n, s)) for s in (1, 2, 3))
     identity = np.arange(n)
     covered, orders = set(), []
     for order in itertools.permutations(range(n)):
@@ -134,7 +134,7 @@ def test_a_reference_set_holds_the_identity_and_at_least_what_was_asked_for(n):
 @pytest.mark.parametrize("n", [101, 250])
 def test_compiled_loops_and_torch_agree_whatever_the_threads(n, dtype):
     pytest.importorskip("numba")
-    x, y = standardised(distances(n, 1), distances(n, 2)), standardised(distances(n, 3))
+    x, y = stacked(distances(n, 1), distances(n, 2)), stacked(distances(n, 3))
     cosets = draw_cosets(n, 3 * n, 0)
     units = np.array(all_multipliers(n)[:3])
     cosets = Cosets(cosets.order_x, cosets.orders_y, np.tile(units, (len(cosets.orders_y), 1)))

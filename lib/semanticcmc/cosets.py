@@ -14,9 +14,7 @@ random cosets of the circle's symmetries, one of which holds the identity, and s
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-import types
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,12 +22,12 @@ import numpy as np
 import torch
 
 from semanticcmc import spectra
+from semanticcmc.standardised import kernels_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
-KERNELS_FROM = 100  # items from which compiled loops are worth loading
 SINGLE_FROM = 200  # items from which float32 spectra save time
 _BLOCK_VALUES = 2**23  # float32 values of y's spectra at a time: 32 MiB
 
@@ -128,7 +126,7 @@ def coset_correlations(
     """
     n = x.shape[-1]
     dtype = dtype or (torch.float64 if n < SINGLE_FROM else torch.float32)
-    engine = (_kernels() if compiled and x.device.type == "cpu" and n >= KERNELS_FROM else None) or spectra
+    engine = (kernels_for(x) if compiled else None) or spectra
     fixed = engine.spectra(x, cosets.order_x[None], dtype)[:, 0]
     size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
     for start in range(0, len(cosets.orders_y), size):
@@ -140,18 +138,7 @@ def coset_correlations(
 
 def permuted_correlation(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
     """Correlation of one standardised x with one y in the order of `permutation`, in float64."""
-    kernels = _kernels() if x.device.type == "cpu" else None
-    if kernels:
+    if kernels := kernels_for(x):
         return float(kernels.permuted_product(x, y, permutation))
     order = torch.from_numpy(permutation).to(x.device)
     return float((x * y[order][:, order]).sum() / 2)
-
-
-@functools.cache
-def _kernels() -> types.ModuleType | None:
-    """Return the compiled loops, or None where numba is not installed."""
-    try:
-        from semanticcmc import kernels
-    except ImportError:
-        return None
-    return kernels

@@ -34,7 +34,7 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 
 
 def bootstrap_correlations(
-    x: torch.Tensor, y: torch.Tensor, control: torch.Tensor, own: Sequence[int], counts: torch.Tensor
+    x: torch.Tensor, moving: torch.Tensor, own: Sequence[int], counts: torch.Tensor
 ) -> torch.Tensor:
     """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
 
@@ -43,7 +43,7 @@ def bootstrap_correlations(
 
     Parameters
     ----------
-    x, y, control, own
+    x, moving, own
         From `standardised.standardise_table`. Ranks (Spearman) are not ranked anew in each sample.
     counts : tensor, shape (B, n)
         From `bootstrap_counts`; the same for what is to be compared.
@@ -54,7 +54,8 @@ def bootstrap_correlations(
         NaN where a sample leaves a matrix constant or collinear with its control.
     """
     if x.shape[-1] >= SINGLE_FROM:  # with terms that sum to at most 1, float32 errs by some 1e-6
-        x, y, control = (part.to(torch.float32) for part in (x, y, control))
+        x, moving = x.to(torch.float32), moving.to(torch.float32)
+    y, control = torch.tensor_split(moving, [len(moving) - len(set(own))])
     parts = []
     for some in counts.to(x).split(_BLOCK_SAMPLES):
         r_xy = _weighted_correlations(x, y, some)
@@ -126,11 +127,11 @@ def bootstrap_intervals(
     array, shape (2, M, K)
         Lower and upper limits; partial r, where there is a control, computed anew in each sample.
     """
-    x, y, z, own = standardise_table(rdms, models, control, method, device)
+    x, moving, own = standardise_table(rdms, models, control, method, device)
     if samples == 0:
         return np.full((2, len(rdms), len(models)), np.nan)
     counts = bootstrap_counts(x.shape[-1], samples, seed)
-    return bootstrap_interval(bootstrap_correlations(x, y, z, own, counts), confidence)
+    return bootstrap_interval(bootstrap_correlations(x, moving, own, counts), confidence)
 
 
 def compare(
@@ -162,9 +163,9 @@ def compare(
         ci_high, p`` (two-sided: twice the smaller share of samples on either side of 0, at least
         2 / (samples + 1)), ``samples``.
     """
-    x, y, z, own = standardise_table(rdms, models, control, method, device)
-    once = bootstrap_correlations(x, y, z, own, x.new_ones(1, x.shape[-1]))[..., 0]
-    found = bootstrap_correlations(x, y, z, own, bootstrap_counts(x.shape[-1], samples, seed))
+    x, moving, own = standardise_table(rdms, models, control, method, device)
+    once = bootstrap_correlations(x, moving, own, x.new_ones(1, x.shape[-1]))[..., 0]
+    found = bootstrap_correlations(x, moving, own, bootstrap_counts(x.shape[-1], samples, seed))
     rows = []
     for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
         for k, model in enumerate(models):

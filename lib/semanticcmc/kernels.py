@@ -79,6 +79,43 @@ def permuted_product(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.i
     return float(_permuted_product(x.numpy(), y.numpy(), permutation))
 
 
+def standardised(square: torch.Tensor, out: torch.Tensor) -> bool:
+    """Write a matrix of distances, standardised over its pairs, into `out`; False if it is not one, or constant."""
+    return bool(_standardised(square.numpy(), out.numpy()))
+
+
+@_compiled
+def _standardised(square, out):
+    n, tile = len(square), 32
+    total = 0.0
+    for top in range(0, n, tile):
+        for left in range(0, top + 1, tile):
+            for i in range(top, min(top + tile, n)):
+                for j in range(left, min(left + tile, i)):
+                    if square[i, j] != square[j, i]:  # NaN, too
+                        return False
+                    total += square[i, j]
+    for i in range(n):
+        if square[i, i] != 0.0:
+            return False
+    pairs = n * (n - 1) // 2
+    mean = total / pairs
+    if not np.isfinite(mean):
+        return False
+    squares = 0.0
+    for i in range(n):
+        for j in range(i):
+            squares += (square[i, j] - mean) ** 2
+    if squares <= (1e-13 * mean) ** 2 * n * n:  # the rounding of the mean is left, and nothing else
+        return False
+    scale = 1 / np.sqrt(squares)
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = (square[i, j] - mean) * scale
+        out[i, i] = 0.0
+    return True
+
+
 @_compiled
 def _diagonals(square, around, out):
     """``out[i, l - 1] = square[order[i], order[(i + l) % n]]``; `around` is the order twice."""

@@ -177,10 +177,10 @@ def mantel_table(
     ValueError
         As `mantel` does, but for NaN.
     """
-    x, y, z, own = standardise_table(rdms, models, control, method, device)
+    x, moving, own = standardise_table(rdms, models, control, method, device)
     if family is not None:
-        permutations = max(permutations, permutations_for_family(len(x) * len(y)))
-    found = significance(x, y, z, own, permutations, alternative, reference, seed)
+        permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
+    found = significance(x, moving, own, permutations, alternative, reference, seed)
     r, p = found.r.cpu().numpy(), found.p.cpu().numpy()
     rows = [(key, model, r[i, j], p[i, j]) for i, key in enumerate(rdms) for j, model in enumerate(models)]
     table = pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
@@ -199,9 +199,9 @@ def _one(
     seed: int,
     return_null: bool,
 ) -> MantelResult:
-    control = stack[2:]
-    found = significance(stack[:1], stack[1:2], control, [0] * len(control), permutations, alternative,
-                         reference, seed, return_null)  # fmt: skip
+    partial = len(stack) == 3
+    found = significance(stack[:1], stack[1:], [0] if partial else [], permutations, alternative, reference, seed,
+                         return_null)  # fmt: skip
     null = None if found.null is None else found.null.cpu().numpy()
     return MantelResult(float(found.r), float(found.p), found.permutations, stack.shape[-1], method,
-                        alternative, reference, seed, bool(len(control)), null)  # fmt: skip
+                        alternative, reference, seed, partial, null)  # fmt: skip

@@ -85,6 +85,17 @@ class RDM:
         return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
 
 
+def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
+    """Array or tensor of shape (n, n) as a tensor, without a copy where that can be."""
+    if isinstance(square, torch.Tensor):
+        given = square.detach()
+    else:  # torch takes no negative strides, and warns of read-only arrays
+        given = torch.from_numpy(np.require(np.asarray(square), requirements=["C", "W"]))
+    if given.ndim != 2 or given.shape[0] != given.shape[1]:
+        raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
+    return given
+
+
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
     """Square array of distances in float64, after checking that it is one.
 
@@ -106,12 +117,7 @@ def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch
     ValueError
         If the array is not square or symmetric, or its diagonal is not zero.
     """
-    if isinstance(square, torch.Tensor):
-        given = square.detach()
-    else:  # torch takes no negative strides, and warns of read-only arrays
-        given = torch.from_numpy(np.require(np.asarray(square), requirements=["C", "W"]))
-    if given.ndim != 2 or given.shape[0] != given.shape[1]:
-        raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
+    given = square_tensor(square, name)
     values = given.to(torch.float64)
     if torch.equal(values, values.T) and not bool(values.diagonal().any()):
         return values

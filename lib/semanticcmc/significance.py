@@ -48,8 +48,7 @@ class Significance:
 
 def significance(
     x: torch.Tensor,
-    y: torch.Tensor,
-    control: torch.Tensor,
+    moving: torch.Tensor,
     own: Sequence[int],
     permutations: int,
     alternative: str = "greater",
@@ -61,10 +60,10 @@ def significance(
 
     Parameters
     ----------
-    x, y, control : tensors of float64, shapes (M, n, n), (K, n, n) and (C, n, n)
-        From `standardised.standardise`; C may be 0.
+    x, moving : tensors of float64, shapes (M, n, n) and (K + C, n, n)
+        From `standardised.standardise`: all y and, after them, the controls.
     own : sequence of int
-        Position of each x's control.
+        Each x's control, counted from 0; empty if there are none.
     permutations, alternative, reference, seed, return_null
         As in `mantel.mantel`.
     """
@@ -76,7 +75,7 @@ def significance(
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
-    moving = torch.cat([y, control]) if len(control) else y
+    y, control = torch.tensor_split(moving, [len(moving) - len(set(own))])
     tests = _tests(x, y, control, own)
     groups = [(one.x, one.moving) for one in tests]
     if reference == "independent":

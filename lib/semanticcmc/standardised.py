@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import types
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import torch
 from scipy.stats import rankdata
 
-from semanticcmc.rdm import FEWEST_CLASSES, RDM, checked_square
+from semanticcmc.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
 
 METHODS = ("pearson", "spearman")
+KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
 Matrix = Any  # an RDM, or a square array or tensor
 
@@ -60,7 +63,7 @@ def standardise(
             matrix = _aligned(matrix, matrices[labelled].classes, name, labelled)
             square = torch.from_numpy(matrix.square())
         else:
-            square = checked_square(matrix, name)
+            square = square_tensor(matrix, name)
         n = len(square)
         if not first:
             if n < FEWEST_CLASSES:
@@ -68,8 +71,24 @@ def standardise(
             first, stack = name, torch.empty(len(matrices), n, n, dtype=torch.float64, device=place)
         if n != stack.shape[1]:
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
-        _standardise(square, stack[index], name, method, matrix, nan_allowed)
+        kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
+        if kernels is None or method != "pearson" or not kernels.standardised(square, stack[index]):
+            _standardise(checked_square(square, name), stack[index], name, method, matrix, nan_allowed)
     return stack
+
+
+def kernels_for(matrix: torch.Tensor) -> types.ModuleType | None:
+    """Return the compiled loops, if they are worth it for the items of `matrix` and can be had."""
+    return _kernels() if matrix.device.type == "cpu" and matrix.shape[-1] >= KERNELS_FROM else None
+
+
+@functools.cache
+def _kernels() -> types.ModuleType | None:
+    try:
+        from semanticcmc import kernels
+    except ImportError:  # numba is not installed
+        return None
+    return kernels
 
 
 def standardise_table(
@@ -78,13 +97,15 @@ def standardise_table(
     control: Matrix | Mapping[Any, Matrix] | None,
     method: str = "pearson",
     device: str | torch.device | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     """Standardised RDMs, models and controls, as `mantel.mantel_table` takes them.
 
     Returns
     -------
-    tensors, shapes (M, n, n), (K, n, n) and (C, n, n), and list of int
-        From `standardise`; C is 0 without a control. The list holds each RDM's control.
+    x, moving : tensors, shapes (M, n, n) and (K + C, n, n)
+        From `standardise`: the RDMs; the K models and, after them, the C different controls.
+    own : list of int
+        Each RDM's control, counted from 0; empty without a control.
     """
     named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
     named |= {f"model {key}": matrix for key, matrix in models.items()}
@@ -99,8 +120,7 @@ def standardise_table(
         own = [0] * len(rdms)
         named["control"] = control
     stack = standardise(named, method, device, nan_allowed=True)
-    x, y, z = torch.tensor_split(stack, [len(rdms), len(rdms) + len(models)])
-    return x, y, z, own
+    return stack[: len(rdms)], stack[len(rdms) :], own
 
 
 def _aligned(matrix: RDM, classes: tuple[str, ...], name: str, first: str) -> RDM:
