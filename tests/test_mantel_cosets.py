@@ -226,3 +226,27 @@ def test_under_the_null_p_is_uniform(partial):
 def test_many_permutations_reach_small_p():
     x = distances(30, 1)
     assert mantel(x, x, 99_999).p <= 1e-5
+
+
+@pytest.mark.parametrize("change", ["none", "far", "nan", "infinite", "asymmetric", "diagonal", "constant"])
+def test_compiled_standardising_is_the_plain_one(change):
+    kernels = pytest.importorskip("semanticcmc.kernels", reason="numba is not installed")
+    square = torch.from_numpy(distances(130, 6))
+    if change == "far":
+        square = square + 1e5 * (1 - torch.eye(130, dtype=torch.float64))
+    elif change == "constant":
+        square = 0.1 * (1 - torch.eye(130, dtype=torch.float64))
+    elif change == "asymmetric":
+        square[3, 100] += 1e-12
+    elif change == "diagonal":
+        square[100, 100] = 1e-12
+    elif change != "none":
+        square[3, 100] = square[100, 3] = {"nan": torch.nan, "infinite": torch.inf}[change]
+    out = torch.empty_like(square)
+    assert kernels.standardised(square, out) == (change in ("none", "far"))
+    if change in ("none", "far"):
+        upper = np.triu_indices(130, 1)
+        values = square.numpy()[upper]
+        expected = (values - values.mean()) / np.linalg.norm(values - values.mean())
+        np.testing.assert_allclose(out.numpy()[upper], expected, atol=1e-10)
+        assert torch.equal(out, out.T) and not out.diagonal().any()

@@ -14,7 +14,6 @@ random cosets of the circle's symmetries, one of which holds the identity, and s
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -85,7 +84,7 @@ def draw_cosets(n: int, permutations: int, seed: int) -> Cosets:
     number of multipliers: only then is the observed order an equal among all.
     """
     rng = np.random.default_rng(seed)
-    units = np.array([a for a in range(1, n // 2 + 1) if math.gcd(a, n) == 1])
+    units = np.flatnonzero(np.gcd(np.arange(n // 2 + 1), n) == 1)
     pairs = -(-(permutations + 1) // (2 * n))
     most = min(len(units), max(1, n // MULTIPLIER_EVERY))
     orders = -(-pairs // most)

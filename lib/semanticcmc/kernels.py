@@ -26,15 +26,18 @@ _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "cont
 def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
     """As `spectra.spectra`."""
     n, half = matrices.shape[-1], matrices.shape[-1] // 2
-    out = torch.empty(half + 1, len(orders), len(matrices), 2, half, dtype=dtype)
+    kind = np.dtype(str(dtype).removeprefix("torch."))
+    # numpy asks the system for large pages, torch does not.
+    out = torch.from_numpy(np.empty((half + 1, len(orders), len(matrices), 2, half), kind))
+    rows = torch.from_numpy(np.zeros((n, half + half % 2), kind))
     angle = np.arange(2 * n) * (np.pi / n)
-    cosine, sine = (part.astype(out.numpy().dtype) for part in (np.cos(angle), np.sin(angle)))
-    rows = torch.empty(n, half, dtype=dtype)
+    cosine, sine = np.cos(angle).astype(kind), np.sin(angle).astype(kind)
+    pairs = torch.view_as_complex(rows.view(n, -1, 2))  # two real diagonals make one complex transform
     for k, order in enumerate(orders):
         around = np.concatenate([order, order])
-        for place, matrix in enumerate(matrices):
-            _diagonals(matrix.numpy(), around, rows.numpy())
-            _centre(torch.fft.rfft(rows, dim=0).numpy(), cosine, sine, out[:, k, place].numpy())
+        for place in range(len(matrices)):
+            _diagonals(matrices[place].numpy(), around, rows.numpy()[:, :half])
+            _centre(torch.fft.fft(pairs, dim=0).numpy(), cosine, sine, out[:, k, place].numpy())
     return out
 
 
@@ -80,35 +83,41 @@ def permuted_product(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.i
 
 
 def standardised(square: torch.Tensor, out: torch.Tensor) -> bool:
-    """Write a matrix of distances, standardised over its pairs, into `out`; False if it is not one, or constant."""
+    """Write a matrix of distances, standardised over its pairs, into `out`.
+
+    Returns
+    -------
+    bool
+        False, and nothing is to be read from `out`, if it is not one, or nearly constant.
+    """
     return bool(_standardised(square.numpy(), out.numpy()))
 
 
 @_compiled
 def _standardised(square, out):
     n, tile = len(square), 32
-    total = 0.0
+    gap = 0.0
     for top in range(0, n, tile):
         for left in range(0, top + 1, tile):
             for i in range(top, min(top + tile, n)):
                 for j in range(left, min(left + tile, i)):
-                    if square[i, j] != square[j, i]:  # NaN, too
-                        return False
-                    total += square[i, j]
+                    gap = max(gap, abs(square[i, j] - square[j, i]))
+    shift = square[0].sum() / (n - 1)  # near the mean, so that one pass gives the variance
+    total, squares = 0.0, 0.0
     for i in range(n):
-        if square[i, i] != 0.0:
-            return False
-    pairs = n * (n - 1) // 2
-    mean = total / pairs
-    if not np.isfinite(mean):
-        return False
-    squares = 0.0
-    for i in range(n):
+        gap = max(gap, abs(square[i, i]))
         for j in range(i):
-            squares += (square[i, j] - mean) ** 2
-    if squares <= (1e-13 * mean) ** 2 * n * n:  # the rounding of the mean is left, and nothing else
+            value = square[i, j] - shift
+            total += value
+            squares += value * value
+    if gap > 0 or not np.isfinite(squares):  # what is not finite makes no gap, but such a sum
         return False
-    scale = 1 / np.sqrt(squares)
+    pairs = n * (n - 1) // 2
+    mean = shift + total / pairs
+    variance = squares - total * total / pairs
+    if variance < 1e-3 * squares or variance <= (1e-12 * mean * n) ** 2:  # little but rounding is left
+        return False
+    scale = 1 / np.sqrt(variance)
     for i in range(n):
         for j in range(n):
             out[i, j] = (square[i, j] - mean) * scale
@@ -127,17 +136,22 @@ def _diagonals(square, around, out):
 
 @_compiled
 def _centre(transformed, cosine, sine, out):
-    """Multiply frequency g of diagonal l by exp(-i pi g l / n); part real from imaginary."""
-    turn = len(cosine)
-    for g in range(transformed.shape[0]):
-        k = g
-        for place in range(transformed.shape[1]):
-            value = transformed[g, place]
-            out[g, 0, place] = value.real * cosine[k] + value.imag * sine[k]
-            out[g, 1, place] = value.imag * cosine[k] - value.real * sine[k]
-            k += g
-            if k >= turn:
-                k -= turn
+    """Part the transforms of each two diagonals, multiply by exp(-i pi g l / n); part real from imaginary."""
+    n, turn, half = transformed.shape[0], len(cosine), out.shape[2]
+    for g in range(out.shape[0]):
+        here, there = transformed[g], transformed[(n - g) % n]
+        k = g  # g l modulo 2 n
+        for pair in range((half + 1) // 2):
+            one, other = here[pair], there[pair]
+            real, imaginary = (one.real + other.real) / 2, (one.imag - other.imag) / 2
+            out[g, 0, 2 * pair] = real * cosine[k] + imaginary * sine[k]
+            out[g, 1, 2 * pair] = imaginary * cosine[k] - real * sine[k]
+            k = k + g if k + g < turn else k + g - turn
+            if 2 * pair + 1 < half:
+                real, imaginary = (one.imag + other.imag) / 2, (other.real - one.real) / 2
+                out[g, 0, 2 * pair + 1] = real * cosine[k] + imaginary * sine[k]
+                out[g, 1, 2 * pair + 1] = imaginary * cosine[k] - real * sine[k]
+                k = k + g if k + g < turn else k + g - turn
 
 
 @_compiled

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.stats import rankdata
 
@@ -68,7 +69,7 @@ def standardise(
         if not first:
             if n < FEWEST_CLASSES:
                 raise ValueError(f"{name} has {n} items: at least {FEWEST_CLASSES} are needed")
-            first, stack = name, torch.empty(len(matrices), n, n, dtype=torch.float64, device=place)
+            first, stack = name, torch.from_numpy(np.empty((len(matrices), n, n))).to(place)
         if n != stack.shape[1]:
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
