@@ -17,7 +17,7 @@ PYTHON = sys.executable
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
-LABELS = WORLD or bool(E.sections.get("labels", {}).get("file"))
+LABELS = "labels" if WORLD else E.sections.get("labels", {}).get("file")  # folder of the label stream, if there is one
 
 
 def settings(*keys):
@@ -61,6 +61,7 @@ if WORLD:
     rule world:
         output:
             "frames/index.parquet",
+            "frames/films.csv",
             "labels/labels.parquet",
             "labels/label_times.parquet",
             "world/classes.csv",
@@ -83,6 +84,7 @@ else:
             "logs/check_stimuli.log",
         params:
             settings=settings("stimuli"),
+            folder=folder_state(E.sections.get("stimuli", {}).get("folder")),
         shell:
             "{PYTHON} -m semanticcmc.stimuli {E.file} > {log} 2>&1"
 
@@ -90,7 +92,7 @@ else:
         input:
             "stimuli.json",
         output:
-            "frames/films.csv",
+            "frames/probe.csv",
         log:
             "logs/probe_films.log",
         params:
@@ -101,7 +103,7 @@ else:
 
     rule ingest:
         input:
-            "frames/films.csv",
+            "frames/probe.csv",
         output:
             touch("frames/{movie_id}.ingested"),
         log:
@@ -121,6 +123,7 @@ else:
             ingested,
         output:
             "frames/index.parquet",
+            "frames/films.csv",
         log:
             "logs/merge_frames.log",
         shell:
@@ -130,7 +133,7 @@ else:
 rule statistics:
     input:
         "frames/index.parquet",
-        ["labels/labels.parquet", "labels/label_times.parquet"] if LABELS else [],
+        [f"{LABELS}/labels.parquet", f"{LABELS}/label_times.parquet"] if LABELS else [],
         code=ANALYSIS / "01_dataset_statistics.ipynb",
     output:
         "tables/dataset.csv",
@@ -200,6 +203,8 @@ rule lag_curve:
         "tables/lag_curve.csv",
         "tables/accuracy.csv",
         "figures/lag_curve.svg",
+        "figures/rdms.svg",
+        "figures/dissociation.svg",
         notebook="notebooks/04_lag_curve.ipynb",
     log:
         "logs/04_lag_curve.log",
@@ -213,6 +218,7 @@ rule lag_curve:
 rule wordnet:
     input:
         "tables/lag_curve.csv",
+        published=ROOT / "data_manifests" / "published_results.csv",
         code=ANALYSIS / "05_wordnet.ipynb",
     output:
         "tables/published.csv",
@@ -233,7 +239,13 @@ rule poster:
         "tables/lag_curve.csv",
         "tables/accuracy.csv",
         "tables/published.csv",
-        papers=[path for path in sorted((ROOT / "papers").glob("poster*")) if path.is_file()],
+        "figures/film_strip.svg",
+        "figures/persistence.svg",
+        "figures/lag_curve.svg",
+        "figures/rdms.svg",
+        "figures/dissociation.svg",
+        citation=ROOT / "CITATION.cff",
+        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.suffix in (".qmd", ".lua", ".typst", ".css", ".svg", ".bib")),
     output:
         "poster/poster.html",
         "poster/poster.pdf",
