@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
-_BLOCK_VALUES = 2**20  # 8 MiB of float64
+_BLOCK_VALUES = 2**21  # 16 MiB of float64
 
 
 def pairwise(
@@ -63,22 +63,19 @@ def pairwise(
     if not values.is_floating_point():
         values = values.to(torch.float64)
     names = [f"row {index}" for index in range(len(values))] if names is None else names
-    sums = values.sum(1, dtype=torch.float64)
-    if not bool(torch.isfinite(sums).all()):
-        raise ValueError(f"the values of {_listed(names, ~torch.isfinite(sums))} hold NaN or infinity")
+    means = values.mean(1, keepdim=True).to(torch.float64)
+    if not bool(torch.isfinite(means).all()):
+        raise ValueError(f"the values of {_listed(names, ~torch.isfinite(means[:, 0]))} hold NaN or infinity")
     if distance == "spearman":
         values = torch.from_numpy(rankdata(values.cpu().numpy(), axis=1)).to(values.device)
-        sums = values.sum(1)
-    means = (sums / values.shape[1])[:, None]
-    product = _product(
-        values, None if distance == "cosine" else "columns" if distance == "euclidean" else means
-    )
+        means = values.mean(1, keepdim=True)
+    product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
     squares = product.diagonal().clone()
     first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
     if distance == "euclidean":
         return _euclidean(values, product, squares, first, second)
     # A constant row leaves the rounding of its mean behind, not 0.
-    floor = (1e-14 * means.squeeze(1).abs()).square() * values.shape[1] if distance != "cosine" else 0.0
+    floor = (1e-14 * means[:, 0]).square() * values.shape[1] if distance != "cosine" else 0.0
     if bool((squares <= floor).any()):
         what = "zero" if distance == "cosine" else "constant"
         warnings.warn(
@@ -97,18 +94,21 @@ def _blocks(values: torch.Tensor) -> Iterator[torch.Tensor]:
 def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.Tensor:
     """Products of all rows after taking away each row's or each column's mean, or nothing."""
     product = torch.zeros(len(values), len(values), dtype=torch.float64, device=values.device)
+    left = torch.zeros(len(values), dtype=torch.float64, device=values.device)
     for block in _blocks(values):
-        part = block.to(torch.float64)
         if isinstance(centre, torch.Tensor):
-            part = part - centre
-        elif centre == "columns":
-            part = part - part.mean(0, keepdim=True)
+            part = block - centre
+            left += part.sum(1)  # a mean in float32 is near, not exact
+        else:
+            part = block.to(torch.float64)
+            if centre == "columns":
+                part = part - part.mean(0, keepdim=True)
         if part.device.type == "cpu":
             array = np.ascontiguousarray(part.numpy())
             product += torch.from_numpy(array @ array.T)  # numpy sees the symmetry, torch does not
         else:
             product += part @ part.T
-    return product
+    return product - left[:, None] * left / values.shape[1]
 
 
 def _euclidean(
