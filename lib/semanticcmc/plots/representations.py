@@ -44,11 +44,12 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     import matplotlib.pyplot as plt
     from scipy.stats import rankdata
 
+    room = columns if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
     columns = min(columns, len(rdms))
     rows = -(-len(rdms) // columns)
-    side = (2 * style.COLUMN_IN - 2.2) / max(columns, 3)
+    side = (2 * style.COLUMN_IN - 2.2) / max(room, 3)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(side * columns + 2.2, (side + 0.35) * rows), squeeze=False
+        rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows), squeeze=False
     )
     for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))

@@ -23,8 +23,6 @@ from semanticcmc.publish.numbers import (
 )
 
 SIGNIFICANT = 0.05
-ENOUGH_FILM_H = 16.0
-"""Hours of film below which the poster claims nothing about semantics: a tenth of the published 158.4 h."""
 
 MODELS = {"category": "superordinate category", "lch": "WordNet similarity"}
 """Semantic models in the order in which one of them carries the claim."""

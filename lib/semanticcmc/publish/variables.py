@@ -12,6 +12,7 @@ import yaml
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.plots.lag_curve import ENOUGH_FILM_H
 from semanticcmc.publish import claims
 from semanticcmc.publish.numbers import (
     count,
@@ -170,7 +171,7 @@ def _claim(
 ) -> dict[str, str]:
     hours = dataset["hours"]
     film = " ".join(film_time(hours)) + " of film"
-    small = experiment.source == "films" and hours < claims.ENOUGH_FILM_H
+    small = experiment.source == "films" and hours < ENOUGH_FILM_H
     setting = film
     if experiment.source == "world":
         setting = world_setting(experiment)
