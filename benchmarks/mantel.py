@@ -102,8 +102,8 @@ def scikit_bio(n, x, y):
     x, y = DistanceMatrix(x), DistanceMatrix(y)
     rows = []
     for engine in ("cython", "numba"):
-        timed = {p: median_s(lambda p=p, engine=engine: test(x, y, permutations=p, alternative="greater", engine=engine),
-                             3) for p in peer_runs(n)}  # fmt: skip
+        options = {"alternative": "greater", "engine": engine}
+        timed = {p: median_s(lambda p=p, o=options: test(x, y, permutations=p, **o), 3) for p in peer_runs(n)}
         rows += rows_of(f"scikit-bio ({engine})", "simple", n, timed)
     return rows
 

@@ -48,10 +48,15 @@ def simple_null(n, rng):
     return skewed(n, rng), skewed(n, rng), None
 
 
-def partial_null(n, rng):
+def partial_null(n, rng, make=skewed):
     """X and Y that share Z, added to each, and nothing else."""
-    z, e = skewed(n, rng), skewed(n, rng)
-    return 0.7 * z + e, skewed(n, rng) + 0.7 * z, z
+    z, e = make(n, rng), make(n, rng)
+    return 0.7 * z + e, make(n, rng) + 0.7 * z, z
+
+
+def partial_null_normal(n, rng):
+    """As `partial_null`, of points without far outliers."""
+    return partial_null(n, rng, lambda n, rng: distances(rng.standard_normal((n, 3))))
 
 
 def independent_given_features(n, rng):
@@ -101,14 +106,14 @@ def rejections(study, condition, n, p, permutations, reference="cosets"):
     return rows
 
 
-def type_i(study, condition, make, n, nulls, progress):
+def type_i(study, condition, make, n, nulls, progress, reference="cosets"):
     """Rejections over `nulls` data sets."""
     rng, p = np.random.default_rng([n, len(condition)]), []
     for case in range(nulls):
-        p.append(p_value(*make(n, rng), seed=case))
+        p.append(p_value(*make(n, rng), seed=case, reference=reference))
         if case % 100 == 99:
             progress.step(100)
-    return rejections(study, condition, n, p, PERMUTATIONS)
+    return rejections(study, condition, n, p, PERMUTATIONS, reference)
 
 
 def power(n, noise, cases, progress):
@@ -163,20 +168,23 @@ def studies(nulls=NULLS, cases=1000, seeds=300, largest=1000):
     """Run all studies; smaller numbers for a trial."""
     sizes = [n for n in (12, 50, 300) if n <= largest]
     spread = [(n, p) for n in (12, 48, 100, 300, 1000) for p in (999, 9999) if n <= largest]
-    steps = Steps(nulls * 2 * len(sizes) + 2 * nulls // 3 + 2 * cases + (len(spread) + 2) * seeds)
+    third = nulls // 3
+    steps = Steps(nulls * 3 * len(sizes) + 2 * nulls + 2 * third + 2 * cases + (len(spread) + 2) * seeds)
     rows = []
     for n in sizes:
-        rows += type_i("type_i", "simple, independent", simple_null, n, nulls, steps)
-        rows += type_i("type_i", "partial, X = 0.7 Z + E", partial_null, n, nulls, steps)
-    rows += type_i(
-        "type_i_beyond",
-        "partial, features independent given Z's",
-        independent_given_features,
+        rows += type_i("type_i", "simple, independent, skewed", simple_null, n, nulls, steps)
+        rows += type_i("type_i", "partial, X = 0.7 Z + E, normal", partial_null_normal, n, nulls, steps)
+        rows += type_i("type_i", "partial, X = 0.7 Z + E, skewed", partial_null, n, nulls, steps)
+    for n in (
+        12,
         50,
-        nulls // 3,
-        steps,
-    )
-    rows += type_i("type_i_beyond", "partial, autocorrelated items", autocorrelated, 50, nulls // 3, steps)
+    ):  # few skewed items: neither reference holds the level, since it is not E that is permuted
+        rows += type_i(
+            "type_i", "partial, X = 0.7 Z + E, skewed", partial_null, n, nulls, steps, "independent"
+        )
+    given, along = "partial, features independent given Z's", "partial, autocorrelated items"
+    rows += type_i("type_i_beyond", given, independent_given_features, 50, third, steps)
+    rows += type_i("type_i_beyond", along, autocorrelated, 50, third, steps)
     for n, noise in ((12, 1.0), (50, 2.2)):
         rows += power(n, noise, cases, steps)
     rng = np.random.default_rng(1)

@@ -9,9 +9,11 @@ null distribution that permuting the items of one of them gives. The partial tes
 As in vegan's ``mantel.partial``, x moves against y and control, whose correlation r_yz stays.
 
 What a partial test does *not* do. It takes away the share of x that is linear in the control's distances,
-and no more: where x and y are both noisy functions of one set of features, it rejects too often. It also
-does so where neighbouring items are alike (autocorrelation). And a control that measures its variable with
-noise leaves part of that variable in partial r.
+and no more: where x and y each measure, with noise, the class features behind the control, it rejects too
+often (9 % at .05 with 50 classes), and where neighbouring items are alike, far too often (41 %). Where
+x = a z + e it holds its level, but for few items of very skewed distances: with 12 it rejects 6 % at .05 and 2 % at
+.01, by independent permutations as by cosets, since it permutes x and not e. And a control that measures its
+variable with noise leaves part of that variable in partial r. (All measured: ``validation/mantel.csv``.)
 """
 
 from __future__ import annotations
