@@ -1,57 +1,89 @@
-"""Does the trained peak follow the world? Five worlds, three seeds each, every lag (about an hour on 2 cores).
+"""Does the trained peak follow the world? Five worlds, three seeds each (about 40 minutes on 2 cores).
 
     python validation/lag_curve.py            (goes on where it stopped)
 
-The worlds differ from experiments/miniature.yaml in one value each: whether looks carry category
-(`appearance_semantics`), how long beats and scenes last (`time_scale`), and whether objects are shuffled
-across scenes (`shuffle_objects`), which destroys the association and must make the effect vanish.
-Writes validation/lag_curve.csv (one row a world, network, seed, model and control at the primary layer) and a
-record of config, seeds, versions and commit beside it.
+The worlds differ from experiments/miniature.yaml in what `WORLDS` says: whether looks carry category
+(`appearance_semantics`), how long beats and scenes last (`time_scale`; longer ones in longer films, so that there are
+as many scenes to learn from), and whether objects are shuffled across scenes (`shuffle_objects`), which destroys the
+association and must make the effect vanish. Writes lag_curve.csv (one row a world, network, seed, model and control at
+the primary layer), a record of configs, seeds, versions and commit, and a figure beside this file.
 """
 
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.experiments import resolve_experiment
+from semanticcmc.experiments import Experiment, resolve_experiment
+from semanticcmc.plots import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.workflow import available_cores, check_sections, run_workflow
 
 HERE = Path(__file__).parent
 SEEDS = 3
 WORLDS = {
-    "miniature": {},
-    "looks_carry_category": {"appearance_semantics": 0.5},
-    "four_times_faster": {"time_scale": 0.25},
-    "three_times_slower": {"time_scale": 3.0},
-    "objects_shuffled": {"shuffle_objects": True},
-}
+    "miniature": ("as it is", {}, {}),
+    "objects_shuffled": ("objects shuffled across scenes",
+                         {"baselines": ["random"], "lags_s": [20, 60, 180]}, {"shuffle_objects": True}),
+    "four_times_faster": ("beats and scenes a quarter as long",
+                          {"baselines": ["random"], "lags_s": [1, 5, 15, 60, 180]}, {"time_scale": 0.25}),
+    "three_times_slower": ("beats and scenes three times as long",
+                           {"baselines": ["random"], "lags_s": [20, 60, 180, 600]},
+                           {"time_scale": 3.0, "film_duration_s": 7200}),
+    "looks_carry_category": ("half of the looks' variance is the category's",
+                             {"baselines": ["random"], "lags_s": [1, 20, 60, 180, 600]}, {"appearance_semantics": 0.5}),
+}  # fmt: skip
+"""World to what differs: in words, in the experiment, in its section ``world``."""
+
+
+def run_world(world: str) -> Experiment:
+    """Run one world's networks and lag curve through the workflow; its results stay for the next time."""
+    _, of_experiment, of_world = WORLDS[world]
+    base = yaml.safe_load((HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8"))
+    values = {**base, "name": world, **of_experiment, "world": base["world"] | of_world}
+    results = HERE.parent / "results" / "validation"
+    source = results / "sources" / f"{world}.yaml"
+    with atomic(source) as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    experiment = resolve_experiment(source, results=results, seeds=SEEDS)
+    check_sections(experiment)
+    if run_workflow(experiment, available_cores(), ["tables/lag_curve.csv"]):
+        sys.exit(f"{world} failed: see {experiment.folder}/workflow.log")
+    return experiment
+
+
+def draw(table: pd.DataFrame, layer: str) -> None:
+    """One lag curve a world, on one scale."""
+    style.use_house_style()
+    figure, axes = plt.subplots(1, len(WORLDS), figsize=(4.6 * len(WORLDS), 4.2), sharey=True, squeeze=False)
+    for ax, world in zip(axes.flat, WORLDS, strict=True):
+        rows = table[table.world == world]
+        if len(rows):
+            lag_curve.lag_curve(rows, layer, ax=ax)
+        ax.set_title(WORLDS[world][0], pad=42, fontsize=style.TEXT_PT)
+        ax.label_outer()
+    style.caption(figure, lag_curve.lag_curve_caption(table, layer, "random", 0.95))
+    with atomic(HERE / "lag_curve.png") as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def main() -> None:
-    """Run every world's networks and lag curve through the workflow, then gather one table."""
-    base = yaml.safe_load((HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8"))
-    results = HERE.parent / "results" / "validation"
+    """Run every world and gather one table, one record and one figure."""
     tables, configs = [], {}
-    for world, change in WORLDS.items():
-        values = base | {"name": world, "world": base["world"] | change}
-        source = results / "sources" / f"{world}.yaml"
-        with atomic(source) as temporary:
-            temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-        experiment = resolve_experiment(source, results=results, seeds=SEEDS)
-        check_sections(experiment)
-        print(f"== {world}: {change or 'as it is'}", flush=True)
-        if run_workflow(experiment, available_cores(), ["tables/lag_curve.csv"]):
-            sys.exit(f"{world} failed: see {experiment.folder}/workflow.log")
+    for world, (words, *_) in WORLDS.items():
+        print(f"== {world}: {words}", flush=True)
+        experiment = run_world(world)
         table = pd.read_csv(experiment.folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
         tables.append(table[table.layer == experiment.primary_layer].assign(world=world))
-        configs[world] = experiment.sections["world"]
+        configs[world] = {"lags_s": experiment.lags_s, **experiment.sections}
+        gathered = pd.concat(tables)
         with atomic(HERE / "lag_curve.csv") as temporary:
-            pd.concat(tables).to_csv(temporary, index=False, float_format="%.5g")
-    write_json(HERE / "lag_curve.json", record(configs, seeds=list(range(SEEDS))))
-    print(f"Wrote {HERE / 'lag_curve.csv'}")
+            gathered.to_csv(temporary, index=False, float_format="%.5g")
+        write_json(HERE / "lag_curve.json", record(configs, seeds=list(range(SEEDS))))
+    draw(gathered, experiment.primary_layer)
+    print(f"Wrote {HERE / 'lag_curve.csv'}, .json and .png")
 
 
 if __name__ == "__main__":
