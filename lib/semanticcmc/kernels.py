@@ -95,7 +95,7 @@ def standardised(square: torch.Tensor, out: torch.Tensor) -> bool:
 
 @_compiled
 def _standardised(square, out):
-    n, tile = len(square), 32
+    n, tile = len(square), 64
     gap = 0.0
     for top in range(0, n, tile):
         for left in range(0, top + 1, tile):
