@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from semanticcmc.standardised import Matrix, standardise_table
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_BLOCK_SAMPLES = 250
+_BLOCK_VALUES = 2**22  # weights of samples and pairs at a time
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
 
 
@@ -34,12 +34,12 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 
 
 def bootstrap_correlations(
-    x: torch.Tensor, moving: torch.Tensor, own: Sequence[int], counts: torch.Tensor
+    x: torch.Tensor, moving: torch.Tensor, own: list[int], counts: torch.Tensor
 ) -> torch.Tensor:
     """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
 
     A pair of two classes that stand a and b times in a sample stands there a b times. So each sample is a
-    correlation weighted by these products, and its sums are quadratic forms of the counts.
+    correlation weighted by these products, and one matrix product gives the sums of all of them.
 
     Parameters
     ----------
@@ -53,35 +53,43 @@ def bootstrap_correlations(
     tensor of float64, shape (M, K, B)
         NaN where a sample leaves a matrix constant or collinear with its control.
     """
-    if x.shape[-1] >= SINGLE_FROM:  # with terms that sum to at most 1, float32 errs by some 1e-6
-        x, moving = x.to(torch.float32), moving.to(torch.float32)
-    y, control = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    parts = []
-    for some in counts.to(x).split(_BLOCK_SAMPLES):
-        r_xy = _weighted_correlations(x, y, some)
-        if len(control):
-            r_yz = _weighted_correlations(control, y, some)
-            r_xz = torch.cat([_weighted_correlations(x[i : i + 1], control[c : c + 1], some)
-                              for i, c in enumerate(own)])  # fmt: skip
-            r_xy = partial_correlation(r_xy, r_xz, r_yz[list(own)])
-        parts.append(r_xy.to(torch.float64))
-    return torch.cat(parts, dim=-1)
+    dtype = torch.float64 if x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
+    y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
+    counts = counts.to(x.device, dtype)
+    first, second = torch.triu_indices(x.shape[-1], x.shape[-1], 1, device=x.device)
+    sums = torch.zeros((), dtype=torch.float64, device=x.device)
+    for i, j in zip(
+        *(part.split(max(1, _BLOCK_VALUES // len(counts))) for part in (first, second)), strict=True
+    ):
+        a, b, c = (matrices[:, i, j].to(dtype) for matrices in (x, y, z))
+        terms = [
+            torch.ones_like(b[:1]),
+            a,
+            b,
+            c,
+            a**2,
+            b**2,
+            c**2,
+            a[:, None] * b,
+            c[:, None] * b,
+            a[: len(own)] * c[own],
+        ]
+        weights = counts[:, i] * counts[:, j]
+        sums = sums + (torch.cat([term.reshape(-1, len(i)) for term in terms]) @ weights.T).to(torch.float64)
+    m, k, n = len(x), len(y), len(z)
+    total, *means = sums.split([1, m, k, n, m, k, n, m * k, n * k, m if n else 0])
+    x1, y1, z1, x2, y2, z2, xy, zy, xz = (part / total for part in means)
+    x2, y2, z2 = x2 - x1**2, y2 - y1**2, z2 - z1**2
+    r_xy = _ratio(xy.view(m, k, -1) - x1[:, None] * y1, x2[:, None] * y2)
+    if not n:
+        return r_xy
+    r_zy = _ratio(zy.view(n, k, -1) - z1[:, None] * y1, z2[:, None] * y2)
+    r_xz = _ratio(xz - x1 * z1[own], x2 * z2[own])
+    return partial_correlation(r_xy, r_xz[:, None], r_zy[own])
 
 
-def _weighted_correlations(x: torch.Tensor, y: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """Correlations over pairs of different classes, each pair weighted by the product of its counts."""
-    total = counts.sum(1).square() - counts.square().sum(1)  # the weights of all pairs, each twice
-    mean_x, mean_y = _form(x, counts) / total, _form(y, counts) / total
-    variance_x = _form(x.square(), counts) / total - mean_x.square()
-    variance_y = _form(y.square(), counts) / total - mean_y.square()
-    covariance = torch.stack([_form(one * y, counts) for one in x]) / total - mean_x[:, None] * mean_y
-    scale = variance_x[:, None] * variance_y
-    return torch.where(scale > CONSTANT, covariance / scale.clamp(min=CONSTANT).sqrt(), torch.nan)
-
-
-def _form(matrices: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """``counts @ matrix @ counts.T`` of each matrix and sample, shape (N, B)."""
-    return torch.stack([((counts @ matrix) * counts).sum(1) for matrix in matrices])
+def _ratio(covariance: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
+    return torch.where(variances > CONSTANT, covariance / variances.clamp(min=CONSTANT).sqrt(), torch.nan)
 
 
 def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray[np.float64]:
