@@ -16,6 +16,7 @@ os.environ |= {
 }
 
 import argparse
+import functools
 import shutil
 import statistics
 import subprocess
@@ -56,14 +57,18 @@ def matrices(n):
     return [squareform(pdist(points + rng.standard_normal((n, 10)))) for _ in range(3)]
 
 
-def median_s(call, repeats):
-    call()  # once for compilation and caches
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+def medians_s(calls, rounds):
+    """Median time of each call, in turns, so that what else the machine does weighs on all alike."""
+    for call in calls.values():
+        call()  # once for compilation and caches
+    seconds = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            for _ in range(3 if key[0] == "cosets" else 1):
+                start = time.perf_counter()
+                call()
+                seconds[key].append(time.perf_counter() - start)
+    return {key: statistics.median(found) for key, found in seconds.items()}
 
 
 def rows_of(tool, test, n, timed):
@@ -80,31 +85,25 @@ def peer_runs(n):
     return more // 4, more
 
 
-def ours(n, x, y, z):
-    rows = []
-    for test, call in (
-        ("simple", lambda p: mantel(x, y, p)),
-        ("partial", lambda p: partial_mantel(x, y, z, p)),
-    ):
-        timed = {p: median_s(lambda p=p: call(p), 11 if n * p < 3e7 else 5) for p in PERMUTATIONS}  # noqa: B023
-        rows += rows_of("cosets", test, n, timed)
-        few, more = (count // 4 for count in peer_runs(n))
-        slow = {p: median_s(lambda p=p: (mantel(x, y, p, reference="independent") if test == "simple" else  # noqa: B023
-                partial_mantel(x, y, z, p, reference="independent")), 1) for p in (max(few, 1), more)}  # fmt: skip
-        rows += rows_of("independent", test, n, slow)
-    return rows
-
-
-def scikit_bio(n, x, y):
+def in_python(n, x, y, z):
+    """Rows of ours and of scikit-bio."""
     from skbio import DistanceMatrix
-    from skbio.stats.distance import mantel as test
+    from skbio.stats.distance import mantel as scikit_bio
 
-    x, y = DistanceMatrix(x), DistanceMatrix(y)
-    rows = []
+    calls, peers = {}, [DistanceMatrix(x), DistanceMatrix(y)]
+    for test, run, given in (("simple", mantel, (x, y)), ("partial", partial_mantel, (x, y, z))):
+        for p in PERMUTATIONS:
+            calls["cosets", test, p] = functools.partial(run, *given, p)
+        for p in (max(count // 4, 1) for count in peer_runs(n)):
+            calls["independent", test, p] = functools.partial(run, *given, p, reference="independent")
     for engine in ("cython", "numba"):
-        options = {"alternative": "greater", "engine": engine}
-        timed = {p: median_s(lambda p=p, o=options: test(x, y, permutations=p, **o), 3) for p in peer_runs(n)}
-        rows += rows_of(f"scikit-bio ({engine})", "simple", n, timed)
+        for p in peer_runs(n):
+            calls[f"scikit-bio ({engine})", "simple", p] = functools.partial(
+                scikit_bio, *peers, permutations=p, alternative="greater", engine=engine)  # fmt: skip
+    timed = medians_s(calls, 5)
+    rows = []
+    for tool, test in dict.fromkeys(key[:2] for key in calls):
+        rows += rows_of(tool, test, n, {p: s for (a, b, p), s in timed.items() if (a, b) == (tool, test)})
     return rows
 
 
@@ -134,23 +133,29 @@ def vegan(n, x, y, z):
 def stack():
     """64 RDMs against 3 models, 10,000 permutations, 1,000 classes."""
     rng = np.random.default_rng(0)
-    rdms = {k: squareform(pdist(rng.standard_normal((1000, 10)))) for k in range(64)}
-    models = {k: squareform(pdist(rng.standard_normal((1000, 10)))) for k in range(3)}
+    rdms, models = (
+        {k: squareform(pdist(rng.standard_normal((1000, 10)))) for k in range(m)} for m in (64, 3)
+    )
     control = squareform(pdist(rng.standard_normal((1000, 10))))
-    return [("cosets", "64 RDMs x 3 models", 1000, 9999, 9999, median_s(lambda: mantel_table(rdms, models), 3)),
-            ("cosets", "64 RDMs x 3 models, partial", 1000, 9999, 9999,
-             median_s(lambda: mantel_table(rdms, models, control), 3))]  # fmt: skip
+    timed = medians_s(
+        {
+            ("table", "64 RDMs x 3 models"): functools.partial(mantel_table, rdms, models),
+            ("table", "64 RDMs x 3 models, partial"): functools.partial(mantel_table, rdms, models, control),
+        },
+        3,
+    )
+    return [("cosets", test, 1000, 9999, 9999, seconds) for (_, test), seconds in timed.items()]
 
 
 def building():
     """RDM of 1,000 x 43,000 class means, and the float32 product that it is measured against."""
     means = np.random.default_rng(0).gamma(1, size=(1000, 43_000)).astype(np.float32)
     tensor, names = torch.from_numpy(means), [str(k) for k in range(1000)]
-    rows = [("float32 product", "RDM 1000 x 43000", 1000, 0, 0, median_s(lambda: tensor @ tensor.T, 5))]
-    for name, values in (("float32 means", means), ("float64 means", means.astype(np.float64))):
-        rows.append((f"from_class_means, {name}", "RDM 1000 x 43000", 1000, 0, 0,
-                     median_s(lambda values=values: from_class_means(values, names), 5)))  # fmt: skip
-    return rows
+    double = means.astype(np.float64)
+    timed = medians_s({("float32 product",): lambda: tensor @ tensor.T,
+                       ("from_class_means, float32 means",): lambda: from_class_means(means, names),
+                       ("from_class_means, float64 means",): lambda: from_class_means(double, names)}, 5)  # fmt: skip
+    return [(tool, "RDM 1000 x 43000", 1000, 0, 0, seconds) for (tool,), seconds in timed.items()]
 
 
 def main():
@@ -160,7 +165,7 @@ def main():
     rows = []
     for n in (100, 300) if quick else (100, 300, 1000, 3000):
         x, y, z = matrices(n)
-        rows += [*ours(n, x, y, z), *scikit_bio(n, x, y), *vegan(n, x, y, z)]
+        rows += [*in_python(n, x, y, z), *vegan(n, x, y, z)]
         print(f"{n} items done", flush=True)
     if not quick:
         rows += [*stack(), *building()]
