@@ -123,6 +123,9 @@ def test_a_reference_set_holds_the_identity_and_at_least_what_was_asked_for(n):
         assert (np.gcd(cosets.multipliers, n) == 1).all() and cosets.multipliers.max() <= n // 2
         for row in cosets.multipliers:
             assert len(set(row)) == len(row)
+        again = draw_cosets(n, len(cosets) - 1, seed=3)  # as a result's own numbers have it
+        for field in ("order_x", "orders_y", "multipliers"):
+            np.testing.assert_array_equal(getattr(again, field), getattr(cosets, field))
         orders = {tuple(order) for order in cosets.orders_y}
         assert n < 12 or len(orders) == len(cosets.orders_y)
         some = np.unique(np.linspace(0, len(cosets) - 1, 50).astype(int))

@@ -45,7 +45,8 @@ class MantelResult:
     p : float
         Share of the reference set, the observed order included, whose statistic is as extreme.
     permutations : int
-        Size of the reference set without the observed order: p is at least 1 / (permutations + 1).
+        Size of the reference set without the observed order: p is at least 1 / (permutations + 1). For
+        cosets, ``cosets.draw_cosets(n, permutations, seed)`` gives its orders and multipliers again.
     n : int
         Number of items.
     method, alternative, reference : str
