@@ -13,7 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from conftest import ROOT
 from semanticcmc.configuration import InputError, configure
-from semanticcmc.evaluation import COLUMNS, EvaluationConfig, lag_curve
+from semanticcmc.evaluation import COLUMNS, EvaluationConfig, lag_curve, over_seeds
 from semanticcmc.experiments import Experiment
 from semanticcmc.mantel import mantel, partial_mantel
 from semanticcmc.rdm import from_class_means, read_rdms, write_rdms
@@ -186,3 +186,27 @@ def test_published_numbers_distance_is_euclidean():
     np.testing.assert_allclose(
         from_class_means(means, list("abcde"), "euclidean").square(), squareform(pdist(means))
     )
+
+
+def test_interval_over_seeds_is_scipys():
+    """Against scipy's interval of a mean, one network and cell by hand; a single seed has none."""
+    from scipy import stats
+
+    values = [0.1, 0.25, 0.18]
+    cell = {
+        "network": "semantic_60s",
+        "lag_s": 60.0,
+        "layer": "fc7",
+        "condition": "intact",
+        "model": "lch",
+        "control": "random",
+    }
+    table = pd.DataFrame([cell | {"seed": seed, "mantel_r": r} for seed, r in enumerate(values)])
+    alone = pd.DataFrame([cell | {"network": "random", "lag_s": np.nan, "seed": 0, "mantel_r": 0.3}])
+    result = over_seeds(pd.concat([table, alone]), 0.95).set_index("network")
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert result.loc["semantic_60s", ["mantel_r", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        [np.mean(values), low, high]
+    )
+    assert result.seeds.to_dict() == {"semantic_60s": 3, "random": 1}
+    assert np.isnan(result.loc["random", "ci_low"])

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
+from semanticcmc.evaluation import over_seeds
 from semanticcmc.experiments import Experiment, resolve_experiment
 from semanticcmc.plots import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
@@ -61,7 +62,7 @@ def draw(table: pd.DataFrame, layer: str) -> None:
     for ax, world in zip(axes.flat, WORLDS, strict=True):
         rows = table[table.world == world]
         if len(rows):
-            lag_curve.lag_curve(rows, layer, ax=ax)
+            lag_curve.lag_curve(rows, layer, over_seeds=over_seeds(rows, 0.95), ax=ax)
         ax.set_title(WORLDS[world][0], pad=42, fontsize=style.TEXT_PT)
         ax.label_outer()
     style.caption(figure, lag_curve.lag_curve_caption(table, layer, "random", 0.95))

@@ -25,6 +25,7 @@ def lag_curve(
     models: Sequence[str] = ("category", "lch"),
     control: str = "random",
     condition: str = "intact",
+    over_seeds: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
@@ -45,6 +46,8 @@ def lag_curve(
         Value of ``control`` of the partial correlation.
     condition : str
         Stimulus condition.
+    over_seeds : DataFrame, optional
+        `evaluation.over_seeds` of the table; where there are several seeds its intervals are drawn as bands.
     ax : Axes, optional
 
     Returns
@@ -73,6 +76,12 @@ def lag_curve(
                 linestyle="-" if solid else (0, (3, 2)), linewidth=2.2 if solid else 1.2,
                 alpha=1.0 if solid else 0.55, zorder=3 if solid else 2, label=f"{look['label']}, {kind}",
             )  # fmt: skip
+            if solid and over_seeds is not None and len(seeds) > 1:
+                band = over_seeds[(over_seeds.layer == layer) & (over_seeds.condition == condition)
+                                  & (over_seeds.model == model) & (over_seeds.control == shown)]  # fmt: skip
+                band = band[band.lag_s > 0].sort_values("lag_s")
+                ax.fill_between(band.lag_s * step**aside, band.ci_low, band.ci_high, color=look["color"], alpha=0.15,
+                                linewidth=0, gid=f"over seeds {model}", zorder=1)  # fmt: skip
             for s, seed in enumerate(seeds):
                 own = chosen[chosen.seed == seed]
                 shift = step ** (aside + SPREAD * _offset(s, len(seeds)) / len(models))
@@ -126,6 +135,11 @@ def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence:
         else "no seed",
         f"partial: given the RDM of {'the random network' if control == 'random' else 'the true looks'}",
         f"bars: {confidence:.0%} bootstrap over classes".replace("%", "\N{NO-BREAK SPACE}%"),
+        *(
+            [f"bands: {confidence:.0%} of the mean over seeds".replace("%", "\N{NO-BREAK SPACE}%")]
+            if len(seeds) > 1
+            else []
+        ),
         f"filled: p < {style.SIGNIFICANT:g}".replace("0.", ".")
         + f", {' or '.join(sorted({tail[a] for a in rows.alternative}))} Mantel test, "
         + f"{_values(rows.permutations)} permutations",
