@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, network_lag_s
@@ -116,6 +117,30 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
     with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
         table.to_csv(temporary, index=False)
     return table
+
+
+def over_seeds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Mean correlation over seeds and its interval, by Student's t: how far training repeats itself.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `lag_curve` returns it.
+    confidence : float
+        Level of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    DataFrame
+        One row a network, layer, condition, model and control: ``mantel_r`` the mean, ``ci_low`` and
+        ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
+    """
+    key = ["network", "lag_s", "layer", "condition", "model", "control"]
+    rows = table.groupby(key, sort=False, dropna=False).mantel_r.agg(["mean", "sem", "count"]).reset_index()
+    half = rows["sem"] * student_t.ppf(0.5 + confidence / 2, np.maximum(rows["count"] - 1, 1))
+    return rows[key].assign(
+        mantel_r=rows["mean"], ci_low=rows["mean"] - half, ci_high=rows["mean"] + half, seeds=rows["count"]
+    )
 
 
 def _tested(
