@@ -108,6 +108,17 @@ class _Jobs:
     seconds: dict[str, list[float]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
     rule: str = ""
     in_table: bool = False
+    steps: int = 0  # as Snakemake counts them, those that a checkpoint added and the last, `all`, included
+
+    @property
+    def done(self) -> int:
+        """Jobs that ended."""
+        return sum(len(seconds) for seconds in self.seconds.values())
+
+    @property
+    def total(self) -> int:
+        """Jobs there are, as far as is known."""
+        return max(sum(self.counts.values()), self.steps - 1, self.done)
 
     def feed(self, line: str) -> None:
         if line.startswith("Job stats:"):
@@ -124,6 +135,8 @@ class _Jobs:
         elif (match := re.match(r"Finished jobid: (\d+)", line)) and match[1] in self.started:
             rule, start = self.started.pop(match[1])
             self.seconds[rule].append(time.monotonic() - start)
+        elif match := re.match(r"\d+ of (\d+) steps", line):
+            self.steps = int(match[1])
 
     def left_s(self, cores: int, running_left_s: list[float]) -> float:
         """Seconds left: jobs not started at the mean of their kind, running ones as they say themselves."""
@@ -160,8 +173,7 @@ def _watch(process: subprocess.Popen[bytes], experiment: Experiment, log: Path, 
         while True:
             ended = process.poll() is not None
             _feed(jobs, lines)
-            done = sum(len(seconds) for seconds in jobs.seconds.values())
-            total = sum(jobs.counts.values())
+            done, total = jobs.done, jobs.total
             if total and (time.monotonic() - said > 10 or (ended and done)):
                 said = time.monotonic()
                 steps = _running_steps(experiment.folder / "progress", began)
