@@ -181,7 +181,7 @@ def _claim(
         "headline": claims.headline(evidence, setting, film if small else ""),
         "mark": mark(evidence, small),
         "reading": claims.reading(evidence),
-        "baselines": claims.baselines(evidence),
+        "baselines": claims.baselines(evidence, claims_allowed=not small),
         "dissociation": claims.dissociation(evidence, accuracy),
         "conclusion": conclusion(evidence, setting, small),
         "limits": limits(experiment, evidence, tests, film if small else ""),
