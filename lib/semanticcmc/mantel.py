@@ -13,8 +13,8 @@ and no more: where x and y each measure, with noise, the class features behind t
 often (9 % at .05 with 50 classes), and where neighbouring items are alike, far too often (41 %). Where
 x = a z + e it holds its level with hundreds of items. With few it is somewhat too liberal at small levels (12
 items: 1.4 % at .01, and 2 % where distances are very skewed; 50 skewed items: 1.4 %); on the skewed data independent
-permutations are as liberal as cosets, since both permute x and not e. And a control that measures its variable with noise leaves part of
-that variable in partial r. (All measured: ``validation/mantel.csv``.)
+permutations are as liberal as cosets, since both permute x and not e. And a control that measures its variable with
+noise leaves part of that variable in partial r. (All measured: ``validation/mantel.csv``.)
 """
 
 from __future__ import annotations
