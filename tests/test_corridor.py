@@ -92,26 +92,36 @@ def test_an_edited_parameter_runs_again_only_what_depends_on_it(smoke, repositor
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, corridor):
-    values = yaml.safe_load((repository / "analysis/experiments/smoke.yaml").read_text())
-    values |= {"name": "killed", "baselines": ["random"], "lags_s": values["lags_s"][:1]}
-    source = tmp_path / "killed.yaml"
-    source.write_text(yaml.safe_dump(values))
-    results = tmp_path / "results"
-    command = [sys.executable, "-m", "semanticcmc.workflow", str(source), "--results", str(results)]
+    results, networks = tmp_path / "results", ("random", "semantic_2s")
+    notebooks = results / "smoke/notebooks"
+    targets = [f"notebooks/02_training_{network}_seed-0.ipynb" for network in networks]
+    command = [
+        sys.executable,
+        "-m",
+        "semanticcmc.workflow",
+        "smoke",
+        "--results",
+        str(results),
+        "--cores",
+        "1",
+        "--",
+        *targets,
+    ]
     running = subprocess.Popen(command, cwd=repository, start_new_session=True, stdout=subprocess.DEVNULL)
-    notebooks = results / "killed/notebooks"
     deadline = time.monotonic() + 180
     while not list(notebooks.glob("02_*.ipynb")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(2)  # into the next jobs
+    time.sleep(2)  # into the second network
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    finished = {path: path.stat().st_mtime_ns for path in notebooks.glob("02_*.ipynb")}
-    assert finished
-    assert not (results / "killed/poster/poster.pdf").exists()
-    done = corridor(source, results)
+    finished = {
+        path: path.stat().st_mtime_ns
+        for path in (*notebooks.glob("02_*.ipynb"), results / "smoke/frames/index.parquet")
+    }
+    assert len(finished) == 2, "one network and the world were to be finished"
+    done = corridor("smoke", results, "--", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (results / "killed/poster/poster.pdf").exists()
+    assert all((results / "smoke" / target).exists() for target in targets)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
 
 
