@@ -6,6 +6,8 @@
 # Every path below is relative to results/<experiment>/, Snakemake's working directory. A rule's `settings` are the parts
 # of the experiment's YAML that it depends on: edit one, and only what depends on it runs again.
 
+import json
+import sys
 from pathlib import Path
 
 from semanticcmc.experiments import load_experiment, network_lag_s
@@ -21,9 +23,9 @@ LABELS = "labels" if WORLD else E.sections.get("labels", {}).get("file")  # fold
 
 
 def settings(*keys):
-    """The parts of the experiment that a rule depends on, as JSON-like values."""
+    """The parts of the experiment that a rule depends on, as text that does not depend on the order of keys."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds}
-    return {key: head[key] if key in head else E.sections.get(key) for key in keys}
+    return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
 
 def folder_state(folder):

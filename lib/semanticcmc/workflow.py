@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import csv
 import dataclasses
 import fcntl
 import importlib
@@ -218,10 +219,11 @@ def _explain_failure(experiment: Experiment) -> str:
     for match in re.finditer(r"^\s*log: (\S+)", text.partition("Error in rule")[2], flags=re.M):
         log = experiment.folder / match[1]
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-        said = [line for line in lines if re.match(r"(error: |.*\bInputError: )", line)]
-        message = (
-            re.sub(r"^.*?(?:error: |InputError: )", "error: ", said[-1]) if said else "\n".join(lines[-15:])
-        )
+        said = [n for n, line in enumerate(lines) if re.match(r"(error: |.*\bInputError: )", line)]
+        message = "\n".join(lines[-15:])
+        if said:  # the message may go on over several lines, up to an empty one
+            whole = "\n".join(lines[said[-1] :]).split("\n\n")[0]
+            message = re.sub(r"^.*?(?:error: |InputError: )", "error: ", whole)
         if message not in "\n".join(words):
             words.append(f"{message}\n  (whole log: {log})")
     return "\n".join(words) or text[-3000:]
@@ -278,11 +280,12 @@ def _say_where(experiment: Experiment) -> None:
     for what, place in places.items():
         if (experiment.folder / place).exists():
             print(f"  {what:<11}{experiment.folder / place}")
-    problems = sorted((experiment.folder / "frames").glob("*.problem.json"))
-    if problems:
-        print(
-            f"  LEFT OUT   {len(problems)} film(s) could not be used: see {experiment.folder / 'frames/films.csv'}"
-        )
+    films = experiment.folder / "frames" / "films.csv"
+    if films.exists():
+        with films.open(encoding="utf-8", newline="") as rows:
+            left_out = sum(bool(row["problem"]) for row in csv.DictReader(rows))
+        if left_out:
+            print(f"  LEFT OUT   {left_out} film(s) could not be used; why stands in {films}")
 
 
 if __name__ == "__main__":
