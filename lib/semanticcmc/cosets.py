@@ -118,8 +118,8 @@ def coset_correlations(
     compiled : bool
         Whether to use numba on the CPU, where it is installed and there are many items.
 
-    Yields
-    ------
+    Returns
+    -------
     list of tensor, shapes (x of the group, y of the group, B)
         One a group.
     """

@@ -46,11 +46,10 @@ def pairwise(
     ValueError
         For an unknown distance, a shape that does not fit, or values that are not finite.
 
-    Warns
+    Notes
     -----
-    RuntimeWarning
-        Names the rows that are constant (correlation, spearman) or zero (cosine): their distances are
-        NaN, as pdist's are.
+    A RuntimeWarning names the rows that are constant (correlation, spearman) or zero (cosine): their
+    distances are NaN, as pdist's are.
     """
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r}: expected one of {', '.join(DISTANCES)}")

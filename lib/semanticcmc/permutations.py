@@ -29,8 +29,8 @@ def independent_correlations(
         How many; each is the same for all pairs.
     seed : int
 
-    Yields
-    ------
+    Returns
+    -------
     list of tensor of float64, shapes (x of the group, y of the group, B)
         One a group, for the next B permutations.
     """

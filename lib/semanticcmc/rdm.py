@@ -169,10 +169,9 @@ def align(*rdms: RDM) -> tuple[RDM, ...]:
     ValueError
         If fewer than 4 classes are shared: says which classes each lacks.
 
-    Warns
+    Notes
     -----
-    UserWarning
-        Names the classes that were dropped.
+    A UserWarning names the classes that were dropped.
     """
     if all(rdm.classes == rdms[0].classes for rdm in rdms):
         if rdms and len(rdms[0]) < FEWEST_CLASSES:

@@ -242,8 +242,8 @@ class StimulusFolder:
 
         Images are decoded in as many threads as torch was given, two batches ahead.
 
-        Yields
-        ------
+        Returns
+        -------
         images : tensor of uint8, shape (B, 3, size_px, size_px)
         class_index : tensor of int64, shape (B,)
             Position in `classes`.
