@@ -24,7 +24,8 @@ LABELS = "labels" if WORLD else E.sections.get("labels", {}).get("file")  # fold
 
 def settings(*keys):
     """The parts of the experiment that a rule depends on, as text that does not depend on the order of keys."""
-    head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds}
+    head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
+            "distance": E.sections.get("evaluation", {}).get("distance")}
     return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
 
@@ -188,7 +189,7 @@ rule represent:
     log:
         "logs/03_representations_{network}_seed-{seed}.log",
     params:
-        settings=settings("stimuli", "activations", "evaluation", "primary_layer"),
+        settings=settings("stimuli", "activations", "distance", "primary_layer"),
         parameters=run_parameters,
     resources:
         gpu=1,
