@@ -247,8 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--results", metavar="FOLDER", help="where results/<experiment> go; default: results")
     parser.add_argument("--cores", type=int, default=available_cores(), help="default: all there are")
-    parser.add_argument("snakemake", nargs="*", help="after --: arguments for Snakemake")
-    options = parser.parse_args(arguments)
+    parser.epilog = "What follows -- goes to Snakemake: targets, --profile ..."
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    split = given.index("--") if "--" in given else len(given)
+    options, snakemake = parser.parse_args(given[:split]), given[split + 1 :]
     try:
         experiment = resolve_experiment(
             options.experiment, options.results, options.films, options.stimuli, options.seeds
@@ -258,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{len(experiment.networks)} networks, {len(experiment.seeds)} seed(s), {options.cores} cores"
         )
         print(f"{experiment.title}\n  {networks}; results in {experiment.folder}", flush=True)
-        status = run_workflow(experiment, options.cores, options.snakemake)
+        status = run_workflow(experiment, options.cores, snakemake)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
