@@ -124,3 +124,11 @@ def test_the_repository_experiments_are_complete(name, tmp_path):
     experiment = load_experiment(root / "analysis" / "experiments" / f"{name}.yaml", results=tmp_path)
     assert experiment.name == name
     check_sections(experiment)
+
+
+def test_a_relative_folder_in_the_yaml_counts_from_the_repository(tmp_path, repository):
+    experiment = resolve_experiment(
+        source(tmp_path, movies={"folder": "analysis"}), results=tmp_path / "results"
+    )
+    assert experiment.sections["movies"]["folder"] == str(repository / "analysis")
+    assert experiment.sections["stimuli"]["folder"] is None

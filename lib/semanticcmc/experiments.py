@@ -255,6 +255,12 @@ def resolve_experiment(
         if not Path(folder).expanduser().is_dir():
             raise InputError(f"{option}={folder}: no such folder")
         values[key]["folder"] = str(Path(folder).expanduser().resolve())
+    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "file")):
+        place = (values.get(section) or {}).get(key)
+        if isinstance(
+            place, str
+        ):  # jobs run elsewhere: a relative path in the YAML counts from the repository
+            values[section][key] = str((repository_root() / Path(place).expanduser()).resolve())
     if seeds is not None:
         if seeds < 1:
             raise InputError(f"SEEDS={seeds}: at least 1")
