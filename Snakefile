@@ -69,6 +69,7 @@ if WORLD:
             "labels/label_times.parquet",
             "world/classes.csv",
             "world/look_rdm.parquet",
+            "world/shots.parquet",
             "world/truth.csv",
         log:
             "logs/world.log",

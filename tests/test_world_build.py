@@ -207,6 +207,14 @@ def test_files_are_those_of_real_films(built):
         assert Image.open(images[0]).size == (32, 32)
 
 
+def test_pairs_can_be_kept_within_the_shots_that_it_writes(built):
+    store, shots = FrameStore(built / "frames"), pd.read_parquet(built / "world" / "shots.parquet")
+    pairs = store.lagged_pairs(2, 5, shots=shots)
+    shot = np.concatenate([film.shot_at(store.times(film.movie_id)) for film in timelines(SMALL)])
+    expected = [row for row in store.lagged_pairs(2, 5).anchors.tolist() if shot[row] == shot[row + 2]]
+    assert pairs.anchors.tolist() == expected and 0 < len(expected) < len(store.lagged_pairs(2, 5))
+
+
 def test_the_world_does_not_depend_on_the_number_of_processes(built, tmp_path):
     build(SMALL, tmp_path, processes=2)
     assert digests(tmp_path) == digests(built)

@@ -1,8 +1,13 @@
-"""Pairs of frames a lag apart: always of one film, and with the same first frames for every lag."""
+"""Pairs of frames a lag apart: always of one film, and with the same first frames for every lag.
+
+Negatives are second frames of other pairs, of the same film or of others.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,13 +23,16 @@ class LaggedPairs:
     Attributes
     ----------
     anchors : int64 tensor (n,)
-        Rows of the index that can be first frames.
+        Rows of the index that can be first frames, increasing.
+    film : int64 tensor (N,)
+        Number of the film of every row of the index, in the index's order of films.
     axis : float64 tensor (N,)
         Seconds of all frames on one axis, increasing, on which films lie further apart than any lag.
     lag_s, tolerance : float
     """
 
     anchors: torch.Tensor
+    film: torch.Tensor
     axis: torch.Tensor
     lag_s: float
     tolerance: float
@@ -32,11 +40,123 @@ class LaggedPairs:
     def __len__(self) -> int:
         return len(self.anchors)
 
-    def sample(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """`n` pairs, first frames uniform with replacement: rows of first and second frames, int64 (n,) each."""
-        first = self.anchors[torch.randint(len(self.anchors), (n,), generator=generator)]
+    def sample(
+        self, n: int, generator: torch.Generator, films: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw pairs at random, with replacement.
+
+        Parameters
+        ----------
+        n : int
+            Number of pairs.
+        generator : torch.Generator
+            On the CPU.
+        films : int, optional
+            Draw all `n` pairs from at most so many films; by default from all. Films are drawn by systematic
+            sampling with probability proportional to their number of first frames (Madow 1949, Ann. Math.
+            Stat. 20:333), so that each pair by itself has a first frame that is uniform over all first frames, as
+            without `films`; only the pairs of one batch are no longer independent. A film that holds more than
+            ``1 / films`` of the first frames can stand for several: then a batch has fewer films.
+
+        Returns
+        -------
+        first, second : int64 tensor (n,)
+            Rows of the index.
+
+        Raises
+        ------
+        InputError
+            For `films` that is less than 1, or more than there are with pairs.
+        """
+        if films is None:
+            at = torch.randint(len(self.anchors), (n,), generator=generator)
+        else:
+            at = self._anchors_of_films(n, films, generator)
+        first = self.anchors[at]
         u = 2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1
         return first, self.partner(first, self.lag_s * (1 + self.tolerance * u))
+
+    def _anchors_of_films(self, n: int, films: int, generator: torch.Generator) -> torch.Tensor:
+        """Positions in `anchors`, int64 (n,), of at most `films` films."""
+        counts = torch.bincount(self.film[self.anchors])
+        present = torch.nonzero(counts)[:, 0]
+        if not 1 <= films <= len(present):
+            raise InputError(f"films {films}: expected 1 to {len(present)}, the number of films with pairs")
+        present = present[torch.randperm(len(present), generator=generator)]
+        ends = counts[present].cumsum(0)
+        points = torch.arange(films) + torch.rand(1, generator=generator, dtype=torch.float64)
+        drawn = torch.searchsorted(ends, points * len(self.anchors) / films, right=True)
+        drawn = present[drawn.clamp(max=len(present) - 1)]  # the last point may be rounded up to the end
+        film = drawn[torch.randint(films, (n,), generator=generator)]
+        return (counts.cumsum(0) - counts)[film] + _below(counts[film], generator)
+
+    def negatives(
+        self,
+        first: torch.Tensor,
+        second: torch.Tensor,
+        count: int,
+        generator: torch.Generator,
+        which: Literal["all", "within_film", "cross_film"] = "all",
+    ) -> torch.Tensor:
+        """Draw negatives for each of these pairs: second frames of other pairs.
+
+        Negatives come from where positives come from, so that a network cannot tell the two apart by their
+        place in the film (the first seconds of a film are never second frames): uniform, with replacement,
+        over the frames that lie `lag_s` after a first frame (whatever the `tolerance`), less the two frames
+        of the pair itself.
+
+        Parameters
+        ----------
+        first, second : int64 tensor (n,)
+            Rows of the pairs, as `sample` gives them.
+        count : int
+            Number of negatives for each pair.
+        generator : torch.Generator
+            On the CPU.
+        which : {'all', 'within_film', 'cross_film'}
+            From all films, from the pair's own, or from all others.
+
+        Returns
+        -------
+        int64 tensor (n, count)
+            Rows of the index.
+
+        Raises
+        ------
+        InputError
+            For another `which`, or a pair without such negatives: no other film, no other pair in its film.
+        """
+        rows, ends = self._second_frames
+        film = self.film[first]
+        start, stop = torch.where(film > 0, ends[film - 1], 0), ends[film]  # of the pair's film in `rows`
+        if which == "cross_film":
+            candidates = len(rows) - (stop - start)
+        elif which == "within_film" or which == "all":
+            if which == "all":
+                start, stop = torch.zeros_like(start), torch.full_like(stop, len(rows))
+            own = torch.stack([torch.minimum(first, second), torch.maximum(first, second)])
+            place = torch.searchsorted(rows, own).clamp(max=len(rows) - 1)
+            there = rows[place] == own
+            there[1] &= first != second
+            candidates = stop - start - there.sum(0)
+        else:
+            raise InputError(f"negatives {which!r}: expected all, within_film or cross_film")
+        if (candidates < 1).any():
+            raise InputError(f"no {which} negatives: a pair's film is the only one, or has no other pair")
+        at = _below(candidates[:, None].expand(-1, count), generator)
+        if which == "cross_film":
+            return rows[torch.where(at < start[:, None], at, at + (stop - start)[:, None])]
+        at = at + start[:, None]
+        for k in (0, 1):  # the pair's own frames are out, and what lies behind each moves up
+            at = at + (there[k][:, None] & (at >= place[k][:, None]))
+        return rows[at]
+
+    @functools.cached_property
+    def _second_frames(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows that lie `lag_s` after a first frame, increasing, and where each film's end in them."""
+        rows = torch.unique(self.partner(self.anchors, self.lag_s))
+        counts = torch.bincount(self.film[rows], minlength=int(self.film[-1]) + 1)
+        return rows, counts.cumsum(0)
 
     def partner(self, first: torch.Tensor, lag_s: torch.Tensor | float) -> torch.Tensor:
         """Row of the frame nearest to `lag_s` after each of the rows `first` (the earlier of two as near)."""
@@ -88,6 +208,7 @@ def lagged_pairs(
     if not 0 <= tolerance < 1:
         raise InputError(f"tolerance {tolerance}: expected 0 to less than 1")
     codes, movies = pd.factorize(index["movie_id"])
+    film = torch.from_numpy(codes).to(torch.int64)
     time_s = index["time_s"].to_numpy()
     starts = np.searchsorted(codes, np.arange(len(movies)))
     stops = np.append(starts[1:], len(codes))
@@ -99,9 +220,9 @@ def lagged_pairs(
     ]
     if 0 < lag_s < 0.5 * max(steps):
         raise InputError(f"lag_s {lag_s}: shorter than the time between frames, {max(steps):g} s")
-    step_s = torch.tensor(steps, dtype=torch.float64)[torch.from_numpy(codes)]
+    step_s = torch.tensor(steps, dtype=torch.float64)[film]
 
-    pairs = LaggedPairs(torch.arange(len(codes)), axis, float(lag_s), tolerance)
+    pairs = LaggedPairs(torch.arange(len(codes)), film, axis, float(lag_s), tolerance)
     least_s, most_s, longest_s = (
         lag_s * (1 - tolerance),
         lag_s * (1 + tolerance),
@@ -135,3 +256,9 @@ def _shot_of_frames(index: pd.DataFrame, shots: pd.DataFrame) -> np.ndarray:
         inside = (i >= 0) & (times < table["stop_s"].to_numpy()[i])
         shot[rows] = np.where(inside, table.index.to_numpy()[i], -1)
     return shot
+
+
+def _below(bounds: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A random whole number from 0 to less than each of `bounds`, uniform (to 1 part in 2**53), int64."""
+    u = torch.rand(bounds.shape, generator=generator, dtype=torch.float64)
+    return (u * bounds).to(torch.int64)

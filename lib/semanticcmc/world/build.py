@@ -36,6 +36,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`.
 
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
+    ``world/shots.parquet`` (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) says where shots lie,
+    as `pairs.lagged_pairs` takes them.
 
     Parameters
     ----------
