@@ -17,7 +17,8 @@ from PIL import Image
 from semanticcmc import movies, video
 from semanticcmc.configuration import InputError
 from semanticcmc.frames import FrameStore
-from semanticcmc.movies import MoviesConfig, ingest, merge, probe
+from semanticcmc.movies import MoviesConfig, ingest, merge
+from semanticcmc.probing import probe
 from semanticcmc.video import decode
 
 WIDTH, HEIGHT, BLOCK = 96, 64, 16

@@ -1,0 +1,119 @@
+"""Every video file of a folder opened before work starts: what can be used, and why the rest cannot."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import av
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.video import picture_stream, stated_duration_s
+
+SUFFIXES = frozenset((
+    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+    ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv",
+))  # fmt: skip
+
+
+def _films(folder: Path | None) -> list[Path]:
+    """Video files (by suffix) below `folder`, in natural order: film 2 before film 10."""
+    if folder is None:
+        raise InputError("movies.folder is empty: give FILMS=<folder of video files>")
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise InputError(f"movies.folder {folder}: no such folder")
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    files = [path for path in files if not path.name.startswith(".")]
+    return sorted(files, key=lambda p: [(int(part), "") if part.isdigit() else (-1, part)
+                                        for part in re.split(r"([0-9]+)", str(p.relative_to(folder)))])  # fmt: skip
+
+
+def _movie_ids(paths: list[Path]) -> list[str]:
+    """File stems made safe as file names, and unique also where upper and lower case are one."""
+    taken, ids = {"index"}, []
+    for path in paths:
+        stem = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", path.stem)).strip("._-") or "film"
+        movie_id, number = stem, 2
+        while movie_id.casefold() in taken:
+            movie_id, number = f"{stem}_{number}", number + 1
+        taken.add(movie_id.casefold())
+        ids.append(movie_id)
+    return ids
+
+
+def probe(folder: str | Path | None, longest_lag_s: float = 0.0) -> pd.DataFrame:
+    """Open every film of a folder and say which can be used.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Searched with the folders below it for video files, known by their suffix.
+    longest_lag_s : float
+        A film that is no longer than this has no pair of frames at the longest lag; it is left out of all.
+
+    Returns
+    -------
+    DataFrame
+        One row a film: `movie_id` (its file name made safe and unique), `path`, `duration_s`, `fps`,
+        `width`, `height` (as stored), `codec`, `problem` (empty where it can be used).
+
+    Raises
+    ------
+    InputError
+        If there is no video file, or none can be used.
+    """
+    paths = _films(Path(folder) if folder is not None else None)
+    rows = []
+    for path, movie_id in zip(paths, _movie_ids(paths), strict=True):
+        row: dict[str, Any] = {"movie_id": movie_id, "path": str(path), "duration_s": math.nan, "fps": math.nan,
+                               "width": 0, "height": 0, "codec": "", "problem": ""}  # fmt: skip
+        try:
+            row |= _probe(path)
+            if row["duration_s"] <= longest_lag_s:
+                raise InputError(
+                    f"{row['duration_s']:g} s long, not longer than the longest lag, {longest_lag_s:g} s"
+                )
+        except (InputError, OSError, av.FFmpegError) as error:
+            row["problem"] = reason(error)
+        rows.append(row)
+    if not any(row["problem"] == "" for row in rows):
+        listed = "".join(f"\n  {row['path']}: {row['problem']}" for row in rows)
+        raise InputError(
+            f"{folder}: no film can be used" + (listed or f"; none ends in {' '.join(sorted(SUFFIXES))}")
+        )
+    return pd.DataFrame(rows)
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a film, as `problem` says it."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return "not readable as a film: " + text if not isinstance(error, InputError) else text
+
+
+def _probe(path: Path) -> dict[str, Any]:
+    """What `probe` says of one film; raises for one that cannot be used."""
+    with av.open(str(path)) as container:
+        stream = picture_stream(container)
+        if next(container.decode(stream), None) is None:
+            raise InputError("not one picture in it can be decoded")
+        stated_s, short_s = stated_duration_s(container, stream)
+        rate = stream.average_rate or stream.guessed_rate
+        if math.isfinite(stated_s) and stream.time_base is not None:
+            # Only whether the file goes on to its end: frames are never taken by seeking.
+            start = stream.start_time or 0
+            wanted = start + int(max(0.0, stated_s - 1) / stream.time_base)
+            container.seek(wanted, stream=stream)
+            ends = [
+                p.pts + (p.duration or 0) for p in container.demux(stream) if p.pts is not None and p.size
+            ]
+            end_s = float((max(ends) - start) * stream.time_base) if ends else 0.0
+            if end_s < stated_s - short_s:
+                raise InputError(f"truncated: ends before {end_s + 1:.0f} s of {stated_s:.0f} s")
+        context = stream.codec_context
+        return {"duration_s": stated_s, "fps": float(rate) if rate else math.nan, "width": context.width,
+                "height": context.height, "codec": context.name}  # fmt: skip
