@@ -104,7 +104,6 @@ class Run:
         if network != "random":
             self.store = FrameStore(experiment.folder / "frames")
             self.pairs = self._lagged_pairs(self.store)
-            self.film = torch.from_numpy(self.store.index["movie_id"].factorize()[0])
             epochs = (config.epochs or 0) * len(self.pairs) / config.batch_pairs
             self.steps = config.steps or max(1, round(epochs))
             self.optimiser = make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
@@ -226,7 +225,7 @@ class Run:
     def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor, PairRows]:
         """Views of both frames of a new batch of pairs; `frames` are all, uint8 (N, 3, H, W), by row."""
         pairs = self.pairs.sample(self.config.batch_pairs, self.generator)
-        rows = PairRows(*pairs, film=self.film[pairs[0]])
+        rows = PairRows(*pairs, film=self.pairs.film[pairs[0]])
         first, second = (frames[row.to(frames.device, non_blocking=True)] for row in pairs)
         how = (self.networks.input_px, self.views, self.generator, self.model.colour_space)
         view = training_view(first, *how)
