@@ -37,7 +37,7 @@ from semanticcmc.configuration import InputError
 from semanticcmc.cooccurrence import LaggedCounts, lagged_counts
 from semanticcmc.labels import LabelStream, label_stream
 from semanticcmc.mantel import mantel_table
-from semanticcmc.rdm import RDM
+from semanticcmc.rdm import FEWEST_CLASSES, RDM
 
 # Fitted to the default miniature world alone, by validation/prediction.py, and not touched since.
 NOISE = 12.5  # N, nats
@@ -63,8 +63,6 @@ class PredictionConfig:
     ----------
     lags_s : tuple of float
         Lags, seconds.
-    dimensions : int
-        Of the learner's embedding, as the networks' ``embedding_dim``.
     step_s : float
         Time between the first moments of pairs, seconds.
     permutations, bootstrap_samples : int
@@ -74,7 +72,6 @@ class PredictionConfig:
     """
 
     lags_s: tuple[float, ...]
-    dimensions: int
     step_s: float
     permutations: int
     bootstrap_samples: int
@@ -84,8 +81,8 @@ class PredictionConfig:
     def __post_init__(self) -> None:
         if not self.lags_s or min(self.lags_s) <= 0 or len(set(self.lags_s)) < len(self.lags_s):
             raise ValueError(f"lags_s {list(self.lags_s)}: at least one, all above 0, none twice")
-        if min(self.dimensions, self.permutations, self.bootstrap_samples) < 1 or self.step_s < 0:
-            raise ValueError("dimensions, permutations and bootstrap_samples: 1 or more; step_s: 0 or more")
+        if min(self.permutations, self.bootstrap_samples) < 1 or self.step_s < 0:
+            raise ValueError("permutations and bootstrap_samples: 1 or more; step_s: 0 or more")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
@@ -165,6 +162,7 @@ def predicted_lag_curve(
     stream: LabelStream,
     model_rdms: Mapping[str, RDM],
     config: PredictionConfig,
+    dimensions: int,
     looks: pd.DataFrame | None = None,
 ) -> Prediction:
     """Predict how much of each model networks would show if trained at each lag.
@@ -174,8 +172,10 @@ def predicted_lag_curve(
     stream : LabelStream
         Its labels named as the models' classes (`as_wnids`).
     model_rdms : mapping of str to RDM
-        Of the same classes, all labels of the stream.
+        Each of its own classes; those that are no label of the stream are left out.
     config : PredictionConfig
+    dimensions : int
+        Of the learner's embedding, the networks' ``embedding_dim``.
     looks : DataFrame, optional
         `lag_s, value`: how much of the pairing looks alone explain, from 0 to 1, as of
         `appearance.appearance` above the corpus base rate; between its lags interpolated. Without it the films' own
@@ -189,59 +189,66 @@ def predicted_lag_curve(
     Raises
     ------
     InputError
-        If fewer than two films are longer than the shortest lag, or fewer than four labels occur.
+        If fewer than two films are longer than the shortest lag, or fewer than four classes of a model occur.
     """
-    wnids = next(iter(model_rdms.values())).classes
+    wnids = tuple(dict.fromkeys(wnid for rdm in model_rdms.values() for wnid in rdm.classes))
     counts = [lagged_counts(stream, wnids, lag_s, config.step_s) for lag_s in config.lags_s]
     counts = [of_lag for of_lag in counts if (of_lag.moments > 0).sum() > 1]
     if not counts:
         raise InputError(f"no two films with labels are longer than {min(config.lags_s):g} s")
     occur = counts[0].together.sum(axis=(0, 2)) > 0
-    if occur.sum() < 4:
-        raise InputError(
-            f"{occur.sum()} of {len(wnids)} classes stand in the label stream, at least 4 are needed"
-        )
     shown = tuple(wnid for wnid, there in zip(wnids, occur, strict=True) if there)
-    models = {name: rdm.subset(shown) for name, rdm in model_rdms.items()}
+    models = {
+        name: rdm.subset([wnid for wnid in rdm.classes if wnid in shown]) for name, rdm in model_rdms.items()
+    }
+    for name, rdm in models.items():
+        if len(rdm) < FEWEST_CLASSES:
+            raise InputError(f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
+                             f"labels, at least {FEWEST_CLASSES} are needed")  # fmt: skip
     once = np.ones(len(stream.movies))
     lags_s = np.array([of_lag.lag_s for of_lag in counts])
     explained = None if looks is None else _at(looks, lags_s)
-    rdms, information, persistence = _learned(counts, once, occur, config.dimensions)
+    rdms, information, persistence = _learned(counts, once, occur, shown, dimensions)
     seen = persistence if explained is None else explained
-    tests = mantel_table(
-        {k: RDM(values, shown) for k, values in enumerate(rdms)}, models,
-        permutations=config.permutations, seed=config.seed,
-    )  # fmt: skip
     found = _correlations(rdms, models)
-    predicted = found * _visible(information, seen)
+    p = [mantel_table(dict(enumerate(rdm.subset(model.classes) for rdm in rdms)), {"": model},
+                      permutations=config.permutations, seed=config.seed)["p"]
+         for model in models.values()]  # fmt: skip
     generator = np.random.default_rng(config.seed)
     samples = []
     for draw in generator.multinomial(len(once), once / len(once), size=config.bootstrap_samples):
-        again, nats, same = _learned(counts, draw, occur, config.dimensions)
+        again, nats, same = _learned(counts, draw, occur, shown, dimensions)
         samples.append(
             _correlations(again, models) * _visible(nats, same if explained is None else explained)
         )
-    return _prediction(lags_s, models, found, tests, information, seen, predicted, np.array(samples), config)
+    curve = pd.concat([
+        pd.DataFrame({"model": model, "lag_s": lags_s, "association_r": found[m], "p": p[m].to_numpy(),
+                      "information_nats": information, "looks": seen})
+        for m, model in enumerate(models)
+    ], ignore_index=True)  # fmt: skip
+    return _prediction(curve, found * _visible(information, seen), np.array(samples), config.confidence)
 
 
 def _learned(
-    counts: Sequence[LaggedCounts], films: np.ndarray, occur: np.ndarray, dimensions: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Condensed RDM (lags, pairs), information in nats and mean persistence of the same label (lags,) each.
+    counts: Sequence[LaggedCounts],
+    films: np.ndarray,
+    occur: np.ndarray,
+    shown: tuple[str, ...],
+    dimensions: int,
+) -> tuple[list[RDM], np.ndarray, np.ndarray]:
+    """RDM, information in nats and mean persistence of the same label, by lag.
 
-    `films` counts how often each film is in.
+    `films` counts how often each film is in; `occur` says which labels do, named `shown`.
     """
-    upper = np.triu_indices(int(occur.sum()), 1)
+    upper = np.triu_indices(len(shown), 1)
     rdms, information, persistence = [], [], []
     for of_lag in counts:
         kernel = association_kernel(np.tensordot(films, of_lag.together, 1)[np.ix_(occur, occur)])
         vectors = embedding(kernel, dimensions)
-        rdms.append(1 - _cosines(vectors)[upper])
-        information.append(
-            (vectors @ vectors.T)[upper] @ (vectors @ vectors.T)[upper]
-        )  # both triangles, halved
+        rdms.append(RDM(1 - _cosines(vectors), shown))
+        information.append(np.square((vectors @ vectors.T)[upper]).sum())  # half of both triangles
         persistence.append(np.clip(kernel.diagonal().mean(), 0, 1))
-    return np.array(rdms), np.array(information), np.array(persistence)
+    return rdms, np.array(information), np.array(persistence)
 
 
 def _visible(information: np.ndarray, looks: np.ndarray) -> np.ndarray:
@@ -249,15 +256,18 @@ def _visible(information: np.ndarray, looks: np.ndarray) -> np.ndarray:
     return np.sqrt(information / (information + NOISE + LOOKS * looks**2))
 
 
-def _correlations(rdms: np.ndarray, models: Mapping[str, RDM]) -> np.ndarray:
-    """Pearson correlation of condensed RDMs with each model, (models, lags); 0 where one is constant."""
+def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
+    """Pearson correlation of each RDM with each model, of the model's classes, (models, lags); 0 for a constant RDM."""
 
-    def standard(values: np.ndarray) -> np.ndarray:
-        centred = values - values.mean(axis=-1, keepdims=True)
-        length = np.linalg.norm(centred, axis=-1, keepdims=True)
-        return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    def standard(rows: list[np.ndarray]) -> np.ndarray:
+        centred = np.array(rows) - np.mean(rows, axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
 
-    return standard(np.array([rdm.values for rdm in models.values()])) @ standard(rdms).T
+    return np.concatenate([
+        standard([model.values]) @ standard([rdm.subset(model.classes).values for rdm in rdms]).T
+        for model in models.values()
+    ])  # fmt: skip
 
 
 def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
@@ -266,24 +276,16 @@ def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
     return np.clip(np.interp(np.log1p(lags_s), np.log1p(looks["lag_s"]), looks["value"]), 0, 1)
 
 
-def _prediction(lags_s: np.ndarray, models: Mapping[str, RDM], found: np.ndarray, tests: pd.DataFrame,
-                information: np.ndarray, looks: np.ndarray, predicted: np.ndarray, samples: np.ndarray,
-                config: PredictionConfig) -> Prediction:  # fmt: skip
-    """Gather tables from values (models, lags) and bootstrap samples (draws, models, lags)."""
-    tail = (1 - config.confidence) / 2
+def _prediction(
+    curve: pd.DataFrame, predicted: np.ndarray, samples: np.ndarray, confidence: float
+) -> Prediction:
+    """Add predicted_r (models, lags) and what its bootstrap samples (draws, models, lags) say."""
+    tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    p = tests.pivot(index="model", columns="rdm", values="p").loc[list(models)].to_numpy()
-    curve = pd.concat([
-        pd.DataFrame({
-            "model": model, "lag_s": lags_s, "association_r": found[m], "p": p[m],
-            "information_nats": information, "looks": looks, "predicted_r": predicted[m],
-            "ci_low": low[m], "ci_high": high[m],
-        })
-        for m, model in enumerate(models)
-    ], ignore_index=True)  # fmt: skip
-    best_of_samples = lags_s[samples.argmax(axis=2)]
-    # An interval of lags on the grid: quantiles that are themselves lags.
-    first, last = np.quantile(best_of_samples, [tail, 1 - tail], axis=0, method="inverted_cdf")
-    best = pd.DataFrame({"model": list(models), "lag_s": lags_s[predicted.argmax(axis=1)],
+    curve = curve.assign(predicted_r=predicted.ravel(), ci_low=low.ravel(), ci_high=high.ravel())
+    lags_s, models = curve["lag_s"].unique(), curve["model"].unique()
+    # Quantiles that are themselves lags of the grid.
+    first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
+    best = pd.DataFrame({"model": models, "lag_s": lags_s[predicted.argmax(axis=1)],
                          "ci_low_s": first, "ci_high_s": last})  # fmt: skip
     return Prediction(curve[COLUMNS], best)
