@@ -104,7 +104,7 @@ def test_the_projects_own_networks(name, spatial_mean):
     """Means over batches of 1 equal the means of all activations at once, at every layer."""
     plan = NetworksConfig("miniature", (8, 8, 8, 8, 8), (16, 16), 8, 44)
     views = ViewsConfig((0.2, 1.0), (0.75, 1.33), 0.5, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, "imagenet")
-    network = TrainedNetwork(build(name, plan, 0), plan, views).eval()
+    network = TrainedNetwork(build(name, plan, 0), views).eval()
     images, labels = stimuli(20, size_px=48)
     means = class_means(network, in_batches(images, labels, 1), 5, config(LAYERS, spatial_mean))
     assert tuple(means) == LAYERS

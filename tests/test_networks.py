@@ -151,15 +151,15 @@ def test_a_trained_network_takes_stimuli_as_they_are_stored():
     stimuli = torch.randint(0, 256, (2, 3, 50, 70), dtype=torch.uint8)
     for name, colour_space in (("augment", "rgb"), ("cmc_lab", "lab")):
         network = build(name, MINIATURE, seed=0)
-        trained = TrainedNetwork(network, MINIATURE, VIEWS).eval()
+        trained = TrainedNetwork(network, VIEWS).eval()
         view = evaluation_view(stimuli, 44, "imagenet", colour_space)
         assert torch.equal(trained.activations(stimuli)["conv3"], network.activations(view)["conv3"])
         assert torch.equal(trained(stimuli), network(view))
 
 
 def test_networks_that_cannot_be_built_are_refused():
-    with pytest.raises(InputError, match=r"supervised.*random, augment, cmc_lab and semantic_"):
-        build("supervised", MINIATURE, seed=0)
+    with pytest.raises(InputError, match=r"'vgg'.*random, supervised, augment, cmc_lab and semantic_"):
+        build("vgg", MINIATURE, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ TRAINING = {"resident_size": None, "batch_pairs": 16, "steps": 40, "epochs": Non
             "optimiser": "adamw", "learning_rate": 0.003, "momentum": 0.9, "weight_decay": 0.01,
             "schedule": "one_cycle", "drops": [], "temperature": 0.3, "learn_temperature": True,
             "precision": "float32", "device": "cpu", "checkpoint_every": 10, "log_every": 5,
-            "warm_start": None}  # fmt: skip
+            "warm_start": None, "warm_start_off_diagonal": "zero", "supervised_weights": None}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
         np.testing.assert_allclose(b["time_s"].to_numpy() - a["time_s"].to_numpy(), lag_s, atol=1)
         assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
     run = Run(E, "cmc_lab", 0)
-    lightness, colour, _ = run.views_of_pairs(run.store.resident())
+    lightness, colour = run.views_of_pairs(run.store.resident())
     assert lightness.shape == (16, 1, 44, 44) and colour.shape == (16, 2, 44, 44)
 
 
@@ -298,9 +298,9 @@ def test_films_shorter_than_the_longest_lag_are_refused_with_their_lengths(exper
 
 
 def test_the_command_line_says_what_is_wrong_and_exits_2(experiment, capsys):
-    assert main([str(experiment().file), "--network", "supervised"]) == 2
+    assert main([str(experiment().file), "--network", "vgg"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and "random, augment, cmc_lab" in error
+    assert error.startswith("error: ") and "random, supervised, augment, cmc_lab" in error
     assert main([str(experiment(lags_s=(900.0,)).file), "--network", "augment"]) == 2
     assert main([str(experiment(steps=1).file), "--network", "augment", "--seed", "7"]) == 0
     assert "seed-7" in capsys.readouterr().out

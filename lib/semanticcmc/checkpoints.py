@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,50 +23,90 @@ from semanticcmc.run import atomic
 WITHOUT_EFFECT = ("checkpoint_every", "log_every", "device")
 
 
-def read_checkpoint(file: str | Path) -> dict[str, Any]:
+def read_checkpoint(file: str | Path, stand_ins: Sequence[tuple[type, str]] = ()) -> dict[str, Any]:
     """A checkpoint's tensors and plain values, on the CPU; nothing in the file is ever executed.
+
+    Parameters
+    ----------
+    file : str or Path
+    stand_ins : sequence of (type, str)
+        Harmless types that take the place of the named ones, such as ``argparse.Namespace``.
 
     Raises
     ------
     InputError
         For a file that is absent, torn, or holds anything but tensors and plain values.
     """
+    if not Path(file).is_file():
+        raise InputError(f"{file}: {'a folder, not a' if Path(file).is_dir() else 'no such'} checkpoint")
     try:
-        values = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such checkpoint") from error
+        with torch.serialization.safe_globals(list(stand_ins)):
+            values = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for a torn or malicious file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{file}: not a checkpoint of tensors and plain values, refused ({reason}); "
+            f"{file}: not a checkpoint of tensors and plain values, refused ({_reason(error)}); "
             "move it away or name another"
         ) from error
     if not isinstance(values, dict):
-        raise InputError(f"{file}: expected a checkpoint of this package, found {type(values).__name__}")
+        raise InputError(f"{file}: expected a checkpoint, found {type(values).__name__}")
     return values
 
 
-def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str | Path) -> None:
-    """Copy `weights` into `network`; every key and shape must fit, every value must be finite.
+def _reason(error: Exception) -> str:
+    """What torch.load found, without its advice to read the file in an unsafe way."""
+    if wanted := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it asks for {wanted[1]}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "it is torn, or was never written by torch.save"
+
+
+def check_weights(
+    own: Mapping[str, Tensor],
+    weights: Mapping[str, Any],
+    where: str | Path,
+    spelt: Mapping[str, str] | None = None,
+) -> None:
+    """Refuse `weights` that do not fit a network's `own`, key by key, in shape and in finite values.
+
+    Parameters
+    ----------
+    own : mapping of str to Tensor
+        ``state_dict`` of the network (shapes and kinds of number count).
+    weights : mapping of str to Tensor
+    where : str or Path
+        Named in the message.
+    spelt : mapping of str to str, optional
+        How the file spells the keys of `weights`, where it has names of its own.
 
     Raises
     ------
     InputError
         Names `where` and the first key that does not fit.
     """
-    own = network.state_dict()
+    spelt = spelt or {}
     for key, value in own.items():
         if key not in weights:
             raise InputError(f"{where}: no weights for {key}")
-        if weights[key].shape != value.shape:
+        given, name = weights[key], spelt.get(key, key)
+        if not isinstance(given, Tensor) or given.layout != torch.strided or given.device.type == "meta":
+            raise InputError(f"{where}: {name} is no plain tensor of numbers")
+        if given.shape != value.shape:
             raise InputError(
-                f"{where}: {key} has shape {tuple(weights[key].shape)}, this network {tuple(value.shape)}"
+                f"{where}: {name} has shape {tuple(given.shape)}, this network {tuple(value.shape)}"
             )
-        if not torch.isfinite(weights[key]).all():
-            raise InputError(f"{where}: {key} holds values that are not finite")
+        if given.is_floating_point() != value.is_floating_point():
+            raise InputError(f"{where}: {name} holds {given.dtype}, this network {value.dtype}")
+        if not torch.isfinite(given).all():
+            raise InputError(f"{where}: {name} holds values that are not finite")
     for key in weights:
         if key not in own:
-            raise InputError(f"{where}: {key} has no place in this network")
+            raise InputError(f"{where}: {spelt.get(key, key)} has no place in this network")
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str | Path) -> None:
+    """Copy `weights` into `network`; raises as `check_weights` does."""
+    check_weights(network.state_dict(), weights, where)
     network.load_state_dict(dict(weights))
 
 

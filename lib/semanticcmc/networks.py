@@ -2,6 +2,7 @@
 
 The plan is the published one (``published_protocol``: conv 96-256-384-384-256, fc 4096-4096, fc8 128, no
 bias in the convolutions, L2-normalised output), its widths, kernels and input size from the experiment.
+Beside them stands torchvision's AlexNet, to be filled with weights that were learned from labels.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from semanticcmc.views import ViewsConfig, evaluation_view
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = (*CONV_LAYERS, "fc6", "fc7", "fc8")
 POOLED = ("conv1", "conv2", "conv5")
+UNTRAINED = (
+    "random",
+    "supervised",
+)  # networks that no experiment trains: as drawn, or as their file has them
 
 
 class Plan(NamedTuple):
@@ -84,7 +89,62 @@ class NetworksConfig:
         return side
 
 
-class AlexNet(nn.Module):
+class Layered(nn.Module):
+    """Modules named by `LAYERS` and ``pools``, run one after the other.
+
+    Attributes
+    ----------
+    colour_space : {'rgb', 'lab'}
+    normalisation : str or None
+        The one that its images need (`views.NORMALISATIONS`); None for the experiment's.
+    input_px : int
+        Side of the square input, pixels.
+    """
+
+    layers = LAYERS
+    colour_space = "rgb"
+    normalisation: str | None = None
+    input_px: int
+    pools: nn.ModuleDict
+
+    def _by_layer(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        values = images
+        for layer in LAYERS:
+            if layer == "fc6":
+                values = values.flatten(1)
+            values = self.get_submodule(layer)(values)
+            yield layer, values
+            if layer in POOLED:
+                values = self.pools[layer](values)
+
+    def activations(self, images: Tensor) -> dict[str, Tensor]:
+        """Activations of every layer, after its ReLU and before any pooling; fc8 as its weights give it.
+
+        Parameters
+        ----------
+        images : Tensor
+            Float (B, in_channels, input_px, input_px), normalised as in training.
+
+        Returns
+        -------
+        dict of str to Tensor
+            conv layers (B, channels, h, w), fc layers (B, units).
+        """
+        return dict(self._by_layer(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Output of fc8, (B, units)."""
+        values = images
+        for _, values in self._by_layer(images):  # noqa: B007  (a layer is freed when the next is there)
+            pass
+        return values
+
+    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of the two views of each pair, both by this one encoder."""
+        return self(first), self(second)
+
+
+class AlexNet(Layered):
     """AlexNet with batch norm; convolutions without bias, fc6 and fc7 linear, batch norm, ReLU.
 
     Parameters
@@ -96,11 +156,9 @@ class AlexNet(nn.Module):
         1 for the full widths, 2 for half of each (CMC's halves); the embedding keeps its size.
     """
 
-    layers = LAYERS
-    colour_space = "rgb"
-
     def __init__(self, config: NetworksConfig, in_channels: int = 3, share: int = 1) -> None:
         super().__init__()
+        self.config, self.input_px = config, config.input_px
         plan, channels = PLANS[config.plan], [width // share for width in config.conv_channels]
         for i, layer in enumerate(CONV_LAYERS):
             convolution = nn.Conv2d(
@@ -124,41 +182,31 @@ class AlexNet(nn.Module):
             inputs = units
         self.fc8 = nn.Linear(inputs, config.embedding_dim)
 
-    def _by_layer(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        values = images
-        for layer in LAYERS:
-            if layer == "fc6":
-                values = values.flatten(1)
-            values = self.get_submodule(layer)(values)
-            yield layer, values
-            if layer in POOLED:
-                values = self.pools[layer](values)
-
-    def activations(self, images: Tensor) -> dict[str, Tensor]:
-        """Activations of every layer, after its ReLU and before any pooling; fc8 before normalisation.
-
-        Parameters
-        ----------
-        images : Tensor
-            Float (B, in_channels, input_px, input_px), normalised as in training.
-
-        Returns
-        -------
-        dict of str to Tensor
-            conv layers (B, channels, h, w), fc layers (B, units).
-        """
-        return dict(self._by_layer(images))
-
     def forward(self, images: Tensor) -> Tensor:
         """L2-normalised embedding (B, embedding_dim)."""
-        values = images
-        for _, values in self._by_layer(images):  # noqa: B007  (a layer is freed when the next is there)
-            pass
-        return functional.normalize(values, dim=1)
+        return functional.normalize(super().forward(images), dim=1)
 
-    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of the two views of each pair, both by this one encoder."""
-        return self(first), self(second)
+
+class SupervisedAlexNet(Layered):
+    """torchvision's AlexNet (Krizhevsky 2014, "One weird trick"): biases, no batch norm, 1,000 class scores.
+
+    Its dropout is left out, since it is never trained here. It sees 224 px, normalised as torchvision's weights
+    were trained, whatever the experiment's other networks see.
+    """
+
+    normalisation = "imagenet"
+    input_px = 224
+
+    def __init__(self) -> None:
+        super().__init__()
+        shapes = ((3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1),
+                  (256, 256, 3, 1, 1))  # fmt: skip
+        for layer, shape in zip(CONV_LAYERS, shapes, strict=True):
+            self.add_module(layer, nn.Sequential(nn.Conv2d(*shape), nn.ReLU(True)))
+        self.pools = nn.ModuleDict({layer: nn.MaxPool2d(3, 2) for layer in POOLED})
+        self.fc6 = nn.Sequential(nn.Linear(256 * 6 * 6, 4096), nn.ReLU(True))
+        self.fc7 = nn.Sequential(nn.Linear(4096, 4096), nn.ReLU(True))
+        self.fc8 = nn.Linear(4096, 1000)
 
 
 class LabPair(nn.Module):
@@ -169,9 +217,11 @@ class LabPair(nn.Module):
 
     layers = LAYERS
     colour_space = "lab"
+    normalisation = None
 
     def __init__(self, config: NetworksConfig) -> None:
         super().__init__()
+        self.config, self.input_px = config, config.input_px
         self.l_to_ab = AlexNet(config, in_channels=1, share=2)
         self.ab_to_l = AlexNet(config, in_channels=2, share=2)
 
@@ -189,7 +239,7 @@ class LabPair(nn.Module):
         return self.l_to_ab(first), self.ab_to_l(second)
 
 
-Network = AlexNet | LabPair
+Network = AlexNet | LabPair | SupervisedAlexNet
 
 
 class TrainedNetwork(nn.Module):
@@ -197,23 +247,22 @@ class TrainedNetwork(nn.Module):
 
     Parameters
     ----------
-    network : AlexNet or LabPair
-    config : NetworksConfig
+    network : AlexNet, LabPair or SupervisedAlexNet
     views : ViewsConfig
-        For the normalisation that the network was trained with.
+        For the normalisation that the network was trained with, where it has none of its own.
     """
 
     layers = LAYERS
 
-    def __init__(self, network: Network, config: NetworksConfig, views: ViewsConfig) -> None:
+    def __init__(self, network: Network, views: ViewsConfig) -> None:
         super().__init__()
-        self.network, self.config, self.views = network, config, views
+        self.network, self.views = network, views
 
     def _view(self, images: Tensor) -> Tensor:
-        device = next(self.network.parameters()).device
-        return evaluation_view(
-            images.to(device), self.config.input_px, self.views.normalisation, self.network.colour_space
-        )
+        network = self.network
+        images = images.to(next(network.parameters()).device)
+        normalisation = network.normalisation or self.views.normalisation
+        return evaluation_view(images, network.input_px, normalisation, network.colour_space)
 
     def activations(self, images: Tensor) -> dict[str, Tensor]:
         """Activations by layer of uint8 RGB images (B, 3, H, W), on the network's device."""
@@ -225,7 +274,7 @@ class TrainedNetwork(nn.Module):
 
 
 def build(name: str, config: NetworksConfig, seed: int) -> Network:
-    """An untrained network: the same for the same `seed`, whatever was drawn before.
+    """A network before any training: the same for the same `seed`, whatever was drawn before.
 
     ``random``, ``augment`` and every ``semantic_<lag>s`` network of one seed start from the same weights,
     so the random control is the very network that training started from.
@@ -233,21 +282,25 @@ def build(name: str, config: NetworksConfig, seed: int) -> Network:
     Parameters
     ----------
     name : str
-        ``random``, ``augment``, ``cmc_lab`` or ``semantic_<lag>s``.
+        ``random``, ``supervised``, ``augment``, ``cmc_lab`` or ``semantic_<lag>s``.
     config : NetworksConfig
+        ``supervised`` has a plan of its own.
     seed : int
-        Seed of PyTorch's default initialisation.
+        Seed of PyTorch's default initialisation, which is also what ``supervised`` holds until its weights
+        are read (`published_weights.read_weights`).
 
     Raises
     ------
     InputError
         For a name that has no network.
     """
-    available = ("random", "augment", "cmc_lab")
+    available = ("random", "supervised", "augment", "cmc_lab")
     if name not in available and not name.startswith("semantic_"):
         raise InputError(
             f"network {name!r}: the networks that can be built are {', '.join(available)} and semantic_<lag>s"
         )
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
+        if name == "supervised":
+            return SupervisedAlexNet()
         return LabPair(config) if name == "cmc_lab" else AlexNet(config)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from semanticcmc.configuration import InputError
+from semanticcmc.experiments import repository_root
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,12 @@ class TrainingConfig:
     checkpoint_every, log_every : int
         Steps between checkpoints, and between lines of metrics.
     warm_start : str or None
-        Checkpoint that ``augment`` and ``semantic`` networks start from, relative to the repository.
+        Checkpoint that ``augment`` and ``semantic`` networks start from, of this package, CMC or SemanticCMC
+        (`published_weights`), relative to the repository.
+    warm_start_off_diagonal : {'zero', 'kept'}
+        Where `warm_start` holds CMC's halves for L and ab: weights between the two, none or as drawn.
+    supervised_weights : str or None
+        torchvision's AlexNet weights, for the network ``supervised``, relative to the repository.
     """
 
     resident_size: tuple[int, int] | None
@@ -68,6 +75,8 @@ class TrainingConfig:
     checkpoint_every: int
     log_every: int
     warm_start: str | None
+    warm_start_off_diagonal: Literal["zero", "kept"]
+    supervised_weights: str | None
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
@@ -86,6 +95,19 @@ class TrainingConfig:
             raise ValueError(f"drops {list(self.drops)}: given for the schedule step, and for it alone")
         if self.resident_size is not None and min(self.resident_size) < 1:
             raise ValueError(f"resident_size {list(self.resident_size)}: height and width in pixels, or null")
+
+
+def starting_weights(network: str, config: TrainingConfig) -> Path | None:
+    """File whose weights a network starts from; None for one that starts as drawn."""
+    if network == "supervised" and config.supervised_weights is None:
+        raise InputError(
+            "network supervised: training.supervised_weights is null; name torchvision's AlexNet weights, "
+            "such as ~/.cache/torch/hub/checkpoints/alexnet-owt-7be5be79.pth"
+        )
+    file = {"supervised": config.supervised_weights, "random": None, "cmc_lab": None}.get(
+        network, config.warm_start
+    )
+    return repository_root() / Path(file).expanduser() if file is not None else None
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

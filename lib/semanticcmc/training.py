@@ -31,11 +31,18 @@ from semanticcmc.checkpoints import (
     terminated,
 )
 from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import Experiment, load_experiment, network_lag_s, repository_root
+from semanticcmc.experiments import Experiment, load_experiment, network_lag_s
 from semanticcmc.frames import FrameStore, LaggedPairs
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.objectives import InfoNCE, PairRows, alignment, uniformity
-from semanticcmc.recipe import TrainingConfig, choose_device, learning_rate, make_optimiser
+from semanticcmc.networks import UNTRAINED, NetworksConfig, TrainedNetwork, build
+from semanticcmc.objectives import InfoNCE, alignment, uniformity
+from semanticcmc.published_weights import read_weights
+from semanticcmc.recipe import (
+    TrainingConfig,
+    choose_device,
+    learning_rate,
+    make_optimiser,
+    starting_weights,
+)
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.views import ViewsConfig, training_view
 
@@ -52,8 +59,9 @@ def train(experiment: Experiment, network: str, seed: int) -> Path:
     experiment : Experiment
         With sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``.
     network : str
-        ``random`` (no step: the initial weights), ``augment`` (both views of one frame), ``cmc_lab`` (L
-        against ab of one frame) or ``semantic_<lag>s`` (frames a lag apart).
+        ``random`` (no step: the initial weights), ``supervised`` (no step: torchvision's weights), ``augment``
+        (both views of one frame), ``cmc_lab`` (L against ab of one frame) or ``semantic_<lag>s`` (frames a lag
+        apart).
     seed : int
         Of the initial weights and of all sampling.
 
@@ -94,14 +102,14 @@ class Run:
         self.device = choose_device(config)
         self.model = build(network, self.networks, seed)
         self.objective = InfoNCE(config.temperature, config.learn_temperature).to(self.device)
-        warm_start = None
-        if config.warm_start is not None and network not in ("random", "cmc_lab"):
-            warm_start = repository_root() / config.warm_start
-            load_weights(self.model, read_checkpoint(warm_start).get("network", {}), warm_start)
+        weights = starting_weights(network, config)
+        if weights is not None:
+            read = read_weights(weights, self.model, config.warm_start_off_diagonal)
+            load_weights(self.model, read, weights)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.store: FrameStore | None = None
         self.steps = self.done = 0
-        if network != "random":
+        if network not in UNTRAINED:
             self.store = FrameStore(experiment.folder / "frames")
             self.pairs = self._lagged_pairs(self.store)
             epochs = (config.epochs or 0) * len(self.pairs) / config.batch_pairs
@@ -116,7 +124,7 @@ class Run:
             "training": dataclasses.asdict(config),
             "longest_lag_s": max(experiment.lags_s, default=0.0),
             "frames_sha256": sha256(self.store.folder / "index.parquet") if self.store else None,
-            "warm_start_sha256": sha256(warm_start) if warm_start else None,
+            "warm_start_sha256": sha256(weights) if weights else None,
         }
         self.generator = torch.Generator().manual_seed(seed)
         self.folder = experiment.run_folder(network, seed)
@@ -212,26 +220,25 @@ class Run:
         """One step; returns the loss and the embeddings of both views, detached."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.done, self.steps)
-        first, second, rows = self.views_of_pairs(frames)
+        first, second = self.views_of_pairs(frames)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             first, second = self.model.pair(first, second)
         first, second = first.float(), second.float()
-        loss = self.objective(first, second, rows)
+        loss = self.objective(first, second)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         return loss.detach(), first.detach(), second.detach()
 
-    def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor, PairRows]:
+    def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Views of both frames of a new batch of pairs; `frames` are all, uint8 (N, 3, H, W), by row."""
         pairs = self.pairs.sample(self.config.batch_pairs, self.generator)
-        rows = PairRows(*pairs, film=self.pairs.film[pairs[0]])
-        first, second = (frames[row.to(frames.device, non_blocking=True)] for row in pairs)
+        first, second = (frames[rows.to(frames.device, non_blocking=True)] for rows in pairs)
         how = (self.networks.input_px, self.views, self.generator, self.model.colour_space)
         view = training_view(first, *how)
         if self.model.colour_space == "lab":  # one view of one frame: its L against its a and b
-            return view[:, :1], view[:, 1:], rows
-        return view, training_view(second, *how), rows
+            return view[:, :1], view[:, 1:]
+        return view, training_view(second, *how)
 
     def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
         """One line of ``metrics.jsonl``, of the step just done."""
@@ -279,14 +286,16 @@ def load_network(run_folder: str | Path) -> TrainedNetwork:
     network = build(run["config"]["network"], networks, seed=0)
     file = run_folder / "checkpoint.pt"
     load_weights(network, read_checkpoint(file).get("network", {}), file)
-    return TrainedNetwork(network, networks, views).eval()
+    return TrainedNetwork(network, views).eval()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: exit 2 for bad input, 1 where training cannot go on."""
     parser = argparse.ArgumentParser(prog="python -m semanticcmc.training", description="Train one network.")
     parser.add_argument("experiment", help="name, or path to a YAML")
-    parser.add_argument("--network", required=True, help="random, augment, cmc_lab or semantic_<lag>s")
+    parser.add_argument(
+        "--network", required=True, help="random, supervised, augment, cmc_lab or semantic_<lag>s"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     try:
