@@ -1,4 +1,4 @@
-"""InfoNCE against its written formula in float64, and in cases whose value is known."""
+"""InfoNCE against its written formula in float64, in cases whose value is known, and across processes."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.objectives import LEAST_TEMPERATURE, InfoNCE, alignment, uniformity
+from semanticcmc.objectives import LEAST_TEMPERATURE, InfoNCE, PairRows, alignment, uniformity
 
 
 def embeddings(count, size, seed):
@@ -15,12 +15,22 @@ def embeddings(count, size, seed):
     return normalize(values, dim=1)
 
 
-def written_formula(first, second, temperature):
+def rows_of(films):
+    rows = torch.arange(len(films))
+    return PairRows(rows, rows + 1, torch.tensor(films))
+
+
+def one_film(count):
+    return rows_of([0] * count)
+
+
+def written_formula(first, second, temperature, allowed=lambda i, j: True):
     """Mean over i of -(log p(i | first i) + log p(i | second i)) / 2, one pair at a time."""
     total = 0.0
     for i in range(len(first)):
-        forth = sum(math.exp(float(first[i] @ other) / temperature) for other in second)
-        back = sum(math.exp(float(other @ second[i]) / temperature) for other in first)
+        candidates = [j for j in range(len(first)) if j == i or allowed(i, j)]
+        forth = sum(math.exp(float(first[i] @ second[j]) / temperature) for j in candidates)
+        back = sum(math.exp(float(first[j] @ second[i]) / temperature) for j in candidates)
         own = float(first[i] @ second[i]) / temperature
         total += -(own - math.log(forth)) / 2 - (own - math.log(back)) / 2
     return total / len(first)
@@ -29,31 +39,58 @@ def written_formula(first, second, temperature):
 @pytest.mark.parametrize("temperature", [0.07, 0.3, 2.0])
 def test_the_loss_is_the_written_formula(temperature):
     first, second = embeddings(17, 5, 0), embeddings(17, 5, 1)
-    loss = InfoNCE(temperature, learnable=False).double()(first, second)
+    loss = InfoNCE(temperature, learnable=False).double()(first, second, one_film(17))
     expected = written_formula(first.numpy(), second.numpy(), temperature)
     assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("negatives", ["within_film", "cross_film"])
+def test_negatives_of_the_own_film_or_of_the_others_alone(negatives):
+    films = [0, 0, 1, 2, 1, 0, 1]  # the pair of film 2 has no negative within its film
+    first, second = embeddings(7, 4, 0), embeddings(7, 4, 1)
+    objective = InfoNCE(0.2, False, negatives).double()
+    expected = written_formula(
+        first.numpy(),
+        second.numpy(),
+        0.2,
+        lambda i, j: (films[i] == films[j]) == (negatives == "within_film"),
+    )
+    assert objective(first, second, rows_of(films)).item() == pytest.approx(expected, rel=1e-6)
+    inputs = (first.requires_grad_(), second.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x, y: objective(x, y, rows_of(films)), inputs)
+
+
+def test_a_batch_without_negatives_teaches_nothing():
+    first, second = embeddings(3, 4, 0).requires_grad_(), embeddings(3, 4, 1)
+    loss = InfoNCE(0.2, False, "cross_film").double()(first, second, one_film(3))
+    loss.backward()
+    assert loss.item() == 0 and first.grad.abs().max() == 0
 
 
 def test_known_values():
     one = torch.zeros(8, 4)
     one[:, 0] = 1
-    assert InfoNCE(0.3, False)(one, one).item() == pytest.approx(math.log(8), rel=1e-6)  # all alike: chance
+    rows = one_film(8)
+    assert InfoNCE(0.3, False)(one, one, rows).item() == pytest.approx(math.log(8), rel=1e-6)  # all alike
     apart = torch.eye(8)
     expected = math.log(math.exp(1 / 0.3) + 7) - 1 / 0.3  # partners coincide, all others are orthogonal
-    assert InfoNCE(0.3, False)(apart, apart).item() == pytest.approx(expected, rel=1e-5)
+    assert InfoNCE(0.3, False)(apart, apart, rows).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_which_view_is_first_does_not_matter():
-    first, second = embeddings(9, 6, 0), embeddings(9, 6, 1)
+    first, second, rows = embeddings(9, 6, 0), embeddings(9, 6, 1), one_film(9)
     objective = InfoNCE(0.2, False).double()
-    assert objective(first, second).item() == pytest.approx(objective(second, first).item(), rel=1e-12)
+    assert objective(first, second, rows).item() == pytest.approx(
+        objective(second, first, rows).item(), rel=1e-12
+    )
 
 
 def test_gradients_of_embeddings_and_of_the_temperature():
     objective = InfoNCE(0.4, learnable=True).double()
+    rows = one_film(6)
     first, second = embeddings(6, 4, 0).requires_grad_(), embeddings(6, 4, 1).requires_grad_()
-    assert torch.autograd.gradcheck(objective, (first, second))
-    loss = objective(first, second)
+    assert torch.autograd.gradcheck(lambda x, y: objective(x, y, rows), (first, second))
+    loss = objective(first, second, rows)
     (slope,) = torch.autograd.grad(loss, objective.log_temperature)
     step = 1e-5
     values = [
@@ -66,7 +103,7 @@ def test_gradients_of_embeddings_and_of_the_temperature():
 def test_a_fixed_temperature_is_not_learned_and_a_learned_one_has_a_floor():
     assert not InfoNCE(0.07, learnable=False).log_temperature.requires_grad
     objective = InfoNCE(0.07, learnable=True)
-    assert objective.temperature.item() == pytest.approx(0.07)
+    assert objective.measures()["temperature"] == pytest.approx(0.07)
     with torch.no_grad():
         objective.log_temperature.fill_(-20)
     assert objective.temperature.item() == pytest.approx(LEAST_TEMPERATURE)

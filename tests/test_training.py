@@ -238,7 +238,7 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
         np.testing.assert_allclose(b["time_s"].to_numpy() - a["time_s"].to_numpy(), lag_s, atol=1)
         assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
     run = Run(E, "cmc_lab", 0)
-    lightness, colour = run.views_of_pairs(run.store.resident())
+    lightness, colour, _ = run.views_of_pairs(run.store.resident())
     assert lightness.shape == (16, 1, 44, 44) and colour.shape == (16, 2, 44, 44)
 
 

@@ -115,7 +115,7 @@ def test_each_colour_step_is_torchvisions_with_each_samples_own_factor(ours, the
 
 def test_colour_distortion_draws_for_each_sample_and_leaves_the_others_alone():
     images = (pictures(1, 8, 8).float() / 255).expand(400, -1, -1, -1)
-    distorted = views.colour_distortion(images.clone(), SIMCLR, generator())
+    distorted = views.distorted(images.clone(), *views.draw_distortion(400, SIMCLR, generator()))
     assert (distorted >= 0).all() and (distorted <= 1).all()
     same = ((distorted - images).abs() < 1e-5).flatten(1).all(1).float().mean()
     grey = (distorted.amax(1) - distorted.amin(1)).flatten(1).amax(1) < 1e-6
@@ -123,7 +123,7 @@ def test_colour_distortion_draws_for_each_sample_and_leaves_the_others_alone():
     assert abs(same - 0.16) < 0.08 and abs(grey.float().mean() - 0.2) < 0.08
     coloured = distorted[~grey]
     assert len(torch.unique(coloured.flatten(1), dim=0)) > 0.7 * len(coloured)
-    untouched = views.colour_distortion(images.clone(), PLAIN, generator())
+    untouched = views.distorted(images.clone(), *views.draw_distortion(400, PLAIN, generator()))
     assert torch.equal(untouched, images)
 
 
@@ -171,6 +171,15 @@ def test_views_depend_on_the_generator_alone_and_differ_between_samples():
     assert not torch.equal(view, views.training_view(images, 24, SIMCLR, generator(4)))
     assert len(torch.unique(view.flatten(1), dim=0)) == 16
     assert view.shape == (16, 3, 24, 24) and view.dtype == torch.float32
+
+
+@pytest.mark.parametrize("distort", [True, False])
+def test_views_of_half_a_batch_are_those_of_the_whole(distort):
+    images = pictures(6, 40, 50)
+    draws = views.draw_views(6, 40, 50, SIMCLR, generator(), distort)
+    whole = views.random_view(images, 24, SIMCLR, generator(), distort)
+    halves = [views.drawn_view(images[half], draws.part(half), 24) for half in (slice(0, 2), slice(2, 6))]
+    torch.testing.assert_close(torch.cat(halves), whole)
 
 
 def test_without_chance_a_view_is_the_frame_itself():

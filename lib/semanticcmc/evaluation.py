@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -14,12 +13,11 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, network_lag_s
 from semanticcmc.inference import bootstrap_intervals
 from semanticcmc.mantel import mantel_table
-from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.rdm import RDM, read_rdms
 from semanticcmc.run import atomic
-from semanticcmc.semantics import categories, category_rdm, category_table, lch_rdm
+from semanticcmc.semantics import model_rdm
 
 Key = tuple[str, int, str]  # network, seed, layer
-NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
            "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
 
@@ -101,7 +99,7 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
         raise InputError(f"{experiment.file}: controls name the random network, baselines do not")
     rdms = _network_rdms(experiment, condition)
     classes = next(iter(rdms.values())).classes
-    models = {name: _model_rdm(name, classes, experiment) for name in config.models}
+    models = {name: model_rdm(name, classes, experiment) for name in config.models}
     look = _look_rdm(experiment) if "look" in config.controls else None
     tables = [
         _tested(rdms, model, model_rdm, control, look, config)
@@ -192,24 +190,6 @@ def _network_rdms(experiment: Experiment, condition: str) -> dict[Key, RDM]:
                 raise InputError(f"{file}: layers {', '.join(layers)}, unlike the networks before")
             rdms |= {(network, seed, layer): rdm.subset(expected) for layer, rdm in layers.items()}
     return rdms
-
-
-def _model_rdm(model: str, classes: tuple[str, ...], experiment: Experiment) -> RDM:
-    """Semantic model of the classes; for categories, of those that have one."""
-    if model == "lch":
-        return lch_rdm(classes)
-    table = category_table(experiment)
-    category = categories(classes, table)
-    kept = tuple(name for name in classes if category[name] != NO_CATEGORY)
-    if len(kept) < FEWEST_CLASSES or len({category[name] for name in kept}) < 2:
-        raise InputError(
-            f"{table}: {len(kept)} of the {len(classes)} classes have a category; at least {FEWEST_CLASSES} in "
-            "at least 2 categories are needed, or leave `category` out of evaluation, models"
-        )
-    if len(kept) < len(classes):
-        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes have no category: left out of "
-                      "the category model", stacklevel=3)  # fmt: skip
-    return category_rdm(kept, table)
 
 
 def _look_rdm(experiment: Experiment) -> RDM | None:

@@ -15,7 +15,7 @@ from semanticcmc.run import atomic
 Config = TypeVar("Config")
 
 SECTIONS = ("world", "movies", "labels", "stimuli", "networks", "views", "training", "activations",
-            "evaluation", "timescales")  # fmt: skip
+            "evaluation", "timescales", "prediction")  # fmt: skip
 BASELINES = ("random", "supervised", "augment", "cmc_lab")
 
 

@@ -1,26 +1,55 @@
-"""Contrastive objectives: symmetric InfoNCE, and what a contrastive embedding is watched by."""
+"""Contrastive objectives over the pairs of a batch: symmetric InfoNCE, and what embeddings are watched by.
+
+Every objective is called as ``objective(first, second, rows)`` with the L2-normalised embeddings of both
+views and the `PairRows` they are of, and gives a scalar loss. `memory_bank` has the published one.
+
+Under torchrun the batch is that of all processes together (`all_pairs`): every process computes the loss of
+all pairs and returns the same value, and its gradient is scaled so that the mean over processes, which
+DistributedDataParallel takes, is the gradient that one process would have had. An objective is not to be
+wrapped in DistributedDataParallel: its parameters and buffers see the same pairs everywhere and stay equal.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 LEAST_TEMPERATURE = 0.01  # as in CLIP (Radford et al. 2021): a learned temperature must not run to 0
+Negatives = Literal["all", "within_film", "cross_film"]
+
+
+class PairRows(NamedTuple):
+    """Which frames the pairs of a batch are.
+
+    Attributes
+    ----------
+    first, second : int64 tensor (B,)
+        Rows of the index, on any device.
+    film : int64 tensor (B,)
+        Number of the film that both frames of a pair are from.
+    """
+
+    first: Tensor
+    second: Tensor
+    film: Tensor
 
 
 class InfoNCE(nn.Module):
-    r"""Symmetric InfoNCE over a batch of pairs: each view finds its partner among all partners.
+    r"""Symmetric InfoNCE over a batch of pairs: each view finds its partner among candidates of the batch.
 
     With :math:`s_{ij} = x_i \cdot y_j / T` the loss is the mean over i of
 
-    .. math:: -\frac12 \left( \log\frac{e^{s_{ii}}}{\sum_j e^{s_{ij}}}
-              + \log\frac{e^{s_{ii}}}{\sum_j e^{s_{ji}}} \right)
+    .. math:: -\frac12 \left( \log\frac{e^{s_{ii}}}{\sum_{j \in C_i} e^{s_{ij}}}
+              + \log\frac{e^{s_{ii}}}{\sum_{j \in C_i} e^{s_{ji}}} \right)
 
-    (van den Oord et al. 2018; symmetric as in Radford et al. 2021). Negatives come from the whole batch,
-    whatever film they are from.
+    (van den Oord et al. 2018; symmetric as in Radford et al. 2021), where the candidates :math:`C_i` are i
+    itself and its negatives. A pair without negatives adds 0 to the sum and counts in the mean. A frame that
+    is in the batch twice is a negative of itself, like the frame a second before it: pairs are drawn from so
+    many frames that both are rare.
 
     Parameters
     ----------
@@ -28,10 +57,13 @@ class InfoNCE(nn.Module):
         T, or where it starts.
     learnable : bool
         Whether T is learned with the network (as ``log T``; never below 0.01).
+    negatives : {'all', 'within_film', 'cross_film'}
+        All other pairs of the batch, those of the pair's own film, or those of other films.
     """
 
-    def __init__(self, temperature: float, learnable: bool) -> None:
+    def __init__(self, temperature: float, learnable: bool, negatives: Negatives = "all") -> None:
         super().__init__()
+        self.negatives = negatives
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learnable)
 
     @property
@@ -39,13 +71,70 @@ class InfoNCE(nn.Module):
         """T in use, a scalar."""
         return self.log_temperature.exp().clamp(min=LEAST_TEMPERATURE)
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Loss of L2-normalised embeddings (B, d) of the first and second view of each pair, in nats."""
+    def measures(self) -> dict[str, float]:
+        """What to log of the objective itself."""
+        return {"temperature": self.temperature.item()}
+
+    def forward(self, first: Tensor, second: Tensor, rows: PairRows) -> Tensor:
+        """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
+        first, second, rows = all_pairs(first, second, rows)
         similarity = first @ second.T / self.temperature
         partner = torch.arange(len(first), device=first.device)
+        if self.negatives != "all":
+            allowed = films_allowed(rows.film, rows.film, self.negatives)
+            allowed[partner, partner] = True
+            similarity = similarity.masked_fill(~allowed, -torch.inf)
         forth = functional.cross_entropy(similarity, partner)
         back = functional.cross_entropy(similarity.T, partner)
         return (forth + back) / 2
+
+
+def films_allowed(film: Tensor, other: Tensor, negatives: Negatives) -> Tensor:
+    """Whether frames of films `other` (m,) may be negatives of pairs of films `film` (n,): bool (n, m)."""
+    same = film[:, None] == other
+    return same if negatives == "within_film" else ~same
+
+
+def all_pairs(first: Tensor, second: Tensor, rows: PairRows) -> tuple[Tensor, Tensor, PairRows]:
+    """The pairs of all processes, in the order of their ranks; the pairs themselves where there is but one.
+
+    Parameters
+    ----------
+    first, second : Tensor
+        Embeddings (B, d), the same B in every process.
+    rows : PairRows
+        Comes back on the embeddings' device.
+
+    Returns
+    -------
+    first, second : Tensor
+        (W B, d) for W processes. In the backward pass the gradient of a process's own pairs is multiplied by
+        W, so that averaging over processes gives the gradient of a loss that all of them computed.
+    rows : PairRows
+    """
+    rows = PairRows(*(row.to(first.device, non_blocking=True) for row in rows))
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return first, second, rows
+    embeddings = _Gather.apply(torch.cat((first, second), dim=1))
+    first, second = embeddings.chunk(2, dim=1)
+    return first, second, PairRows(*_gather(torch.stack(rows, dim=1)).unbind(dim=1))
+
+
+def _gather(local: Tensor) -> Tensor:
+    pieces = [torch.empty_like(local) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(pieces, local.contiguous())
+    return torch.cat(pieces)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        return _gather(local)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        processes = distributed.get_world_size()
+        return gradient.chunk(processes)[distributed.get_rank()] * processes
 
 
 def alignment(first: Tensor, second: Tensor) -> Tensor:

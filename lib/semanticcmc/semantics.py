@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,12 @@ import pandas as pd
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
-from semanticcmc.rdm import RDM
+from semanticcmc.rdm import FEWEST_CLASSES, RDM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,3 +237,35 @@ def category_rdm(wnids: Sequence[str], table: Path | None = None) -> RDM:
     if len(of) != len(wnids):
         raise ValueError("a wnid stands more than once")
     return RDM((of[:, None] != of[None, :]).astype(np.float64), tuple(wnids))
+
+
+def model_rdm(model: str, classes: Sequence[str], experiment: Experiment) -> RDM:
+    """Semantic model, by name, of an experiment's classes.
+
+    Parameters
+    ----------
+    model : {'category', 'lch'}
+        `category_rdm` of the classes that have a category (a UserWarning counts the others), or `lch_rdm`.
+    classes : sequence of str
+        wnids.
+    experiment : Experiment
+
+    Raises
+    ------
+    InputError
+        If too few classes have a category, or the taxonomy or the table lacks one.
+    """
+    if model == "lch":
+        return lch_rdm(classes)
+    table = category_table(experiment)
+    category = categories(classes, table)
+    kept = tuple(name for name in classes if category[name] != NO_CATEGORY)
+    if len(kept) < FEWEST_CLASSES or len({category[name] for name in kept}) < 2:
+        raise InputError(
+            f"{table}: {len(kept)} of the {len(classes)} classes have a category; at least {FEWEST_CLASSES} in "
+            "at least 2 categories are needed, or leave `category` out of evaluation, models"
+        )
+    if len(kept) < len(classes):
+        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes have no category: left out of "
+                      "the category model", stacklevel=2)  # fmt: skip
+    return category_rdm(kept, table)

@@ -34,7 +34,7 @@ from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import Experiment, load_experiment, network_lag_s
 from semanticcmc.frames import FrameStore, LaggedPairs
 from semanticcmc.networks import UNTRAINED, NetworksConfig, TrainedNetwork, build
-from semanticcmc.objectives import InfoNCE, alignment, uniformity
+from semanticcmc.objectives import InfoNCE, PairRows, alignment, uniformity
 from semanticcmc.published_weights import read_weights
 from semanticcmc.recipe import (
     TrainingConfig,
@@ -220,25 +220,26 @@ class Run:
         """One step; returns the loss and the embeddings of both views, detached."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.done, self.steps)
-        first, second = self.views_of_pairs(frames)
+        first, second, rows = self.views_of_pairs(frames)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             first, second = self.model.pair(first, second)
         first, second = first.float(), second.float()
-        loss = self.objective(first, second)
+        loss = self.objective(first, second, rows)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         return loss.detach(), first.detach(), second.detach()
 
-    def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def views_of_pairs(self, frames: Tensor) -> tuple[Tensor, Tensor, PairRows]:
         """Views of both frames of a new batch of pairs; `frames` are all, uint8 (N, 3, H, W), by row."""
         pairs = self.pairs.sample(self.config.batch_pairs, self.generator)
-        first, second = (frames[rows.to(frames.device, non_blocking=True)] for rows in pairs)
+        rows = PairRows(*pairs, film=self.pairs.film[pairs[0]])
+        first, second = (frames[row.to(frames.device, non_blocking=True)] for row in pairs)
         how = (self.networks.input_px, self.views, self.generator, self.model.colour_space)
         view = training_view(first, *how)
         if self.model.colour_space == "lab":  # one view of one frame: its L against its a and b
-            return view[:, :1], view[:, 1:]
-        return view, training_view(second, *how)
+            return view[:, :1], view[:, 1:], rows
+        return view, training_view(second, *how), rows
 
     def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
         """One line of ``metrics.jsonl``, of the step just done."""

@@ -7,7 +7,7 @@ generator on the CPU, so that a view does not depend on the device.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,33 +66,82 @@ class ViewsConfig:
             raise ValueError(f"jitter {list(self.jitter)}: three strengths up to 1 and a hue up to 0.5")
 
 
-def random_view(
-    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
-) -> Tensor:
-    """One random view of each image, for the eye: crop, flip and, unless told not to, colour distortion.
+class ViewDraws(NamedTuple):
+    """What is random about one view of each image of a batch; made by `draw_views`, on the CPU.
+
+    Attributes
+    ----------
+    boxes : int64 tensor (B, 4)
+        Crops: top, left, height, width in pixels.
+    flips : bool tensor (B,)
+    amounts : float tensor (5, B)
+        Brightness, contrast and saturation as factors, hue in turns, and the saturation that grey leaves.
+    steps : tuple of int
+        Rows of `amounts` in the order in which they are applied.
+    """
+
+    boxes: Tensor
+    flips: Tensor
+    amounts: Tensor
+    steps: tuple[int, ...]
+
+    def part(self, rows: slice) -> ViewDraws:
+        """The draws of some of the batch's images."""
+        return ViewDraws(self.boxes[rows], self.flips[rows], self.amounts[:, rows], self.steps)
+
+
+def draw_views(
+    count: int,
+    height: int,
+    width: int,
+    config: ViewsConfig,
+    generator: torch.Generator,
+    distort: bool = True,
+) -> ViewDraws:
+    """Draw one view of each of `count` images of height x width pixels; the images are not needed for it.
+
+    Parameters
+    ----------
+    count, height, width : int
+    config : ViewsConfig
+    generator : torch.Generator
+        On the CPU.
+    distort : bool
+        Whether colours are distorted; CMC's own training leaves them as they are.
+    """
+    boxes = crop_boxes(count, height, width, config, generator)
+    flips = torch.rand(count, generator=generator) < config.flip
+    amounts, steps = draw_distortion(count, config, generator) if distort else (torch.ones(5, count), ())
+    return ViewDraws(boxes, flips, amounts, steps)
+
+
+def drawn_view(images: Tensor, draws: ViewDraws, size_px: int) -> Tensor:
+    """The view of each image that was drawn, for the eye.
 
     Parameters
     ----------
     images : Tensor
         uint8 RGB (B, 3, H, W).
+    draws : ViewDraws
+        Of B images of H x W pixels.
     size_px : int
         Side of the square view, pixels.
-    config : ViewsConfig
-    generator : torch.Generator
-        On the CPU.
-    distort : bool
-        CMC's own training leaves colours as they are.
 
     Returns
     -------
     Tensor
         float32 RGB in [0, 1], (B, 3, size_px, size_px), on the images' device.
     """
-    count, _, height, width = images.shape
-    boxes = crop_boxes(count, height, width, config, generator)
-    flips = torch.rand(count, generator=generator) < config.flip
-    view = resized_crop(images, boxes, size_px, flips).div_(255).clamp_(0, 1)
-    return colour_distortion(view, config, generator) if distort else view
+    view = resized_crop(images, draws.boxes, size_px, draws.flips).div_(255).clamp_(0, 1)
+    return distorted(view, draws.amounts, draws.steps)
+
+
+def random_view(
+    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
+) -> Tensor:
+    """One random view of each image, for the eye: `draw_views`, then `drawn_view`."""
+    height, width = images.shape[2:]
+    return drawn_view(images, draw_views(len(images), height, width, config, generator, distort), size_px)
 
 
 def training_view(
@@ -221,30 +270,28 @@ def _resampling(start: Tensor, length: Tensor, side: int, size_px: int) -> Tenso
     return weights / weights.sum(dim=2, keepdim=True)
 
 
-def colour_distortion(images: Tensor, config: ViewsConfig, generator: torch.Generator) -> Tensor:
-    """SimCLR's colour distortion: jitter in random order with factors of each sample's own, then grey.
+def draw_distortion(
+    count: int, config: ViewsConfig, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Amounts (5, count) and steps of SimCLR's distortion, as `ViewDraws` holds them: jitter, then grey.
 
-    Each step is torchvision's (clamped to [0, 1]). The order of the four steps is drawn once a batch.
-
-    Parameters
-    ----------
-    images : Tensor
-        RGB in [0, 1], (B, 3, h, w); may be changed in place.
-    config : ViewsConfig
-    generator : torch.Generator
-        On the CPU.
+    Each sample has amounts of its own; the order of the four steps of jitter is drawn once a batch.
     """
-    count = len(images)
     drawn = torch.rand(6, count, generator=generator)
     order = torch.randperm(4, generator=generator).tolist()
     strength = torch.tensor(config.jitter)[:, None]
     jittered = drawn[4] < config.jitter_share
     amounts = (drawn[:4] * 2 - 1) * strength * jittered
+    amounts[:3] += 1
     keeps_colour = (drawn[5] >= config.grey_share).float()
-    amounts = torch.cat((amounts, keeps_colour[None])).to(images.device, non_blocking=True)
-    amounts = amounts[:, :, None, None, None]
-    steps = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-    for i in order:
-        if config.jitter[i] and config.jitter_share:
-            images = steps[i](images, amounts[i] if i == 3 else 1 + amounts[i])
-    return adjust_saturation(images, amounts[4]) if config.grey_share else images
+    steps = [i for i in order if config.jitter[i] and config.jitter_share]
+    return torch.cat((amounts, keeps_colour[None])), (*steps, *([4] if config.grey_share else []))
+
+
+def distorted(images: Tensor, amounts: Tensor, steps: tuple[int, ...]) -> Tensor:
+    """RGB images in [0, 1] after each of `steps`, as torchvision defines it (clamped to [0, 1])."""
+    adjust = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue, adjust_saturation)
+    amounts = amounts.to(images.device, non_blocking=True)[:, :, None, None, None]
+    for i in steps:
+        images = adjust[i](images, amounts[i])
+    return images

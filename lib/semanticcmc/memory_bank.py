@@ -1,0 +1,162 @@
+"""The published objective: noise-contrastive estimation against a memory bank for each view."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from semanticcmc.objectives import Negatives, PairRows, all_pairs, films_allowed
+
+
+class MemoryBankNCE(nn.Module):
+    r"""NCE of each view's embedding against a bank of the other view's (Wu et al. 2018; Tian et al. 2020).
+
+    Each view has a bank with one row a pair, named by the pair's first frame: bank 1 holds what view 1 of
+    that pair was embedded as when last seen, bank 2 the same of view 2, the frame a lag later. With the
+    embedding v of one view of pair i, the other view's bank :math:`b`, and K pairs k drawn uniformly as noise
+    (:math:`p_n = 1/n` for n pairs; i itself may be among them, as published),
+
+    .. math:: P_j = e^{v \cdot b_j / T} / Z, \qquad
+              -\log\frac{P_i}{P_i + K p_n} - \sum_k \log\frac{K p_n}{P_k + K p_n}
+
+    is averaged over the pairs of the batch, and the two directions are added. Z, one for each direction, is
+    estimated from the first batch, ``n`` times the mean of :math:`e^{v \cdot b_j / T}` over its pairs and
+    noise, and stays. The softmax form, :math:`-\log(e^{s_i} / (e^{s_i} + \sum_k e^{s_k}))` with
+    :math:`s_j = v \cdot b_j / T`, needs no Z.
+
+    After the loss, rows of the pairs just seen become ``momentum`` times the old row plus ``1 - momentum``
+    times the embedding, normalised; of pairs with one first frame the last in the batch counts. In eval mode
+    banks stay as they are.
+
+    `state_dict` holds all that a resumed run needs: banks, Z, and the state of the generator of noise.
+
+    Parameters
+    ----------
+    anchors : int64 tensor (n,)
+        Rows of the index that are first frames of pairs: bank rows that are ever written, and noise. (The
+        published lists paired every frame, with the next film's at a film's end.)
+    film : int64 tensor (N,)
+        Number of the film of every row of the index.
+    embedding_dim : int
+    noise : int
+        K.
+    temperature : float
+        T.
+    momentum : float
+        Share of its old value that a bank's row keeps, 0 to less than 1.
+    sharing : {'batch', 'sample'}
+        One draw of noise for all pairs of a batch (scores are one matrix product), or a draw for each pair as
+        published (K bank rows gathered for each). The loss has the same expectation.
+    form : {'nce', 'softmax'}
+    negatives : {'all', 'within_film', 'cross_film'}
+        Noise of the pair's own film alone, or of other films alone: the rest of the K draws is left out for
+        that pair, so that it sees K times the share of such pairs, and :math:`K p_n` is the same.
+    seed : int
+        Of the banks' first values, uniform with expected norm 1, and of the noise.
+    """
+
+    banks: Tensor
+    normalisers: Tensor
+    anchors: Tensor
+    film: Tensor
+    temperature: Tensor
+
+    def __init__(
+        self,
+        anchors: Tensor,
+        film: Tensor,
+        embedding_dim: int,
+        *,
+        noise: int,
+        temperature: float,
+        momentum: float,
+        sharing: Literal["batch", "sample"],
+        form: Literal["nce", "softmax"],
+        negatives: Negatives,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.noise, self.momentum = noise, momentum
+        self.sharing, self.form, self.negatives = sharing, form, negatives
+        self.generator = torch.Generator().manual_seed(seed)
+        bound = math.sqrt(3 / embedding_dim)
+        banks = torch.rand(2, len(film), embedding_dim, generator=self.generator).mul_(2).sub_(1).mul_(bound)
+        self.register_buffer("banks", banks)
+        self.register_buffer("normalisers", torch.zeros(2))
+        self.register_buffer("anchors", anchors, persistent=False)
+        self.register_buffer("film", film, persistent=False)
+        self.register_buffer("temperature", torch.tensor(float(temperature)), persistent=False)
+        self._is_normalised = form == "softmax"
+
+    def get_extra_state(self) -> Tensor:
+        """State of the generator of noise."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the generator's state, after the buffers have been loaded."""
+        self.generator.set_state(state.cpu())
+        self._is_normalised = self.form == "softmax" or bool((self.normalisers > 0).all())
+
+    def measures(self) -> dict[str, float]:
+        """What to log of the objective itself: T, and Z of both directions where the form has one."""
+        measures = {"temperature": self.temperature.item()}
+        if self.form == "nce":
+            first, second = self.normalisers.tolist()
+            measures |= {"normaliser_first": first, "normaliser_second": second}
+        return measures
+
+    def forward(self, first: Tensor, second: Tensor, rows: PairRows) -> Tensor:
+        """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
+        first, second, rows = all_pairs(first, second, rows)
+        shape = (self.noise,) if self.sharing == "batch" else (len(first), self.noise)
+        drawn = torch.randint(len(self.anchors), shape, generator=self.generator)
+        noise = self.anchors[drawn.to(first.device, non_blocking=True)]
+        allowed = None
+        if self.negatives != "all":
+            allowed = films_allowed(rows.film, self.film[noise], self.negatives)
+        scores = []
+        for view, bank in ((first, self.banks[1]), (second, self.banks[0])):
+            own = (view * bank[rows.first]).sum(dim=1) / self.temperature
+            if self.sharing == "batch":
+                others = view @ bank[noise].T / self.temperature
+            else:
+                others = torch.bmm(bank[noise], view[:, :, None])[:, :, 0] / self.temperature
+            if allowed is not None:
+                others = others.masked_fill(~allowed, -torch.inf)
+            scores.append((own, others))
+        if not self._is_normalised:
+            with torch.no_grad():
+                self.normalisers.copy_(torch.stack([self._normaliser(*score) for score in scores]))
+            self._is_normalised = True
+        loss = torch.stack([self._loss(*scores[i], self.normalisers[i]) for i in (0, 1)]).sum()
+        if self.training:
+            self._remember(first.detach(), second.detach(), rows.first)
+        return loss
+
+    def _normaliser(self, own: Tensor, others: Tensor) -> Tensor:
+        """Z: the mean over a batch's scores, times the number of pairs that P is a distribution over."""
+        scores = torch.cat((own[:, None], others), dim=1)
+        return len(self.anchors) * scores.exp().sum() / scores.isfinite().sum()
+
+    def _loss(self, own: Tensor, others: Tensor, normaliser: Tensor) -> Tensor:
+        """Loss of one direction, from scores of partners (B,) and of noise (B, K), -inf where left out."""
+        if self.form == "softmax":
+            return functional.cross_entropy(
+                torch.cat((own[:, None], others), dim=1), own.new_zeros(len(own)).long()
+            )
+        # P / (P + K p_n) is the logistic function of this difference: nothing overflows.
+        threshold = (normaliser * (self.noise / len(self.anchors))).log()
+        noise = functional.softplus(others - threshold).sum()
+        return (functional.softplus(threshold - own).sum() + noise) / len(own)
+
+    @torch.no_grad()
+    def _remember(self, first: Tensor, second: Tensor, rows: Tensor) -> None:
+        order = torch.arange(len(rows), device=rows.device)
+        last = torch.where(rows[:, None] == rows, order, -1).amax(dim=1)  # so all of one row write one value
+        for bank, view in zip(self.banks, (first, second), strict=True):
+            mixed = self.momentum * bank[rows] + (1 - self.momentum) * view[last]
+            bank[rows] = functional.normalize(mixed, dim=1)

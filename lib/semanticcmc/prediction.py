@@ -1,0 +1,291 @@
+r"""At which lag can meaning be learned? A lag curve predicted from labels, before any network is trained.
+
+An ideal contrastive learner's similarity of two things is how much oftener than by chance they are shown a lag
+apart: their pointwise mutual information for InfoNCE (van den Oord et al. 2018; Levy & Goldberg 2014), and for the
+spectral form of the loss (HaoChen et al. 2021; Tan et al. 2024) the kernel
+
+.. math:: K_{ij} = \frac{J_{ij} - p_i p_j}{\sqrt{p_i p_j}},
+
+J the share of label pairs (i, j) a lag apart, made symmetric, p its margin. The two agree to first order; K weighs a
+pair by how often it occurs, so that rare ones add no noise, and its truncated positive part is the learner's embedding.
+
+What a network of finite training then shows of it is attenuated. The association of different labels carries
+
+.. math:: I = \frac12 \sum_{i \ne j} K_{ij}^2
+
+nats (the mutual information to first order), against `NOISE`, what a network tells apart without having learned it,
+and against what it learns instead: at a short lag the two views look alike, and pairing them by looks teaches which
+thing is which, not what belongs together. With :math:`a` the share of the pairing that looks explain, the predicted
+correlation is
+
+.. math:: r = r_K \sqrt{\frac{I}{I + N + A a^2}},
+
+:math:`r_K` the Mantel correlation of the embedding's distances with the model. N and A are fitted once, to the default
+miniature world with its recipe (``validation/prediction.py``): for other recipes the curve's height means little, the
+lag of its peak is the prediction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.cooccurrence import LaggedCounts, lagged_counts
+from semanticcmc.labels import LabelStream, label_stream
+from semanticcmc.mantel import mantel_table
+from semanticcmc.rdm import FEWEST_CLASSES, RDM
+
+# Fitted to the default miniature world alone, by validation/prediction.py, and not touched since.
+NOISE = 12.5  # N, nats
+LOOKS = 500.0  # A, nats
+COLUMNS = [
+    "model",
+    "lag_s",
+    "association_r",
+    "p",
+    "information_nats",
+    "looks",
+    "predicted_r",
+    "ci_low",
+    "ci_high",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictionConfig:
+    """How a lag curve is predicted from labels.
+
+    Attributes
+    ----------
+    lags_s : tuple of float
+        Lags, seconds.
+    step_s : float
+        Time between the first moments of pairs, seconds.
+    permutations, bootstrap_samples : int
+    confidence : float
+        Of the intervals, which are percentiles of bootstrap samples of films.
+    seed : int
+    """
+
+    lags_s: tuple[float, ...]
+    step_s: float
+    permutations: int
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.lags_s or min(self.lags_s) <= 0 or len(set(self.lags_s)) < len(self.lags_s):
+            raise ValueError(f"lags_s {list(self.lags_s)}: at least one, all above 0, none twice")
+        if min(self.permutations, self.bootstrap_samples) < 1 or self.step_s < 0:
+            raise ValueError("permutations and bootstrap_samples: 1 or more; step_s: 0 or more")
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A predicted lag curve and the lag that it recommends.
+
+    Attributes
+    ----------
+    curve : DataFrame
+        `model, lag_s, association_r` (Mantel correlation of the embedding's RDM with the model), `p` (its
+        one-sided test), `information_nats`, `looks` (share of the pairing that looks explain),
+        `predicted_r, ci_low, ci_high`; one row a model and lag.
+    best : DataFrame
+        `model, lag_s, ci_low_s, ci_high_s`: lag of the largest predicted_r, and the interval of that lag over
+        bootstrap samples.
+    """
+
+    curve: pd.DataFrame
+    best: pd.DataFrame
+
+
+def association_kernel(together: np.ndarray) -> np.ndarray:
+    """Kernel K of the module, from counts of label pairs.
+
+    Parameters
+    ----------
+    together : array (L, L)
+        As of `cooccurrence.LaggedCounts`, summed over films. Symmetric or not; which came first is dropped.
+
+    Returns
+    -------
+    float64 array (L, L)
+        Symmetric; 0 in rows of labels that never occur. Its eigenvalues are correlations, from -1 to 1 (of
+        correspondence analysis; Greenacre 1984).
+    """
+    joint = together + together.T.astype(np.float64)
+    joint /= max(joint.sum(), 1.0)
+    margin = joint.sum(axis=1)
+    chance = np.outer(margin, margin)
+    return np.divide(joint - chance, np.sqrt(chance), out=np.zeros_like(joint), where=chance > 0)
+
+
+def embedding(kernel: np.ndarray, dimensions: int) -> np.ndarray:
+    """The learner's embedding of each label: ``embedding @ embedding.T`` is nearest to `kernel`, (L, <= dimensions).
+
+    The eigenvectors of the largest positive eigenvalues, each times the root of its value (Eckart & Young 1936).
+    """
+    values, vectors = np.linalg.eigh(kernel)
+    largest = np.argsort(values)[::-1][:dimensions]
+    largest = largest[values[largest] > 0]
+    return vectors[:, largest] * np.sqrt(values[largest])
+
+
+def association_rdm(together: np.ndarray, wnids: Sequence[str], dimensions: int) -> RDM:
+    """Distances, 1 - cosine, of labels in the learner's embedding; 1 from a label that has none."""
+    vectors = embedding(association_kernel(together), dimensions)
+    return RDM(1 - _cosines(vectors), tuple(wnids))
+
+
+def _cosines(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    cosines = np.clip(unit @ unit.T, -1, 1)
+    np.fill_diagonal(cosines, 1)
+    return cosines
+
+
+def as_wnids(stream: LabelStream, wnids: Mapping[str, str]) -> LabelStream:
+    """The stream with each label as its wnid; labels without one are dropped, and two of one wnid become one."""
+    labels = stream.labels.assign(label=stream.labels["label"].astype(object).map(dict(wnids)))
+    return label_stream(labels[labels["label"].notna()], stream.times)
+
+
+def predicted_lag_curve(
+    stream: LabelStream,
+    model_rdms: Mapping[str, RDM],
+    config: PredictionConfig,
+    dimensions: int,
+    looks: pd.DataFrame | None = None,
+) -> Prediction:
+    """Predict how much of each model networks would show if trained at each lag.
+
+    Parameters
+    ----------
+    stream : LabelStream
+        Its labels named as the models' classes (`as_wnids`).
+    model_rdms : mapping of str to RDM
+        Each of its own classes; those that are no label of the stream are left out.
+    config : PredictionConfig
+    dimensions : int
+        Of the learner's embedding, the networks' ``embedding_dim``.
+    looks : DataFrame, optional
+        `lag_s, value`: how much of the pairing looks alone explain, from 0 to 1, as of
+        `appearance.appearance` above the corpus base rate; between its lags interpolated. Without it the films' own
+        persistence stands in: how much oftener than by chance a label is followed by itself.
+
+    Returns
+    -------
+    Prediction
+        Lags that no two films reach are left out.
+
+    Raises
+    ------
+    InputError
+        If fewer than two films are longer than the shortest lag, or fewer than four classes of a model occur.
+    """
+    wnids = tuple(dict.fromkeys(wnid for rdm in model_rdms.values() for wnid in rdm.classes))
+    counts = [lagged_counts(stream, wnids, lag_s, config.step_s) for lag_s in config.lags_s]
+    counts = [of_lag for of_lag in counts if (of_lag.moments > 0).sum() > 1]
+    if not counts:
+        raise InputError(f"no two films with labels are longer than {min(config.lags_s):g} s")
+    occur = counts[0].together.sum(axis=(0, 2)) > 0
+    shown = tuple(wnid for wnid, there in zip(wnids, occur, strict=True) if there)
+    models = {
+        name: rdm.subset([wnid for wnid in rdm.classes if wnid in shown]) for name, rdm in model_rdms.items()
+    }
+    for name, rdm in models.items():
+        if len(rdm) < FEWEST_CLASSES:
+            raise InputError(f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
+                             f"labels, at least {FEWEST_CLASSES} are needed")  # fmt: skip
+    once = np.ones(len(stream.movies))
+    lags_s = np.array([of_lag.lag_s for of_lag in counts])
+    explained = None if looks is None else _at(looks, lags_s)
+    rdms, information, persistence = _learned(counts, once, occur, shown, dimensions)
+    seen = persistence if explained is None else explained
+    found = _correlations(rdms, models)
+    p = [mantel_table(dict(enumerate(rdm.subset(model.classes) for rdm in rdms)), {"": model},
+                      permutations=config.permutations, seed=config.seed)["p"]
+         for model in models.values()]  # fmt: skip
+    generator = np.random.default_rng(config.seed)
+    samples = []
+    for draw in generator.multinomial(len(once), once / len(once), size=config.bootstrap_samples):
+        again, nats, same = _learned(counts, draw, occur, shown, dimensions)
+        samples.append(
+            _correlations(again, models) * _visible(nats, same if explained is None else explained)
+        )
+    curve = pd.concat([
+        pd.DataFrame({"model": model, "lag_s": lags_s, "association_r": found[m], "p": p[m].to_numpy(),
+                      "information_nats": information, "looks": seen})
+        for m, model in enumerate(models)
+    ], ignore_index=True)  # fmt: skip
+    return _prediction(curve, found * _visible(information, seen), np.array(samples), config.confidence)
+
+
+def _learned(
+    counts: Sequence[LaggedCounts],
+    films: np.ndarray,
+    occur: np.ndarray,
+    shown: tuple[str, ...],
+    dimensions: int,
+) -> tuple[list[RDM], np.ndarray, np.ndarray]:
+    """RDM, information in nats and mean persistence of the same label, by lag.
+
+    `films` counts how often each film is in; `occur` says which labels do, named `shown`.
+    """
+    upper = np.triu_indices(len(shown), 1)
+    rdms, information, persistence = [], [], []
+    for of_lag in counts:
+        kernel = association_kernel(np.tensordot(films, of_lag.together, 1)[np.ix_(occur, occur)])
+        vectors = embedding(kernel, dimensions)
+        rdms.append(RDM(1 - _cosines(vectors), shown))
+        information.append(np.square((vectors @ vectors.T)[upper]).sum())  # half of both triangles
+        persistence.append(np.clip(kernel.diagonal().mean(), 0, 1))
+    return rdms, np.array(information), np.array(persistence)
+
+
+def _visible(information: np.ndarray, looks: np.ndarray) -> np.ndarray:
+    """Share of an association's correlation that a network shows, (lags,)."""
+    return np.sqrt(information / (information + NOISE + LOOKS * looks**2))
+
+
+def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
+    """Pearson correlation of each RDM with each model, of the model's classes, (models, lags); 0 for a constant RDM."""
+
+    def standard(rows: list[np.ndarray]) -> np.ndarray:
+        centred = np.array(rows) - np.mean(rows, axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
+
+    return np.concatenate([
+        standard([model.values]) @ standard([rdm.subset(model.classes).values for rdm in rdms]).T
+        for model in models.values()
+    ])  # fmt: skip
+
+
+def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
+    """Looks' share at each lag, linear in the logarithm of lag + 1 s, held at the ends."""
+    looks = looks.sort_values("lag_s")
+    return np.clip(np.interp(np.log1p(lags_s), np.log1p(looks["lag_s"]), looks["value"]), 0, 1)
+
+
+def _prediction(
+    curve: pd.DataFrame, predicted: np.ndarray, samples: np.ndarray, confidence: float
+) -> Prediction:
+    """Add predicted_r (models, lags) and what its bootstrap samples (draws, models, lags) say."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    curve = curve.assign(predicted_r=predicted.ravel(), ci_low=low.ravel(), ci_high=high.ravel())
+    lags_s, models = curve["lag_s"].unique(), curve["model"].unique()
+    # Quantiles that are themselves lags of the grid.
+    first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
+    best = pd.DataFrame({"model": models, "lag_s": lags_s[predicted.argmax(axis=1)],
+                         "ci_low_s": first, "ci_high_s": last})  # fmt: skip
+    return Prediction(curve[COLUMNS], best)
