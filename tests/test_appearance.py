@@ -1,9 +1,15 @@
 """How long looks last in films whose truth is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
-from semanticcmc.appearance import appearance
+from semanticcmc.activations import ActivationsConfig
+from semanticcmc.appearance import appearance, compare_frames, persistence, rms_difference, untrained_features
 from semanticcmc.configuration import InputError
 from semanticcmc.frames import Frame, FrameStore, merge_index, write_film
 from semanticcmc.timescales import TimescalesConfig
@@ -73,3 +79,97 @@ def test_plain_pictures_are_like_nothing(tmp_path):
 def test_a_lag_longer_than_every_film_is_refused(tmp_path):
     with pytest.raises(InputError, match="no film is long enough"):
         appearance(pictures(tmp_path, 2, 30, half_life_s=4.0), [1, 60], config())
+
+
+def moments(generator, films, n, pixels, keep, tint=0.0):
+    """Films whose pixels are each forgotten at a rate, x(t + 1) = keep x(t) + noise, around the film's own picture."""
+    x = np.empty((films, n, pixels))
+    x[:, 0] = generator.normal(size=(films, pixels))
+    for t in range(1, n):
+        x[:, t] = keep * x[:, t - 1] + np.sqrt(1 - keep**2) * generator.normal(size=(films, pixels))
+    x += tint * generator.normal(size=(films, 1, pixels))
+    index = pd.DataFrame(
+        {"movie_id": np.repeat([f"f{f}" for f in range(films)], n), "time_s": np.tile(np.arange(n), films)}
+    )
+    return index, x.reshape(films * n, pixels)
+
+
+@pytest.mark.parametrize("correlation", [False, True])
+def test_likeness_is_how_much_is_remembered(correlation):
+    """Above the film keep^lag; above the corpus (keep^lag + tint^2) / (1 + tint^2), of pixels and correlations."""
+    keep, tint, lags_s = 0.9, 0.7, np.array([0, 1, 2, 5, 10, 20, 50])
+    index, x = moments(np.random.default_rng(0), 12, 2000, 150, keep, tint)
+    table = persistence("features", compare_frames(index, x, lags_s, correlation), config())
+    np.testing.assert_allclose(level(table, FILM)["value"], keep**lags_s, atol=0.02)
+    above_corpus = (keep**lags_s + tint**2) / (1 + tint**2)
+    np.testing.assert_allclose(level(table, CORPUS)["value"], above_corpus, atol=0.03)
+    assert (
+        level(table, CORPUS)["value"] > level(table, CORPUS)["null_high"]
+    ).all()  # what a film looks like lasts
+    film = level(table, FILM).iloc[-1]
+    assert film["null_low"] - 0.01 <= film["value"] <= film["null_high"] + 0.01
+
+
+def test_rms_difference_is_in_the_pixels_unit():
+    """2 s^2 (1 - keep^lag) squared for pixels of standard deviation s, 2 s^2 (1 + tint^2) between films."""
+    keep, tint, sd, lags_s = 0.8, 1.0, 30.0, np.array([0, 1, 3, 40])
+    index, x = moments(np.random.default_rng(1), 10, 2000, 200, keep, tint)
+    found = rms_difference(compare_frames(index, 128 + sd * x, lags_s, correlation=False), config())
+    np.testing.assert_allclose(found["rms_difference"], sd * np.sqrt(2 * (1 - keep**lags_s)), rtol=0.01)
+    np.testing.assert_allclose(found["same_film"], sd * np.sqrt(2), rtol=0.01)
+    np.testing.assert_allclose(found["other_film"], sd * np.sqrt(2 * (1 + tint**2)), rtol=0.06)
+    assert (found["ci_low"] <= found["rms_difference"]).all() and (
+        found["rms_difference"] <= found["ci_high"]
+    ).all()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_every_pair_of_a_film_with_gaps_and_no_other(seed):
+    """Films of their own lengths, steps and gaps, against a loop over all pairs of frames."""
+    generator = np.random.default_rng(seed)
+    lags_s, tables, vectors, expected, weight = [0, 2, 4, 10], [], [], [], []
+    for f, step_s in enumerate((1.0, 2.0, 0.5)):
+        steps = np.r_[0, 1 + np.flatnonzero(generator.random(45) < 0.8), 47]
+        x = generator.normal(size=(len(steps), 6)) + 50 * f
+        tables.append(pd.DataFrame({"movie_id": f"f{f}", "time_s": 3 + step_s * steps}))
+        vectors.append(x)
+        lags = np.rint(np.array(lags_s) / step_s)
+        expected.append([np.mean([((x[i] - x[j]) ** 2).sum() for i in range(len(x)) for j in range(len(x))
+                                  if steps[j] - steps[i] == lag]) for lag in lags])  # fmt: skip
+        weight.append(len(x))
+    looks = compare_frames(pd.concat(tables), np.concatenate(vectors), lags_s, correlation=False)
+    np.testing.assert_allclose(looks.squared, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        looks.difference(np.ones(3)), np.average(expected, axis=0, weights=weight), rtol=1e-4, atol=1e-6
+    )
+    between = [cdist(vectors[i], vectors[j], "sqeuclidean").mean() for i, j in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(looks.base[[0, 0, 1], [1, 2, 2]], between, rtol=1e-6)
+
+
+def test_frames_off_their_grid_are_refused():
+    index = pd.DataFrame({"movie_id": "f", "time_s": [0, 1, 2, 2.1, 3, 4]})
+    with pytest.raises(InputError, match="film f: not a frame every 1 s"):
+        compare_frames(index, np.zeros((5, 2)), [1], correlation=True)
+
+
+class Halves(torch.nn.Module):
+    """A network whose only layer is the mean colour of the two halves of an image."""
+
+    def activations(self, images):
+        return {"halves": torch.stack([half.float().mean((2, 3)) for half in images.chunk(2, dim=3)], dim=2)}
+
+
+def test_features_of_frames_in_the_order_of_the_index(tmp_path):
+    generator = np.random.default_rng(0)
+    for movie_id, height in (("a", 32), ("b", 48)):  # films of two shapes
+        colours = generator.integers(0, 256, (5, 2, 3), dtype=np.uint8)
+        images = colours.repeat(32, axis=1)[:, None].repeat(height, axis=1)
+        write_film(tmp_path, movie_id, (Frame(t, t, t, image) for t, image in enumerate(images)), 95)
+    merge_index(tmp_path)
+    store = FrameStore(tmp_path)
+    config = ActivationsConfig(("halves",), False, 2, 1024, 2, 1)
+    found = untrained_features(store, Halves(), "halves", config)
+    expected = [[[half.mean() for half in np.array_split(channel, 2, axis=1)] for channel in image.transpose(2, 0, 1)]
+                for image in (store.read(m, t) for m in store.movies for t in store.times(m))]  # fmt: skip
+    np.testing.assert_allclose(found, np.reshape(expected, (10, 6)), rtol=1e-5)

@@ -1,101 +1,269 @@
-"""How long looks last: how alike the pictures of a film are at a lag, in time order."""
+"""How long looks last: how alike the pictures of a film are by lag, above unrelated pictures.
+
+Likeness at a lag is 1 less the mean squared difference of all pairs of frames of a film that lag apart, as a share of
+that of unrelated frames: 1 at lag 0, 0 for frames that have no more to do with each other than any two. It is on
+the scale of covariances. Unrelated are all pairs of one film (``film base rate``), or all pairs of frames of
+two films (``corpus base rate``). For pictures standardised to mean 0 and length 1 the squared difference is twice
+1 less their correlation, so that likeness is the correlation above the base rate; for plain pixels it belongs
+to the RMS difference. Films longer than the longest lag take part, each with the same weight at every lag, its number
+of frames: that long lags have fewer pairs makes them noisier, but never compares other films.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.frames import FrameStore
-from semanticcmc.pairs import lagged_pairs
+from semanticcmc.configuration import InputError
+from semanticcmc.lagged_differences import lagged_differences
 from semanticcmc.timescales import TimescalesConfig, table
+
+if TYPE_CHECKING:
+    from semanticcmc.activations import ActivationsConfig
+    from semanticcmc.frames import FrameStore
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """Squared differences of frames by lag, film by film; made by `compare_frames`.
+
+    Attributes
+    ----------
+    lag_s : float64 array (lags,)
+    squared : float64 array (films, lags)
+        Mean squared difference of a film's frames at each lag; NaN where gaps leave no pair.
+    frames : int64 array (films,)
+    base : float64 array (films, films)
+        Mean squared difference of two different frames: of one film on the diagonal, of two films elsewhere.
+    shifted : tuple of float64 arrays (frames of the film's span,)
+        Of each film and itself shifted circularly by 0, 1, ... frames.
+    width : int
+        Numbers in a frame's vector.
+    """
+
+    lag_s: np.ndarray
+    squared: np.ndarray
+    frames: np.ndarray
+    base: np.ndarray
+    shifted: tuple[np.ndarray, ...]
+    width: int
+
+    def difference(self, films: np.ndarray) -> np.ndarray:
+        """Mean squared difference by lag, (..., lags), of films taken `films` (..., films) times."""
+        there = np.isfinite(self.squared)
+        weight = films * self.frames
+        with np.errstate(invalid="ignore"):
+            return weight @ np.where(there, self.squared, 0.0) / (weight @ there)
+
+    def unrelated(self, films: np.ndarray) -> np.ndarray:
+        """Mean squared difference of two frames of one film, and of two films, (..., 2, lags): the base rates.
+
+        Copies of one film are not taken for two: NaN where there are no two films.
+        """
+        there = np.isfinite(self.squared)
+        weight = films * self.frames
+        between = self.base * (1 - np.eye(len(self.frames)))
+        pairs = weight.sum(-1) ** 2 - (weight**2).sum(-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own = weight @ (np.diag(self.base)[:, None] * there) / (weight @ there)
+            other = ((weight @ between) * weight).sum(-1) / np.where(pairs > 0, pairs, np.nan)
+        return np.stack([own, np.broadcast_to(other[..., None], own.shape)], axis=-2)
+
+    def likeness(self, films: np.ndarray) -> np.ndarray:
+        """Likeness above base rate by level and lag, (..., 2, lags), of films taken `films` (..., films) times."""
+        base = self.unrelated(films)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = 1 - self.difference(films)[..., None, :] / base
+        return np.where(base == 0, 0.0, found)  # plain pictures have no looks to be alike in
+
+
+def compare_frames(
+    index: pd.DataFrame, vectors: np.ndarray | torch.Tensor, lags_s: Sequence[float], correlation: bool
+) -> Looks:
+    """Compare all pairs of frames of each film at every lag.
+
+    Parameters
+    ----------
+    index : DataFrame
+        `movie_id, time_s`, sorted by both, one row a frame (`frames.FrameStore.index`).
+    vectors : array or tensor (N, ...)
+        What to compare of each frame: pixels, features.
+    lags_s : sequence of float
+        Seconds; each is taken to the nearest frame of a film. Those above 0 that come nearest to 0 are left out.
+    correlation : bool
+        Bring every vector to mean 0 and length 1 first (a constant one becomes 0).
+
+    Raises
+    ------
+    InputError
+        If no film is longer than the longest lag, or frames do not lie on a grid of time.
+    """
+    codes, movies = pd.factorize(index["movie_id"])
+    ends = np.searchsorted(codes, np.arange(len(movies) + 1)).tolist()
+    rows = [slice(*ends[i : i + 2]) for i in range(len(movies))]
+    time_s = [index["time_s"].to_numpy()[film] for film in rows]
+    span_s = np.array([film[-1] - film[0] for film in time_s])
+    step_s = np.array([np.median(np.diff(film)) if len(film) > 1 else np.inf for film in time_s])
+    lag_s = np.array([lag for lag in lags_s if lag == 0 or lag > np.median(step_s) / 2], dtype=np.float64)
+    longest_s = lag_s.max(initial=0.0)
+    used = np.flatnonzero(span_s > longest_s)
+    if not len(used):
+        spans = ", ".join(f"{movie} {span:g} s" for movie, span in zip(movies, span_s, strict=True))
+        raise InputError(f"no film is long enough for a lag of {longest_s:g} s; they span {spans}")
+    found = []
+    for i in used.tolist():
+        steps = np.rint((time_s[i] - time_s[i][0]) / step_s[i]).astype(np.int64)
+        if (np.diff(steps) <= 0).any():
+            raise InputError(
+                f"film {movies[i]}: not a frame every {step_s[i]:g} s but some nearer; import it again"
+            )
+        found.append(lagged_differences(_vectors(vectors[rows[i]], correlation), steps))
+    at = np.rint(lag_s / step_s[used, None]).astype(np.int64)
+    means = np.array([film.mean for film in found])
+    squares = np.array([film.mean_square for film in found])
+    base = np.maximum(squares[:, None] + squares - 2 * means @ means.T, 0.0)
+    np.fill_diagonal(base, [film.base for film in found])
+    return Looks(
+        lag_s,
+        np.array([film.squared[lags] for film, lags in zip(found, at, strict=True)]),
+        np.array([film.moments for film in found]),
+        base,
+        tuple(film.circular() for film in found),
+        means.shape[1],
+    )
 
 
 def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesConfig) -> pd.DataFrame:
-    """How alike the pictures of a film are at a lag, above unrelated pictures.
-
-    Pearson correlation, over pixels and colour channels at ``config.frame_px``, of frames a lag apart,
-    averaged over pairs; from it the base rate is subtracted (all pairs of frames of one film, or all pairs
-    of frames of two films), and the rest given as a share of 1 less the base rate, so that it is 1 at lag 0.
+    """Likeness of small pictures: their correlation over pixels and colour channels, above base rate.
 
     Parameters
     ----------
     store : FrameStore
     lags_s : sequence of float
-        Seconds; each is taken to the nearest frame. Those above 0 that come nearest to 0 are left out.
+        Seconds, see `compare_frames`.
     config : TimescalesConfig
 
     Returns
     -------
     DataFrame
-        As of `association`, `measure` "appearance". The null is the correlation of a film with itself
-        shifted circularly by a random time. With one film there is no corpus base rate: NaN.
-
-    Raises
-    ------
-    InputError
-        If no film is longer than the longest lag.
+        As of `persistence`, measure "appearance".
     """
-    step_s = np.median(np.concatenate([np.diff(store.times(movie_id)) for movie_id in store.movies]))
-    lags_s = [lag_s for lag_s in lags_s if lag_s == 0 or lag_s > step_s / 2]
-    partners = [lagged_pairs(store.index, lag_s, max(lags_s)) for lag_s in lags_s]
-    first = partners[0].anchors
-    # A gap can leave single frames without a partner at some lag.
-    kept = np.asarray([np.isin(first, pairs.anchors) for pairs in partners]).all(axis=0)
-    first = first[torch.from_numpy(kept)]
-    seconds = [pairs.partner(first, pairs.lag_s).numpy() for pairs in partners]
-    rows, generator = first.numpy(), np.random.default_rng(config.seed)
-    alike, shifted, means, pairs_of_film = [], [], [], []
-    for movie_id in store.movies:
-        film = store.rows(movie_id)
-        own = (rows >= film.start) & (rows < film.stop)
-        if not own.any():
-            continue
-        looks = _looks(store, film, config.frame_px)
-        now = looks[rows[own] - film.start]
-        alike.append([np.einsum("td,td->t", now, looks[s[own] - film.start]).mean() for s in seconds])
-        circular = _circular_similarity(looks)
-        shifted.append(circular[generator.integers(1, max(len(looks), 2), config.null_samples) % len(looks)])
-        means.append(looks.mean(axis=0))
-        pairs_of_film.append(own.sum())
-    by_film, null, of_films = (
-        np.array(alike),
-        np.array(shifted).T[:, :, None],
-        np.array(means) @ np.array(means).T,
+    pictures = store.resident(config.frame_px)
+    return persistence("appearance", compare_frames(store.index, pictures, lags_s, correlation=True), config)
+
+
+def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
+    """Likeness by lag with intervals and null.
+
+    Parameters
+    ----------
+    measure : str
+        Its name in the table.
+    looks : Looks
+    config : TimescalesConfig
+
+    Returns
+    -------
+    DataFrame
+        `measure, level` (`timescales.LEVELS`), `lag_s, value, ci_low, ci_high` (bootstrap over films), `null_low,
+        null_high`: each film compared with itself shifted circularly by a random time; above the corpus base
+        rate, with another film shifted so. With one film there is no corpus base rate: NaN.
+    """
+    generator = np.random.default_rng(config.seed)
+    films = len(looks.frames)
+    samples = looks.likeness(
+        generator.multinomial(films, np.full(films, 1 / films), config.bootstrap_samples)
     )
-    weight = np.array(pairs_of_film, dtype=np.float64)
-    each_once = np.ones(len(weight))
-    draws = generator.multinomial(len(weight), each_once / len(weight), size=config.bootstrap_samples)
-    samples = np.array([_above_base(by_film, of_films, draw * weight) for draw in draws])
-    # A shifted film is as alike at every lag.
-    shifts = np.array([_above_base(draw, of_films, weight) for draw in null]).repeat(len(lags_s), axis=2)
-    return table("appearance", lags_s, _above_base(by_film, of_films, weight), samples, shifts, config)
-
-
-def _looks(store: FrameStore, film: slice, size_px: tuple[int, int]) -> np.ndarray:
-    """Small pictures of a film as vectors of mean 0 and length 1 (0 for a plain picture), float32 (T, d)."""
-    looks = store.read_rows(range(film.start, film.stop), size_px).flatten(1).numpy().astype(np.float32)
-    looks -= looks.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(looks, axis=1, keepdims=True)
-    return np.divide(looks, length, out=np.zeros_like(looks), where=length > 1e-3)
-
-
-def _circular_similarity(looks: np.ndarray) -> np.ndarray:
-    """Mean product of a film's vectors and the same shifted circularly by 0, 1, ... frames, (T,)."""
-    power = np.zeros(len(looks) // 2 + 1)
-    for part in np.array_split(looks, max(1, looks.shape[1] // 64), axis=1):
-        power += (np.abs(np.fft.rfft(part, axis=0)) ** 2).sum(axis=1)
-    return np.fft.irfft(power, n=len(looks)) / len(looks)
-
-
-def _above_base(by_film: np.ndarray, of_films: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Similarity above base rate as a share of 1 less the base rate, (levels, lags), films weighted."""
-    share = weight / weight.sum()
-    between = np.outer(share, share)
-    np.fill_diagonal(between, 0)
-    base = np.array(
-        [share @ np.diag(of_films), (between * of_films).sum() / between.sum() if between.any() else np.nan]
+    null = np.array([_null(looks, generator) for _ in range(config.null_samples)])
+    lags = len(looks.lag_s)
+    return table(
+        measure,
+        looks.lag_s.tolist(),
+        looks.likeness(np.ones(films)),
+        samples,
+        null.repeat(lags, axis=2),
+        config,
     )
-    return (share @ by_film - base[:, None]) / (1 - base[:, None])
+
+
+def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
+    """Likeness of unrelated frames by level, (levels, 1): one draw, the same at every lag."""
+    films = np.arange(len(looks.frames))
+    shift = [generator.integers(1, max(len(circular), 2)) % len(circular) for circular in looks.shifted]
+    own = np.array([circular[s] for circular, s in zip(looks.shifted, shift, strict=True)])
+    around = generator.permutation(films)
+    other = np.empty_like(films)
+    other[around] = np.roll(around, 1)  # every film gets another one
+    pairs = (
+        looks.base[films, other] + own - np.diag(looks.base)
+    )  # its mean, and how much one shift differs from it
+    drawn = dataclasses.replace(looks, squared=np.stack([own, pairs], axis=1))
+    return drawn.likeness(np.ones(len(films)))[[0, 1], [0, 1]][:, None]
+
+
+def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
+    """Root of the squared difference of two frames, averaged over pixels, channels and all pairs a lag apart.
+
+    Parameters
+    ----------
+    looks : Looks
+        Of pixels as they are (`compare_frames` without `correlation`).
+    config : TimescalesConfig
+
+    Returns
+    -------
+    DataFrame
+        `lag_s`, `rms_difference, ci_low, ci_high` (bootstrap over films), and of two frames of one film
+        `same_film` and of two films `other_film` (NaN where there is one film), all in the pixels' unit
+        (grey levels of 0 to 255).
+    """
+    generator = np.random.default_rng(config.seed)
+    films = len(looks.frames)
+    draws = generator.multinomial(films, np.full(films, 1 / films), config.bootstrap_samples)
+    low, high = config.band(np.sqrt(looks.difference(draws) / looks.width))
+    all_films = np.ones(films)
+    value = np.sqrt(looks.difference(all_films) / looks.width)
+    same, other = np.sqrt(looks.unrelated(all_films) / looks.width)
+    return pd.DataFrame({"lag_s": looks.lag_s, "rms_difference": value, "ci_low": low, "ci_high": high,
+                         "same_film": same, "other_film": other})  # fmt: skip
+
+
+def untrained_features(
+    store: FrameStore, network: torch.nn.Module, layer: str, config: ActivationsConfig
+) -> np.ndarray:
+    """What a network makes of every frame at one layer, float32 (N, d); see `activations.features`.
+
+    Parameters
+    ----------
+    store : FrameStore
+    network : Module
+        ``networks.TrainedNetwork`` of an untrained network: what is alike for it is alike before anything is learned.
+    layer : str
+    config : ActivationsConfig
+        `batch_size`, `spatial_mean`, and `decoding_features`, to which a wider layer is projected at random.
+    """
+    from semanticcmc.activations import features
+
+    batches = (
+        (store.read_rows(rows), torch.zeros(len(rows), dtype=torch.int64))
+        for film in map(store.rows, store.movies)  # a film's frames have one size
+        for start in range(film.start, film.stop, config.batch_size)
+        for rows in [range(start, min(start + config.batch_size, film.stop))]
+    )
+    return features(network, batches, layer, config)[0]
+
+
+def _vectors(frames: np.ndarray | torch.Tensor, correlation: bool) -> np.ndarray:
+    """Frames as rows, float32 (n, d); standardised to mean 0 and length 1, or 0 where constant."""
+    rows = np.asarray(frames).reshape(len(frames), -1)
+    if not correlation:
+        return rows
+    rows = rows.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-3)
