@@ -1,0 +1,162 @@
+"""Worlds of labels alone, whose associations, base rates and detector noise are known in closed form.
+
+Labels come in groups. A group is active or not, and so for a while; while it is active, each of its labels is seen
+with one probability at each moment, else with a lower one, all on their own. So labels of one group are associated
+for as long as the group's activity lasts, and labels of different groups are not. A film has its own share of
+activity for each group: that part of what goes together belongs to the film.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from semanticcmc.labels import LabelStream, label_stream
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelWorld:
+    """Parameters of a world of labels.
+
+    Attributes
+    ----------
+    durations_s : tuple of float
+        Duration of each film, seconds.
+    interval_s : float
+        Time between label sets, seconds.
+    half_life_s : float
+        Lag at which a group's activity is correlated 1/2 with itself, seconds; infinite: a group is active in
+        the whole of a film or in none of it.
+    groups, labels_per_group : int
+        Group 3 has the labels "g03-00", "g03-01", ...
+    active : float
+        Share of time for which a group is active in the median film, between 0 and 1.
+    hit, false_alarm : float
+        Probability that a label is seen at a moment while its group is active, and while it is not.
+    film_base_rate_sd : float
+        Standard deviation, over films, of the log odds of a group's share of activity.
+    seed : int
+    """
+
+    durations_s: tuple[float, ...]
+    interval_s: float
+    half_life_s: float
+    groups: int
+    labels_per_group: int
+    active: float
+    hit: float
+    false_alarm: float
+    film_base_rate_sd: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.durations_s or min(*self.durations_s, self.interval_s, self.half_life_s) <= 0:
+            raise ValueError(
+                "durations_s, interval_s and half_life_s: at least one film, and all above 0 s, expected"
+            )
+        if min(self.groups, self.labels_per_group) < 1 or not 0 < self.active < 1:
+            raise ValueError("groups and labels_per_group from 1 and active between 0 and 1 expected")
+        if not 0 <= self.false_alarm <= self.hit <= 1 or self.film_base_rate_sd < 0:
+            raise ValueError(
+                "0 <= false_alarm <= hit <= 1 and film_base_rate_sd from 0 expected, found "
+                f"{self.false_alarm}, {self.hit} and {self.film_base_rate_sd}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelTruth:
+    """What is true of a world of labels.
+
+    Attributes
+    ----------
+    world : LabelWorld
+    labels : tuple of str
+        Sorted.
+    group : int64 array (labels,)
+    active : float64 array (films, groups)
+        Share of a film for which each group is active, in expectation.
+    """
+
+    world: LabelWorld
+    labels: tuple[str, ...]
+    group: np.ndarray
+    active: np.ndarray
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Probability of each label at a moment of each film, (films, labels)."""
+        world = self.world
+        return world.false_alarm + (world.hit - world.false_alarm) * self.active[:, self.group]
+
+    def correlation(self, lags_s: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Correlation of a group's activity with itself a lag later, (lags,): ``2 ** (-lag / half_life)``."""
+        return 0.5 ** (np.asarray(lags_s, dtype=np.float64) / self.world.half_life_s)
+
+    def covariance(self, lag_s: float) -> np.ndarray:
+        """Covariance of each label with each other label a lag later in each film, (films, labels, labels).
+
+        Above the film's base rate: ``pi (1 - pi) (hit - false alarm) ** 2 * correlation(lag)`` for labels of
+        one group that is active for a share pi of the film, 0 for others. On the diagonal, which the
+        detector's noise enters, NaN.
+        """
+        world = self.world
+        variance = (self.active * (1 - self.active))[:, self.group]
+        out = variance[:, :, None] * (self.group[:, None] == self.group) * self.correlation([lag_s])[0]
+        out *= (world.hit - world.false_alarm) ** 2
+        out[:, np.arange(len(self.group)), np.arange(len(self.group))] = math.nan
+        return out
+
+
+def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
+    """A label stream drawn from a world of labels, and what is true of it.
+
+    A group's activity keeps its state from one moment to the next with probability ``2 ** (-interval /
+    half_life)``, else it is drawn anew: a two-state Markov chain that is stationary from the film's first moment
+    (Cox and Miller 1965, The Theory of Stochastic Processes, chapter 3).
+
+    Parameters
+    ----------
+    world : LabelWorld
+
+    Returns
+    -------
+    LabelStream
+        Films "film-000", "film-001", ...; confidence 100 throughout.
+    LabelTruth
+    """
+    generator = np.random.default_rng(world.seed)
+    labels = tuple(f"g{g:02d}-{i:02d}" for g in range(world.groups) for i in range(world.labels_per_group))
+    group = np.repeat(np.arange(world.groups), world.labels_per_group)
+    odds = generator.normal(
+        logit(world.active), world.film_base_rate_sd, (len(world.durations_s), world.groups)
+    )
+    truth = LabelTruth(world, labels, group, expit(odds))
+    counts = [max(1, round(duration_s / world.interval_s)) for duration_s in world.durations_s]
+    films = [f"film-{i:03d}" for i in range(len(counts))]
+    tables = []
+    for movie, (count, active) in enumerate(zip(counts, truth.active, strict=True)):
+        on = _activity(generator, count, active, 0.5 ** (world.interval_s / world.half_life_s))
+        seen = (
+            generator.random((count, len(labels)))
+            < np.where(on, world.hit, world.false_alarm)[:, truth.group]
+        )
+        moment, code = np.nonzero(seen)
+        tables.append((np.full(len(moment), movie), moment * world.interval_s, code))
+    movie, time_s, code = (np.concatenate(column) for column in zip(*tables, strict=True))
+    rows = pd.DataFrame({"movie_id": pd.Categorical.from_codes(movie, films), "time_s": time_s,
+                         "label": pd.Categorical.from_codes(code, labels), "confidence": 100.0})  # fmt: skip
+    times = pd.DataFrame({"movie_id": films, "start_s": 0.0, "interval_s": world.interval_s, "count": counts})
+    return label_stream(rows, times), truth
+
+
+def _activity(generator: np.random.Generator, count: int, active: np.ndarray, keep: float) -> np.ndarray:
+    """Whether each group is active at each of `count` moments, bool (count, groups)."""
+    anew = generator.random((count, len(active))) >= keep
+    anew[0] = True
+    last = np.maximum.accumulate(np.where(anew, np.arange(count)[:, None], 0), axis=0)
+    return np.take_along_axis(generator.random((count, len(active))) < active, last, axis=0)
