@@ -18,7 +18,8 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import load_experiment
 from semanticcmc.networks import LAYERS, NetworksConfig, build
 from semanticcmc.published_weights import pour_lab_weights, read_weights
-from semanticcmc.training import Run, load_network
+from semanticcmc.trained import load_network
+from semanticcmc.training import Run
 
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 NARROW = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 14), 6, 96)

@@ -20,14 +20,17 @@ from semanticcmc.experiments import load_experiment
 from semanticcmc.frames import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
 from semanticcmc.recipe import TrainingConfig, learning_rate
-from semanticcmc.training import Run, TrainingError, load_network, main, train
+from semanticcmc.trained import load_network
+from semanticcmc.training import Run, TrainingError, main, train
 from semanticcmc.views import evaluation_view
 
 NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
             "embedding_dim": 8, "input_px": 44}  # fmt: skip
 VIEWS = {"crop_scale": [0.8, 1.0], "crop_aspect": [0.9, 1.1], "flip": 0.5, "jitter": [0.1, 0.1, 0.1, 0.0],
          "jitter_share": 0.8, "grey_share": 0.0, "normalisation": "imagenet"}  # fmt: skip
-TRAINING = {"resident_size": None, "batch_pairs": 16, "steps": 40, "epochs": None, "lag_tolerance": 0.1,
+TRAINING = {"frames": "resident", "frame_px": None, "batch_pairs": 16, "films_per_batch": None, "same_shot": False,
+            "objective": "info_nce", "negatives": "all", "memory_bank": None, "clip_norm": None, "compile": False,
+            "sync_batch_norm": False, "steps": 40, "epochs": None, "lag_tolerance": 0.1,
             "optimiser": "adamw", "learning_rate": 0.003, "momentum": 0.9, "weight_decay": 0.01,
             "schedule": "one_cycle", "drops": [], "temperature": 0.3, "learn_temperature": True,
             "precision": "float32", "device": "cpu", "checkpoint_every": 10, "log_every": 5,
@@ -130,10 +133,10 @@ def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, op
     whole, stopped = experiment(**changes), experiment(**changes)
     step = Run._step
 
-    def failing(run, frames):
+    def failing(run, batch):
         if run.done == 8:
             raise KeyboardInterrupt
-        return step(run, frames)
+        return step(run, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_step", failing)
@@ -238,8 +241,8 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
         np.testing.assert_allclose(b["time_s"].to_numpy() - a["time_s"].to_numpy(), lag_s, atol=1)
         assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
     run = Run(E, "cmc_lab", 0)
-    lightness, colour, _ = run.views_of_pairs(run.store.resident())
-    assert lightness.shape == (16, 1, 44, 44) and colour.shape == (16, 2, 44, 44)
+    batch = next(run.batches.after(run.generator_state, 1))
+    assert batch.first.shape == (16, 1, 44, 44) and batch.second.shape == (16, 2, 44, 44)
 
 
 def test_a_warm_start_begins_with_the_given_weights(experiment):
@@ -278,10 +281,10 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     E = experiment(checkpoint_every=2, log_every=1)
     step = Run._step
 
-    def broken(run, frames):
+    def broken(run, batch):
         if run.done == 5:
             run.model.state_dict()["conv1.0.weight"][0, 0, 0, 0] = math.nan
-        return step(run, frames)
+        return step(run, batch)
 
     monkeypatch.setattr(Run, "_step", broken)
     with pytest.raises(TrainingError, match=r"not finite at step 6; the last good checkpoint is .*\.pt"):

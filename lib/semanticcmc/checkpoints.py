@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from semanticcmc.configuration import InputError
-from semanticcmc.run import atomic
 
 # What changes how a run is made, not what it makes.
-WITHOUT_EFFECT = ("checkpoint_every", "log_every", "device")
+WITHOUT_EFFECT = ("frames", "device", "checkpoint_every", "log_every")
+PARTS = ("network", "objective", "optimiser", "generator", "step", "seconds")
 
 
 def read_checkpoint(file: str | Path, stand_ins: Sequence[tuple[type, str]] = ()) -> dict[str, Any]:
@@ -110,6 +107,17 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str |
     network.load_state_dict(dict(weights))
 
 
+def load_state(target: nn.Module | torch.optim.Optimizer, state: dict[str, Any], where: str | Path) -> None:
+    """Load the state of an objective or optimiser; InputError where it does not fit."""
+    try:
+        target.load_state_dict(state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(
+            f"{where}: its {type(target).__name__} does not fit this run ({what}); move it away to train anew"
+        ) from error
+
+
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     def without(settings: dict[str, Any]) -> dict[str, Any]:
         settings = json.loads(json.dumps(settings))
@@ -120,12 +128,20 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The folder's checkpoint if it is of these settings; a folder of others' is set aside."""
+    """The folder's checkpoint if it is of these settings; a folder of others' is set aside.
+
+    Raises
+    ------
+    InputError
+        For a checkpoint that cannot be read, or lacks one of `PARTS`.
+    """
     file = folder / "checkpoint.pt"
     if not file.exists():
         return None
     checkpoint = read_checkpoint(file)
     if _same(json.loads(checkpoint.get("settings", "{}")), settings):
+        if missing := [part for part in PARTS if part not in checkpoint]:
+            raise InputError(f"{file}: holds no {', '.join(missing)}; move it away to train anew")
         return checkpoint
     n = 1
     while (aside := folder.with_name(f"{folder.name}.superseded-{n}")).exists():
@@ -133,35 +149,6 @@ def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, An
     folder.rename(aside)
     print(f"{folder} held a run with other settings: set aside as {aside.name}", file=sys.stderr)
     return None
-
-
-@contextlib.contextmanager
-def metrics_after(file: Path, done: int) -> Iterator[Any]:
-    """The metrics file, open to append; lines after the step resumed from are dropped first."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    kept = []
-    for line in lines:
-        with contextlib.suppress(json.JSONDecodeError):  # a kill can tear the last line
-            if json.loads(line)["step"] <= done:
-                kept.append(line)
-    with atomic(file) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-    with file.open("a", buffering=1) as handle:  # a line is there as soon as it is written
-        yield handle
-
-
-@contextlib.contextmanager
-def terminated() -> Iterator[list[int]]:
-    """A list that SIGTERM fills instead of ending the process (main thread only)."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
-    try:
-        yield caught
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def sha256(file: Path) -> str:

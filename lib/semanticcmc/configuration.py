@@ -27,7 +27,8 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
     Parameters
     ----------
     config : type
-        A dataclass. Its ``__post_init__`` may raise ``ValueError`` for values out of range.
+        A dataclass, whose fields may be dataclasses. Its ``__post_init__`` may raise ``ValueError`` for values
+        out of range.
     values : mapping
         Key to value, as read from YAML. Lists become tuples.
     where : str or Path
@@ -68,6 +69,9 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
+        for option in arguments:
+            if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+                return _typed(value, option, where)
         for option in (a for a in arguments if a is not type(None)):
             try:
                 return _typed(value, option, where)
@@ -75,6 +79,8 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
                 continue
         names = " or ".join("nothing" if a is type(None) else _name(a) for a in arguments)
         raise InputError(f"{where}: expected {names}, found {value!r}")
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return configure(hint, value, where)
     if origin is typing.Literal:
         if value in arguments:
             return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,34 @@ import torch
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import repository_root
+from semanticcmc.memory_bank import MemoryBankNCE
+from semanticcmc.objectives import InfoNCE, Negatives
+from semanticcmc.pairs import LaggedPairs
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryBankConfig:
+    """What the published objective takes besides `TrainingConfig`; see `memory_bank.MemoryBankNCE`.
+
+    Attributes
+    ----------
+    noise : int
+        Samples of noise.
+    momentum : float
+        Share of its old value that a bank's row keeps.
+    sharing : {'batch', 'sample'}
+        Noise drawn once for all pairs of a batch, or for each pair.
+    form : {'nce', 'softmax'}
+    """
+
+    noise: int
+    momentum: float
+    sharing: Literal["batch", "sample"]
+    form: Literal["nce", "softmax"]
+
+    def __post_init__(self) -> None:
+        if self.noise < 1 or not 0 <= self.momentum < 1:
+            raise ValueError("noise: at least 1; momentum: 0 to less than 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,32 +48,52 @@ class TrainingConfig:
 
     Attributes
     ----------
-    resident_size : tuple of int or None
-        Height and width at which all frames are held in memory, pixels; None for the store's own.
+    frames : {'resident', 'loader'}
+        All frames held in the device's memory, or those of each batch read ahead from the frame store by
+        threads. Both give the same batches.
+    frame_px : tuple of int or None
+        Height and width that every frame is brought to, pixels; None for the store's own.
     batch_pairs : int
-        Pairs a step.
+        Pairs a step, over all processes.
+    films_per_batch : int or None
+        All pairs of a batch come from at most so many films; None for no such limit.
+    same_shot : bool
+        Only pairs that cannot leave a shot; shots are known of the world alone.
     steps : int or None
         Steps of a run; None where `epochs` says it.
     epochs : float or None
         Passes over all first frames of pairs; None where `steps` says it.
     lag_tolerance : float
         Each pair's lag is drawn within ``lag_s`` (1 +- this).
+    objective : {'info_nce', 'memory_bank_nce'}
+    temperature : float
+        Of the objective, or where it starts.
+    learn_temperature : bool
+        Of InfoNCE alone.
+    negatives : {'all', 'within_film', 'cross_film'}
+        Pairs, or noise, that a pair is told from: all others, those of its own film, those of other films.
+    memory_bank : MemoryBankConfig or None
+        None for InfoNCE.
     optimiser : {'adamw', 'sgd'}
     learning_rate : float
         Greatest of the schedule.
     momentum : float
         Of SGD; AdamW takes it as its first beta.
     weight_decay : float
-    schedule : {'one_cycle', 'step'}
-        One cosine rise over the first 30 % of steps and a cosine fall; or a drop to a tenth at each of
-        `drops`.
+    schedule : {'one_cycle', 'cosine', 'step'}
+        One cosine rise over the first 30 % of steps and a cosine fall; a cosine fall from the first step; or
+        a drop to a tenth at each of `drops`.
     drops : tuple of float
-        Shares of the run after which `step` drops the rate; none for one_cycle.
-    temperature : float
-        Of InfoNCE, or where it starts.
-    learn_temperature : bool
+        Shares of the run after which `step` drops the rate; none for the others.
+    clip_norm : float or None
+        Greatest norm of the gradient of all weights, to which a greater one is scaled.
     precision : {'float32', 'bfloat16'}
         Of the network's forward pass; bfloat16 on CUDA only.
+    compile : bool
+        By ``torch.compile``: worth its minute of compiling in long runs on CUDA.
+    sync_batch_norm : bool
+        Whether batch norm takes the statistics of all processes' views (on CUDA only), so that a result does
+        not depend on their number; without effect on one process.
     device : {'auto', 'cpu', 'cuda'}
     checkpoint_every, log_every : int
         Steps between checkpoints, and between lines of metrics.
@@ -57,20 +106,29 @@ class TrainingConfig:
         torchvision's AlexNet weights, for the network ``supervised``, relative to the repository.
     """
 
-    resident_size: tuple[int, int] | None
+    frames: Literal["resident", "loader"]
+    frame_px: tuple[int, int] | None
     batch_pairs: int
+    films_per_batch: int | None
+    same_shot: bool
     steps: int | None
     epochs: float | None
     lag_tolerance: float
+    objective: Literal["info_nce", "memory_bank_nce"]
+    temperature: float
+    learn_temperature: bool
+    negatives: Negatives
+    memory_bank: MemoryBankConfig | None
     optimiser: Literal["adamw", "sgd"]
     learning_rate: float
     momentum: float
     weight_decay: float
-    schedule: Literal["one_cycle", "step"]
+    schedule: Literal["one_cycle", "cosine", "step"]
     drops: tuple[float, ...]
-    temperature: float
-    learn_temperature: bool
+    clip_norm: float | None
     precision: Literal["float32", "bfloat16"]
+    compile: bool
+    sync_batch_norm: bool
     device: Literal["auto", "cpu", "cuda"]
     checkpoint_every: int
     log_every: int
@@ -81,7 +139,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("steps and epochs: one a number, the other null")
-        for name in ("steps", "epochs", "learning_rate", "temperature", "checkpoint_every", "log_every"):
+        for name in ("steps", "epochs", "learning_rate", "temperature", "checkpoint_every", "log_every",
+                     "films_per_batch", "clip_norm"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} {value}: expected more than 0")
@@ -93,8 +152,16 @@ class TrainingConfig:
             raise ValueError(f"drops {list(self.drops)}: rising shares of the run, between 0 and 1")
         if bool(self.drops) != (self.schedule == "step"):
             raise ValueError(f"drops {list(self.drops)}: given for the schedule step, and for it alone")
-        if self.resident_size is not None and min(self.resident_size) < 1:
-            raise ValueError(f"resident_size {list(self.resident_size)}: height and width in pixels, or null")
+        if self.frame_px is not None and min(self.frame_px) < 1:
+            raise ValueError(f"frame_px {list(self.frame_px)}: height and width in pixels, or null")
+        if (self.memory_bank is not None) != (self.objective == "memory_bank_nce"):
+            raise ValueError("memory_bank: given for the objective memory_bank_nce, else null")
+        if self.memory_bank is not None and self.learn_temperature:
+            raise ValueError("learn_temperature: of info_nce alone; for memory_bank_nce say false")
+        if self.negatives == "cross_film" and self.films_per_batch == 1:
+            raise ValueError(
+                "negatives cross_film: a batch needs pairs of more than one film (films_per_batch)"
+            )
 
 
 def starting_weights(network: str, config: TrainingConfig) -> Path | None:
@@ -113,11 +180,14 @@ def starting_weights(network: str, config: TrainingConfig) -> Path | None:
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
     """Learning rate of `step` (from 0) of `steps`; one_cycle starts at 1/25 and ends at 1/250,000 of the peak.
 
-    One cycle after Smith & Topin (2018), with PyTorch's shape; ``step`` as He et al. (2016).
+    One cycle after Smith & Topin (2018), with PyTorch's shape; ``cosine`` after Loshchilov & Hutter (2017),
+    one fall; ``step`` as He et al. (2016).
     """
     peak = config.learning_rate
     if config.schedule == "step":
         return peak * 0.1 ** sum(step >= round(share * steps) for share in config.drops)
+    if config.schedule == "cosine":
+        return peak * (1 + math.cos(math.pi * step / steps)) / 2
     rise = max(0.3 * steps - 1, 1e-9)
     low, high, share = (
         (peak / 25, peak, step / rise)
@@ -136,12 +206,44 @@ def make_optimiser(config: TrainingConfig, parameters: list[torch.nn.Parameter])
     return torch.optim.AdamW(learned, betas=(config.momentum, 0.999), **common)
 
 
+def make_objective(
+    config: TrainingConfig, pairs: LaggedPairs, embedding_dim: int, seed: int
+) -> InfoNCE | MemoryBankNCE:
+    """The objective over these pairs; `seed` is of a memory bank's first values and of its noise."""
+    if config.memory_bank is None:
+        return InfoNCE(config.temperature, config.learn_temperature, config.negatives)
+    bank = config.memory_bank
+    return MemoryBankNCE(
+        pairs.anchors,
+        pairs.film,
+        embedding_dim,
+        noise=bank.noise,
+        temperature=config.temperature,
+        momentum=bank.momentum,
+        sharing=bank.sharing,
+        form=bank.form,
+        negatives=config.negatives,
+        seed=seed,
+    )
+
+
 def choose_device(config: TrainingConfig) -> torch.device:
-    """CUDA where there is one and the config allows it; InputError where the config asks for more."""
+    """CUDA where there is one and the config allows it, one for each of torchrun's processes.
+
+    Raises
+    ------
+    InputError
+        Where the config or torchrun asks for more than the machine has.
+    """
     cuda = torch.cuda.is_available()
     if config.device == "cuda" and not cuda:
         raise InputError("training.device cuda: this machine has no CUDA device; say auto or cpu")
-    device = torch.device("cuda" if cuda and config.device != "cpu" else "cpu")
-    if config.precision == "bfloat16" and device.type == "cpu":
-        raise InputError("training.precision bfloat16: on CUDA only (slower on a CPU); say float32")
-    return device
+    if not cuda or config.device == "cpu":
+        if config.precision == "bfloat16":
+            raise InputError("training.precision bfloat16: on CUDA only (slower on a CPU); say float32")
+        return torch.device("cpu")
+    device = int(os.environ.get("LOCAL_RANK", "0"))
+    if device >= torch.cuda.device_count():
+        raise InputError(f"torchrun started process {device} of this machine, which has "
+                         f"{torch.cuda.device_count()} CUDA device(s); start one process a device")  # fmt: skip
+    return torch.device("cuda", device)
