@@ -1,169 +1,25 @@
-"""Films with a burnt-in counter: every frame of the grid is the one on screen then; broken films are named."""
+"""Folders of films become a store of frames; broken films are named and left out, and the others go on."""
 
 import shutil
-import struct
-import subprocess
-from bisect import bisect_right
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 import pytest
-from av.video.frame import PictureType
-from PIL import Image
 
+from counter_films import HEIGHT, WIDTH, constant, number
 from semanticcmc import movies, video
 from semanticcmc.configuration import InputError
 from semanticcmc.frames import FrameStore
 from semanticcmc.movies import MoviesConfig, ingest, merge
 from semanticcmc.probing import probe
-from semanticcmc.video import decode
-
-WIDTH, HEIGHT, BLOCK = 96, 64, 16
-CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 
 
 def config(**values):
     return MoviesConfig(
         **({"folder": None, "frames_per_s": 1.0, "short_side_px": 64, "jpeg_quality": 90} | values)
     )
-
-
-def counter(number):
-    """A picture that says its number in 24 black and white blocks."""
-    bits = (number >> np.arange(24)) & 1
-    blocks = np.kron(bits.reshape(HEIGHT // BLOCK, WIDTH // BLOCK), np.ones((BLOCK, BLOCK)))
-    return np.repeat((40 + 170 * blocks).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def number(image):
-    """What `counter` wrote, from the middles of the blocks."""
-    middles = image[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK].mean(axis=2)
-    return int(((middles.ravel() > 125) << np.arange(24)).sum())
-
-
-def film(path, pts, time_base, codec="libx264", options=None, container=None, aspect=None):
-    """Encode counters, shown from `pts` (in units of `time_base`)."""
-    with av.open(str(path), "w", options=container or {}) as out:
-        stream = out.add_stream(codec, rate=25, options=options or {})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.codec_context.time_base = stream.time_base = time_base
-        if aspect:
-            stream.codec_context.sample_aspect_ratio = aspect
-        for i, at in enumerate(pts):
-            frame = av.VideoFrame.from_ndarray(counter(i), format="rgb24")
-            frame.pts, frame.time_base = at, time_base
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())
-    return path
-
-
-def constant(path, n, rate, **keywords):
-    rate = Fraction(rate)
-    return film(path, [i * rate.denominator for i in range(n)], Fraction(1, rate.numerator), **keywords)
-
-
-def on_screen(pts, time_base, frames_per_s):
-    """Second of the grid -> number of the picture then, by the definition; the last one stays for its step."""
-    seconds = [Fraction(p - pts[0]) * time_base for p in pts]
-    grid = {Fraction(k) / frames_per_s for k in range(int(seconds[-1] * frames_per_s) + 1)}
-    return {float(t): bisect_right(seconds, t) - 1 for t in sorted(grid)}
-
-
-def decoded(path, frames_per_s=1.0):
-    frames = list(decode(path, frames_per_s, 64))
-    assert [f.time_s for f in frames] == sorted(f.time_s for f in frames)
-    assert [number(f.image) for f in frames] == [f.frame_index for f in frames]
-    return {f.time_s: number(f.image) for f in frames}
-
-
-B_FRAMES = {"bf": "3", "b_adapt": "0", "x264-params": "b-adapt=0", "g": "250"}
-
-
-RATES = {"23.976": Fraction(24000, 1001), "25": Fraction(25), "29.97": Fraction(30000, 1001)}
-
-
-@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
-@pytest.mark.parametrize("frames_per_s", [1, 5])
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_every_frame_is_the_one_on_screen(tmp_path, rate, frames_per_s, suffix):
-    path = constant(tmp_path / f"film{suffix}", 290, rate, options=B_FRAMES)
-    with av.open(str(path)) as container:
-        kinds = {int(frame.pict_type) for frame in container.decode(video=0)}
-    assert int(PictureType.B) in kinds  # or the test would not see frames taken in decoding order
-    expected = on_screen(
-        [i * rate.denominator for i in range(290)], Fraction(1, rate.numerator), frames_per_s
-    )
-    if suffix == ".mkv":  # Matroska rounds to milliseconds, so that a frame may come just after its second
-        milliseconds = [round(i * 1000 / rate) for i in range(290)]
-        expected = on_screen(milliseconds, Fraction(1, 1000), frames_per_s)
-    assert decoded(path, frames_per_s) == expected
-
-
-@pytest.mark.parametrize(
-    "suffix, codec, offset",
-    [(".mp4", "libx264", 0), (".mkv", "libx264", 5000), (".webm", "libvpx", 0), (".ts", "libx264", 7777)],
-)
-def test_variable_rate_and_start_offset(tmp_path, suffix, codec, offset):
-    times = ([20, 33, 40, 41, 250, 700, 2300], [0.2, 0.2, 0.2, 0.2, 0.1, 0.06, 0.04])
-    steps = np.random.default_rng(0).choice(times[0], size=150, p=times[1])
-    pts = [offset + int(p) for p in np.concatenate([[0], np.cumsum(steps)])]
-    path = film(
-        tmp_path / f"film{suffix}", pts, Fraction(1, 1000), codec, B_FRAMES if codec == "libx264" else None
-    )
-    found, expected = decoded(path), on_screen(pts, Fraction(1, 1000), 1)
-    # How long the last picture stays is the container's word; until it comes there is no doubt.
-    assert {t: n for t, n in found.items() if t in expected} == expected
-    assert all(n == 150 for t, n in found.items() if t not in expected)
-
-
-@pytest.mark.parametrize("codec, options", [("mpeg4", {"bf": "2"}), ("libx264", {"bf": "0"})])
-def test_a_container_without_presentation_times(tmp_path, codec, options):
-    """AVI stores none: pictures come one after the other all the same."""
-    path = constant(tmp_path / "film.avi", 200, 25, codec=codec, options=options)
-    found = decoded(path)
-    assert [found[float(t)] for t in range(1, 7)] == pytest.approx([25 * t for t in range(1, 7)], abs=1)
-
-
-def test_a_stream_without_any_times_is_refused(tmp_path):
-    path = constant(tmp_path / "film.h264", 50, 25)
-    with pytest.raises(InputError, match="no presentation times"):
-        list(decode(path, 1, 64))
-
-
-def test_frame_threads_change_nothing(tmp_path):
-    path = constant(tmp_path / "film.mp4", 120, 25, options=B_FRAMES)
-    one, four = ([f.image for f in decode(path, 5, 64, threads)] for threads in (1, 4))
-    np.testing.assert_array_equal(one, four)
-
-
-def test_frames_are_shown_upright(tmp_path):
-    """A telephone held upright writes this matrix into `tkhd`: show it turned a quarter clockwise."""
-    path = constant(tmp_path / "film.mp4", 30, 25)
-    straight = next(iter(decode(path, 1, 64))).image
-    content, identity = path.read_bytes(), struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    at = content.index(identity, content.index(b"tkhd"))
-    turned = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, HEIGHT << 16, 0, 1 << 30)
-    path.write_bytes(content[:at] + turned + content[at + len(turned) :])
-    image = next(iter(decode(path, 1, 64))).image
-    assert image.shape == (WIDTH, HEIGHT, 3)
-    np.testing.assert_array_equal(image, np.rot90(straight, -1))
-
-
-@pytest.mark.parametrize(
-    "aspect, short_side_px, size",
-    [
-        (Fraction(2), 64, (64, 192)),
-        (Fraction(1, 2), 48, (64, 48)),  # 96 x 128 as displayed
-        (None, 32, (32, 48)),
-        (None, 500, (64, 96)),  # not enlarged
-    ],
-)
-def test_pixels_are_square_and_the_short_side_as_asked(tmp_path, aspect, short_side_px, size):
-    path = constant(tmp_path / "film.mp4", 5, 25, aspect=aspect)
-    assert next(iter(decode(path, 1, short_side_px))).image.shape[:2] == size
 
 
 # Probing ---------------------------------------------------------------------------------------------------
@@ -333,24 +189,3 @@ def test_command_line(folder, tmp_path, capsys):
 def test_refuses_settings_out_of_range(values, words):
     with pytest.raises(ValueError, match=words):
         config(**values)
-
-
-@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real clips are not beside this checkout")
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-@pytest.mark.parametrize(
-    "name", ["arm-wrestling_10s_h264.mp4", "interview_45s_vp8.webm", "street-cars_30s_h264.mp4"]
-)
-def test_real_clips_give_the_frames_that_ffmpeg_gives(tmp_path, name):
-    """ffmpeg -copyts -vf fps=1:round=up, matched by output time stamp."""
-    frames = {int(f.time_s): f.image for f in decode(CLIPS / name, 1, 256)}
-    height, width = frames[0].shape[:2]
-    chain = f"fps=1:round=up,scale={width}:{height}:flags=bicubic"
-    command = ["ffmpeg", "-v", "error", "-copyts", "-i", CLIPS / name, "-vf", chain, "-frame_pts", "1"]
-    command.append(tmp_path / "%06d.png")
-    subprocess.run(command, check=True)
-    theirs = {int(path.stem): np.asarray(Image.open(path)).astype(float) for path in tmp_path.glob("*.png")}
-    assert frames.keys() == theirs.keys()
-    for second, image in theirs.items():
-        own = np.abs(frames[second] - image).mean()
-        others = [np.abs(frames[s] - image).mean() for s in (second - 1, second + 1) if s in frames]
-        assert own < 1.5 and own < min(others)

@@ -1,8 +1,7 @@
-"""One video file's frames at exact seconds: decoded in presentation order, upright, with square pixels."""
+"""One video file's frames at exact seconds: decoded in presentation order, shown as a player shows them."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,7 +11,11 @@ import av
 import numpy as np
 
 from semanticcmc.configuration import InputError
+from semanticcmc.display import Box, Display
 from semanticcmc.frames import Frame
+from semanticcmc.pictures import Damage, in_order
+
+MOST_LOST = 0.01  # share of a film's pictures; with more damaged, it is left out
 
 
 def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
@@ -39,60 +42,61 @@ def stated_duration_s(container: av.container.InputContainer, stream: av.VideoSt
     return math.nan, math.nan
 
 
-def decode(path: str | Path, frames_per_s: float, short_side_px: int, threads: int = 0) -> Iterator[Frame]:
-    """Frames of a film on the grid of `frames_per_s`, in time order, upright, with square pixels.
+def decode(
+    path: str | Path,
+    frames_per_s: float,
+    short_side_px: int,
+    threads: int = 0,
+    crop: Box | None = None,
+    damage: Damage | None = None,
+) -> Iterator[Frame]:
+    """Frames of a film on the grid of `frames_per_s`, in time order, as displayed.
 
     The frame at t is the last with presentation time <= t, counted from the film's first frame, and the
     grid ends with the last frame's time on screen. Times are compared as fractions, so that no frame is
-    missed by rounding.
+    missed by rounding. A damaged picture is never shown: the one before stays.
+
+    Parameters
+    ----------
+    path : str or Path
+    frames_per_s : float
+    short_side_px : int
+        Of the frames as displayed; smaller films are not enlarged.
+    threads : int
+        Decoder threads; 0 for as many as there are cores.
+    crop : Box, optional
+        The part of each picture that is kept.
+    damage : Damage, optional
+        Counts the film's pictures and those lost.
+
+    Raises
+    ------
+    InputError
+        Once the film has come to its end, if it is cut off or more than `MOST_LOST` of its pictures are damaged.
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
+    damage = Damage() if damage is None else damage
     with av.open(str(path)) as container:
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        step, shown, look = 0, None, None
-        for frame_index, (frame, since_start) in enumerate(_in_order(container, stream)):
-            look = look or _Look.of(frame, stream, short_side_px)
+        step, shown, display = 0, None, None
+        for frame, since_start, frame_index in in_order(container, stream, rate, damage):
+            display = display or Display(frame, stream, short_side_px, crop)
             until = math.ceil(since_start * rate)  # the grid's first step at which this picture is on screen
             if shown is not None and until > step:
-                yield from _on_grid(step, until, rate, look.image(shown[0]), shown[1:])
+                yield from _on_grid(step, until, rate, display.image(shown[0]), shown[1:])
             step, shown = max(step, until), (frame, since_start, frame_index)
-        if shown is None or look is None:
+        if shown is None or display is None:
             raise InputError("not one picture in it can be decoded")
         end_s = shown[1] + Fraction(shown[0].duration or 0) * (stream.time_base or 0)
         until = max(math.ceil(end_s * rate), math.floor(shown[1] * rate) + 1)
-        yield from _on_grid(step, until, rate, look.image(shown[0]), shown[1:])
+        yield from _on_grid(step, until, rate, display.image(shown[0]), shown[1:])
         stated_s, short_s = stated_duration_s(container, stream)
         if end_s < stated_s - short_s:
             raise InputError(f"truncated: its pictures end at {float(end_s):.1f} s of {stated_s:.1f} s")
-
-
-def _in_order(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[tuple[av.VideoFrame, Fraction]]:
-    """Pictures in presentation order with their seconds since the first, which never run backwards.
-
-    Some containers (AVI) store no presentation times, and those guessed by the demuxer run backwards; then
-    the decoding times are taken, as FFmpeg's own tools do (``best_effort_timestamp``).
-    """
-    faulty = {"pts": 0, "dts": 0}
-    latest: dict[str, int | None] = {"pts": None, "dts": None}
-    first = now = None
-    for frame in container.decode(stream):
-        for kind in faulty:
-            time, before = getattr(frame, kind), latest[kind]
-            faulty[kind] += time is not None and before is not None and time <= before
-            latest[kind] = before if time is None else time
-        by_pts = frame.pts is not None and (frame.dts is None or faulty["pts"] <= faulty["dts"])
-        time = frame.pts if by_pts else frame.dts
-        if time is None or stream.time_base is None:
-            raise InputError(
-                "its pictures have no presentation times; put it into another container (ffmpeg)"
-            )
-        now = time if now is None else max(now, time)
-        first = now if first is None else first
-        yield frame, (now - first) * stream.time_base
+        if damage.lost > MOST_LOST * damage.pictures:
+            raise InputError(f"damaged: {damage.lost} of its {damage.pictures} pictures cannot be decoded")
 
 
 def _on_grid(
@@ -101,23 +105,3 @@ def _on_grid(
     """One picture at each step of the grid from `step` to before `until`."""
     for k in range(step, until):
         yield Frame(float(k / rate), float(shown[0]), shown[1], image)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    """Size and quarter turns (anticlockwise) by which a film's pictures are displayed."""
-
-    width: int
-    height: int
-    quarter_turns: int
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame, stream: av.VideoStream, short_side_px: int) -> _Look:
-        aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
-        width, height = frame.width * max(aspect, 1), frame.height / min(aspect, 1)
-        scale = min(1.0, short_side_px / min(width, height))
-        return cls(round(width * scale), round(height * scale), round(frame.rotation / 90) % 4)
-
-    def image(self, frame: av.VideoFrame) -> np.ndarray:
-        rgb = frame.reformat(self.width, self.height, format="rgb24", interpolation="BICUBIC")
-        return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), self.quarter_turns))

@@ -1,0 +1,207 @@
+"""Every frame of the grid is the one on screen then, shown as a player shows it, whatever the film."""
+
+import shutil
+import struct
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import PictureType
+from PIL import Image
+
+from counter_films import B_FRAMES, HEIGHT, RATES, WIDTH, constant, film, moving, number, on_screen
+from semanticcmc import pictures
+from semanticcmc.configuration import InputError
+from semanticcmc.pictures import Damage, can_skip
+from semanticcmc.video import decode
+
+CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
+
+
+def decoded(path, frames_per_s=1.0):
+    frames = list(decode(path, frames_per_s, 64))
+    assert [f.time_s for f in frames] == sorted(f.time_s for f in frames)
+    assert [number(f.image) for f in frames] == [f.frame_index for f in frames]
+    return {f.time_s: number(f.image) for f in frames}
+
+
+@pytest.mark.parametrize("rate", RATES.values(), ids=RATES)
+@pytest.mark.parametrize("frames_per_s", [1, 5])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_every_frame_is_the_one_on_screen(tmp_path, rate, frames_per_s, suffix):
+    path = constant(tmp_path / f"film{suffix}", 290, rate, options=B_FRAMES)
+    with av.open(str(path)) as container:
+        kinds = {int(frame.pict_type) for frame in container.decode(video=0)}
+    assert int(PictureType.B) in kinds  # or the test would not see frames taken in decoding order
+    expected = on_screen(
+        [i * rate.denominator for i in range(290)], Fraction(1, rate.numerator), frames_per_s
+    )
+    if suffix == ".mkv":  # Matroska rounds to milliseconds, so that a frame may come just after its second
+        milliseconds = [round(i * 1000 / rate) for i in range(290)]
+        expected = on_screen(milliseconds, Fraction(1, 1000), frames_per_s)
+    assert decoded(path, frames_per_s) == expected
+
+
+@pytest.mark.parametrize(
+    "suffix, codec, offset",
+    [(".mp4", "libx264", 0), (".mkv", "libx264", 5000), (".webm", "libvpx", 0), (".ts", "libx264", 7777)],
+)
+def test_variable_rate_and_start_offset(tmp_path, suffix, codec, offset):
+    times = ([20, 33, 40, 41, 250, 700, 2300], [0.2, 0.2, 0.2, 0.2, 0.1, 0.06, 0.04])
+    steps = np.random.default_rng(0).choice(times[0], size=150, p=times[1])
+    pts = [offset + int(p) for p in np.concatenate([[0], np.cumsum(steps)])]
+    path = film(
+        tmp_path / f"film{suffix}", pts, Fraction(1, 1000), codec, B_FRAMES if codec == "libx264" else None
+    )
+    found, expected = decoded(path), on_screen(pts, Fraction(1, 1000), 1)
+    # How long the last picture stays is the container's word; until it comes there is no doubt.
+    assert {t: n for t, n in found.items() if t in expected} == expected
+    assert all(n == 150 for t, n in found.items() if t not in expected)
+
+
+@pytest.mark.parametrize("codec, options", [("mpeg4", {"bf": "2"}), ("libx264", {"bf": "0"})])
+def test_a_container_without_presentation_times(tmp_path, codec, options):
+    """AVI stores none: pictures come one after the other all the same."""
+    path = constant(tmp_path / "film.avi", 200, 25, codec=codec, options=options)
+    found = decoded(path)
+    assert [found[float(t)] for t in range(1, 7)] == pytest.approx([25 * t for t in range(1, 7)], abs=1)
+
+
+def test_a_stream_without_any_times_is_refused(tmp_path):
+    path = constant(tmp_path / "film.h264", 50, 25)
+    with pytest.raises(InputError, match="no presentation times"):
+        list(decode(path, 1, 64))
+
+
+def test_frame_threads_change_nothing(tmp_path):
+    path = constant(tmp_path / "film.mp4", 120, 25, options=B_FRAMES)
+    one, four = ([f.image for f in decode(path, 5, 64, threads)] for threads in (1, 4))
+    np.testing.assert_array_equal(one, four)
+
+
+DISPLAYS = {  # (a, b, c, d) of the display matrix, and what numpy calls it
+    "telephone held upright": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "upside down": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "turned anticlockwise": ((0, -1, 1, 0), np.rot90),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "flipped": ((1, 0, 0, -1), np.flipud),
+    "mirrored and turned": ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+    "mirrored and turned the other way": (
+        (0, -1, -1, 0),
+        lambda image: np.rot90(image.transpose(1, 0, 2), 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("matrix, expected", DISPLAYS.values(), ids=DISPLAYS)
+def test_frames_are_shown_as_the_display_matrix_says(tmp_path, matrix, expected):
+    """Cameras write it into `tkhd`: a point (x, y), y down, is shown at (a x + c y, b x + d y)."""
+    path = constant(tmp_path / "film.mp4", 30, 25)
+    straight = [f.image for f in decode(path, 1, 64)]
+    content, identity = path.read_bytes(), struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    at = content.index(identity, content.index(b"tkhd"))
+    a, b, c, d = (value << 16 for value in matrix)
+    left, top = (-min(0, p * WIDTH, q * HEIGHT, p * WIDTH + q * HEIGHT) for p, q in ((a, c), (b, d)))
+    turned = struct.pack(">9i", a, b, 0, c, d, 0, left, top, 1 << 30)
+    path.write_bytes(content[:at] + turned + content[at + len(turned) :])
+    found = [f.image for f in decode(path, 1, 64)]
+    np.testing.assert_array_equal(found, [expected(image) for image in straight])
+
+
+@pytest.mark.parametrize(
+    "aspect, short_side_px, size",
+    [
+        (Fraction(2), 64, (64, 192)),
+        (Fraction(1, 2), 48, (64, 48)),  # 96 x 128 as displayed
+        (None, 32, (32, 48)),
+        (None, 500, (64, 96)),  # not enlarged
+    ],
+)
+def test_pixels_are_square_and_the_short_side_as_asked(tmp_path, aspect, short_side_px, size):
+    path = constant(tmp_path / "film.mp4", 5, 25, aspect=aspect)
+    assert next(iter(decode(path, 1, short_side_px))).image.shape[:2] == size
+
+
+# Skipping --------------------------------------------------------------------------------------------------
+
+X265 = {"x265-params": "bframes=4:b-adapt=0:b-pyramid=1:keyint=60:log-level=none"}
+SKIPPED = {
+    "three B-frames": ("film.mp4", "libx264", {"x264-params": "bframes=3:b-adapt=0:b-pyramid=none"}),
+    "pyramid, strict": ("film.mp4", "libx264", {"x264-params": "bframes=5:b-adapt=0:b-pyramid=strict"}),
+    "pyramid, open GOP": ("film.mkv", "libx264",
+                          {"x264-params": "bframes=7:b-adapt=0:b-pyramid=normal:open-gop=1:keyint=40"}),
+    "weighted, adaptive": ("film.mp4", "libx264", {"x264-params": "bframes=8:b-adapt=2:weightp=2:ref=6"}),
+    "interlaced": ("film.mp4", "libx264", {"x264-params": "bframes=3:b-adapt=0:tff=1"}),
+    "HEVC": ("film.mp4", "libx265", X265),
+    "HEVC in Matroska": ("film.mkv", "libx265", X265),
+    "MPEG-2": ("film.mkv", "mpeg2video", {"bf": "2", "g": "24"}),
+    "MPEG-4 part 2": ("film.mp4", "mpeg4", {"bf": "2", "g": "24"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, codec, options", SKIPPED.values(), ids=SKIPPED)
+@pytest.mark.parametrize("variable", [False, True], ids=["constant", "variable"])
+def test_skipping_pictures_changes_no_frame(tmp_path, monkeypatch, name, codec, options, variable):
+    if codec not in av.codecs_available:
+        pytest.skip(f"PyAV was built without {codec}")
+    steps = np.random.default_rng(1).choice([40, 80, 200], size=159) if variable else np.full(159, 40)
+    if codec == "mpeg2video":
+        steps = np.full(159, 40)  # it knows no variable rate
+    pts, base = [0, *np.cumsum(steps).tolist()], Fraction(1, 25 if codec == "mpeg2video" else 1000)
+    pts = [p // 40 for p in pts] if codec == "mpeg2video" else pts
+    path = film(tmp_path / name, pts, base, codec, options, picture=moving)
+    with av.open(str(path)) as container:
+        assert can_skip(container, container.streams.video[0])
+        kept = len(list(pictures.in_order(container, container.streams.video[0], Fraction(1), Damage())))
+    assert kept < 130  # or nothing is skipped, and nothing is tested
+    skipped = {key: list(decode(path, *key)) for key in ((1, 64, 1), (1, 64, 4), (5, 64, 2))}
+    monkeypatch.setattr(pictures, "can_skip", lambda container, stream: False)
+    for key, found in skipped.items():
+        whole = list(decode(path, *key))
+        assert [(f.time_s, f.pts_s, f.frame_index) for f in found] == [
+            (f.time_s, f.pts_s, f.frame_index) for f in whole
+        ]
+        np.testing.assert_array_equal([f.image for f in found], [f.image for f in whole])
+        expected = on_screen(pts, base, key[0])
+        assert {f.time_s: f.frame_index for f in found if f.time_s in expected} == expected
+
+
+def test_temporal_layers_of_hevc_are_not_skipped(tmp_path):
+    """There a picture that its own layer does not need may still be the reference of the next layer."""
+    if "libx265" not in av.codecs_available:
+        pytest.skip("PyAV was built without libx265")
+    layers = {"x265-params": "bframes=4:b-adapt=0:b-pyramid=1:temporal-layers=3:log-level=none"}
+    path = constant(tmp_path / "film.mp4", 60, 25, codec="libx265", options=layers)
+    with av.open(str(path)) as container:
+        assert not can_skip(container, container.streams.video[0])
+    assert decoded(path) == {0: 0, 1: 25, 2: 50}
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the real clips are not beside this checkout")
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arm-wrestling_10s_h264.mp4",
+        "interview_45s_vp8.webm",
+        "person-walking_139s_h264.mp4",
+        "street-cars_30s_h264.mp4",
+    ],
+)
+def test_real_clips_give_the_frames_that_ffmpeg_gives(tmp_path, name):
+    """ffmpeg -copyts -vf fps=1:round=up, matched by output time stamp."""
+    frames = {int(f.time_s): f.image for f in decode(CLIPS / name, 1, 256)}
+    height, width = frames[0].shape[:2]
+    chain = f"fps=1:round=up,scale={width}:{height}:flags=bicubic"
+    command = ["ffmpeg", "-v", "error", "-copyts", "-i", CLIPS / name, "-vf", chain, "-frame_pts", "1"]
+    command.append(tmp_path / "%06d.png")
+    subprocess.run(command, check=True)
+    theirs = {int(path.stem): np.asarray(Image.open(path)).astype(float) for path in tmp_path.glob("*.png")}
+    assert frames.keys() == theirs.keys()
+    for second, image in theirs.items():
+        own = np.abs(frames[second] - image).mean()
+        others = [np.abs(frames[s] - image).mean() for s in (second - 1, second + 1) if s in frames]
+        assert own < 1.5 and own < min(others)
