@@ -198,6 +198,22 @@ rule represent:
         papermill("03_representations.ipynb")
 
 
+# Not part of the poster: python -m semanticcmc.workflow <experiment> -- tables/classification.csv
+rule classification:
+    input:
+        [f"notebooks/02_training_{network}_seed-{seed}.ipynb" for network, seed in RUNS],
+    output:
+        "tables/classification.csv",
+    log:
+        "logs/classification.log",
+    params:
+        settings=settings("classification", "stimuli", "activations"),
+    resources:
+        gpu=1,
+    shell:
+        "{PYTHON} -m semanticcmc.classification {E.file} > {log} 2>&1"
+
+
 rule lag_curve:
     input:
         [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],

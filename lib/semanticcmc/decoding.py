@@ -14,6 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from sklearn.pipeline import Pipeline
 
 
 def obstacle(labels: ArrayLike) -> str:
@@ -84,17 +85,27 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
     return _accuracy(classifier, features, labels, folds)
 
 
-def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> float:
-    """Class accuracy of multinomial logistic regression (L2, C = 1) on features standardised within each fold.
+def linear_probe(regularisation: float) -> Pipeline:
+    """Multinomial logistic regression (L2, by L-BFGS) on standardised features, not yet fitted.
 
-    Parameters, result and warning as in `knn_accuracy`.
+    Parameters
+    ----------
+    regularisation : float
+        scikit-learn's C: the inverse of the penalty's strength, beside a loss summed over images.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-    return _accuracy(probe, features, labels, folds)
+    return make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=500))
+
+
+def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> float:
+    """Class accuracy of multinomial logistic regression (L2, C = 1) on features standardised within each fold.
+
+    Parameters, result and warning as in `knn_accuracy`.
+    """
+    return _accuracy(linear_probe(1.0), features, labels, folds)
 
 
 def accuracies(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from semanticcmc.run import atomic
 Config = TypeVar("Config")
 
 SECTIONS = ("world", "movies", "labels", "stimuli", "networks", "views", "training", "activations",
-            "evaluation", "timescales", "prediction")  # fmt: skip
+            "evaluation", "timescales", "prediction", "classification")  # fmt: skip
 BASELINES = ("random", "supervised", "augment", "cmc_lab")
 
 
@@ -255,7 +255,8 @@ def resolve_experiment(
         if not Path(folder).expanduser().is_dir():
             raise InputError(f"{option}={folder}: no such folder")
         values[key]["folder"] = str(Path(folder).expanduser().resolve())
-    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "file")):
+    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "file"),
+                         ("classification", "train"), ("classification", "test")):  # fmt: skip
         place = (values.get(section) or {}).get(key)
         if isinstance(
             place, str

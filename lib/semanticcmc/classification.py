@@ -1,0 +1,339 @@
+"""Linear probes: how many images of unseen folders a frozen layer tells apart, layer by layer (top-1).
+
+    python -m semanticcmc.classification analysis/experiments/poster.yaml --network random semantic_60s
+
+Convolutional maps are max-pooled to a square, as in CMC's linear probing (Tian et al. 2020; Zhang et al. 2017),
+and multinomial logistic regression learns the classes from standardised features. The strength of its penalty is
+chosen on a part of the training images that the probe does not learn from; test images are looked at once.
+Accuracy here is of images never learned from and counts images, as published top-1 does; `decoding` cross-validates
+within the stimuli and weighs classes alike.
+
+Features wait on disk, one layer at a time is in memory: about 3 x images x features x 4 bytes, 1.2 GB for 10,000
+images and 9,600 features. For larger sets name fewer ``images_per_class``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from semanticcmc.activations import ActivationsConfig
+from semanticcmc.checkpoints import sha256
+from semanticcmc.configuration import InputError
+from semanticcmc.decoding import linear_probe
+from semanticcmc.experiments import Experiment, load_experiment, network_lag_s, repository_root
+from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.trained import load_network
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS = ("network", "lag_s", "seed", "layer", "top1", "ci_low", "ci_high", "classes", "train_images",
+           "test_images", "features", "regularisation")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationConfig:
+    """Images and features of the linear probes.
+
+    Attributes
+    ----------
+    train : Path or None
+        Folder of class folders to learn from, from the repository's root if not absolute; None for the stimuli.
+    test : Path or None
+        Folder of the same classes to test on; None to keep `test_share` of each class of `train` for it.
+    test_share : float
+        Share of each class's images that tests, where `test` is None.
+    images_per_class : int or None
+        At most so many images a class in each folder, the first by name; None for all.
+    features : int
+        Convolutional maps are max-pooled to the largest square that has so many features at most. 9,600 gives
+        CMC's squares: 10, 6, 5, 5 and 6 for conv1 to conv5 at the published widths.
+    regularisation : tuple of float
+        Candidates for scikit-learn's C, the inverse of the L2 penalty's strength.
+    validation_share : float
+        Share of each class's training images on which C is chosen.
+    confidence : float
+        Level of the intervals.
+    seed : int
+        Of both splits.
+    """
+
+    train: Path | None
+    test: Path | None
+    test_share: float
+    images_per_class: int | None
+    features: int
+    regularisation: tuple[float, ...]
+    validation_share: float
+    confidence: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("test_share", "validation_share", "confidence"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: more than 0, less than 1")
+        if self.features < 1 or (self.images_per_class is not None and self.images_per_class < 1):
+            raise ValueError("features and images_per_class: at least 1")
+        if not self.regularisation or min(self.regularisation) <= 0:
+            raise ValueError(f"regularisation {list(self.regularisation)}: at least one number above 0")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: 0 or more")
+
+
+def pooled(values: Tensor, features: int) -> Tensor:
+    """Rows (B, d) of a layer's activations, maps (B, channels, h, w) max-pooled to fit `features`.
+
+    The square's side is the largest, up to the map's, with channels x side^2 <= features; at least 1.
+    """
+    if values.ndim == 4:
+        side = max(1, min(*values.shape[2:], int((features / values.shape[1]) ** 0.5)))
+        values = functional.adaptive_max_pool2d(values, side)
+    return values.flatten(1)
+
+
+def layer_features(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    layers: Sequence[str],
+    features: int,
+    folder: Path,
+) -> tuple[dict[str, Path], NDArray[np.int64]]:
+    """Write every layer's features of every image to `folder`, from one look at each image.
+
+    Parameters
+    ----------
+    network : Module
+        With ``activations(uint8 images) -> {layer: values}``, in evaluation mode.
+    batches : iterable of (images, class_index)
+        As `stimuli.StimulusFolder.batches` gives them.
+    layers : sequence of str
+    features : int
+        For `pooled`.
+    folder : Path
+
+    Returns
+    -------
+    files : dict of str to Path
+        float32 numbers of each layer, image after image.
+    class_index : array of int64, shape (N,)
+    """
+    files = {layer: folder / f"{layer}.float32" for layer in layers}
+    handles = {layer: file.open("wb") for layer, file in files.items()}
+    classes = []
+    try:
+        with torch.inference_mode():
+            for images, class_index in batches:
+                found = network.activations(images)  # type: ignore[operator]
+                for layer, handle in handles.items():
+                    if layer not in found:
+                        raise InputError(f"layer {layer}: this network has {', '.join(found)}")
+                    rows = pooled(found[layer], features).float().cpu().numpy()
+                    if not np.isfinite(rows).all():
+                        raise InputError(f"layer {layer}: activations that are not finite; train it anew")
+                    handle.write(np.ascontiguousarray(rows).tobytes())
+                classes.append(class_index.numpy())
+    finally:
+        for handle in handles.values():
+            handle.close()
+    return files, np.concatenate(classes)
+
+
+def held_out(classes: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Mask of `share` of each class's images, drawn at random: at least one, never all."""
+    generator, mask = np.random.default_rng(seed), np.zeros(len(classes), dtype=bool)
+    for index in np.unique(classes):
+        rows = np.flatnonzero(classes == index)
+        kept = min(max(1, round(share * len(rows))), len(rows) - 1)
+        mask[generator.permutation(rows)[:kept]] = True
+    return mask
+
+
+def top1(
+    train: tuple[NDArray[np.float32], NDArray[np.int64]],
+    test: tuple[NDArray[np.float32], NDArray[np.int64]],
+    config: ClassificationConfig,
+) -> dict[str, Any]:
+    """Share of test images whose class a linear probe names, with Wilson's interval.
+
+    Parameters
+    ----------
+    train, test : tuple of arrays
+        Features (N, d) and class of each image (N,).
+    config : ClassificationConfig
+
+    Returns
+    -------
+    dict
+        ``top1, ci_low, ci_high, classes, train_images, test_images, features, regularisation``. Of penalties
+        that do equally well on the validation images the strongest is taken, and the probe then learns from
+        all training images.
+    """
+    from scipy.stats import binomtest
+
+    (x, y), (x_test, y_test) = train, test
+    chosen = min(config.regularisation)
+    if len(config.regularisation) > 1:
+        kept = held_out(y, config.validation_share, config.seed)
+        scores = {
+            c: linear_probe(c).fit(x[~kept], y[~kept]).score(x[kept], y[kept])
+            for c in sorted(config.regularisation)
+        }
+        chosen = max(scores, key=lambda c: scores[c])
+    right = int((linear_probe(chosen).fit(x, y).predict(x_test) == y_test).sum())
+    low, high = binomtest(right, len(y_test)).proportion_ci(config.confidence, method="wilson")
+    return {
+        "top1": right / len(y_test),
+        "ci_low": float(low),
+        "ci_high": float(high),
+        "classes": len(np.unique(y)),
+        "train_images": len(y),
+        "test_images": len(y_test),
+        "features": x.shape[1],
+        "regularisation": chosen,
+    }
+
+
+class Images:
+    """Training and test images of an experiment's probes, found and compared before anything runs."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.config = config = experiment.section("classification", ClassificationConfig)
+        size_px = experiment.section("stimuli", StimuliConfig).size_px
+        read = StimuliConfig(folder=None, size_px=size_px, images_per_class=config.images_per_class)
+        train = repository_root() / config.train.expanduser() if config.train else stimulus_folder(experiment)
+        self.train, self.test = StimulusFolder(train, read), None
+        counts = self.train.files["wnid"].value_counts()
+        least = 2 if config.test else 3
+        if counts.min() < least:
+            raise InputError(
+                f"{train / str(counts.idxmin())}: holds {counts.min()} of the at least {least} images "
+                "that a class needs, to learn from, to choose the penalty on and (classification.test null) to test on"
+            )
+        if config.test is None:
+            return
+        test = repository_root() / config.test.expanduser()
+        if test.resolve() == train.resolve():
+            raise InputError(f"{test}: teaches and tests; classification.test null keeps a share of it apart")
+        self.test = StimulusFolder(test, read)
+        if differ := sorted(set(self.train.classes) ^ set(self.test.classes)):
+            raise InputError(f"{train} and {test} hold different classes ({', '.join(differ[:5])})")
+
+    @property
+    def folders(self) -> tuple[StimulusFolder, ...]:
+        """The folders that are read: one that is split, or one to learn from and one to test on."""
+        return (self.train,) if self.test is None else (self.train, self.test)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all names and sizes, in hexadecimal."""
+        found = [
+            [path, Path(path).stat().st_size] for folder in self.folders for path in folder.files["path"]
+        ]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+    def sets(self, files: Sequence[tuple[Mapping[str, Path], NDArray[np.int64]]], layer: str):
+        """Training and test features of a layer, each (features, classes)."""
+        both = [(np.fromfile(found[layer], dtype=np.float32).reshape(len(y), -1), y) for found, y in files]
+        if self.test is not None:
+            return both
+        x, y = both[0]
+        kept = held_out(y, self.config.test_share, self.config.seed)
+        return [(x[~kept], y[~kept]), (x[kept], y[kept])]
+
+
+def classify(experiment: Experiment, network: str, seed: int, images: Images) -> pd.DataFrame:
+    """Probe every layer of one finished network; read back where that has been done with these settings.
+
+    Returns
+    -------
+    DataFrame
+        One row a layer, with the columns `COLUMNS`; also ``classification/<network>_seed-<k>.csv``.
+    """
+    config, activations = images.config, experiment.section("activations", ActivationsConfig)
+    trained = load_network(experiment.run_folder(network, seed))
+    settings = {
+        "network": network,
+        "classification": dataclasses.asdict(config),
+        "layers": activations.layers,
+        "images_sha256": images.fingerprint(),
+        "checkpoint_sha256": sha256(experiment.run_folder(network, seed) / "checkpoint.pt"),
+    }
+    settings = json.loads(json.dumps(settings, default=str))
+    table_file = experiment.path("classification", f"{network}_seed-{seed}.csv")
+    about = table_file.with_suffix(".json")
+    if table_file.exists() and about.exists() and json.loads(about.read_text())["config"] == settings:
+        return pd.read_csv(table_file)
+    trained.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    progress = Progress(f"linear probes of {network}, seed {seed}", len(activations.layers))
+    rows = []
+    with tempfile.TemporaryDirectory(dir=table_file.parent) as temporary:
+        files = []
+        for number, folder in enumerate(images.folders):
+            place = Path(temporary) / str(number)
+            place.mkdir()
+            batches = folder.batches(activations.batch_size)
+            files.append(layer_features(trained, batches, activations.layers, config.features, place))
+        progress.update(0)
+        for done, layer in enumerate(activations.layers, start=1):
+            train, test = images.sets(files, layer)
+            found = top1(train, test, config)
+            rows.append(
+                {"network": network, "lag_s": network_lag_s(network), "seed": seed, "layer": layer, **found}
+            )
+            progress.update(done, f"{layer} {found['top1']:.3f}")
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    with atomic(table_file) as path:
+        table.to_csv(path, index=False)
+    write_json(about, record(settings, config.seed))
+    return table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: write ``tables/classification.csv``; exit 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m semanticcmc.classification", description="Linear probes."
+    )
+    parser.add_argument("experiment", help="name, or path to a YAML")
+    parser.add_argument("--network", nargs="+", help="some of the experiment's networks; all if not given")
+    given = parser.parse_args(arguments)
+    try:
+        experiment = load_experiment(given.experiment)
+        networks = given.network or experiment.networks
+        if unknown := [name for name in networks if name not in experiment.networks]:
+            raise InputError(
+                f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}"
+            )
+        images = Images(experiment)
+        table = pd.concat(
+            [
+                classify(experiment, network, seed, images)
+                for network in networks
+                for seed in experiment.seeds
+            ],
+            ignore_index=True,
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    with atomic(experiment.path("tables", "classification.csv")) as path:
+        table.to_csv(path, index=False)
+    print(table.to_string(index=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
