@@ -21,25 +21,21 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
 from semanticcmc import classification
-from semanticcmc.classification import (
-    COLUMNS,
-    ClassificationConfig,
-    held_out,
-    layer_features,
-    main,
-    pooled,
-    top1,
-)
+from semanticcmc.classification import COLUMNS, main
 from semanticcmc.experiments import load_experiment
+from semanticcmc.linear_probes import held_out, layer_features, pooled, top1
 from semanticcmc.networks import LAYERS, NetworksConfig, build
 from semanticcmc.training import train
 
 
-def config(**changes):
-    values = {"train": None, "test": None, "test_share": 0.3, "images_per_class": None, "features": 9600,
-              "regularisation": (0.001, 0.01, 0.1, 1.0), "validation_share": 0.25, "confidence": 0.95,
-              "seed": 0}  # fmt: skip
-    return ClassificationConfig(**values | changes)
+def probe(train, test, **changes):
+    settings = {
+        "regularisation": (0.001, 0.01, 0.1, 1.0),
+        "validation_share": 0.25,
+        "confidence": 0.95,
+        "seed": 0,
+    }
+    return top1(train, test, **settings | changes)
 
 
 def clusters(spread, n_classes=5, n=24, width=10, seed=0):
@@ -52,7 +48,7 @@ def clusters(spread, n_classes=5, n=24, width=10, seed=0):
 
 
 def test_classes_far_apart_are_all_told_apart():
-    found = top1(*clusters(0.01), config())
+    found = probe(*clusters(0.01))
     assert found["top1"] == found["ci_high"] == 1.0
     assert (found["classes"], found["train_images"], found["test_images"], found["features"]) == (
         5,
@@ -65,7 +61,7 @@ def test_classes_far_apart_are_all_told_apart():
 def test_labels_that_mean_nothing_are_at_chance():
     rng = np.random.default_rng(1)
     sets = [(rng.normal(size=(400, 60)).astype(np.float32), np.tile(np.arange(4), 100)) for _ in range(2)]
-    found = top1(*sets, config())
+    found = probe(*sets)
     low, high = binom.interval(0.9999, 400, 1 / 4)
     assert low <= found["top1"] * 400 <= high
     assert found["ci_low"] < 1 / 4 < found["ci_high"]
@@ -74,11 +70,11 @@ def test_labels_that_mean_nothing_are_at_chance():
 @pytest.mark.parametrize("spread", [0.8, 1.5])
 def test_the_penalty_and_the_accuracy_are_those_of_scikit_learns_search(spread):
     (x, y), (x_test, y_test) = clusters(spread)
-    found = top1((x, y), (x_test, y_test), config())
+    found = probe((x, y), (x_test, y_test))
     kept = held_out(y, 0.25, 0)
-    probe = Pipeline([("scale", StandardScaler()), ("classify", LogisticRegression(max_iter=500))])
+    peer = Pipeline([("scale", StandardScaler()), ("classify", LogisticRegression(max_iter=500))])
     search = GridSearchCV(
-        probe, {"classify__C": [0.001, 0.01, 0.1, 1.0]}, cv=PredefinedSplit(np.where(kept, 0, -1))
+        peer, {"classify__C": [0.001, 0.01, 0.1, 1.0]}, cv=PredefinedSplit(np.where(kept, 0, -1))
     )
     search.fit(x, y)
     assert found["regularisation"] == search.best_params_["classify__C"]
@@ -88,7 +84,7 @@ def test_the_penalty_and_the_accuracy_are_those_of_scikit_learns_search(spread):
 
 @pytest.mark.parametrize("confidence", [0.9, 0.99])
 def test_the_interval_is_wilsons(confidence):
-    found = top1(*clusters(1.0), config(confidence=confidence))
+    found = probe(*clusters(1.0), confidence=confidence)
     p, n, z = found["top1"], 120, norm.ppf(0.5 + confidence / 2)  # Wilson 1927
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -101,7 +97,7 @@ def test_top1_counts_images_not_classes():
         np.repeat([[0.0], [9.0], [0.0]], [30, 10, 2], axis=0).astype(np.float32),
         np.repeat([0, 1, 2], [30, 10, 2]),
     )
-    assert top1((x, y), (x, y), config(regularisation=(1.0,)))["top1"] == pytest.approx(40 / 42)
+    assert probe((x, y), (x, y), regularisation=(1.0,))["top1"] == pytest.approx(40 / 42)
 
 
 @settings(deadline=None)
