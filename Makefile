@@ -3,6 +3,7 @@ PYTHON     ?= python3
 EXPERIMENT ?= miniature
 FILMS      ?=
 STIMULI    ?=
+LABELS     ?=
 SEEDS      ?=
 CORES      ?=
 PROFILE    ?=
@@ -16,7 +17,8 @@ help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "  make poster takes EXPERIMENT=miniature|clips|poster|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
-	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>."
+	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>"
+	@echo "  and, if there are labels in time, LABELS=<folder or file of them>."
 
 install: $(VENV)/.ready ## make .venv from the lock (other commands do it by themselves)
 
@@ -31,7 +33,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
-	@$(RUN) -m semanticcmc.workflow $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") \
+	@$(RUN) -m semanticcmc.workflow $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
 
 test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage

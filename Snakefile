@@ -19,7 +19,7 @@ PYTHON = sys.executable
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
-LABELS = "labels" if WORLD else E.sections.get("labels", {}).get("file")  # folder of the label stream, if there is one
+IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
 
 
 def settings(*keys):
@@ -30,8 +30,8 @@ def settings(*keys):
 
 
 def folder_state(folder):
-    """Names, sizes and times of a folder's files: a film added or exchanged makes the probe run again."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+    """Names, sizes and times of a folder's files, or of one file: what is added or exchanged makes the rule run again."""
+    files = sorted(path for path in [Path(folder), *Path(folder).rglob("*")] if path.is_file()) if folder else []
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
@@ -134,10 +134,28 @@ else:
             "{PYTHON} -m semanticcmc.movies {E.file} --merge > {log} 2>&1"
 
 
+if IMPORTED:
+
+    rule labels:
+        input:
+            "frames/probe.csv",
+        output:
+            "labels/labels.parquet",
+            "labels/label_times.parquet",
+            "labels/films.csv",
+        log:
+            "logs/labels.log",
+        params:
+            settings=settings("labels"),
+            folder=folder_state(IMPORTED),
+        shell:
+            "{PYTHON} -m semanticcmc.label_imports {E.file} > {log} 2>&1"
+
+
 rule statistics:
     input:
         "frames/index.parquet",
-        [f"{LABELS}/labels.parquet", f"{LABELS}/label_times.parquet"] if LABELS else [],
+        ["labels/labels.parquet", "labels/label_times.parquet"] if WORLD or IMPORTED else [],
         code=ANALYSIS / "01_dataset_statistics.ipynb",
     output:
         "tables/dataset.csv",

@@ -176,6 +176,33 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
     assert (folder / "poster/poster.pdf").exists()
 
 
+def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, corridor):
+    """Rekognition's JSON by file name; labels that have no film are named."""
+    films, stimuli, labels = tmp_path / "films", tmp_path / "stimuli", tmp_path / "labels"
+    films.mkdir()
+    labels.mkdir()
+    for wnid in pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[:4]:
+        (stimuli / wnid).mkdir(parents=True)
+        Image.new("RGB", (70, 70)).save(stimuli / wnid / "a.jpg")
+    encode_film(films / "My film (1994).mp4", 12, 0)
+    entries = [{"Timestamp": 500 * i, "Label": {"Name": "NA", "Confidence": 40.0 + 5 * i}} for i in range(10)]
+    response = {"JobStatus": "SUCCEEDED", "Labels": entries, "VideoMetadata": {"DurationMillis": 12_000}}
+    for name in ("My film (1994)", "other"):
+        (labels / f"{name}.json").write_text(json.dumps(response))
+    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli),
+                    "--labels", str(labels), "--", "labels/labels.parquet")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "other: labels without a film" in done.stdout
+    folder = tmp_path / "results/clips/labels"
+    rows = pd.read_parquet(folder / "labels.parquet")
+    assert rows.movie_id.value_counts().to_dict() == {"My_film_1994": 8, "other": 8}  # of 50 % and more
+    assert set(rows.label) == {"NA"}
+    times = pd.read_parquet(folder / "label_times.parquet")
+    assert times["count"].tolist() == [24, 24] and times["interval_s"].tolist() == [0.5, 0.5]
+    table = pd.read_csv(folder / "films.csv", keep_default_na=False).set_index("movie_id")
+    assert table.problem.to_dict() == {"My_film_1994": "", "other": "labels without a film"}
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
 from semanticcmc.labels import (
-    experiment_labels,
     frequencies,
     label_stream,
     presence,
+    presence_matrix,
     read_labels,
     write_labels,
 )
@@ -83,6 +82,46 @@ def test_presence_equals_a_loop_over_rows(seed, count):
     assert frequencies(stream)["count"].sum() == expected.sum()
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_sparse_matrix_of_all_films_equals_a_loop_over_rows(seed):
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(1, 12, size=3)
+    times = pd.DataFrame({"movie_id": ["c", "a", "b"], "start_s": [0.0, 0.1, 7.0], "interval_s": [0.2, 0.5, 1.0],
+                          "count": counts})  # fmt: skip
+    films = generator.integers(3, size=40)
+    steps = generator.integers(counts[films])
+    time_s = times["start_s"].to_numpy()[films] + times["interval_s"].to_numpy()[films] * steps
+    names = generator.choice(["NA", "nan", "\u68ee", "dog", "cat"], size=40)
+    rows = list(zip(times["movie_id"].to_numpy()[films], time_s, names, np.full(40, 60.0), strict=True))
+    stream = label_stream(table(rows), times)
+    columns, movies = ["dog", "unseen", "nan"], ["b", "c"]
+    expected = np.zeros((counts[2] + counts[0], 3), dtype=bool)
+    for film, step, name in zip(films, steps, names, strict=True):
+        if name in columns and film != 1:
+            expected[step + (counts[2] if film == 0 else 0), columns.index(name)] = True
+    found = presence_matrix(stream, columns, movies)
+    assert found.dtype == bool and found.nnz == expected.sum()
+    np.testing.assert_array_equal(found.toarray(), expected)
+    whole = presence_matrix(stream, columns).toarray()
+    np.testing.assert_array_equal(whole, np.concatenate([presence(stream, m, columns) for m in "abc"]))
+
+
+def test_plain_text_and_codes_are_the_same_stream(tmp_path):
+    """As another program writes them: text, or codes in an order of their own with names that none has."""
+    text = label_stream(table(ROWS), TIMES)
+    codes = table(ROWS).assign(
+        label=lambda t: pd.Categorical(t["label"], ["zebra", "dog", "cat", "ant"]),
+        movie_id=lambda t: pd.Categorical(t["movie_id"], ["b", "x", "a"]),
+    )
+    coded = label_stream(codes, TIMES)
+    pd.testing.assert_frame_equal(text.labels, coded.labels)
+    assert frequencies(coded)["label"].tolist() == ["cat", "dog", "ant"]
+    table(ROWS).to_parquet(tmp_path / "labels.parquet")
+    TIMES.to_parquet(tmp_path / "label_times.parquet")
+    pd.testing.assert_frame_equal(read_labels(tmp_path).labels, text.labels)
+
+
 def test_frequencies():
     found = frequencies(label_stream(table(ROWS), TIMES))
     assert found.values.tolist() == [["cat", 3, 0.3, 2], ["dog", 2, 0.2, 2], ["ant", 1, 0.1, 1]]
@@ -104,6 +143,7 @@ def test_a_stream_without_labels_has_times(tmp_path):
         (("a", float("nan"), "x", 50.0), "label at nan s"),
         (("a", 10.0, "x", 101.0), "confidence from 0 to 100"),
         (("a", 10.0, None, 50.0), "a label is missing"),
+        ((None, 10.0, "x", 50.0), "a label has no movie_id"),
     ],
 )
 def test_refuses_wrong_rows(row, words):
@@ -126,17 +166,3 @@ def test_refuses_wrong_tables(tmp_path):
         read_labels(tmp_path)
     with pytest.raises(InputError, match="no film 'x'"):
         presence(label_stream(table(ROWS), TIMES), "x", ["dog"])
-
-
-@pytest.mark.parametrize("source, file", [("world", None), ("films", None), ("films", "elsewhere")])
-def test_labels_of_an_experiment(tmp_path, source, file):
-    """The world writes its own; films have those that the YAML names, or none."""
-    folder = tmp_path / ("elsewhere" if file else "labels")
-    write_labels(folder, table(ROWS), TIMES)
-    (tmp_path / "experiment.yaml").write_text(
-        f"name: x\ntitle: X\nsource: {source}\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
-        f"labels: {{file: {folder if file else 'null'}}}\n"
-    )
-    stream = experiment_labels(load_experiment(tmp_path / "experiment.yaml"))
-    assert (stream is None) == (source == "films" and file is None)
-    assert stream is None or len(stream.labels) == len(ROWS)

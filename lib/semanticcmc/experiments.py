@@ -220,6 +220,7 @@ def resolve_experiment(
     results: str | Path | None = None,
     films: str | None = None,
     stimuli: str | None = None,
+    labels: str | None = None,
     seeds: int | None = None,
 ) -> Experiment:
     """Write ``results/<name>/experiment.yaml``: the source YAML with what this machine and call add.
@@ -232,6 +233,8 @@ def resolve_experiment(
         Folder for the results of all experiments.
     films, stimuli : str, optional
         Folder of films and folder of class folders; they replace ``movies.folder`` and ``stimuli.folder``.
+    labels : str, optional
+        Folder or file of labels; it replaces ``labels.path``.
     seeds : int, optional
         Number of seeds, counted from 0.
 
@@ -255,7 +258,13 @@ def resolve_experiment(
         if not Path(folder).expanduser().is_dir():
             raise InputError(f"{option}={folder}: no such folder")
         values[key]["folder"] = str(Path(folder).expanduser().resolve())
-    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "file"),
+    if labels:
+        if not isinstance(values.get("labels"), dict):
+            raise InputError(f"{source}: LABELS={labels} given, but this experiment has no section labels")
+        if not Path(labels).expanduser().exists():
+            raise InputError(f"LABELS={labels}: no such folder or file")
+        values["labels"]["path"] = str(Path(labels).expanduser().resolve())
+    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "path"),
                          ("classification", "train"), ("classification", "test")):  # fmt: skip
         place = (values.get(section) or {}).get(key)
         if isinstance(

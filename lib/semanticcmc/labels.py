@@ -1,6 +1,7 @@
 """Label streams: what is seen in a film and when, sorted in time, with the times at which nothing was seen.
 
-``labels.parquet`` has one row a label and time (`movie_id, time_s, label, confidence`), sorted.
+``labels.parquet`` has one row a label and time (`movie_id, time_s, label, confidence`), sorted; film and label
+are dictionary codes, so that tens of millions of rows fit into a GiB of memory.
 ``label_times.parquet`` has one row a film (`movie_id, start_s, interval_s, count`): its label sets lie at
 ``start_s + i * interval_s`` for i from 0 to ``count - 1``, whether or not any label was found there.
 """
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import sparse
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment
@@ -27,16 +29,38 @@ TIMES = ("movie_id", "start_s", "interval_s", "count")
 
 @dataclasses.dataclass(frozen=True)
 class LabelsConfig:
-    """Where the labels of an experiment's films come from.
+    """Where the labels of an experiment's films come from, and which of them count.
 
     Attributes
     ----------
-    file : Path or None
-        Folder with `labels.parquet` and `label_times.parquet`; None where the films have no labels, and for
-        the world, which writes its own.
+    path : Path or None
+        Folder or file that `label_imports` reads: Amazon Rekognition's JSON, event tables, a CSV, or a folder with
+        `labels.parquet` and `label_times.parquet`; None where the films have no labels, and for the world,
+        which writes its own.
+    interval_s : float or None
+        Time from one label set to the next, seconds; None: as the source samples (events do not say).
+    least_confidence : float
+        Labels less sure than this are left out, 0 to 100; where a source states none, all are 100.
+    parents : bool
+        Whether the parents of a label (Rekognition: Animal of Dog) count as labels of their own, as sure as it is.
+    event_columns : tuple of str
+        Columns of event tables whose values are the labels.
+    join_runs : bool
+        Whether event tables ``<name>_run-1``, ``<name>_run-2`` are pieces of one film, put end to end.
     """
 
-    file: Path | None
+    path: Path | None
+    interval_s: float | None
+    least_confidence: float
+    parents: bool
+    event_columns: tuple[str, ...]
+    join_runs: bool
+
+    def __post_init__(self) -> None:
+        if self.interval_s is not None and not 0 < self.interval_s < np.inf:
+            raise ValueError(f"interval_s {self.interval_s}: expected a number of seconds above 0, or null")
+        if not 0 <= self.least_confidence <= 100:
+            raise ValueError(f"least_confidence {self.least_confidence}: expected 0 to 100")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +70,8 @@ class LabelStream:
     Attributes
     ----------
     labels : DataFrame
-        `movie_id, time_s, label, confidence`, sorted by film, time and label, one row a label and time.
+        `movie_id, time_s, label, confidence`, sorted by film, time and label, one row a label and time;
+        film and label are categorical.
     times : DataFrame
         `movie_id, start_s, interval_s, count`, sorted by film: the times of its label sets.
     """
@@ -67,9 +92,14 @@ class LabelStream:
     @functools.cached_property
     def rows(self) -> dict[str, slice]:
         """Rows of `labels` that are each film's."""
-        films = pd.Index(self.times["movie_id"]).get_indexer(pd.Index(self.labels["movie_id"]))
+        films = self.labels["movie_id"].cat.codes.to_numpy()
         ends = np.searchsorted(films, np.arange(len(self.times) + 1)).tolist()
         return {movie_id: slice(*ends[i : i + 2]) for i, movie_id in enumerate(self.movies)}
+
+    def steps(self, movie_id: str) -> np.ndarray:
+        """Which of the film's label times each of its rows of `labels` has, int64, from 0."""
+        film, time_s = self.film(movie_id), self.labels["time_s"].to_numpy()[self.rows[movie_id]]
+        return np.rint((time_s - film["start_s"]) / film["interval_s"]).astype(np.int64)
 
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
@@ -113,33 +143,58 @@ def label_stream(
         raise InputError(
             f"{where}: film {bad['movie_id'].iloc[0]!r}: interval_s above 0 and count from 0 expected"
         )
-    film = pd.Index(times["movie_id"]).get_indexer(pd.Index(labels["movie_id"]))
+    film, films = _codes(labels["movie_id"])
     if (film < 0).any():
-        raise InputError(
-            f"{where}: film {labels['movie_id'].to_numpy()[film < 0][0]!r} has labels but no label times"
-        )
+        raise InputError(f"{where}: a label has no movie_id")
+    if unknown := sorted(set(films) - set(times["movie_id"])):
+        raise InputError(f"{where}: film {unknown[0]!r} has labels but no label times")
+    film = pd.Index(times["movie_id"]).get_indexer(films).astype(np.min_scalar_type(-len(times) - 1))[film]
     time_s = labels["time_s"].to_numpy(dtype=np.float64)
-    start_s, interval_s, count = (times[name].to_numpy()[film] for name in ("start_s", "interval_s", "count"))
-    step = (time_s - start_s) / interval_s
+    # Tens of millions of rows: arrays of a few hundred MiB each, so they are changed in place.
+    step = time_s - times["start_s"].to_numpy()[film]
+    step /= times["interval_s"].to_numpy()[film]
     with np.errstate(invalid="ignore"):
-        wrong = ~((np.abs(step - np.rint(step)) < 0.01) & (step > -0.5) & (step < count - 0.5))
-    if wrong.any():
-        i = int(np.argmax(wrong))
+        right = (step > -0.5) & (step < times["count"].to_numpy()[film] - 0.5)
+        right &= np.abs(step - np.rint(step)) < 0.01
+    if not right.all():
+        i = int(np.argmin(right))
         film_name = labels["movie_id"].iloc[i]
         raise InputError(f"{where}: film {film_name!r} has a label at {time_s[i]} s, none of its label times")
     confidence = labels["confidence"].to_numpy(dtype=np.float64)
     if not ((confidence >= 0) & (confidence <= 100)).all():
         raise InputError(f"{where}: confidence from 0 to 100 expected")
-    # Sorting whole numbers is many times faster than sorting text.
-    codes, _ = pd.factorize(labels["label"], sort=True)
-    if (codes < 0).any():
+    code, names = _codes(labels["label"])
+    if (code < 0).any():
         raise InputError(f"{where}: a label is missing")
-    order = np.lexsort((-confidence, codes, np.rint(step).astype(np.int64), film))
-    film, step_i, codes = film[order], np.rint(step[order]).astype(np.int64), codes[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (np.diff(film) != 0) | (np.diff(step_i) != 0) | (np.diff(codes) != 0)
-    order = order[first]
-    return LabelStream(labels[list(LABELS)].iloc[order].reset_index(drop=True), times)
+    # One whole number a row, in the order wanted: sorting it is many times faster than sorting text.
+    place = np.rint(step, out=step).astype(np.int64)
+    place += film.astype(np.int64) * int(times["count"].max() if len(times) else 0)
+    place *= max(1, len(names))
+    place += code
+    if not (place[1:] > place[:-1]).all():
+        order = np.lexsort((-confidence, place))
+        order = order[np.diff(place[order], prepend=-1) > 0]
+        film, time_s, code, confidence = film[order], time_s[order], code[order], confidence[order]
+    table = pd.DataFrame({
+        "movie_id": pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"])),
+        "time_s": time_s,
+        "label": pd.Categorical.from_codes(code, categories=names),
+        "confidence": confidence,
+    }, copy=False)  # fmt: skip
+    return LabelStream(table, times)
+
+
+def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Text as places in the sorted list of its distinct values; -1 where it is missing."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, found = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        codes, found = pd.factorize(values)
+    used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(found)))
+    order = used[np.argsort(found[used].to_numpy(dtype=object))]
+    rank = np.full(len(found) + 1, -1, dtype=np.min_scalar_type(-len(found) - 1))
+    rank[order] = np.arange(len(order))
+    return rank[codes], found[order]  # the last of rank, -1, is for the code -1
 
 
 def write_labels(folder: str | Path, labels: pd.DataFrame, times: pd.DataFrame) -> LabelStream:
@@ -161,41 +216,69 @@ def read_labels(folder: str | Path) -> LabelStream:
                 f"{path}: no such file; a label stream has labels.parquet and label_times.parquet"
             )
         try:
-            tables[name] = pq.read_table(path).to_pandas()
+            table = pq.read_table(path, read_dictionary=["movie_id", "label"] if name == "labels" else None)
+            tables[name] = table.unify_dictionaries().to_pandas(split_blocks=True)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path}: not readable as Parquet ({error}); make it again") from error
     return label_stream(tables["labels"], tables["label_times"], folder)
 
 
 def experiment_labels(experiment: Experiment) -> LabelStream | None:
-    """The label stream of an experiment; None where its films have no labels."""
-    if experiment.source == "world":
-        return read_labels(experiment.folder / "labels")
-    file = experiment.section("labels", LabelsConfig).file
-    return None if file is None else read_labels(file)
+    """The label stream of an experiment; None where its films have no labels.
+
+    Raises
+    ------
+    InputError
+        If the labels that the experiment names have not been imported.
+    """
+    folder = experiment.folder / "labels"
+    if experiment.source != "world":
+        if experiment.section("labels", LabelsConfig).path is None:
+            return None
+        if not (folder / "labels.parquet").exists():
+            raise InputError(f"{folder}: no labels yet; make poster imports them, and so does "
+                             f"python -m semanticcmc.label_imports {experiment.file}")  # fmt: skip
+    return read_labels(folder)
 
 
-def presence(stream: LabelStream, movie_id: str, names: Sequence[str]) -> np.ndarray:
-    """Which of the labels `names` stand at each of a film's label times.
+def presence_matrix(
+    stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None
+) -> sparse.csr_array:
+    """Which of the labels `names` stand at each label time of the films.
 
     Parameters
     ----------
     stream : LabelStream
-    movie_id : str
     names : sequence of str
         L labels; the columns, in this order.
+    movies : sequence of str, optional
+        Films whose label times are the rows, film after film; by default all, as `stream.movies` has them.
+
+    Returns
+    -------
+    bool csr_array (T, L)
+    """
+    column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories).astype(np.int32)
+    code = stream.labels["label"].cat.codes.to_numpy()
+    rows, columns, total = [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
+    for movie_id in stream.movies if movies is None else movies:
+        count = int(stream.film(movie_id)["count"])
+        columns.append(column[code[stream.rows[movie_id]]])
+        rows.append((stream.steps(movie_id) + total)[columns[-1] >= 0])
+        columns[-1] = columns[-1][columns[-1] >= 0]
+        total += count
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return sparse.csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=(total, len(names)))
+
+
+def presence(stream: LabelStream, movie_id: str, names: Sequence[str]) -> np.ndarray:
+    """Which of the labels `names` stand at each of a film's label times; see `presence_matrix`.
 
     Returns
     -------
     bool array (T, L)
     """
-    film = stream.film(movie_id)
-    out = np.zeros((int(film["count"]), len(names)), dtype=bool)
-    labels = stream.labels.iloc[stream.rows[movie_id]]
-    column = pd.Index(names).get_indexer(pd.Index(labels["label"]))
-    step = np.rint((labels["time_s"].to_numpy() - film["start_s"]) / film["interval_s"]).astype(np.int64)
-    out[step[column >= 0], column[column >= 0]] = True
-    return out
+    return presence_matrix(stream, names, [movie_id]).toarray()
 
 
 def frequencies(stream: LabelStream) -> pd.DataFrame:
@@ -207,9 +290,12 @@ def frequencies(stream: LabelStream) -> pd.DataFrame:
         `label, count` (label times that have it), `fraction` (of all label times), `movies` (films that
         have it); most frequent first, then by name.
     """
-    groups = stream.labels.groupby("label")["movie_id"].agg(["size", "nunique"]).reset_index()
-    groups.columns = pd.Index(["label", "count", "movies"])
-    groups["fraction"] = groups["count"] / stream.times["count"].sum()
-    return groups.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)[
-        ["label", "count", "fraction", "movies"]
-    ]
+    names, code = stream.labels["label"].cat.categories, stream.labels["label"].cat.codes.to_numpy()
+    counts, movies = np.zeros((2, len(names)), dtype=np.int64)
+    for rows in stream.rows.values():
+        of_film = np.bincount(code[rows], minlength=len(names))
+        counts += of_film
+        movies += of_film > 0
+    table = pd.DataFrame({"label": pd.Index(names.to_numpy(dtype=object), dtype="str"), "count": counts,
+                          "fraction": counts / stream.times["count"].sum(), "movies": movies})  # fmt: skip
+    return table.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)

@@ -242,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("experiment", help="a name in analysis/experiments, or the path of a YAML")
     parser.add_argument("--films", metavar="FOLDER", help="folder of video files, for an experiment on films")
     parser.add_argument("--stimuli", metavar="FOLDER", help="folder of class folders, each named by its wnid")
+    parser.add_argument("--labels", metavar="PATH", help="folder or file of labels in time, for films")
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="seeds 0 .. N-1 instead of the experiment's own"
     )
@@ -253,7 +254,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, snakemake = parser.parse_args(given[:split]), given[split + 1 :]
     try:
         experiment = resolve_experiment(
-            options.experiment, options.results, options.films, options.stimuli, options.seeds
+            options.experiment,
+            options.results,
+            options.films,
+            options.stimuli,
+            options.labels,
+            options.seeds,
         )
         check_sections(experiment)
         networks = (
@@ -288,6 +294,13 @@ def _say_where(experiment: Experiment) -> None:
             left_out = sum(bool(row["problem"]) for row in csv.DictReader(rows))
         if left_out:
             print(f"  LEFT OUT   {left_out} film(s) could not be used; why stands in {films}")
+    matched = experiment.folder / "labels" / "films.csv"
+    if matched.exists():
+        with matched.open(encoding="utf-8", newline="") as rows:
+            apart = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
+        if apart:
+            print(f"  NOT MATCHED {len(apart)} film(s) of the films and the labels, all in {matched}\n    "
+                  + "\n    ".join(apart[:5]))  # fmt: skip
 
 
 if __name__ == "__main__":
