@@ -41,8 +41,12 @@ def film(
     aspect=None,
     picture=counter,
     pix_fmt="yuv420p",
+    field_order=None,
 ):
-    """Encode `picture(i)`, counters as a rule, shown from `pts` (in units of `time_base`)."""
+    """Encode `picture(i)`, counters as a rule, shown from `pts` (in units of `time_base`).
+
+    `field_order` (tff, bff) flags the pictures as interlaced.
+    """
     with av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=25, options=options or {})
         height, width = picture(0).shape[:2]
@@ -52,10 +56,24 @@ def film(
             stream.codec_context.sample_aspect_ratio = aspect
         for i, at in enumerate(pts):
             frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24")
+            if field_order:
+                frame = _interlaced(frame.reformat(format=pix_fmt), field_order)
             frame.pts, frame.time_base = at, time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
     return path
+
+
+def _interlaced(frame, field_order):
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+    )
+    graph.link_nodes(
+        source, graph.add("setfield", f"mode={field_order}"), graph.add("buffersink")
+    ).configure()
+    graph.push(frame)
+    return graph.vpull()
 
 
 def constant(path, n, rate, **keywords):

@@ -12,7 +12,7 @@ import pytest
 from av.video.frame import PictureType
 from PIL import Image
 
-from counter_films import B_FRAMES, HEIGHT, RATES, WIDTH, constant, film, moving, number, on_screen
+from counter_films import B_FRAMES, HEIGHT, RATES, WIDTH, constant, counter, film, moving, number, on_screen
 from semanticcmc import pictures
 from semanticcmc.configuration import InputError
 from semanticcmc.pictures import Damage, can_skip
@@ -123,6 +123,178 @@ def test_frames_are_shown_as_the_display_matrix_says(tmp_path, matrix, expected)
 def test_pixels_are_square_and_the_short_side_as_asked(tmp_path, aspect, short_side_px, size):
     path = constant(tmp_path / "film.mp4", 5, 25, aspect=aspect)
     assert next(iter(decode(path, 1, short_side_px))).image.shape[:2] == size
+
+
+@pytest.mark.parametrize(
+    "name, first, expected",
+    [
+        ("film.ts", -30, {0: 0, 1: 25, 2: 50, 3: 75}),
+        ("film.mp4", -30, {0: 30, 1: 55, 2: 80}),  # an edit list says that what lies before zero is not shown
+        ("film.mkv", 0, {0: 0, 1: 25, 2: 50, 3: 75}),
+    ],
+)
+def test_negative_times_and_no_duration(tmp_path, name, first, expected):
+    container = {"avoid_negative_ts": "disabled"} if first else {"live": "1"}
+    pts = range(first, first + 100)
+    path = film(tmp_path / name, pts, Fraction(1, 25), options=B_FRAMES, container=container)
+    with av.open(str(path)) as opened:
+        assert (opened.duration is None) == (first == 0)  # a live stream has none
+    frames = list(decode(path, 1, 64))
+    assert {f.time_s: number(f.image) for f in frames} == expected
+    assert [f.frame_index for f in frames] == [25 * k for k in range(len(frames))]
+
+
+# Colour ----------------------------------------------------------------------------------------------------
+
+LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}  # weights of R and B
+
+
+def flat(path, yuv, size=(96, 64), pix_fmt="yuv420p", **tags):
+    """One second of one colour, losslessly; `tags` are numbers of FFmpeg's AVColorSpace and so on."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=5)
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        for i in range(5):
+            frame = av.VideoFrame(*size, pix_fmt)
+            for plane, value in zip(frame.planes, yuv, strict=True):
+                kind = np.uint16 if "10" in pix_fmt else np.uint8
+                plane.update(np.full(plane.buffer_size // kind().itemsize, value, kind).tobytes())
+            for name, value in tags.items():
+                setattr(frame, name, value)
+            frame.pts, frame.time_base = i, Fraction(1, 5)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
+def rgb_of(yuv, matrix, full_range):
+    """R'G'B' in 0 to 255 of 8-bit Y'CbCr: the closed form of BT.601, BT.709 and BT.2020."""
+    red, blue = LUMA[matrix]
+    y, cb, cr = ((yuv[0] / 255, (yuv[1] - 128) / 255, (yuv[2] - 128) / 255) if full_range
+                 else ((yuv[0] - 16) / 219, (yuv[1] - 128) / 224, (yuv[2] - 128) / 224))  # fmt: skip
+    r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
+    return 255 * np.clip([r, (y - red * r - blue * b) / (1 - red - blue), b], 0, 1)
+
+
+@pytest.mark.parametrize(
+    "size, tags, matrix, full_range",
+    [
+        ((96, 64), {}, "bt601", False),
+        ((1280, 720), {}, "bt709", False),
+        ((720, 576), {}, "bt601", False),
+        ((96, 64), {"colorspace": 1, "color_range": 1}, "bt709", False),
+        ((1280, 720), {"colorspace": 6, "color_range": 1}, "bt601", False),
+        ((96, 64), {"colorspace": 5, "color_range": 2}, "bt601", True),
+        ((96, 64), {"colorspace": 1, "color_range": 2}, "bt709", True),
+        ((96, 64), {"colorspace": 9, "color_range": 1}, "bt2020", False),
+    ],
+)
+@pytest.mark.parametrize("yuv", [(120, 90, 180), (150, 160, 100), (60, 150, 128), (235, 128, 128)])
+def test_colours_are_those_of_the_stated_matrix_and_range(tmp_path, yuv, size, tags, matrix, full_range):
+    path = flat(tmp_path / "film.mkv", yuv, size, **tags)
+    image = next(iter(decode(path, 1, 64))).image
+    np.testing.assert_allclose(image.reshape(-1, 3).mean(axis=0), rgb_of(yuv, matrix, full_range), atol=1.5)
+
+
+HDR = {"colorspace": 9, "color_primaries": 9, "color_range": 1}
+
+
+@pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
+def test_greys_of_hdr_films_stay_grey_in_order_and_white_is_white(tmp_path, transfer):
+    images = []
+    for grey in (64, 200, 300, 400, 500, 600, 700, 940):
+        path = flat(
+            tmp_path / f"{grey}.mkv", (grey, 512, 512), pix_fmt="yuv420p10le", color_trc=transfer, **HDR
+        )
+        images.append(next(iter(decode(path, 1, 64))).image.reshape(-1, 3).mean(axis=0))
+    assert np.ptp(images, axis=1).max() <= 1
+    levels = np.mean(images, axis=1)
+    assert levels[0] == 0 and levels[-1] == 255 and np.all(np.diff(levels[:-1]) > 0)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize("yuv", [(300, 512, 512), (380, 500, 540), (350, 560, 490), (400, 512, 512)])
+def test_pq_below_the_roll_off_is_what_zimg_makes_of_it(tmp_path, yuv):
+    """Light and primaries by the zimg library inside ffmpeg; its light becomes signal by BT.1886 here."""
+    path = flat(tmp_path / "film.mkv", yuv, pix_fmt="yuv420p10le", color_trc=16, **HDR)
+    chain = "zscale=transfer=linear:npl=203:primaries=709:matrix=gbr:range=full,format=gbrpf32le"
+    command = ["ffmpeg", "-v", "error", "-i", path, "-vf", chain, "-frames:v", "1", "-f", "rawvideo", "-"]
+    done = subprocess.run(command, capture_output=True)
+    if b"zscale" in done.stderr:
+        pytest.skip("this ffmpeg has no zscale")
+    green, blue, red = np.frombuffer(done.stdout, np.float32).reshape(3, -1).mean(axis=1)
+    expected = 255 * np.clip([red, green, blue], 0, 1) ** (1 / 2.4)
+    image = next(iter(decode(path, 1, 64))).image
+    np.testing.assert_allclose(image.reshape(-1, 3).mean(axis=0), expected, atol=2)
+
+
+@pytest.mark.parametrize(
+    "codec, quality", [("libx264", {"qp": "10"}), ("mpeg2video", {"qscale": "2", "b": "8M"})]
+)
+@pytest.mark.parametrize("field_order", ["tff", "bff"])
+def test_interlaced_films_are_deinterlaced(tmp_path, codec, quality, field_order):
+    """Each picture weaves two moments; what is shown is the first of them, without the comb."""
+    second_lines = slice(1 if field_order == "tff" else 0, None, 2)
+
+    def woven(i):
+        picture = counter(2 * i)
+        picture[second_lines] = counter(2 * i + 1)[second_lines]
+        return picture
+
+    options = {"flags": "+ildct+ilme", "bf": "2"} | quality
+    path = film(tmp_path / "film.mkv", range(60), Fraction(1, 25), codec, options, None, None, woven,
+                field_order=field_order)  # fmt: skip
+    frames = list(decode(path, 5, 64))
+    assert [f.frame_index for f in frames] == list(range(0, 60, 5))
+    assert [number(f.image) for f in frames] == list(range(0, 120, 10))
+    assert max(np.abs(f.image.astype(int) - counter(2 * f.frame_index)).mean() for f in frames) < 8
+
+
+def test_films_that_are_not_interlaced_keep_their_lines(tmp_path):
+    def lines(i):
+        return np.repeat((40 + 170 * (np.indices((HEIGHT, WIDTH))[0] % 2)).astype(np.uint8)[..., None], 3, 2)
+
+    path = film(tmp_path / "film.mp4", range(10), Fraction(1, 25), picture=lines)
+    image = next(iter(decode(path, 1, 64))).image
+    assert np.abs(np.diff(image.astype(int), axis=0)).mean() > 150
+
+
+# Damage ----------------------------------------------------------------------------------------------------
+
+
+def damaged(path, numbers):
+    """Zeros in place of what is stored of some pictures (their numbers in presentation order)."""
+    with av.open(str(path)) as container:
+        packets = sorted((p for p in container.demux(video=0) if p.size), key=lambda p: p.pts)
+    content = bytearray(path.read_bytes())
+    for packet in (packets[k] for k in numbers):
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)
+
+
+def test_a_damaged_picture_leaves_the_one_before_on_screen(tmp_path):
+    """Only from a picture that others refer to does damage reach further than its own time."""
+    options = {"x264-params": "bframes=3:b-adapt=0:b-pyramid=none:keyint=50:min-keyint=50:scenecut=0"}
+    path = constant(tmp_path / "film.mp4", 250, 25, options=options)
+    with av.open(str(path)) as container:
+        alone = [i for i, f in enumerate(container.decode(video=0)) if f.pict_type == PictureType.B]
+    gone = next(i for i in alone if i % 5 == 0 and i > 50)
+    damaged(path, [gone])
+    damage = Damage()
+    frames = {round(25 * f.time_s): f for f in decode(path, 5, 64, damage=damage)}
+    assert (damage.lost, damage.pictures) == (1, 250)
+    assert gone - 5 <= frames[gone].frame_index < gone
+    assert all(number(f.image) == f.frame_index for f in frames.values())
+    assert all(f.frame_index == i for i, f in frames.items() if i != gone)
+
+
+def test_a_film_with_much_damage_is_refused(tmp_path):
+    path = constant(tmp_path / "film.mp4", 250, 25, options={"g": "25"})
+    damaged(path, range(100, 110))
+    with pytest.raises(InputError, match=r"damaged: \d+ of its 250 pictures"):
+        list(decode(path, 1, 64))
 
 
 # Skipping --------------------------------------------------------------------------------------------------
