@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,18 +18,26 @@ from hypothesis import strategies as st
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.semantics import (
-    Taxonomy,
     categories,
     category_rdm,
     category_table,
-    known_wnids,
     lch_rdm,
     lch_similarities,
     lch_similarity,
+    model_rdm,
+    path_rdm,
+    read_matrix,
+    wu_palmer_similarities,
+)
+from semanticcmc.taxonomy import (
+    Taxonomy,
+    lowest_common_hypernyms,
     names,
     path_lengths,
     read_taxonomy,
+    taxonomy_of,
 )
+from semanticcmc.wordnet_corpus import open_wordnet
 
 MANIFESTS = repository_root() / "data_manifests"
 WORDNET = Path("/usr/share/wordnet")
@@ -50,6 +57,7 @@ DOG, CAT = "n02084071", "n02121620"
 BY_HAND = Taxonomy(
     hypernyms={"a": (), "b": ("a",), "c": ("a",), "d": ("b",), "e": ("b", "c"), "f": ("c",), "g": ("d", "c")},
     nouns={name: name.upper() for name in "abcdefg"},
+    synsets={name: f"{name}.n.01" for name in "abcdefg"},
     max_depth=3,
 )
 
@@ -81,7 +89,7 @@ def test_shortest_path_takes_the_nearest_of_several_common_hypernyms(first, seco
 
 
 def test_a_hypernym_reached_by_ways_of_different_length_counts_by_the_shorter():
-    taxonomy = Taxonomy({"top": (), "mid": ("top",), "low": ("mid", "top"), "far": ("top",)}, {}, 2)
+    taxonomy = Taxonomy({"top": (), "mid": ("top",), "low": ("mid", "top"), "far": ("top",)}, {}, {}, 2)
     assert path_lengths(["low", "far"], taxonomy)[0, 1] == 2
 
 
@@ -92,7 +100,7 @@ def test_lch_rdm_is_the_logarithm_of_the_path_and_keeps_its_names():
 
 
 def test_classes_without_a_common_hypernym_are_refused_by_name():
-    islands = Taxonomy({"a": (), "b": ()}, {}, 1)
+    islands = Taxonomy({"a": (), "b": ()}, {}, {}, 1)
     with pytest.raises(InputError, match="a and b: no hypernym in common"):
         path_lengths(["a", "b"], islands)
 
@@ -105,7 +113,7 @@ def taxonomies(draw):
     for i in range(1, n):
         above = draw(st.sets(st.integers(0, i - 1), min_size=1, max_size=3))
         hypernyms[str(i)] = tuple(map(str, sorted(above)))
-    return Taxonomy(hypernyms, {}, n)
+    return Taxonomy(hypernyms, {}, {}, n)
 
 
 @settings(deadline=None, max_examples=50)
@@ -157,37 +165,100 @@ def test_lch_equals_the_published_matrix(pair, similarity):
 
 
 @pytest.fixture(scope="module")
-def nltk_reader(tmp_path_factory):
-    """nltk's own reader on a copy of Debian's files, with the `lexnames` that they lack."""
-    wordnet = pytest.importorskip("nltk.corpus.reader.wordnet")
-    data = pytest.importorskip("nltk.data")
-
-    class Reader(wordnet.WordNetCorpusReader):
-        def map_wn(self, version="wordnet"):  # a map to other versions' numbers, for other languages
-            return None
-
-    folder = tmp_path_factory.mktemp("wordnet")
-    for path in WORDNET.iterdir():
-        if path.is_file():
-            shutil.copy(path, folder)
-    if not (folder / "lexnames").exists():  # 45 lexicographer files; their names play no part in similarity
-        (folder / "lexnames").write_text("".join(f"{i:02d}\tfile{i}\t1\n" for i in range(45)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            data, "path", [*data.path, str(folder)]
-        )  # nltk reads from the folders named there alone
-        yield Reader(data.FileSystemPathPointer(str(folder)), object())
+def nltk_reader():
+    """nltk's own reader of Debian's files."""
+    pytest.importorskip("nltk")
+    return open_wordnet()
 
 
 @needs_wordnet
-def test_lch_equals_nltk_on_random_pairs(nltk_reader):
-    wnids = sorted(known_wnids())
+def test_similarities_equal_nltks_on_random_pairs(nltk_reader):
+    """Of 20,000 pairs of the 1,000 ImageNet classes, and of 2,000 of all nouns, inner nodes included."""
     draw = random.Random(20261121)
-    rows = [draw.sample(range(len(wnids)), 2) for _ in range(2000)] + [[5, 5]]
-    ours = lch_similarities(wnids)
+    for wnids, count in ((IMAGENET, 20_000), (sorted(read_taxonomy().hypernyms), 2_000)):
+        rows = [draw.sample(range(len(wnids)), 2) for _ in range(count)] + [[5, 5]]
+        nodes = [nltk_reader.synset_from_pos_and_offset("n", int(wnid[1:])) for wnid in wnids]
+        for ours, theirs in (
+            (lch_similarities(wnids), "lch_similarity"),
+            (1 - path_rdm(wnids).square(), "path_similarity"),
+        ):
+            expected = [getattr(nodes[i], theirs)(nodes[j]) for i, j in rows]
+            np.testing.assert_allclose([ours[i, j] for i, j in rows], expected, rtol=0, atol=1e-12)
+
+
+@needs_wordnet
+def test_wu_palmer_equals_nltks_on_random_pairs(nltk_reader):
+    """Of the published classes and all above them: some 800 nouns, many with two ways up."""
+    taxonomy = read_taxonomy()
+    published = [
+        wnids_of_synsets()[name] for name in (MANIFESTS / "class_lists" / "published.txt").read_text().split()
+    ]
+    wnids = sorted({above for wnid in published for above in taxonomy.distances_above(wnid)})
+    draw = random.Random(7)
+    rows = [draw.sample(range(len(wnids)), 2) for _ in range(4_000)]
     nodes = [nltk_reader.synset_from_pos_and_offset("n", int(wnid[1:])) for wnid in wnids]
-    theirs = [nodes[i].lch_similarity(nodes[j]) for i, j in rows]
+    ours = wu_palmer_similarities(wnids)
+    np.testing.assert_allclose(np.diag(ours), 1)
+    theirs = [max(nodes[i].wup_similarity(nodes[j]), nodes[j].wup_similarity(nodes[i])) for i, j in rows]
     np.testing.assert_allclose([ours[i, j] for i, j in rows], theirs, rtol=0, atol=1e-12)
+
+
+def test_lowest_common_hypernyms_by_hand():
+    """e lies under b and c, which are as deep: the first by name; g under d and, directly, under c."""
+    found = lowest_common_hypernyms(["d", "e", "f", "g", "b"], BY_HAND)
+    assert found.tolist() == [
+        ["d", "b", "a", "d", "b"],
+        ["b", "e", "c", "b", "b"],
+        ["a", "c", "f", "c", "a"],
+        ["d", "b", "c", "g", "b"],
+        ["b", "b", "a", "b", "b"],
+    ]
+
+
+@needs_wordnet
+def test_a_class_that_no_table_has_comes_from_wordnets_files(nltk_reader):
+    """A noun outside the table, with its hypernyms, and the same similarity as nltk's."""
+    node = nltk_reader.synset("quetzal.n.02")
+    wnid = f"n{node.offset():08d}"
+    assert wnid not in read_taxonomy().hypernyms
+    assert names([wnid]) == {wnid: "quetzal"}
+    assert lch_similarity(wnid, DOG) == pytest.approx(
+        node.lch_similarity(nltk_reader.synset("dog.n.01")), abs=1e-12
+    )
+    with pytest.raises(InputError, match="n00000007: not in the WordNet taxonomy"):
+        taxonomy_of([wnid, "n00000007"])
+
+
+def test_a_matrix_of_ones_own_is_a_model(tmp_path):
+    """CSV or Parquet, any order of classes; what it lacks is left out with a warning."""
+    classes = IMAGENET[:6]
+    values = np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
+    file = tmp_path / "words.csv"
+    pd.DataFrame(values, classes, classes).iloc[::-1, ::-1].to_csv(file)
+    found = model_rdm("words", classes, None, file)
+    assert found.classes == tuple(classes)
+    np.testing.assert_array_equal(found.square(), values)
+    with pytest.warns(UserWarning, match="1 of 7 classes are not in the model words"):
+        assert len(model_rdm("words", [*classes, DOG], None, file)) == 6
+    with pytest.raises(InputError, match="2 of the 3 classes"):
+        model_rdm("words", [*classes[:2], DOG], None, file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.rename(columns={"b": "x"}), "different classes"),
+        (lambda table: table.assign(a=[0, 5, 2, 3]), "not symmetric"),
+        (lambda table: table.assign(a=[1, 1, 2, 3]), "diagonal"),
+        (lambda table: table.assign(a=["0", "one", "2", "3"]), "one"),
+    ],
+)
+def test_a_matrix_that_is_none_is_refused_by_name(tmp_path, change, message):
+    values = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    file = tmp_path / "mine.csv"
+    change(pd.DataFrame(values, list("abcd"), list("abcd"))).to_csv(file)
+    with pytest.raises(InputError, match=rf"mine\.csv.*{message}"):
+        read_matrix(file)
 
 
 @needs_wordnet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -10,12 +11,12 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.experiments import Experiment, network_lag_s, repository_root
 from semanticcmc.inference import bootstrap_intervals
 from semanticcmc.mantel import mantel_table
 from semanticcmc.rdm import RDM, read_rdms
 from semanticcmc.run import atomic
-from semanticcmc.semantics import model_rdm
+from semanticcmc.semantics import WORDNET_MODELS, model_rdm
 
 Key = tuple[str, int, str]  # network, seed, layer
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
@@ -39,7 +40,10 @@ class EvaluationConfig:
         Samples of the classes for the intervals; 0 for none.
     confidence : float
         Level of the intervals.
-    models : tuple of {'category', 'lch'}
+    models : tuple of str
+        Names of `semantics.model_rdm`: category, lch, path, wu_palmer, association, or a key of `model_files`.
+    model_files : mapping of str to str
+        A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
     controls : tuple of {'none', 'random', 'look'}
         What is partialled out: nothing, the same seed's random network at the same layer, the world's true
         looks (skipped where there are none).
@@ -53,7 +57,8 @@ class EvaluationConfig:
     permutations: int
     bootstrap_samples: int
     confidence: float
-    models: tuple[Literal["category", "lch"], ...]
+    models: tuple[str, ...]
+    model_files: Mapping[str, str]
     controls: tuple[Literal["none", "random", "look"], ...]
     seed: int
 
@@ -67,6 +72,11 @@ class EvaluationConfig:
         for key, values in (("models", self.models), ("controls", self.controls)):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{key} {list(values)}: at least one, each once")
+        own = (*WORDNET_MODELS, "category", "association")
+        if unknown := [name for name in self.models if name not in own and name not in self.model_files]:
+            raise ValueError(f"models: {unknown[0]!r} is none of {', '.join(own)}, nor a name in model_files")
+        if taken := [name for name in self.model_files if name in own]:
+            raise ValueError(f"model_files: {taken[0]!r} is a model already; give the file another name")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: 0 or more")
 
@@ -99,11 +109,12 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
         raise InputError(f"{experiment.file}: controls name the random network, baselines do not")
     rdms = _network_rdms(experiment, condition)
     classes = next(iter(rdms.values())).classes
-    models = {name: model_rdm(name, classes, experiment) for name in config.models}
+    files = {name: repository_root() / file for name, file in config.model_files.items()}
+    models = {name: model_rdm(name, classes, experiment, files.get(name)) for name in config.models}
     look = _look_rdm(experiment) if "look" in config.controls else None
     tables = [
-        _tested(rdms, model, model_rdm, control, look, config)
-        for model, model_rdm in models.items() for control in config.controls
+        _tested(rdms, name, model, control, look, config)
+        for name, model in models.items() for control in config.controls
         if control != "look" or look is not None  # real films have no true looks
     ]  # fmt: skip
     table = pd.concat(tables, ignore_index=True)

@@ -1,19 +1,14 @@
-"""Semantic models of classes: Leacock and Chodorow's similarity in WordNet, superordinate categories.
+"""Semantic models of classes: similarities in WordNet, superordinate categories, and any matrix of the user's own.
 
-All from small tables in ``data_manifests``: `wordnet_taxonomy.csv` (WordNet 3.0's nouns above the classes
-used) and `categories.csv`; ``data_manifests/make_taxonomy.py`` makes them.
+WordNet's nouns come from `taxonomy`; categories from ``data_manifests/categories.csv``, made from
+``category_anchors.csv``, which a person can edit.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import io
 import warnings
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,149 +16,21 @@ import pandas as pd
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
-from semanticcmc.rdm import FEWEST_CLASSES, RDM
+from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.taxonomy import (
+    REMEDY,
+    Taxonomy,
+    depths,
+    lowest_common_hypernyms,
+    path_lengths,
+    read_wnid_table,
+    taxonomy_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
-
-
-@dataclasses.dataclass(frozen=True)
-class Taxonomy:
-    """Nouns and what lies above them.
-
-    Attributes
-    ----------
-    hypernyms : mapping of str to tuple of str
-        Each wnid's hypernyms, instance hypernyms among them; none for the root.
-    nouns : mapping of str to str
-        Each wnid's first word in WordNet's spelling: ``tennis ball``, ``Siamese cat``.
-    max_depth : int
-        Most steps from any noun of the *whole* WordNet up to its root: 19 in WordNet 3.0.
-    """
-
-    hypernyms: Mapping[str, tuple[str, ...]]
-    nouns: Mapping[str, str]
-    max_depth: int
-
-    def distances_above(self, wnid: str) -> dict[str, int]:
-        """Every wnid above `wnid`, itself included, with the fewest steps up to it."""
-        distances, queue = {wnid: 0}, deque([wnid])
-        while queue:
-            here = queue.popleft()
-            for above in self.hypernyms[here]:
-                if above not in distances:
-                    distances[above] = distances[here] + 1
-                    queue.append(above)
-        return distances
-
-    def refuse_unknown(self, wnids: Sequence[str]) -> None:
-        """Raise an InputError that names the wnids that this taxonomy lacks."""
-        if unknown := [wnid for wnid in wnids if wnid not in self.hypernyms]:
-            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            raise InputError(f"{', '.join(unknown[:5])}{more}: not in the WordNet taxonomy; {REMEDY}")
-
-
-REMEDY = (
-    "if WordNet 3.0 has it, write it on a line of data_manifests/class_lists/mine.txt "
-    "and run data_manifests/make_taxonomy.py"
-)
-
-
-@functools.cache
-def read_taxonomy(path: Path | None = None) -> Taxonomy:
-    """Read a taxonomy that ``make_taxonomy.py`` made.
-
-    Parameters
-    ----------
-    path : Path, optional
-        By default ``data_manifests/wordnet_taxonomy.csv`` of the repository.
-
-    Raises
-    ------
-    InputError
-        If the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
-    """
-    path = path or repository_root() / "data_manifests" / "wordnet_taxonomy.csv"
-    rows = _read_table(path, ("wnid", "noun", "hypernyms"))
-    with path.open(encoding="utf-8") as handle:
-        depths = [line.split(":")[1] for line in handle if line.startswith("# noun_max_depth:")]
-    if len(depths) != 1:
-        raise InputError(f"{path}: expected one line `# noun_max_depth: 19` at its head, found {len(depths)}")
-    hypernyms = {
-        wnid: tuple(above.split()) for wnid, above in zip(rows["wnid"], rows["hypernyms"], strict=True)
-    }
-    if lost := sorted({a for above in hypernyms.values() for a in above} - hypernyms.keys()):
-        raise InputError(f"{path}: names {', '.join(lost[:5])} as hypernyms but has no rows of them; "
-                         "make it anew by data_manifests/make_taxonomy.py")  # fmt: skip
-    nouns = dict(zip(rows["wnid"], rows["noun"], strict=True))
-    return Taxonomy(MappingProxyType(hypernyms), MappingProxyType(nouns), int(depths[0]))
-
-
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV below `#` lines as text, its columns checked."""
-    try:
-        with path.open(encoding="utf-8") as handle:
-            text = "".join(line for line in handle if not line.startswith("#"))
-        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a CSV table: {error}") from error
-    if missing := [name for name in columns if name not in rows.columns]:
-        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
-    if rows["wnid"].duplicated().any():
-        raise InputError(f"{path}: {rows['wnid'][rows['wnid'].duplicated()].iloc[0]} stands twice")
-    return rows
-
-
-def known_wnids(taxonomy: Taxonomy | None = None) -> frozenset[str]:
-    """All wnids that the taxonomy holds, inner nodes included."""
-    return frozenset((taxonomy or read_taxonomy()).hypernyms)
-
-
-def names(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> dict[str, str]:
-    """Each wnid's first WordNet noun: ``{"n02084071": "dog"}``. Two wnids may share a noun."""
-    taxonomy = taxonomy or read_taxonomy()
-    taxonomy.refuse_unknown(wnids)
-    return {wnid: taxonomy.nouns[wnid] for wnid in wnids}
-
-
-def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.int64]:
-    """Fewest steps between each two classes, up to a common hypernym and down again.
-
-    Parameters
-    ----------
-    wnids : sequence of str, length n
-
-    Returns
-    -------
-    array of int, shape (n, n)
-
-    Raises
-    ------
-    InputError
-        For a wnid that the taxonomy lacks, or two classes that share no hypernym.
-    """
-    taxonomy = taxonomy or read_taxonomy()
-    taxonomy.refuse_unknown(wnids)
-    above = [taxonomy.distances_above(wnid) for wnid in wnids]
-    columns = {wnid: column for column, wnid in enumerate(sorted(set().union(*above)))}
-    far = 10**6  # more than any path; integers, so that sums of it stay exact
-    steps = np.full((len(columns), len(wnids)), far, dtype=np.int64)
-    for row, distances in enumerate(above):
-        for wnid, distance in distances.items():
-            steps[columns[wnid], row] = distance
-    lengths = np.empty((len(wnids), len(wnids)), dtype=np.int64)
-    for row, distances in enumerate(above):  # a class has some 15 hypernyms, of all classes' thousands
-        through = [columns[wnid] for wnid in distances]
-        up = np.fromiter(distances.values(), dtype=np.int64)
-        lengths[row] = (steps[through] + up[:, None]).min(0)
-    if len(wnids) and lengths.max() >= far:
-        first, second = np.argwhere(lengths >= far)[0]
-        raise InputError(
-            f"{wnids[first]} and {wnids[second]}: no hypernym in common, so no path between them"
-        )
-    return lengths
 
 
 def lch_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.float64]:
@@ -177,7 +44,7 @@ def lch_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> 
     array, shape (n, n)
         Greatest on the diagonal: log(2 depth), 3.638 in WordNet 3.0.
     """
-    taxonomy = taxonomy or read_taxonomy()
+    taxonomy = taxonomy or taxonomy_of(wnids)
     return -np.log((path_lengths(wnids, taxonomy) + 1) / (2 * taxonomy.max_depth))
 
 
@@ -193,6 +60,42 @@ def lch_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
     """
     similarities = lch_similarities(wnids, taxonomy)
     return RDM(similarities.diagonal()[:, None] - similarities, tuple(wnids))
+
+
+def path_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
+    """1 - nltk's ``path_similarity``, which is 1 / (steps + 1)."""
+    return RDM(1 - 1 / (path_lengths(wnids, taxonomy) + 1), tuple(wnids))
+
+
+def wu_palmer_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.float64]:
+    """Wu and Palmer's similarity of each two classes, as nltk's ``wup_similarity`` has it (Wu and Palmer 1994).
+
+    Where nltk's depends on the order of the two (one lies above the other, another hypernym is as deep), the larger.
+
+    ``2 d / (a + b + 2 d)`` with d the nodes from the root down to their lowest common hypernym (its deepest way), and
+    a and b the steps from each class to it.
+
+    Returns
+    -------
+    array, shape (n, n)
+        From above 0 to 1, its diagonal.
+    """
+    taxonomy = taxonomy or taxonomy_of(wnids)
+    lowest = lowest_common_hypernyms(wnids, taxonomy)
+    common = sorted(set(lowest.ravel()))
+    nodes = [*wnids, *(wnid for wnid in common if wnid not in set(wnids))]
+    place = {wnid: i for i, wnid in enumerate(nodes)}
+    steps, depth = path_lengths(nodes, taxonomy), depths(taxonomy, nodes)
+    at = np.vectorize(place.__getitem__, otypes=[np.intp])(lowest)
+    down = np.array([depth[wnid][1] + 1 for wnid in nodes])[at]
+    rows = np.arange(len(wnids))
+    up = steps[rows[:, None], at] + steps[rows[None, :], at]
+    return 2 * down / (up + 2 * down)
+
+
+def wu_palmer_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
+    """1 - Wu and Palmer's similarity."""
+    return RDM(1 - wu_palmer_similarities(wnids, taxonomy), tuple(wnids))
 
 
 def category_table(experiment: Experiment) -> Path:
@@ -221,7 +124,7 @@ def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str
         For a wnid that the table lacks.
     """
     path = table or repository_root() / "data_manifests" / "categories.csv"
-    rows = _read_table(path, ("wnid", "category"))
+    rows = read_wnid_table(path, ("wnid", "category"))
     category = dict(zip(rows["wnid"], rows["category"], strict=True))
     if unknown := [wnid for wnid in wnids if not category.get(wnid)]:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
@@ -239,33 +142,82 @@ def category_rdm(wnids: Sequence[str], table: Path | None = None) -> RDM:
     return RDM((of[:, None] != of[None, :]).astype(np.float64), tuple(wnids))
 
 
-def model_rdm(model: str, classes: Sequence[str], experiment: Experiment) -> RDM:
+def model_rdm(model: str, classes: Sequence[str], experiment: Experiment, file: Path | None = None) -> RDM:
     """Semantic model, by name, of an experiment's classes.
 
     Parameters
     ----------
-    model : {'category', 'lch'}
-        `category_rdm` of the classes that have a category (a UserWarning counts the others), or `lch_rdm`.
+    model : str
+        ``category``: `category_rdm` of the classes that have a category; ``lch``, ``path``, ``wu_palmer``: in
+        WordNet; ``association``: what the experiment's films predict (``rdms/association.parquet``, made by
+        notebook 01); or any name that `file` goes with.
     classes : sequence of str
         wnids.
     experiment : Experiment
+    file : Path, optional
+        A matrix of the user's own, for instance of word vectors or of human similarity (`read_matrix`).
+
+    Returns
+    -------
+    RDM
+        Of those of the classes that the model has, in their order; a UserWarning counts the others.
 
     Raises
     ------
     InputError
-        If too few classes have a category, or the taxonomy or the table lacks one.
+        If the model has too few of the classes, or a table or file cannot be read or lacks one.
     """
-    if model == "lch":
-        return lch_rdm(classes)
-    table = category_table(experiment)
-    category = categories(classes, table)
-    kept = tuple(name for name in classes if category[name] != NO_CATEGORY)
-    if len(kept) < FEWEST_CLASSES or len({category[name] for name in kept}) < 2:
-        raise InputError(
-            f"{table}: {len(kept)} of the {len(classes)} classes have a category; at least {FEWEST_CLASSES} in "
-            "at least 2 categories are needed, or leave `category` out of evaluation, models"
-        )
+    if file is not None:
+        found = read_matrix(file)
+    elif model in WORDNET_MODELS:
+        return WORDNET_MODELS[model](classes)
+    elif model == "association":
+        file = experiment.folder / "rdms" / "association.parquet"
+        if not file.is_file():
+            raise InputError(f"{file}: missing; notebook 01 makes it for films with labels")
+        found = next(iter(read_rdms(file).values()))
+    elif model == "category":
+        file = category_table(experiment)
+        category = categories(classes, file)
+        kept = [wnid for wnid in classes if category[wnid] != NO_CATEGORY]
+        found = category_rdm(kept, file)
+        if len(set(category[wnid] for wnid in kept)) < 2:
+            raise InputError(f"{file}: the {len(classes)} classes have fewer than 2 categories; "
+                             "leave `category` out of evaluation, models")  # fmt: skip
+    else:
+        raise InputError(f"model {model!r}: category, association, {', '.join(WORDNET_MODELS)}, or one named in "
+                         "evaluation, model_files")  # fmt: skip
+    kept = [wnid for wnid in classes if wnid in set(found.classes)]
+    if len(kept) < FEWEST_CLASSES:
+        raise InputError(f"{file}: {len(kept)} of the {len(classes)} classes are in the model {model}; at least "
+                         f"{FEWEST_CLASSES} are needed, or leave it out of evaluation, models")  # fmt: skip
     if len(kept) < len(classes):
-        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes have no category: left out of "
-                      "the category model", stacklevel=2)  # fmt: skip
-    return category_rdm(kept, table)
+        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes are not in the model {model}: left out "
+                      "of its tests", stacklevel=2)  # fmt: skip
+    return found.subset(kept)
+
+
+def read_matrix(file: Path) -> RDM:
+    """A user's own RDM: a square CSV with classes in its head and first column, or a Parquet table of `write_rdms`.
+
+    Raises
+    ------
+    InputError
+        If it is neither, is not symmetric with zeros on the diagonal, or names rows and columns differently.
+    """
+    if file.suffix == ".parquet":
+        rdms = read_rdms(file)
+        if len(rdms) != 1:
+            raise InputError(f"{file}: holds the RDMs {', '.join(rdms)}; a model's file holds one")
+        return next(iter(rdms.values()))
+    try:
+        table = pd.read_csv(file, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str})
+        table.index = table.index.astype(str)
+        if list(table.index) != [str(name) for name in table.columns]:
+            raise ValueError("the first column and the head name different classes, or in another order")
+        return RDM(table.to_numpy(dtype=np.float64), tuple(table.index))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not readable as a square table of distances: {error}") from error
+
+
+WORDNET_MODELS = {"lch": lch_rdm, "path": path_rdm, "wu_palmer": wu_palmer_rdm}

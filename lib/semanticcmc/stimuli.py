@@ -25,7 +25,7 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, load_experiment, repository_root
 from semanticcmc.rdm import FEWEST_CLASSES
 from semanticcmc.run import write_json
-from semanticcmc.semantics import REMEDY, known_wnids
+from semanticcmc.taxonomy import REMEDY, extended, read_taxonomy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,9 +160,9 @@ def probe(folder: str | Path) -> pd.DataFrame:
         is no wnid or one that the WordNet taxonomy lacks, fewer than 4 classes.
     """
     folder = Path(folder)
-    known = known_wnids()
     problems, rows = [], []
     classes = _class_folders(folder)
+    known = extended(read_taxonomy(), [path.name for path in classes]).hypernyms
     for path in classes:
         if not re.fullmatch(r"n\d{8}", path.name):
             problems.append(

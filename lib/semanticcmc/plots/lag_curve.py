@@ -65,7 +65,7 @@ def lag_curve(
     place_s = {name: lags_s[0] / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
     seeds = sorted(rows.seed.unique())
     for m, model in enumerate(models):
-        look = style.MODEL_STYLES[model]
+        look = style.model_style(model)
         aside = SPREAD * _offset(m, len(models))
         for kind, shown in (("partial", control), ("simple", "none")):
             solid = kind == "partial"
@@ -194,7 +194,7 @@ def layers(
     style.zero_line(ax)
     ax.set_xticks(range(len(names)), names)
     ax.set_xlabel("layer")
-    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.MODEL_STYLES[model]['label']}")
+    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
     ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     return ax
 
@@ -247,7 +247,7 @@ def dissociation(
     style.zero_line(ax)
     words = {"knn": "nearest neighbours", "linear_probe": "linear probe"}
     ax.set_xlabel(f"class accuracy, {words.get(measure, measure)} (share correct)")
-    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.MODEL_STYLES[model]['label']}")
+    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
     if both.empty:
         ax.set(xticks=[], yticks=[])
         ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",

@@ -38,6 +38,9 @@ MODEL_STYLES = {
     "category": {"color": "#0B4F8A", "marker": "o", "label": "category"},
     "lch": {"color": "#D9772B", "marker": "s", "label": "WordNet (LCH)"},
     "look": {"color": "#4F8F5B", "marker": "^", "label": "look"},
+    "path": {"color": "#A8572A", "marker": "D", "label": "WordNet (path)"},
+    "wu_palmer": {"color": "#F0B27A", "marker": "v", "label": "WordNet (Wu-Palmer)"},
+    "association": {"color": "#6A4C93", "marker": "P", "label": "association in the films"},
 }
 BASELINE_STYLES = {
     "random": {"color": "#9A9A9A", "marker": "X", "label": "random"},
@@ -89,6 +92,11 @@ def use_house_style() -> None:
             "svg.hashsalt": "semanticcmc",  # equal input, equal file
         }
     )
+
+
+def model_style(model: str) -> dict[str, str]:
+    """Colour, marker and label of a semantic model; one of the user's own gets ink, a cross and its name."""
+    return MODEL_STYLES.get(model, {"color": INK, "marker": "X", "label": model.replace("_", " ")})
 
 
 def axes(ax: Axes | None, **size: Any) -> Axes:
