@@ -21,7 +21,7 @@ from semanticcmc.semantics import category_rdm, lch_rdm
 
 WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").groupby("category").head(3)
 SETTINGS = {"distance": "correlation", "method": "pearson", "alternative": "greater", "permutations": 199,
-            "bootstrap_samples": 50, "confidence": 0.9, "models": ["category", "lch"],
+            "bootstrap_samples": 50, "confidence": 0.9, "models": ["category", "lch"], "model_files": {},
             "controls": ["none", "random", "look"], "seed": 0}  # fmt: skip
 NETWORKS = ("random", "augment", "semantic_60s")
 
@@ -111,7 +111,7 @@ def test_classes_without_a_category_are_left_out_of_that_model_alone(experiment)
     table = WORLD.copy()
     table.loc[table.index[:3], "category"] = "other"
     table.to_csv(experiment.folder / "world" / "classes.csv", index=False)
-    with pytest.warns(UserWarning, match="3 of 24 classes have no category"):
+    with pytest.warns(UserWarning, match="3 of 24 classes are not in the model category"):
         found = lag_curve(experiment)
     assert found.groupby("model").classes.unique().map(list).to_dict() == {"category": [21], "lch": [24]}
     table.assign(category="other").to_csv(experiment.folder / "world" / "classes.csv", index=False)
@@ -165,7 +165,8 @@ def test_no_bootstrap_leaves_no_interval(experiment):
 
 @pytest.mark.parametrize(("key", "value", "message"), [
     ("permutations", 0, "at least 1"), ("confidence", 1.5, "between 0 and 1"), ("bootstrap_samples", -1, "0 "),
-    ("models", [], "at least one"), ("models", ["lch", "lch"], "each once"), ("controls", ["blur"], "blur"),
+    ("models", [], "at least one"), ("models", ["lch", "lch"], "each once"),
+    ("models", ["lhc"], "lhc"), ("model_files", {"lch": "a.csv"}, "lch"), ("controls", ["blur"], "blur"),
     ("distance", "manhattan", "manhattan"), ("alternative", "bigger", "bigger"), ("seed", -1, "0 or more"),
 ])  # fmt: skip
 def test_settings_out_of_range_are_refused(key, value, message):

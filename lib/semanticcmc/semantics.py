@@ -180,10 +180,11 @@ def model_rdm(model: str, classes: Sequence[str], experiment: Experiment, file: 
         file = category_table(experiment)
         category = categories(classes, file)
         kept = [wnid for wnid in classes if category[wnid] != NO_CATEGORY]
+        if len(kept) < FEWEST_CLASSES or len({category[wnid] for wnid in kept}) < 2:
+            raise InputError(f"{file}: {len(kept)} of the {len(classes)} classes have a category; at least "
+                             f"{FEWEST_CLASSES} in at least 2 categories are needed, or leave `category` out of "
+                             "evaluation, models")  # fmt: skip
         found = category_rdm(kept, file)
-        if len(set(category[wnid] for wnid in kept)) < 2:
-            raise InputError(f"{file}: the {len(classes)} classes have fewer than 2 categories; "
-                             "leave `category` out of evaluation, models")  # fmt: skip
     else:
         raise InputError(f"model {model!r}: category, association, {', '.join(WORDNET_MODELS)}, or one named in "
                          "evaluation, model_files")  # fmt: skip
