@@ -11,6 +11,7 @@ the primary layer), a record of configs, seeds, versions and commit, and a figur
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -25,34 +26,49 @@ from semanticcmc.workflow import available_cores, check_sections, run_workflow
 HERE = Path(__file__).parent
 SEEDS = 3
 WORLDS = {
-    "miniature": ("as it is", {}, {}),
+    "miniature": ("as it is", {}),
     "objects_shuffled": ("objects shuffled across scenes",
-                         {"baselines": ["random"], "lags_s": [20, 60]}, {"shuffle_objects": True}),
+                         {"baselines": ["random"], "lags_s": [20, 60], "world": {"shuffle_objects": True}}),
     "four_times_faster": ("beats and scenes a quarter as long",
-                          {"baselines": ["random"], "lags_s": [5, 15, 60]}, {"time_scale": 0.25}),
+                          {"baselines": ["random"], "lags_s": [5, 15, 60], "world": {"time_scale": 0.25}}),
     "three_times_slower": ("beats and scenes three times as long",
-                           {"baselines": ["random"], "lags_s": [60, 180, 600]},
-                           {"time_scale": 3.0, "film_duration_s": 7200}),
+                           {"baselines": ["random"], "lags_s": [60, 180, 600],
+                            "world": {"time_scale": 3.0, "film_duration_s": 7200}}),
     "looks_carry_category": ("half of the looks' variance is the category's",
-                             {"baselines": ["random"], "lags_s": [1, 60, 600]}, {"appearance_semantics": 0.5}),
+                             {"baselines": ["random"], "lags_s": [1, 60, 600],
+                              "world": {"appearance_semantics": 0.5}}),
 }  # fmt: skip
-"""World to what differs: in words, in the experiment, in its section ``world``."""
+"""World to what differs: in words, and in the miniature's experiment, of its sections key by key."""
 
 
-def run_world(world: str) -> Experiment:
-    """Run one world's networks and lag curve through the workflow; its results stay for the next time."""
-    _, of_experiment, of_world = WORLDS[world]
+def run_variant(name: str, changes: dict[str, Any], seeds: int) -> tuple[Experiment, pd.DataFrame]:
+    """Run the miniature with `changes` through the workflow; its results stay for the next time.
+
+    Returns
+    -------
+    Experiment
+    DataFrame
+        Its lag curve at the primary layer.
+    """
     base = yaml.safe_load((HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8"))
-    values = {**base, "name": world, **of_experiment, "world": base["world"] | of_world}
+    values = {**base, "name": name}
+    for key, value in changes.items():
+        values[key] = base[key] | value if isinstance(value, dict) else value
     results = HERE.parent / "results" / "validation"
-    source = results / "sources" / f"{world}.yaml"
+    source = results / "sources" / f"{name}.yaml"
     with atomic(source) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    experiment = resolve_experiment(source, results=results, seeds=SEEDS)
+    experiment = resolve_experiment(source, results=results, seeds=seeds)
     check_sections(experiment)
     if run_workflow(experiment, available_cores(), ["tables/lag_curve.csv"]):
-        sys.exit(f"{world} failed: see {experiment.folder}/workflow.log")
-    return experiment
+        sys.exit(f"{name} failed: see {experiment.folder}/workflow.log")
+    return experiment, primary_layer(experiment.folder / "tables/lag_curve.csv", experiment.primary_layer)
+
+
+def primary_layer(file: Path, layer: str) -> pd.DataFrame:
+    """A lag curve's rows of one layer; the control ``none`` is a word, not a missing value."""
+    table = pd.read_csv(file, keep_default_na=False, na_values=[""])
+    return table[table.layer == layer]
 
 
 def draw(table: pd.DataFrame, layer: str) -> None:
@@ -73,11 +89,10 @@ def draw(table: pd.DataFrame, layer: str) -> None:
 def main() -> None:
     """Run every world and gather one table, one record and one figure."""
     tables, configs = [], {}
-    for world, (words, *_) in WORLDS.items():
+    for world, (words, changes) in WORLDS.items():
         print(f"== {world}: {words}", flush=True)
-        experiment = run_world(world)
-        table = pd.read_csv(experiment.folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
-        tables.append(table[table.layer == experiment.primary_layer].assign(world=world))
+        experiment, table = run_variant(world, changes, SEEDS)
+        tables.append(table.assign(world=world))
         configs[world] = {"lags_s": experiment.lags_s, **experiment.sections}
         gathered = pd.concat(tables)
         with atomic(HERE / "lag_curve.csv") as temporary:
