@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.run import atomic
+from semanticcmc.variants import split_variant, varied
 
 Config = TypeVar("Config")
 
@@ -163,7 +164,7 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     Parameters
     ----------
     experiment : str or Path
-        ``miniature``, or a path that ends in ``.yaml``.
+        ``miniature``, or a path that ends in ``.yaml``; of a variant, ``poster:fast`` (`variants`).
     results : str or Path, optional
         Folder that holds the results of all experiments; by default ``results`` in the repository.
         Not used for a workflow's own copy, whose folder is the one that it lies in.
@@ -173,25 +174,29 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     InputError
         For a file that is absent, no YAML, or holds an unknown, missing or wrong value.
     """
-    if str(experiment).endswith((".yaml", ".yml")):
-        file = Path(experiment).resolve()
+    name, variant = split_variant(experiment)
+    if name.endswith((".yaml", ".yml")):
+        file = Path(name).resolve()
     else:
         root = repository_root()
-        source = root / "analysis" / "experiments" / f"{experiment}.yaml"
-        file = Path(results or root / "results") / str(experiment) / "experiment.yaml"
+        source = root / "analysis" / "experiments" / f"{name}.yaml"
+        folder = f"{name}_{variant}" if variant else name
+        file = Path(results or root / "results") / folder / "experiment.yaml"
         if not file.exists():
             file = source
-        elif source.exists() and source.stat().st_mtime > file.stat().st_mtime:
-            print(f"{source} has changed since {file.parent} was made: make poster brings it up to date.")
-    values = _read_yaml(file)
+        else:
+            variant = None  # the workflow's copy is varied already
+            if source.exists() and source.stat().st_mtime > file.stat().st_mtime:
+                print(f"{source} has changed since {file.parent} was made: make poster brings it up to date.")
+    values = varied(_read_yaml(file), variant, file)
     sections = {key: values.pop(key) for key in SECTIONS if key in values}
     unknown = [str(key) for key in values if key not in {f.name for f in dataclasses.fields(_Head)}]
     if unknown:
         expected = ", ".join([*(f.name for f in dataclasses.fields(_Head)), *SECTIONS])
         raise InputError(f"{file}: unknown key {', '.join(unknown)}; the keys here are {expected}")
     head = configure(_Head, values, file)
-    folder = file.parent if file.name == "experiment.yaml" else _results_root(results) / head.name
-    return Experiment(**dataclasses.asdict(head), sections=sections, file=file, folder=folder)
+    place = file.parent if file.name == "experiment.yaml" else _results_root(results) / head.name
+    return Experiment(**dataclasses.asdict(head), sections=sections, file=file, folder=place)
 
 
 def _results_root(results: str | Path | None) -> Path:
@@ -228,7 +233,7 @@ def resolve_experiment(
     Parameters
     ----------
     experiment : str or Path
-        A name in ``analysis/experiments`` or a path to a YAML.
+        A name in ``analysis/experiments`` or a path to a YAML, with ``:variant`` for one of its variants.
     results : str or Path, optional
         Folder for the results of all experiments.
     films, stimuli : str, optional
@@ -245,11 +250,10 @@ def resolve_experiment(
     """
     import yaml
 
-    by_path = str(experiment).endswith((".yaml", ".yml"))
-    source = (
-        Path(experiment) if by_path else repository_root() / "analysis/experiments" / f"{experiment}.yaml"
-    )
-    values = _read_yaml(source)
+    name, variant = split_variant(experiment)
+    by_path = name.endswith((".yaml", ".yml"))
+    source = Path(name) if by_path else repository_root() / "analysis/experiments" / f"{name}.yaml"
+    values = varied(_read_yaml(source), variant, source)
     for folder, key, option in ((films, "movies", "FILMS"), (stimuli, "stimuli", "STIMULI")):
         if not folder:
             continue
