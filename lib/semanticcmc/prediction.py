@@ -67,7 +67,7 @@ class PredictionConfig:
         Time between the first moments of pairs, seconds.
     permutations, bootstrap_samples : int
     confidence : float
-        Of the intervals, which are percentiles of bootstrap samples of films.
+        Of the intervals: percentiles of bootstrap samples of films, about the estimate.
     seed : int
     """
 
@@ -281,7 +281,8 @@ def _prediction(
 ) -> Prediction:
     """Add predicted_r (models, lags) and what its bootstrap samples (draws, models, lags) say."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    # Fewer different films make a noisier association, so bootstrap samples lie lower: only their spread is taken.
+    low, high = predicted + np.quantile(samples - samples.mean(axis=0), [tail, 1 - tail], axis=0)
     curve = curve.assign(predicted_r=predicted.ravel(), ci_low=low.ravel(), ci_high=high.ravel())
     lags_s, models = curve["lag_s"].unique(), curve["model"].unique()
     # Quantiles that are themselves lags of the grid.
