@@ -119,12 +119,16 @@ class MemoryBankNCE(nn.Module):
         if self.negatives != "all":
             allowed = films_allowed(rows.film, self.film[noise], self.negatives)
         scores = []
-        for view, bank in ((first, self.banks[1]), (second, self.banks[0])):
-            own = (view * bank[rows.first]).sum(dim=1) / self.temperature
+        for view, bank in (
+            (first / self.temperature, self.banks[1]),
+            (second / self.temperature, self.banks[0]),
+        ):
+            own = (view * bank[rows.first]).sum(dim=1)
+            gathered = bank.index_select(0, noise.flatten())  # several times faster than bank[noise] on a CPU
             if self.sharing == "batch":
-                others = view @ bank[noise].T / self.temperature
+                others = view @ gathered.T
             else:
-                others = torch.bmm(bank[noise], view[:, :, None])[:, :, 0] / self.temperature
+                others = torch.bmm(gathered.view(*shape, -1), view[:, :, None])[:, :, 0]
             if allowed is not None:
                 others = others.masked_fill(~allowed, -torch.inf)
             scores.append((own, others))
