@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as peer
 
-from semanticcmc import colour, views
+from semanticcmc import colour, crops, views
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.views import ViewsConfig
 
@@ -34,15 +34,17 @@ def pictures(count, height, width, seed=0):
     return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=generator(seed))
 
 
-def test_every_crop_of_a_batch_is_torchvisions_of_that_image():
+@pytest.mark.parametrize("crop_all", [crops._cropped_one_by_one, crops._cropped_by_products])
+def test_every_crop_of_a_batch_is_torchvisions_of_that_image(crop_all):
+    """One by one as on a CPU, and by matrix products as on a GPU."""
     images = pictures(12, 50, 70)
-    boxes = views.crop_boxes(12, 50, 70, SIMCLR, generator())
+    boxes = crops.crop_boxes(12, 50, 70, SIMCLR.crop_scale, SIMCLR.crop_aspect, generator())
     boxes[0] = torch.tensor([3, 5, 9, 7])  # enlarged
     boxes[1] = torch.tensor([0, 0, 50, 70])  # the whole frame, made smaller
     flips = torch.arange(12) % 2 == 0
-    crops = views.resized_crop(images, boxes, 32, flips)
+    made = crop_all(images, boxes, 32, flips)
     for image, (top, left, height, width), flip, crop in zip(
-        images, boxes.tolist(), flips, crops, strict=True
+        images, boxes.tolist(), flips, made, strict=True
     ):
         expected = peer.resized_crop(image.float(), top, left, height, width, [32, 32], antialias=True)
         expected = peer.horizontal_flip(expected) if flip else expected
@@ -52,23 +54,23 @@ def test_every_crop_of_a_batch_is_torchvisions_of_that_image():
 def test_a_crop_at_full_resolution_is_the_pictures_own_pixels():
     image = torch.arange(3 * 20 * 30).reshape(1, 3, 20, 30) % 251
     box = torch.tensor([[4, 9, 8, 8]])
-    crop = views.resized_crop(image.to(torch.uint8), box, 8, torch.tensor([False]))
+    crop = crops.resized_crop(image.to(torch.uint8), box, 8, torch.tensor([False]))
     torch.testing.assert_close(crop, image[:, :, 4:12, 9:17].float())
-    flipped = views.resized_crop(image.to(torch.uint8), box, 8, torch.tensor([True]))
+    flipped = crops.resized_crop(image.to(torch.uint8), box, 8, torch.tensor([True]))
     torch.testing.assert_close(flipped, image[:, :, 4:12, 9:17].flip(3).float())
 
 
 def test_a_ramp_stays_a_ramp_where_a_crop_tells():
     """A picture whose value is the column: the crop's values say which columns it shows."""
     ramp = torch.arange(64, dtype=torch.float32).expand(1, 3, 64, 64)
-    crop = views.resized_crop(ramp, torch.tensor([[0, 10, 64, 40]]), 20, torch.tensor([False]))
+    crop = crops.resized_crop(ramp, torch.tensor([[0, 10, 64, 40]]), 20, torch.tensor([False]))
     columns = 10 + (np.arange(20) + 0.5) * 2 - 0.5  # centres of the 20 new pixels, two old ones each
     np.testing.assert_allclose(crop[0, 0, 7, 1:-1], columns[1:-1], atol=1e-4)
 
 
 def test_boxes_are_distributed_as_torchvisions():
     height, width, count = 96, 128, 4000
-    ours = views.crop_boxes(count, height, width, SIMCLR, generator()).numpy()
+    ours = crops.crop_boxes(count, height, width, SIMCLR.crop_scale, SIMCLR.crop_aspect, generator()).numpy()
     torch.manual_seed(0)
     image = torch.empty(3, height, width)
     theirs = np.array(
@@ -87,12 +89,15 @@ def test_boxes_are_distributed_as_torchvisions():
 
 
 def test_boxes_lie_in_the_frame_and_fall_back_to_its_centre():
-    boxes = views.crop_boxes(2000, 30, 90, SIMCLR, generator())
+    boxes = crops.crop_boxes(2000, 30, 90, SIMCLR.crop_scale, SIMCLR.crop_aspect, generator())
     assert (boxes >= 0).all() and (boxes[:, 0] + boxes[:, 2] <= 30).all()
     assert (boxes[:, 1] + boxes[:, 3] <= 90).all()
     assert (boxes[:, 2:] >= 1).all()
     square = ViewsConfig((1.0, 1.0), (1.0, 1.0), 0, (0, 0, 0, 0), 0, 0, "imagenet")  # fits no wide frame
-    assert views.crop_boxes(3, 30, 90, square, generator()).tolist() == [[0, 30, 30, 30]] * 3
+    assert (
+        crops.crop_boxes(3, 30, 90, square.crop_scale, square.crop_aspect, generator()).tolist()
+        == [[0, 30, 30, 30]] * 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,6 +185,17 @@ def test_views_of_half_a_batch_are_those_of_the_whole(distort):
     whole = views.random_view(images, 24, SIMCLR, generator(), distort)
     halves = [views.drawn_view(images[half], draws.part(half), 24) for half in (slice(0, 2), slice(2, 6))]
     torch.testing.assert_close(torch.cat(halves), whole)
+
+
+@pytest.mark.parametrize("colour_space", ["rgb", "lab"])
+def test_a_view_made_in_parts_is_the_view_made_at_once(colour_space, monkeypatch):
+    images = pictures(7, 40, 60)
+    draws = views.draw_views(7, 40, 60, SIMCLR, generator(), distort=colour_space == "rgb")
+    at_once = views.normalise(views.drawn_view(images, draws, 24), "imagenet", colour_space)
+    monkeypatch.setattr(views, "PART_PX", 3 * 24**2)
+    view = views.network_view(images, draws, 24, "imagenet", colour_space)
+    torch.testing.assert_close(view, at_once)
+    assert view.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_without_chance_a_view_is_the_frame_itself():

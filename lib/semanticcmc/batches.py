@@ -23,7 +23,7 @@ from semanticcmc.frames import FrameStore
 from semanticcmc.objectives import PairRows
 from semanticcmc.pairs import LaggedPairs
 from semanticcmc.recipe import TrainingConfig
-from semanticcmc.views import ViewDraws, ViewsConfig, draw_views, drawn_view, normalise
+from semanticcmc.views import ViewDraws, ViewsConfig, draw_views, network_view
 
 
 class Batch(NamedTuple):
@@ -153,9 +153,7 @@ class Batches:
         frames = frames.to(self.device, non_blocking=True)
         wanted = torch.stack(batch.rows[: len(batch.views)]) if places is None else places
         first, *second = (
-            normalise(
-                drawn_view(frames[at], draws, self.input_px), self.views.normalisation, self.colour_space
-            )
+            network_view(frames[at], draws, self.input_px, self.views.normalisation, self.colour_space)
             for at, draws in zip(wanted.to(self.device, non_blocking=True), batch.views, strict=True)
         )
         if not second:

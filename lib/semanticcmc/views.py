@@ -1,7 +1,8 @@
 """Views of frames: crops, flips, colour distortion and colour spaces, a whole batch at once on its device.
 
-Every sample of a batch draws its own parameters and no loop runs over samples. Random numbers come from a
-generator on the CPU, so that a view does not depend on the device.
+Every sample of a batch draws its own parameters. Random numbers come from a generator on the CPU, so that a
+view does not depend on the device. (kornia's transforms of single samples take longer: `benchmarks/training.py`
+measures them where kornia is installed.)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from semanticcmc.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, rgb_to_lab
+from semanticcmc.crops import crop_boxes, resized_crop
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
 # to RGB in [0, 1] (`published_protocol`), which is offered as `published`.
@@ -21,7 +23,7 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "published": LAB,
 }
-PROPOSALS = 10  # boxes drawn before RandomResizedCrop falls back to the centre, as in torchvision
+PART_PX = 400_000  # pixels of a view made at a time on a CPU, so that what lies between stays in its cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,7 @@ def draw_views(
     distort : bool
         Whether colours are distorted; CMC's own training leaves them as they are.
     """
-    boxes = crop_boxes(count, height, width, config, generator)
+    boxes = crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
     flips = torch.rand(count, generator=generator) < config.flip
     amounts, steps = draw_distortion(count, config, generator) if distort else (torch.ones(5, count), ())
     return ViewDraws(boxes, flips, amounts, steps)
@@ -147,12 +149,28 @@ def random_view(
 def training_view(
     images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, colour_space: str = "rgb"
 ) -> Tensor:
-    """One random view of each image, as a network takes it: `random_view`, normalised and channels last.
+    """One random view of each image, as a network takes it: `draw_views`, then `network_view`.
 
     `colour_space` ``lab`` gives CIE Lab without colour distortion, as CMC trains.
     """
-    view = random_view(images, size_px, config, generator, distort=colour_space == "rgb")
-    return normalise(view, config.normalisation, colour_space)
+    height, width = images.shape[2:]
+    draws = draw_views(len(images), height, width, config, generator, distort=colour_space == "rgb")
+    return network_view(images, draws, size_px, config.normalisation, colour_space)
+
+
+def network_view(
+    images: Tensor, draws: ViewDraws, size_px: int, normalisation: str, colour_space: str = "rgb"
+) -> Tensor:
+    """The view of each image that was drawn, as a network takes it: `drawn_view`, then `normalise`."""
+    if images.device.type != "cpu":
+        return normalise(drawn_view(images, draws, size_px), normalisation, colour_space)
+    view = torch.empty((len(images), 3, size_px, size_px), memory_format=torch.channels_last)
+    at_once = max(1, PART_PX // size_px**2)
+    for start in range(0, len(images), at_once):
+        part = slice(start, start + at_once)
+        drawn = drawn_view(images[part], draws.part(part), size_px)
+        view[part] = normalise(drawn, normalisation, colour_space)
+    return view
 
 
 def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_space: str = "rgb") -> Tensor:
@@ -189,85 +207,6 @@ def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> 
     offset = -torch.tensor(mean, device=images.device).view(3, 1, 1) * scale
     result = torch.empty_like(images, memory_format=torch.channels_last)
     return torch.addcmul(offset, images, scale, out=result)
-
-
-def crop_boxes(
-    count: int, height: int, width: int, config: ViewsConfig, generator: torch.Generator
-) -> Tensor:
-    """Boxes of RandomResizedCrop (Szegedy et al. 2015), as torchvision draws them, for a whole batch.
-
-    Area uniform in `crop_scale`, log aspect uniform in `crop_aspect`, place uniform among whole pixels; the
-    first of ten proposals that fits, else the largest centred box of allowed aspect.
-
-    Returns
-    -------
-    Tensor
-        int64 (count, 4): top, left, height, width in pixels.
-    """
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator) * (high - low) + low
-
-    area = uniform(*config.crop_scale, count, PROPOSALS) * (height * width)
-    logs = torch.tensor(config.crop_aspect).log()
-    aspect = uniform(float(logs[0]), float(logs[1]), count, PROPOSALS).exp()
-    widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
-    first = fits.to(torch.uint8).argmax(dim=1, keepdim=True)
-    box_width, box_height = widths.gather(1, first)[:, 0], heights.gather(1, first)[:, 0]
-    place = torch.rand(2, count, generator=generator)
-    top = (place[0] * (height - box_height + 1)).floor()
-    left = (place[1] * (width - box_width + 1)).floor()
-    ratio = min(max(width / height, config.crop_aspect[0]), config.crop_aspect[1])
-    whole_width, whole_height = min(width, round(height * ratio)), min(height, round(width / ratio))
-    centre = torch.tensor(
-        [(height - whole_height) // 2, (width - whole_width) // 2, whole_height, whole_width]
-    )
-    boxes = torch.stack((top, left, box_height, box_width), dim=1).long()
-    return torch.where(fits.any(dim=1, keepdim=True), boxes, centre)
-
-
-def resized_crop(images: Tensor, boxes: Tensor, size_px: int, flips: Tensor) -> Tensor:
-    """Each image's box resized to a square, bilinear with antialiasing, and flipped left to right.
-
-    Bilinear resampling is separable, so a crop is two small matrix products: fast on every device, and equal
-    to torchvision's ``resized_crop(antialias=True)`` of one image.
-
-    Parameters
-    ----------
-    images : Tensor
-        (B, 3, H, W), uint8 or float.
-    boxes : Tensor
-        (B, 4): top, left, height, width in pixels, inside the image.
-    size_px : int
-    flips : Tensor
-        bool (B,).
-
-    Returns
-    -------
-    Tensor
-        float32 (B, 3, size_px, size_px), in the units of `images`.
-    """
-    count, channels, height, width = images.shape
-    top, left, box_height, box_width = boxes.to(torch.float32).to(images.device, non_blocking=True).unbind(1)
-    rows = _resampling(top, box_height, height, size_px)
-    columns = _resampling(left, box_width, width, size_px)
-    columns = torch.where(flips.to(images.device, non_blocking=True)[:, None, None], columns.flip(1), columns)
-    narrow = torch.bmm(images.to(torch.float32).reshape(count, channels * height, width), columns.mT)
-    narrow = narrow.view(count, channels, height, size_px)
-    return torch.matmul(rows[:, None], narrow)
-
-
-def _resampling(start: Tensor, length: Tensor, side: int, size_px: int) -> Tensor:
-    """Weights (B, size_px, side) of a triangle filter over [start, start + length), as pillow defines it."""
-    scale = (length / size_px)[:, None, None]
-    steps = torch.arange(size_px, device=start.device, dtype=torch.float32)[:, None] + 0.5
-    pixels = torch.arange(side, device=start.device, dtype=torch.float32) + 0.5
-    centre = start[:, None, None] + steps * scale
-    weights = (1 - (pixels - centre).abs() / scale.clamp(min=1)).clamp_(min=0)
-    begin, end = start[:, None, None], (start + length)[:, None, None]
-    weights = weights * ((pixels > begin) & (pixels < end))
-    return weights / weights.sum(dim=2, keepdim=True)
 
 
 def draw_distortion(
