@@ -57,6 +57,7 @@ rule all:
     input:
         "poster/poster.html",
         "poster/poster.pdf",
+        "labels/label_nouns.csv" if IMPORTED else [],
 
 
 if WORLD:
@@ -150,6 +151,19 @@ if IMPORTED:
             folder=folder_state(IMPORTED),
         shell:
             "{PYTHON} -m semanticcmc.label_imports {E.file} > {log} 2>&1"
+
+    rule label_nouns:
+        input:
+            "labels/labels.parquet",
+            "labels/label_times.parquet",
+            table=ROOT / "data_manifests" / "label_nouns.csv",
+        output:
+            "labels/label_nouns.csv",
+            "labels/unmapped_labels.csv",
+        log:
+            "logs/label_nouns.log",
+        shell:
+            "{PYTHON} -m semanticcmc.label_nouns {E.file} > {log} 2>&1"
 
 
 rule statistics:
