@@ -113,8 +113,9 @@ else:
             touch("frames/{movie_id}.ingested"),
         log:
             "logs/ingest_{movie_id}.log",
+        threads: 2
         shell:
-            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
 
     def ingested(wildcards):
         """One mark a film that the probe found usable."""
