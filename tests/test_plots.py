@@ -497,6 +497,31 @@ def test_nearest_neighbours_are_those_of_the_rdm(tmp_path):
 # Training ---------------------------------------------------------------------------------------------------
 
 
+def test_a_live_curve_is_one_picture_drawn_again(tmp_path, monkeypatch):
+    shown = []
+
+    class Handle:
+        update = shown.append
+
+    def display(figure, display_id):
+        shown.append(figure)
+        return Handle
+
+    monkeypatch.setattr("IPython.display.display", display)
+    file = tmp_path / "metrics.jsonl"
+    live, slow = training.LiveCurve(file, every_s=0), training.LiveCurve(file, every_s=1e6)
+    for step in (1, 2, 3):
+        with file.open("a") as lines:
+            lines.write(json.dumps({"step": step, "loss": 5.0 - step}) + "\n")
+        live({"seconds_left": 3.0 - step})
+        assert len(shown) == step
+        assert list(shown[-1].axes[0].lines[0].get_xdata()) == list(range(1, step + 1))
+    assert not plt.get_fignums()  # none is left for the cell to show again
+    for left in (2.0, 1.0, 0.0):
+        slow({"seconds_left": left})
+    assert len(shown) == 5  # the first and the last
+
+
 def test_training_curve_draws_the_metrics_and_chance():
     metrics = pd.DataFrame({"step": [5, 10, 15], "loss": [3.0, np.nan, 1.0]})
     ax = training.training_curve(metrics, chance=3.5)

@@ -6,7 +6,15 @@ import sys
 import pytest
 
 from semanticcmc.configuration import InputError
-from semanticcmc.run import Progress, atomic, duration, record, refuse_unknown_parameters, write_json
+from semanticcmc.run import (
+    Progress,
+    atomic,
+    duration,
+    is_run_by_papermill,
+    record,
+    refuse_unknown_parameters,
+    write_json,
+)
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -59,6 +67,8 @@ def test_unknown_notebook_parameters_are_refused():
     with pytest.raises(InputError, match="lagg_s.*experiment, lag_s"):
         refuse_unknown_parameters(cells, ["experiment", "lag_s"])
     refuse_unknown_parameters(cells, ["experiment", "lagg_s"])
+    assert is_run_by_papermill(cells)
+    assert not is_run_by_papermill(["experiment = 'miniature'  # Parameters", "lag_s = 3"])
 
 
 def test_progress_reports_time_left_and_keeps_a_file(tmp_path, capsys):

@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -19,7 +20,7 @@ from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import load_experiment
 from semanticcmc.frames import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
-from semanticcmc.recipe import TrainingConfig, learning_rate
+from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate
 from semanticcmc.trained import load_network
 from semanticcmc.training import Run, TrainingError, main, train
 from semanticcmc.views import evaluation_view
@@ -35,6 +36,10 @@ TRAINING = {"frames": "resident", "frame_px": None, "batch_pairs": 16, "films_pe
             "schedule": "one_cycle", "drops": [], "temperature": 0.3, "learn_temperature": True,
             "precision": "float32", "device": "cpu", "checkpoint_every": 10, "log_every": 5,
             "warm_start": None, "warm_start_off_diagonal": "zero", "supervised_weights": None}  # fmt: skip
+
+
+BANK = {"objective": "memory_bank_nce", "learn_temperature": False,
+        "memory_bank": {"noise": 20, "momentum": 0.5, "sharing": "batch", "form": "nce"}}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +133,18 @@ def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experim
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, optimiser, monkeypatch):
-    changes = {"optimiser": optimiser, "steps": 12, "checkpoint_every": 5, "log_every": 100}
+@pytest.mark.parametrize("objective", ["info_nce", "memory_bank_nce"])
+def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(
+    experiment, optimiser, objective, monkeypatch
+):
+    changes = {
+        "optimiser": optimiser,
+        "steps": 12,
+        "checkpoint_every": 5,
+        "log_every": 100,
+        "frames": "loader",
+    }
+    changes |= BANK if objective == "memory_bank_nce" else {}
     whole, stopped = experiment(**changes), experiment(**changes)
     step = Run._step
 
@@ -144,6 +159,85 @@ def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, op
             train(stopped, "cmc_lab", 1)
     assert Run(stopped, "cmc_lab", 1).done == 5
     assert_bit_equal(train(stopped, "cmc_lab", 1), train(whole, "cmc_lab", 1))
+
+
+def test_frames_from_memory_and_from_the_store_train_the_same_network(experiment):
+    resident, loader = (experiment(frames=frames, frame_px=[46, 52]) for frames in ("resident", "loader"))
+    one, other = (read_checkpoint(train(E, "semantic_5s", 0) / "checkpoint.pt") for E in (resident, loader))
+    for part in ("network", "optimiser", "generator"):
+        for (key, value), (_, same) in zip(tensors(one[part]), tensors(other[part]), strict=True):
+            assert torch.equal(value, same) if isinstance(value, torch.Tensor) else value == same, key
+
+
+def test_a_run_goes_on_with_frames_from_the_store_that_began_with_frames_in_memory(experiment, monkeypatch):
+    whole = train(experiment(frames="resident"), "augment", 0)
+    step = Run._step
+
+    def failing(run, batch):
+        if run.done == 25:
+            raise KeyboardInterrupt
+        return step(run, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_step", failing)
+        with pytest.raises(KeyboardInterrupt):
+            train(experiment("same", frames="resident"), "augment", 0)
+    E = experiment("same", frames="loader")
+    assert Run(E, "augment", 0).done == 20
+    one, other = (read_checkpoint(f / "checkpoint.pt")["network"] for f in (whole, train(E, "augment", 0)))
+    assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_more_frames_than_fit_in_memory_are_refused_before_any_is_read(experiment):
+    with pytest.raises(InputError, match=r"180 frames of 90000 x 90000 px take 4374.0 GB.*say loader"):
+        Run(experiment(frame_px=[90_000, 90_000]), "augment", 0)
+
+
+def test_frames_of_several_sizes_need_one_size_given(experiment):
+    E = experiment()
+    (E.folder / "frames").unlink()
+    for film, side in (("a", 48), ("b", 60)):
+        images = np.random.default_rng(0).integers(0, 256, (20, 48, side, 3), dtype=np.uint8)
+        write_film(E.folder / "frames", film, (Frame(t, t, t, images[t]) for t in range(20)), quality=90)
+    merge_index(E.folder / "frames")
+    with pytest.raises(InputError, match=r"48 x 48, 48 x 60 px .*training.frame_px"):
+        Run(E, "augment", 0)
+
+
+def test_pairs_of_a_batch_come_from_few_films_where_so_said(experiment):
+    run = Run(experiment(films_per_batch=1), "semantic_1s", 0)
+    films = [set(batch.rows.film.tolist()) for batch in run.batches.after(run.generator_state, 12)]
+    assert all(len(film) == 1 for film in films) and len(set.union(*films)) == 3
+    with pytest.raises(InputError, match=r"films_per_batch 4: only 3 films"):
+        Run(experiment(films_per_batch=4), "semantic_1s", 0)
+
+
+def test_pairs_within_a_shot(experiment):
+    E = experiment(same_shot=True, lag_tolerance=0.0)
+    with pytest.raises(InputError, match="shots are known of the world alone"):
+        Run(E, "semantic_5s", 0)
+    shots = [(f"film{film}", t, t + 10.0, t // 10) for film in range(3) for t in range(0, 60, 10)]
+    (E.folder / "world").mkdir()
+    columns = ["movie_id", "start_s", "stop_s", "shot"]
+    pd.DataFrame(shots, columns=columns).to_parquet(E.folder / "world/shots.parquet")
+    rows = next(Run(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).rows
+    assert torch.equal(rows.first + 5, rows.second) and torch.equal(rows.first // 10, rows.second // 10)
+
+
+def test_a_gradient_is_clipped_to_its_greatest_norm(experiment):
+    """One step of plain SGD at rate 1 moves the weights by exactly the norm of the gradient."""
+    plain = {"optimiser": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "cosine", "steps": 1,
+             "learning_rate": 1.0, "learn_temperature": False}  # fmt: skip
+    for clip_norm in (1e-3, 1e3):
+        run = Run(experiment(clip_norm=clip_norm, **plain), "augment", 0)
+        before = [parameter.detach().clone() for parameter in run.model.parameters()]
+        run.train()
+        moved = torch.stack(
+            [(b - a).norm() for a, b in zip(before, run.model.parameters(), strict=True)]
+        ).norm()
+        gradient = torch.stack([parameter.grad.norm() for parameter in run.model.parameters()]).norm()
+        assert moved.item() == pytest.approx(gradient.item(), rel=1e-3)
+        assert (moved.item() == pytest.approx(1e-3, rel=1e-3)) == (clip_norm == 1e-3)
 
 
 def test_what_a_run_leaves(experiment):
@@ -294,6 +388,46 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     assert all(torch.isfinite(value).all() for value in checkpoint["network"].values())
 
 
+def test_a_bank_that_is_no_number_is_never_saved(experiment, monkeypatch):
+    E = experiment(checkpoint_every=2, log_every=100, **BANK)
+    step = Run._step
+
+    def broken(run, batch):
+        if run.done == 3:
+            run.objective.banks[0, 0] = math.inf
+        return step(run, batch)
+
+    monkeypatch.setattr(Run, "_step", broken)
+    with pytest.raises(TrainingError, match="banks of the objective is not finite at step 4"):
+        train(E, "augment", 0)
+    assert read_checkpoint(E.run_folder("augment", 0) / "checkpoint.pt")["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda c: c.pop("optimiser"), "holds no optimiser"),
+        (lambda c: c["network"].pop("fc7.0.bias"), r"no weights for fc7\.0\.bias"),
+        (
+            lambda c: c["network"]["conv1.0.weight"].fill_(math.nan),
+            r"conv1\.0\.weight holds values .* not finite",
+        ),
+        (lambda c: c["network"].update({"fc8.bias": torch.zeros(3)}), r"fc8\.bias has shape \(3,\)"),
+        (lambda c: c["objective"].update(banks=torch.zeros(2, 3, 4)), "MemoryBankNCE does not fit this run"),
+        (lambda c: c["optimiser"].update(param_groups=[]), "AdamW does not fit this run"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_by_name(experiment, spoil, message):
+    E = experiment("spoilt", steps=2, **BANK)
+    file = train(E, "augment", 0) / "checkpoint.pt"
+    checkpoint = read_checkpoint(file)
+    spoil(checkpoint)
+    torch.save(checkpoint, file)
+    with pytest.raises(InputError, match=message) as refused:
+        Run(E, "augment", 0)
+    assert str(file) in str(refused.value)
+
+
 def test_films_shorter_than_the_longest_lag_are_refused_with_their_lengths(experiment):
     for name in ("augment", "semantic_1s"):  # for every lag alike
         with pytest.raises(InputError, match=r"film0 59 s, film1 59 s"):
@@ -321,6 +455,14 @@ def test_learning_rates_are_pytorchs_schedules():
         optimiser.step()
         if step < 49:
             cycle.step()
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.003)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=50)
+    for step in range(50):
+        assert learning_rate(config(schedule="cosine"), step, 50) == pytest.approx(
+            cosine.get_last_lr()[0], rel=1e-9
+        )
+        optimiser.step()
+        cosine.step()
     published = config(schedule="step", drops=[0.375, 0.625, 0.875], learning_rate=0.03)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.03)
     drops = torch.optim.lr_scheduler.MultiStepLR(optimiser, [30, 50, 70])
@@ -328,6 +470,16 @@ def test_learning_rates_are_pytorchs_schedules():
         assert learning_rate(published, step, 80) == pytest.approx(drops.get_last_lr()[0], rel=1e-9)
         optimiser.step()
         drops.step()
+
+
+@pytest.mark.parametrize("form", [None, "nce", "softmax"])
+def test_chance_is_the_loss_of_embeddings_that_are_all_alike(experiment, form):
+    bank = BANK | {"memory_bank": BANK["memory_bank"] | {"form": form}} if form else {}
+    run = Run(experiment(**bank), "augment", 0)
+    rows = next(run.batches.after(run.generator_state, 1)).rows
+    alike = torch.zeros(16, 8)
+    assert run.objective(alike, alike, rows).item() == pytest.approx(chance_loss(run.config), rel=1e-5)
+    assert chance_loss(config(negatives="within_film")) is None
 
 
 def test_epochs_are_passes_over_the_first_frames_of_pairs(experiment):
@@ -347,6 +499,17 @@ def test_epochs_are_passes_over_the_first_frames_of_pairs(experiment):
         ({"schedule": "step", "drops": [0.9, 0.5]}, "rising"),
         ({"optimiser": "lion"}, "adamw, sgd"),
         ({"learning_rat": 1}, "unknown key learning_rat"),
+        ({"schedule": "cosine", "drops": [0.5]}, "drops"),
+        ({"clip_norm": 0}, "clip_norm 0"),
+        ({"films_per_batch": 0}, "films_per_batch 0"),
+        ({"frame_px": [0, 4]}, "frame_px"),
+        ({"objective": "memory_bank_nce"}, "memory_bank"),
+        ({"memory_bank": BANK["memory_bank"]}, "memory_bank"),
+        (BANK | {"learn_temperature": True}, "learn_temperature"),
+        (BANK | {"memory_bank": BANK["memory_bank"] | {"noise": 0}}, "noise"),
+        (BANK | {"memory_bank": BANK["memory_bank"] | {"nois": 1}}, "memory_bank: unknown key nois"),
+        (BANK | {"memory_bank": 7}, "memory_bank"),
+        ({"negatives": "cross_film", "films_per_batch": 1}, "more than one film"),
     ],
 )
 def test_wrong_values_are_refused_by_name(changes, message):
@@ -364,9 +527,13 @@ def test_bfloat16_on_a_cpu_is_refused(experiment):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"precision": "bfloat16", "compile": True, "clip_norm": 1.0}, {"frames": "loader", **BANK}],
+    ids=["float32", "compiled bfloat16", "loader and memory bank"],
+)
 @pytest.mark.parametrize("name", ["semantic_1s", "cmc_lab"])
-def test_it_trains_on_a_gpu_and_is_read_back_on_a_cpu(experiment, name, precision):
-    folder = train(experiment(device="auto", precision=precision, steps=10), name, 0)
+def test_it_trains_on_a_gpu_and_is_read_back_on_a_cpu(experiment, name, changes):
+    folder = train(experiment(device="auto", steps=10, **changes), name, 0)
     assert json.loads((folder / "run.json").read_text())["device"] != "cpu"
     assert load_network(folder)(torch.zeros(2, 3, 48, 48, dtype=torch.uint8)).device.type == "cpu"

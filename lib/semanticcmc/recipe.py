@@ -247,3 +247,18 @@ def choose_device(config: TrainingConfig) -> torch.device:
         raise InputError(f"torchrun started process {device} of this machine, which has "
                          f"{torch.cuda.device_count()} CUDA device(s); start one process a device")  # fmt: skip
     return torch.device("cuda", device)
+
+
+def chance_loss(config: TrainingConfig) -> float | None:
+    """Loss, in nats, where partners look like all others; None where negatives differ from pair to pair.
+
+    InfoNCE: the logarithm of the number of candidates. A memory bank, both directions added: of 1 + K
+    candidates, told apart by softmax, or each by NCE with P = p_n.
+    """
+    if config.negatives != "all":
+        return None
+    if config.memory_bank is None:
+        return math.log(config.batch_pairs)
+    noise = config.memory_bank.noise
+    told_one_by_one = noise * math.log1p(1 / noise) if config.memory_bank.form == "nce" else 0.0
+    return 2 * (math.log1p(noise) + told_one_by_one)

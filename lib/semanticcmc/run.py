@@ -36,15 +36,22 @@ def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> Non
     InputError
     """
     known = list(known)
-    for cell in cells:
-        if not cell.lstrip().startswith("# Parameters"):  # how papermill heads the cell it injects
-            continue
+    for cell in filter(_is_injected, cells):
         names = [t.id for node in ast.parse(cell).body if isinstance(node, ast.Assign)
                  for t in node.targets if isinstance(t, ast.Name)]  # fmt: skip
         if unknown := [name for name in names if name not in known]:
             raise InputError(
                 f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}"
             )
+
+
+def is_run_by_papermill(cells: Sequence[str]) -> bool:
+    """Whether papermill gave this notebook its parameters: then nobody watches it run."""
+    return any(map(_is_injected, cells))
+
+
+def _is_injected(cell: str) -> bool:
+    return cell.lstrip().startswith("# Parameters")  # how papermill heads the cell it injects
 
 
 @contextlib.contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +47,40 @@ def training_curve(
     ax.set_xlabel(x.replace("_", " "))
     ax.set_ylabel(y.replace("_", " "))
     return ax
+
+
+class LiveCurve:
+    """A measure of training, drawn again in the notebook's cell while training goes on.
+
+    Parameters
+    ----------
+    metrics : Path
+        ``metrics.jsonl``, which may hold lines from before an interruption.
+    y : str
+        Column.
+    every_s : float
+        Least seconds between two drawings.
+    """
+
+    def __init__(self, metrics: Path, y: str = "loss", every_s: float = 2.0) -> None:
+        self.metrics, self.y, self.every_s = metrics, y, every_s
+        self.drawn, self.handle = -math.inf, None
+
+    def __call__(self, line: Mapping[str, float]) -> None:
+        """Draw, once the metrics hold a new `line` and the last drawing is old enough."""
+        if time.monotonic() - self.drawn < self.every_s and line["seconds_left"] > 0:
+            return
+        import matplotlib.pyplot as plt
+        from IPython.display import display
+
+        figure, ax = plt.subplots(layout="constrained")
+        training_curve(pd.read_json(self.metrics, lines=True), y=self.y, ax=ax)
+        plt.close(figure)  # shown here alone, not once more at the end of the cell
+        if self.handle is None:
+            self.handle = display(figure, display_id=True)
+        else:
+            self.handle.update(figure)
+        self.drawn = time.monotonic()
 
 
 def pairs(first: Sequence[np.ndarray], second: Sequence[np.ndarray], lag_s: float) -> Figure:

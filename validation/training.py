@@ -1,0 +1,134 @@
+"""Does a killed run end as if it had never been killed? Kill -9 at 10 random moments, both objectives.
+
+    python validation/training.py            (about 10 minutes)
+
+Two runs of one network on the smoke world's frames: one is left alone, the other is killed at 10 moments, each drawn
+uniformly from what is left of it, and started again each time. Then the checkpoints are compared bit by bit. One
+thread a process, since a CPU's sums depend on their number. Writes training.csv (one row a kill, and one of the end)
+and a record of configs, seeds, versions and commit beside this file.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from semanticcmc.checkpoints import read_checkpoint
+from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.run import atomic, record, write_json
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results" / "validation" / "killed"
+KILLS, NETWORK = 10, "semantic_10s"
+BASE = {"steps": 600, "checkpoint_every": 10, "log_every": 5, "frames": "loader"}
+OBJECTIVES = {
+    "info_nce": {},
+    "memory_bank_nce": {"objective": "memory_bank_nce", "temperature": 0.07, "learn_temperature": False,
+                        "memory_bank": {"noise": 256, "momentum": 0.5, "sharing": "batch", "form": "nce"}},
+}  # fmt: skip
+
+
+def experiment(name: str, objective: str) -> Experiment:
+    """The smoke experiment with a longer training, over the frames made once, in an empty results folder."""
+    values = yaml.safe_load((HERE.parent / "analysis/experiments/smoke.yaml").read_text(encoding="utf-8"))
+    values["training"] |= BASE | OBJECTIVES[objective]
+    folder = RESULTS / f"{objective}_{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "frames").symlink_to(RESULTS / "world" / "frames")
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return load_experiment(folder / "experiment.yaml")
+
+
+def start(one: Experiment) -> subprocess.Popen[bytes]:
+    """Start, or start again, the training of the network."""
+    command = [sys.executable, "-m", "semanticcmc.training", str(one.file), "--network", NETWORK]
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+
+
+def finish(one: Experiment) -> float:
+    """Train to the end; returns seconds."""
+    started = time.monotonic()
+    process = start(one)
+    if process.wait():
+        sys.exit(f"{one.folder}: training failed")
+    return time.monotonic() - started
+
+
+def step_reached(one: Experiment) -> int:
+    """Step of the checkpoint that a run left, 0 where it left none."""
+    file = one.run_folder(NETWORK, 0) / "checkpoint.pt"
+    return read_checkpoint(file)["step"] if file.exists() else 0
+
+
+def differing(one: Any, other: Any, place: str = "") -> list[str]:
+    """Places where two checkpoints differ in any bit; the clock is left out."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [
+            d for key in one if key != "seconds" for d in differing(one[key], other[key], f"{place}/{key}")
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [
+            d for i, pair in enumerate(zip(one, other, strict=True)) for d in differing(*pair, f"{place}/{i}")
+        ]
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        same = (
+            one.shape == other.shape
+            and one.contiguous().numpy().tobytes() == other.contiguous().numpy().tobytes()
+        )
+    else:
+        same = one == other
+    return [] if same else [place]
+
+
+def study(objective: str, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Rows of one objective: each kill, and the end."""
+    whole, killed = experiment("whole", objective), experiment("killed", objective)
+    seconds = finish(whole)
+    rows = []
+    for kill in range(KILLS):
+        left = 1 - step_reached(killed) / BASE["steps"]
+        after_s = float(rng.uniform(0, max(left, 0.05) * seconds))
+        process = start(killed)
+        time.sleep(after_s)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        rows.append({"objective": objective, "kill": kill + 1, "after_s": after_s, "step": step_reached(killed),
+                     "was_running": process.returncode == -signal.SIGKILL})  # fmt: skip
+        print(rows[-1], flush=True)
+    finish(killed)
+    files = [one.run_folder(NETWORK, 0) / "checkpoint.pt" for one in (whole, killed)]
+    places = differing(*(read_checkpoint(file) for file in files))
+    rows.append({"objective": objective, "step": step_reached(killed), "bit_equal": not places})
+    print(f"{objective}: {places or 'bit-equal'}", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Make the frames, kill and compare, write the table and its record."""
+    (RESULTS / "world").mkdir(parents=True, exist_ok=True)
+    world = RESULTS / "world" / "experiment.yaml"
+    shutil.copy(HERE.parent / "analysis/experiments/smoke.yaml", world)
+    if not (RESULTS / "world/frames/index.parquet").exists():
+        subprocess.run([sys.executable, "-m", "semanticcmc.world", str(world)], check=True)
+    rng = np.random.default_rng(0)
+    rows = [row for objective in OBJECTIVES for row in study(objective, rng)]
+    with atomic(HERE / "training.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.2f")
+    write_json(
+        HERE / "training.json", record({"training": BASE, "objectives": OBJECTIVES, "kills": KILLS}, seed=0)
+    )
+    print(f"Wrote {HERE / 'training.csv'} and .json")
+
+
+if __name__ == "__main__":
+    main()
