@@ -1,0 +1,312 @@
+"""Training against the plain PyTorch recipe of the field: one run, the same threads, medians in turns, ratios.
+
+    python benchmarks/training.py             (half an hour on two quiet cores, minutes on a GPU)
+    python benchmarks/training.py --quick     (fewer pairs, no whole steps, nothing written)
+
+The plain recipe (peers/plain_recipe.py) is written from published_protocol: ImageFolder, PIL transforms image by
+image in the workers of a DataLoader, scikit-image's rgb2lab for CMC's own training, and for each pair K = 16,384 rows
+gathered from each memory bank. Frames are synthetic films of 455 x 256 px, pairs are 60 s apart; K, T and the networks
+are the published ones, and so is the batch of 128 (whole steps on a CPU: 32). kornia's views are measured where it is
+installed. Rates are of whole steps with resident frames, frames from the loader, and one batch used again (data-free);
+on a GPU in float32 and bfloat16.
+
+Writes benchmarks/results/training.csv (`ratio` is the plain recipe's time over this row's, for the same work), and
+beside it a record with the machine's load, shares of the data-free rate, and the hours of the published study.
+"""
+
+import argparse
+import dataclasses
+import functools
+import importlib.util
+import math
+import os
+import statistics
+import tarfile
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from peers import plain_recipe
+from PIL import Image
+from torch.nn.functional import normalize
+
+from semanticcmc import networks, views
+from semanticcmc.experiments import load_experiment
+from semanticcmc.frames import Frame, merge_index, write_film
+from semanticcmc.memory_bank import MemoryBankNCE
+from semanticcmc.objectives import PairRows
+from semanticcmc.run import atomic, record, write_json
+from semanticcmc.training import Run
+
+RESULTS = Path(__file__).parent / "results"
+BATCH, NOISE, TEMPERATURE, DIM, LAG_S = 128, 16_384, 0.07, 128, 60
+PUBLISHED = {"epochs": 80, "pairs": 573_000, "lags": 5}
+NETWORKS = {"semantic_60s": "rgb", "cmc_lab": "lab"}
+CUDA = torch.cuda.is_available()
+SOURCES = ("resident", "loader", "data-free")
+COLUMNS = ("network", "what", "recipe", "pairs", "ms_per_pair", "pairs_per_s")
+DEVICE = torch.device("cuda" if CUDA else "cpu")
+
+
+# Frames, and ours
+
+
+def write_store(folder, frames):
+    """Two synthetic films, in a store and, the same JPEGs, as image files: smooth pictures with film grain."""
+    rng = np.random.default_rng(0)
+    for movie_id in ("film_a", "film_b"):
+        pictures = []
+        for time_s in range(frames // 2):
+            coarse = Image.fromarray(rng.integers(0, 256, (16, 28, 3), dtype=np.uint8))
+            smooth = np.asarray(coarse.resize((455, 256), Image.Resampling.BICUBIC), dtype=np.float32)
+            grain = rng.normal(0, 6, smooth.shape)
+            pictures.append(Frame(time_s, time_s, time_s, np.clip(smooth + grain, 0, 255).astype(np.uint8)))
+        write_film(folder / "frames", movie_id, pictures, quality=90)
+        with tarfile.open(folder / "frames" / f"{movie_id}.tar") as tar:
+            tar.extractall(folder / "images" / movie_id, filter="data")
+    merge_index(folder / "frames")
+
+
+def our_run(folder, network, batch=BATCH, **training):
+    """A run of the published recipe on the synthetic films."""
+    poster = load_experiment("poster", folder)
+    bank = {"noise": NOISE, "momentum": 0.5, "sharing": "batch", "form": "nce"}
+    changed = {"frames": "loader", "frame_px": None, "batch_pairs": batch, "warm_start": None, "films_per_batch": None,
+               "objective": "memory_bank_nce", "temperature": TEMPERATURE, "memory_bank": bank} | training  # fmt: skip
+    sections = dict(poster.sections) | {"training": poster.sections["training"] | changed}
+    return Run(dataclasses.replace(poster, folder=folder, lags_s=(LAG_S,), sections=sections), network, 0)
+
+
+def our_batches(run, count):
+    return run.batches.after(torch.Generator().manual_seed(1).get_state(), count)
+
+
+def our_steps(run):
+    """Whole steps of ours, one a `next`."""
+    run.model.train()
+    for batch in our_batches(run, 10**6):
+        run._step(batch)
+        yield
+
+
+# Timing
+
+
+def seconds(call):
+    start = time.perf_counter()
+    call()
+    if CUDA:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def medians_s(calls, rounds):
+    """Median seconds of each call, in turns, so that what else the machine does weighs on all alike."""
+    for call in calls.values():
+        call()  # once for caches, workers, kernels
+    found = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            found[key].append(seconds(call))
+    return {key: statistics.median(times) for key, times in found.items()}
+
+
+def exhaust(iterable):
+    for _ in iterable:
+        pass
+
+
+def data_calls(folder, network, pairs, threads):
+    """Decoding alone, decoding and views, of `pairs` pairs by either recipe; views alone, of frames in memory."""
+    colour_space = NETWORKS[network]
+    images, lag, batch = 2 if colour_space == "rgb" else 1, LAG_S if colour_space == "rgb" else 0, 64
+    run = our_run(folder, network, batch)
+    pool = ThreadPoolExecutor(threads)
+    rows = torch.randint(len(run.store), (pairs * images,)).split(batch)
+    frames = run.store.read_rows(rows[0]).to(DEVICE)
+    generator = torch.Generator().manual_seed(0)
+    how = {"decode": plain_recipe.decode_only, "decode and views": plain_recipe.transform(colour_space)}
+    loaders = {
+        what: plain_recipe.loader(folder / "images", transform, lag, batch, threads)
+        for what, transform in how.items()
+    }
+
+    def plain(what):
+        iterator = iter(loaders[what])
+        for _ in range(pairs // batch):
+            next(iterator)
+
+    def views_alone():
+        for _ in rows:
+            views.training_view(frames, 224, run.views, generator, colour_space)
+
+    calls = {
+        ("ours", "decode"): lambda: exhaust(pool.map(run.store.read_rows, rows)),
+        ("ours", "views"): views_alone,
+        ("ours", "decode and views"): lambda: exhaust(our_batches(run, pairs // batch)),
+    }
+    calls |= {("plain", what): functools.partial(plain, what) for what in loaders}
+    if importlib.util.find_spec("kornia"):
+        augment = kornia_views(colour_space)
+        calls["kornia", "views"] = lambda: [augment(frames) for _ in rows]
+    return calls
+
+
+def kornia_views(colour_space):
+    import kornia
+    from kornia import augmentation as K
+
+    crop = [K.RandomResizedCrop((224, 224), scale=(0.2, 1.0)), K.RandomHorizontalFlip()]
+    colours = [K.ColorJiggle(0.8, 0.8, 0.8, 0.2, p=0.8), K.RandomGrayscale(p=0.2)]
+    augment = K.AugmentationSequential(*crop, *(colours if colour_space == "rgb" else []))
+    scale = K.Normalize(*(torch.tensor(values) for values in views.LAB))
+    convert = kornia.color.rgb_to_lab if colour_space == "lab" else lambda images: images
+    return lambda frames: scale(convert(augment(frames.float() / 255)))
+
+
+def objective_calls(pairs):
+    """The objective's step, forward and backward, over as many bank rows as the published data set has frames."""
+    count = PUBLISHED["pairs"]
+    film = torch.zeros(count, dtype=torch.long)
+    ours = MemoryBankNCE(torch.arange(count), film, DIM, noise=NOISE, temperature=TEMPERATURE, momentum=0.5,
+                         sharing="batch", form="nce", negatives="all", seed=0).to(DEVICE)  # fmt: skip
+    plain = plain_recipe.NCE(count, DIM, NOISE, TEMPERATURE, DEVICE)
+    first, second = (normalize(torch.randn(pairs, DIM, device=DEVICE), dim=1).requires_grad_() for _ in "12")
+    index = torch.randperm(count)[:pairs].to(DEVICE)
+
+    def step(sharing):
+        ours.sharing = sharing
+        ours(first, second, PairRows(index, index, torch.zeros_like(index))).backward()
+
+    return {
+        ("ours", "objective"): functools.partial(step, "batch"),
+        ("own noise", "objective"): functools.partial(step, "sample"),
+        ("plain", "objective"): lambda: plain.loss(first, second, index).backward(),
+    }
+
+
+def step_calls(folder, network, batch, threads):
+    """Whole steps of either recipe, and forward and backward alone."""
+    run, colour_space = our_run(folder, network, batch), NETWORKS[network]
+    model = networks.build(network, run.networks, 0).to(DEVICE).train()
+    loader = plain_recipe.loader(
+        folder / "images",
+        plain_recipe.transform(colour_space),
+        LAG_S if colour_space == "rgb" else 0,
+        batch,
+        threads,
+    )
+    objective = plain_recipe.NCE(len(run.store), DIM, NOISE, TEMPERATURE, DEVICE)
+    plain = plain_recipe.steps(loader, model, objective, DEVICE)
+    ours, held = our_steps(run), next(iter(our_batches(run, 1)))
+
+    def network_alone(pair, first, second):
+        first, second = pair(first, second)
+        (first * second).sum().backward()
+
+    apart = held.first.contiguous(), held.second.contiguous()
+    return {
+        ("ours", "forward and backward"): lambda: network_alone(run.model.pair, held.first, held.second),
+        ("plain", "forward and backward"): lambda: network_alone(model.pair, *apart),
+        ("ours", "whole step"): lambda: next(ours),
+        ("plain", "whole step"): lambda: next(plain),
+    }
+
+
+def rate_calls(folder, batch, steps):
+    """`steps` whole steps of ours by where frames come from: memory, the loader, or one batch used again."""
+    calls = {}
+
+    def times(step, *given):
+        return lambda: exhaust(step(*given) for _ in range(steps))
+
+    for precision in ("float32", "bfloat16") if CUDA else ("float32",):
+        for source in ("resident", "loader"):
+            run = our_run(folder, "semantic_60s", batch, frames=source, precision=precision)
+            calls[f"ours, {precision}", source] = times(next, our_steps(run))
+        held = next(iter(our_batches(run, 1)))
+        calls[f"ours, {precision}", "data-free"] = times(run._step, held)
+        run = our_run(folder, "semantic_60s", batch, precision=precision)
+        run.model.to(memory_format=torch.contiguous_format).train()
+        apart = held._replace(first=held.first.contiguous(), second=held.second.contiguous())
+        calls[f"ours, {precision}, contiguous", "data-free"] = times(run._step, apart)
+    return calls
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both recipes")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="fewer pairs, no whole steps, nothing written")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    load, rows = [os.getloadavg()], []
+
+    def measure(network, calls, pairs, rounds=given.rounds):
+        for (recipe, what), taken in medians_s(calls, rounds).items():
+            rows.append((network, what, recipe, pairs, 1e3 * taken / pairs, pairs / taken))
+            print(network, what, recipe, f"{1e3 * taken / pairs:.3g} ms a pair", flush=True)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_store(folder, 240 if given.quick else 600)
+        measure("any", objective_calls(BATCH), BATCH, 3)
+        for network in NETWORKS:
+            pairs = 128 if given.quick else 512
+            measure(network, data_calls(folder, network, pairs, given.threads), pairs)
+        if not given.quick:
+            batch, steps = (
+                (BATCH, 50) if CUDA else (BATCH // 4, 1)
+            )  # a step of 128 pairs takes a CPU a minute
+            for network in NETWORKS:
+                measure(network, step_calls(folder, network, batch, given.threads), batch, 3)
+            measure("semantic_60s", rate_calls(folder, batch, steps), batch * steps, 3)
+    load.append(os.getloadavg())
+    table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
+    print(table.to_string(index=False, float_format="{:.4g}".format))
+    if not given.quick:
+        device = torch.cuda.get_device_name() if CUDA else "cpu"
+        about = {"threads": given.threads, "cores": os.cpu_count(), "device": device, "load_average": load}
+        with atomic(RESULTS / "training.csv") as file:
+            table.to_csv(file, index=False, float_format="%.5g")
+        write_json(RESULTS / "training.json", record(seed=0, **about, **what_follows(table)))
+
+
+def with_sums(table):
+    """The table with all but forward and backward as a sum, and ratios to the plain recipe."""
+    objective = table[table.what == "objective"].set_index("recipe").ms_per_pair
+    data = table[table.what == "decode and views"].copy()
+    data["what"] = "all but forward and backward"
+    data["ms_per_pair"] += objective.loc[data.recipe].to_numpy()
+    data["pairs_per_s"] = 1e3 / data.ms_per_pair
+    table = pd.concat([table, data], ignore_index=True)
+    plain = table[table.recipe == "plain"].set_index(["network", "what"]).ms_per_pair
+    table["ratio"] = [
+        plain.get((row.network, row.what), np.nan) / row.ms_per_pair for row in table.itertuples()
+    ]
+    return table
+
+
+def what_follows(table):
+    """Shares of the data-free rate, and hours of the published study at each rate."""
+    rates = table[(table.network == "semantic_60s") & table.what.isin(["whole step", *SOURCES])]
+    rates = rates.set_index(["recipe", "what"]).pairs_per_s
+    shares = {f"{recipe}, {what}": rate / rates[recipe, "data-free"]
+              for (recipe, what), rate in rates.items() if what in SOURCES[:2]}  # fmt: skip
+    pairs = math.prod(PUBLISHED.values())
+    return {
+        "share_of_the_data_free_rate": shares,
+        "hours_of_the_published_study": {
+            "assumed": "80 epochs x 573,000 pairs x 5 lags on one device at the rate measured, frames of 455 x 256 px "
+            "in the page cache, without checkpoints and evaluation",
+            **{f"{recipe}, {what}": pairs / rate / 3600 for (recipe, what), rate in rates.items()},
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()
