@@ -57,6 +57,7 @@ rule all:
     input:
         "poster/poster.html",
         "poster/poster.pdf",
+        "labels/label_nouns.csv" if IMPORTED else [],
 
 
 if WORLD:
@@ -112,8 +113,9 @@ else:
             touch("frames/{movie_id}.ingested"),
         log:
             "logs/ingest_{movie_id}.log",
+        threads: 2
         shell:
-            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
 
     def ingested(wildcards):
         """One mark a film that the probe found usable."""
@@ -150,6 +152,19 @@ if IMPORTED:
             folder=folder_state(IMPORTED),
         shell:
             "{PYTHON} -m semanticcmc.label_imports {E.file} > {log} 2>&1"
+
+    rule label_nouns:
+        input:
+            "labels/labels.parquet",
+            "labels/label_times.parquet",
+            table=ROOT / "data_manifests" / "label_nouns.csv",
+        output:
+            "labels/label_nouns.csv",
+            "labels/unmapped_labels.csv",
+        log:
+            "logs/label_nouns.log",
+        shell:
+            "{PYTHON} -m semanticcmc.label_nouns {E.file} > {log} 2>&1"
 
 
 rule statistics:

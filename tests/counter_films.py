@@ -86,3 +86,13 @@ def on_screen(pts, time_base, frames_per_s):
     seconds = [Fraction(p - pts[0]) * time_base for p in pts]
     grid = {Fraction(k) / frames_per_s for k in range(int(seconds[-1] * frames_per_s) + 1)}
     return {float(t): bisect_right(seconds, t) - 1 for t in sorted(grid)}
+
+
+def damaged(path, numbers):
+    """Zeros in place of what is stored of some pictures (their numbers in presentation order)."""
+    with av.open(str(path)) as container:
+        packets = sorted((p for p in container.demux(video=0) if p.size), key=lambda p: p.pts)
+    content = bytearray(path.read_bytes())
+    for packet in (packets[k] for k in numbers):
+        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(content)

@@ -1,14 +1,16 @@
 """Folders of films become a store of frames; broken films are named and left out, and the others go on."""
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 import pytest
+from av.video.frame import PictureType
 
-from counter_films import HEIGHT, WIDTH, constant, number
+from counter_films import HEIGHT, WIDTH, constant, counter, damaged, film, number
 from semanticcmc import movies, video
 from semanticcmc.configuration import InputError
 from semanticcmc.frames import FrameStore
@@ -18,7 +20,14 @@ from semanticcmc.probing import probe
 
 def config(**values):
     return MoviesConfig(
-        **({"folder": None, "frames_per_s": 1.0, "short_side_px": 64, "jpeg_quality": 90} | values)
+        **{
+            "folder": None,
+            "frames_per_s": 1.0,
+            "short_side_px": 64,
+            "jpeg_quality": 90,
+            "crop_black_borders": False,
+        }
+        | values
     )
 
 
@@ -146,7 +155,8 @@ def test_from_folder_to_store(folder, tmp_path, capsys):
             ingest(row.path, row.movie_id, store, config())
     assert (store / "breaks.problem.json").exists() and not (store / "breaks.tar").exists()
     table = merge(probed, store, longest_lag_s=5).set_index("movie_id")
-    written = pd.read_csv(store / "films.csv", index_col="movie_id").fillna({"problem": ""})
+    written = pd.read_csv(store / "films.csv", index_col="movie_id", keep_default_na=False,
+                          na_values={"duration_s": [""]})  # fmt: skip
     pd.testing.assert_frame_equal(written, table, check_dtype=False)
     assert table.index[table["problem"] == ""].tolist() == ["good_2", "good_10"]
     assert len(table) == 10 and table.loc["good_2", "frames"] == 10
@@ -155,12 +165,44 @@ def test_from_folder_to_store(folder, tmp_path, capsys):
     assert [number(stored.read("good_2", t)) for t in range(10)] == [25 * t for t in range(10)]
 
 
+def test_borders_and_damage_are_told(tmp_path, capsys):
+    """What was cut off and what was lost stands in films.csv; the film is used all the same."""
+
+    lit = 0xF00000  # the lowest row of blocks is white in places, or it could be a border
+
+    def letterboxed(i):
+        return np.pad(counter(lit + i), ((16, 16), (0, 0), (0, 0)))
+
+    options = {"x264-params": "bframes=3:b-adapt=0:b-pyramid=none:keyint=25:scenecut=0"}
+    path = film(tmp_path / "film.mp4", range(250), Fraction(1, 25), options=options, picture=letterboxed)
+    with av.open(str(path)) as container:
+        kinds = [frame.pict_type for frame in container.decode(video=0)]
+    damaged(
+        path, [next(i for i, kind in enumerate(kinds) if kind == PictureType.B and i > 20 and i % 5 == 0)]
+    )
+    store = tmp_path / "frames"
+    ingest(path, "film", store, config(frames_per_s=5, crop_black_borders=True))
+    films = merge(probe(tmp_path), store)
+    assert films["problem"].tolist() == [""] and films["frames"].tolist() == [50]
+    assert films["kept_px"].tolist() == [f"{WIDTH}x{HEIGHT}+0+16"]
+    assert films["warning"].tolist() == ["1 of 250 pictures are damaged; the one before stays on screen"]
+    stored = FrameStore(store)
+    assert number(stored.read("film", 8.0)) == lit + 200 and stored.read("film", 8.0).shape == (
+        HEIGHT,
+        WIDTH,
+        3,
+    )
+    movies._summary(films)
+    assert "WARNING: film: 1 of 250" in capsys.readouterr().err
+
+
 def test_command_line(folder, tmp_path, capsys):
     experiment = tmp_path / "experiment.yaml"
     experiment.write_text(
         "name: films\ntitle: Films\nsource: films\nlags_s: [1, 5]\nbaselines: [random]\n"
         "seeds: [0]\nprimary_layer: fc7\n"
-        f"movies: {{folder: '{folder}', frames_per_s: 1, short_side_px: 64, jpeg_quality: 90}}\n"
+        f"movies: {{folder: '{folder}', frames_per_s: 1, short_side_px: 64, jpeg_quality: 90, "
+        "crop_black_borders: true}\n"
     )
     with pytest.raises(SystemExit) as stopped:
         movies.main([str(experiment), "--merge"])

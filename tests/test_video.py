@@ -12,7 +12,19 @@ import pytest
 from av.video.frame import PictureType
 from PIL import Image
 
-from counter_films import B_FRAMES, HEIGHT, RATES, WIDTH, constant, counter, film, moving, number, on_screen
+from counter_films import (
+    B_FRAMES,
+    HEIGHT,
+    RATES,
+    WIDTH,
+    constant,
+    counter,
+    damaged,
+    film,
+    moving,
+    number,
+    on_screen,
+)
 from semanticcmc import pictures
 from semanticcmc.configuration import InputError
 from semanticcmc.pictures import Damage, can_skip
@@ -262,16 +274,6 @@ def test_films_that_are_not_interlaced_keep_their_lines(tmp_path):
 
 
 # Damage ----------------------------------------------------------------------------------------------------
-
-
-def damaged(path, numbers):
-    """Zeros in place of what is stored of some pictures (their numbers in presentation order)."""
-    with av.open(str(path)) as container:
-        packets = sorted((p for p in container.demux(video=0) if p.size), key=lambda p: p.pts)
-    content = bytearray(path.read_bytes())
-    for packet in (packets[k] for k in numbers):
-        content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
-    path.write_bytes(content)
 
 
 def test_a_damaged_picture_leaves_the_one_before_on_screen(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ import av
 import pandas as pd
 
 from semanticcmc.configuration import InputError
+from semanticcmc.display import Box
 from semanticcmc.experiments import Experiment, load_experiment
 from semanticcmc.frames import Frame, film_problem, is_finished, merge_index, write_film
+from semanticcmc.letterbox import find_borders
+from semanticcmc.pictures import Damage
 from semanticcmc.probing import probe, reason
 from semanticcmc.run import Progress, atomic, duration, write_json
 from semanticcmc.video import decode
@@ -42,12 +46,15 @@ class MoviesConfig:
         Length of a frame's short side as displayed, pixels; smaller films are not enlarged.
     jpeg_quality : int
         1 to 95.
+    crop_black_borders : bool
+        Whether letterbox and pillarbox are cut off, the same for all of a film's frames.
     """
 
     folder: Path | None
     frames_per_s: float
     short_side_px: int
     jpeg_quality: int
+    crop_black_borders: bool
 
     def __post_init__(self) -> None:
         if not 0 < self.frames_per_s <= 100:
@@ -78,7 +85,8 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     Returns
     -------
     Path
-        ``<folder>/<movie_id>.parquet``.
+        ``<folder>/<movie_id>.parquet``. ``<movie_id>.notes.json`` says which part of the pictures was kept
+        and how many were damaged.
 
     Raises
     ------
@@ -94,8 +102,10 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
         if is_finished(folder, movie_id, made_from):
             problem.unlink(missing_ok=True)
             return folder / f"{movie_id}.parquet"
-        frames = _counted(decode(path, config.frames_per_s, config.short_side_px, threads), progress)
-        return write_film(folder, movie_id, frames, config.jpeg_quality, made_from)
+        crop, damage = find_borders(path, threads) if config.crop_black_borders else None, Damage()
+        frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
+        notes = _noted(_counted(frames, progress), folder / f"{movie_id}.notes.json", crop, damage)
+        return write_film(folder, movie_id, notes, config.jpeg_quality, made_from)
     except (InputError, OSError, av.FFmpegError) as error:
         write_json(problem, {"movie_id": movie_id, "source": str(path), "problem": reason(error)})
         raise InputError(f"{path}: {reason(error)}") from error
@@ -108,6 +118,23 @@ def _counted(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Fra
         yield frame
     if progress:
         progress.update(progress.total)
+
+
+def _noted(frames: Iterator[Frame], path: Path, crop: Box | None, damage: Damage) -> Iterator[Frame]:
+    """The frames; the notes are written after the last of them, before the store takes the film for finished."""
+    yield from frames
+    write_json(path, {"kept": dataclasses.asdict(crop) if crop else None, **dataclasses.asdict(damage)})
+
+
+def _notes(folder: Path, movie_id: str) -> tuple[str, str]:
+    """Part of a film's pictures that was kept (width x height + left + top, empty if all), and a warning."""
+    path = folder / f"{movie_id}.notes.json"
+    if not path.exists():
+        return "", ""
+    notes = json.loads(path.read_text(encoding="utf-8"))
+    kept = "{width}x{height}+{x}+{y}".format(**notes["kept"]) if notes["kept"] else ""
+    damaged = f"{notes['lost']} of {notes['pictures']} pictures are damaged; the one before stays on screen"
+    return kept, damaged if notes["lost"] else ""
 
 
 def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) -> pd.DataFrame:
@@ -125,7 +152,9 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     Returns
     -------
     DataFrame
-        `movie_id, title, duration_s, frames, source, problem`, one row a film, also the unusable ones.
+        `movie_id, title, duration_s, frames, source, problem, kept_px, warning`, one row a film, also the
+        unusable ones. `kept_px` is the part inside black borders, width x height + left + top in pixels as
+        stored, empty where all was kept; `warning` is not empty for a film that is used in spite of damage.
     """
     folder = Path(folder)
     problems = dict(zip(probed["movie_id"], probed["problem"], strict=True))
@@ -135,12 +164,16 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     films = pd.DataFrame({
         "movie_id": probed["movie_id"], "title": [Path(path).stem for path in probed["path"]],
         "duration_s": probed["duration_s"], "frames": 0, "source": [Path(path).name for path in probed["path"]],
-        "problem": list(problems.values()),
+        "problem": list(problems.values()), "kept_px": "", "warning": "",
     })  # fmt: skip
     usable = [movie_id for movie_id, problem in problems.items() if not problem]
     if usable:
         counts = merge_index(folder, usable)["movie_id"].value_counts()
         films["frames"] = films["movie_id"].map(counts).fillna(0).astype(int)
+        notes = {movie_id: _notes(folder, movie_id) for movie_id in usable}
+        films["kept_px"], films["warning"] = zip(
+            *(notes.get(movie_id, ("", "")) for movie_id in films["movie_id"]), strict=True
+        )
     with atomic(folder / "films.csv") as temporary:
         films.to_csv(temporary, index=False)
     if not usable:
@@ -214,6 +247,8 @@ def _summary(films: pd.DataFrame) -> None:
           file=sys.stderr)  # fmt: skip
     for film in films[~usable].itertuples():
         print(f"LEFT OUT of every lag: {film.movie_id}: {film.problem}", file=sys.stderr)
+    for film in films[films["warning"] != ""].itertuples() if "warning" in films else ():
+        print(f"WARNING: {film.movie_id}: {film.warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

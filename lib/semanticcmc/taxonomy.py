@@ -104,13 +104,13 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
     )
 
 
-def read_wnid_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV below `#` lines as text, one row a wnid.
+def read_wnid_table(path: Path, columns: Sequence[str], key: str = "wnid") -> pd.DataFrame:
+    """Read a CSV below `#` lines as text, one row a wnid, or a `key`.
 
     Raises
     ------
     InputError
-        If the file is absent or no CSV, lacks one of `columns`, or holds a wnid twice.
+        If the file is absent or no CSV, lacks one of `columns`, or holds a `key` twice.
     """
     try:
         with path.open(encoding="utf-8") as handle:
@@ -120,8 +120,8 @@ def read_wnid_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise InputError(f"{path}: not readable as a CSV table: {error}") from error
     if missing := [name for name in columns if name not in rows.columns]:
         raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
-    if rows["wnid"].duplicated().any():
-        raise InputError(f"{path}: {rows['wnid'][rows['wnid'].duplicated()].iloc[0]} stands twice")
+    if rows[key].duplicated().any():
+        raise InputError(f"{path}: {rows[key][rows[key].duplicated()].iloc[0]} stands twice")
     return rows
 
 

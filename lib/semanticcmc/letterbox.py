@@ -1,0 +1,104 @@
+"""Black borders of a film (letterbox, pillarbox): found once from pictures spread over it, the same for all frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from semanticcmc.display import Box
+from semanticcmc.video import picture_stream, stated_duration_s
+
+SAMPLES = 60  # pictures looked at
+LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film is decoded for it
+BLACK = 32  # greatest level of a border, of 255: noise and ringing of a codec lie below
+STEP = 64  # least level that the film reaches just inside a border at some time
+NOISE_SHARE = 0.01  # of the pixels of a row or column, which may be brighter all the same
+LEAST_SHARE = 0.4  # of the stored picture that is left (2.39:1 inside 4:3 inside 16:9 is 0.42)
+
+
+def find_borders(path: str | Path, threads: int = 0) -> Box | None:
+    """The part of a film's pictures inside its black borders.
+
+    A row (or column) is border only if it stays black in every picture of the sample, and only up to a
+    sharp edge: where the film is merely dark towards its rim, nothing is cut.
+
+    Parameters
+    ----------
+    path : str or Path
+    threads : int
+        Decoder threads; 0 for as many as there are cores.
+
+    Returns
+    -------
+    Box or None
+        In pixels as stored; None where there is no border.
+    """
+    size, dark, lit = None, [], []  # of rows and of columns: never above BLACK, at some time above STEP
+    for picture in _sample(Path(path), threads):
+        level = picture.max(axis=2)
+        if size is None:
+            size = level.shape
+            dark, lit = [np.ones(n, bool) for n in size], [np.zeros(n, bool) for n in size]
+        if level.shape == size:
+            for side in (0, 1):
+                dark[side] &= (level > BLACK).mean(axis=1 - side) <= NOISE_SHARE
+                lit[side] |= (level > STEP).mean(axis=1 - side) > NOISE_SHARE
+    if size is None:
+        return None
+    (top, bottom), (left, right) = (
+        (_border(d, b), _border(d[::-1], b[::-1])) for d, b in zip(dark, lit, strict=True)
+    )
+    box = Box(left, top, size[1] - left - right, size[0] - top - bottom)
+    whole = size[0] * size[1]
+    return box if LEAST_SHARE * whole <= box.width * box.height < whole else None
+
+
+def _border(dark: np.ndarray, lit: np.ndarray) -> int:
+    """Width of the border that a side starts with, even as chroma needs it; 0 where none ends sharply."""
+    width = int(np.argmin(dark))  # 0 as well if all is dark
+    inside = lit[width : width + max(2, len(lit) // 100) + 1]
+    return width + width % 2 if inside.any() else 0
+
+
+def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:
+    """Pictures spread evenly over a film, uint8 (height, width, 3): keyframes where it has enough of them."""
+    seen: set[int | None] = set()
+    with av.open(str(path)) as container:
+        stream = picture_stream(container)
+        duration_s, _ = stated_duration_s(container, stream)
+        if math.isfinite(duration_s) and stream.time_base is not None:
+            for k in range(SAMPLES):
+                at = (stream.start_time or 0) + int((k + 0.5) / SAMPLES * duration_s / stream.time_base)
+                try:
+                    container.seek(at, stream=stream)
+                    packet = next((p for p in container.demux(stream) if p.is_keyframe), None)
+                    if packet is None or packet.pts in seen:
+                        continue
+                    seen.add(packet.pts)
+                    frames = [*packet.decode(), *stream.codec_context.decode(None)]
+                except av.FFmpegError:  # damaged there; the rest of the sample does
+                    continue
+                yield from (frame.to_ndarray(format="rgb24") for frame in frames if not frame.is_corrupt)
+    if len(seen) < LEAST_KEYFRAMES:
+        yield from _decoded_sample(path, threads, duration_s)
+
+
+def _decoded_sample(path: Path, threads: int, duration_s: float) -> Iterator[np.ndarray]:
+    interval_s, next_s = (duration_s / SAMPLES if math.isfinite(duration_s) else 1.0), -math.inf
+    with av.open(str(path)) as container:
+        stream = picture_stream(container)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                if frame.pts is not None and frame.time >= next_s and not frame.is_corrupt:
+                    next_s = frame.time + interval_s
+                    yield frame.to_ndarray(format="rgb24")

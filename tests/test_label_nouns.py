@@ -1,0 +1,121 @@
+"""Labels to nouns: against nltk's reader on WordNet's own files, and by the table that a person edits."""
+
+import csv
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import load_experiment
+from semanticcmc.label_nouns import first_sense, label_nouns, main
+from semanticcmc.labels import write_labels
+
+WORDNET = Path("/usr/share/wordnet")
+needs_wordnet = pytest.mark.skipif(
+    not (WORDNET / "index.noun").exists(), reason="WordNet's files are not here"
+)
+
+
+@pytest.fixture(scope="module")
+def index():
+    """wnids of each noun's senses by lemma, the first sense first, as WordNet's own index has them (wndb(5WN))."""
+    rows = [line.split() for line in (WORDNET / "index.noun").read_text().splitlines() if line[0] != " "]
+    return {row[0]: [f"n{offset}" for offset in row[-int(row[2]) :]] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def words():
+    """Words of each synset, as WordNet's own data file has them."""
+    rows = [line.split() for line in (WORDNET / "data.noun").read_text().splitlines() if line[0] != " "]
+    return {f"n{row[0]}": row[4 : 4 + 2 * int(row[3], 16) : 2] for row in rows}
+
+
+def plain_table(path, *rows):
+    path.write_text(
+        "label,wnid,noun,source\n" + "".join(f"{','.join(row)}\n" for row in rows), encoding="utf-8"
+    )
+    return path
+
+
+@needs_wordnet
+def test_the_first_sense_is_the_first_of_wordnets_index(index, tmp_path):
+    """Nouns as labels have them, regular and irregular plurals, and what is no noun at all."""
+    # Not those that are plurals as well: nltk looks at both.
+    some = [lemma for lemma in random.Random(0).sample(sorted(index), 3000) if not lemma.endswith("s")]
+    singulars = {lemma.replace("_", " ").title(): lemma for lemma in some}
+    plurals = {"Dogs": "dog", "Geese": "goose", "Children": "child", "Firemen": "fireman", "Wolves": "wolf",
+               "Boxes": "box", "Churches": "church", "Cherries": "cherry", "Fire Trucks": "fire_truck"}  # fmt: skip
+    names = singulars | plurals
+    found = label_nouns(names, plain_table(tmp_path / "none.csv"))
+    assert found["wnid"].tolist() == [index[lemma][0] for lemma in names.values()]
+    nothing = label_nouns(["Zzyzx", "Quickly", "\u68ee"], plain_table(tmp_path / "none.csv"))
+    assert (nothing[["wnid", "noun", "source"]] == "").all(axis=None)
+
+
+@needs_wordnet
+def test_the_table_holds_nouns_of_wordnet(repository, words):
+    """Each wnid is a noun and its word the first of it; what the table calls the first sense is it."""
+    with (repository / "data_manifests/label_nouns.csv").open(encoding="utf-8") as handle:
+        table = list(csv.DictReader(line for line in handle if line[0] != "#"))
+    assert len({row["label"] for row in table}) == len(table)
+    nouns = [row for row in table if row["wnid"]]
+    assert len(nouns) >= 150
+    for row in nouns:
+        assert row["noun"] == words[row["wnid"]][0].replace("_", " ")
+        first = first_sense(row["label"])
+        assert (row["source"] == "first sense") == bool(first and first[0] == row["wnid"]), row
+
+
+def test_what_a_person_wrote_goes_first(tmp_path):
+    known = {"Crane": ("n10930000", "Crane", "here"), "dog": ("n02084071", "dog", "here")}
+    table = plain_table(
+        tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand")
+    )
+    found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get)
+    assert found.values.tolist() == [
+        ["dog", "n02084071", "dog", "here"],
+        ["Crane", "n02012849", "crane", "by hand"],
+        ["NA", "", "", "by hand"],
+        ["nan", "", "", ""],
+        ["place:Crane", "n02012849", "crane", "by hand"],
+        ["place:dog", "n02084071", "dog", "here"],
+    ]
+
+
+def test_without_wordnet_the_taxonomy_answers(monkeypatch):
+    monkeypatch.setattr("semanticcmc.label_nouns.open_wordnet", lambda: None)
+    assert first_sense("Dog") == ("n02084071", "dog", "wordnet_taxonomy.csv, first sense")
+    assert first_sense("Tennis Balls")[:2] == ("n04409515", "tennis ball")
+    assert first_sense("Zzyzx") is None
+
+
+def test_refuses_wrong_tables(tmp_path):
+    with pytest.raises(InputError, match=r"label 'Dog': 'dog\.n\.01' is no wnid"):
+        label_nouns([], plain_table(tmp_path / "a.csv", ("Dog", "dog.n.01", "dog", "x")))
+    with pytest.raises(InputError, match="Dog stands twice"):
+        label_nouns([], plain_table(tmp_path / "a.csv", ("Dog", "", "", "x"), ("Dog", "", "", "x")))
+
+
+def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, repository, capsys):
+    values = yaml.safe_load((repository / "analysis/experiments/clips.yaml").read_text())
+    values["labels"]["path"] = "anything"
+    (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
+    rows = [
+        ("a", 0.0, "Dog", 90.0),
+        ("a", 0.0, "Xyzzy", 90.0),
+        ("a", 1.0, "Xyzzy", 90.0),
+        ("a", 1.0, "Outdoors", 90.0),
+    ]
+    times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.0], "interval_s": [1.0], "count": [4]})
+    labels = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"])
+    write_labels(tmp_path / "labels", labels, times)
+    main([str(tmp_path / "experiment.yaml")])
+    assert "1 of 3 labels have a noun" in capsys.readouterr().err
+    unmapped = pd.read_csv(tmp_path / "labels/unmapped_labels.csv")
+    assert unmapped.values.tolist() == [["Xyzzy", 2, 0.5, 1], ["Outdoors", 1, 0.25, 1]]
+    nouns = pd.read_csv(tmp_path / "labels/label_nouns.csv", keep_default_na=False).set_index("label")
+    assert nouns["wnid"].to_dict() == {"Xyzzy": "", "Dog": "n02084071", "Outdoors": ""}
+    assert load_experiment(tmp_path / "experiment.yaml").folder == tmp_path
