@@ -206,11 +206,12 @@ def test_supervised_is_torchvisions_network_at_every_layer(torchvision_file):
 
 @pytest.fixture
 def experiment(tmp_path, repository):
-    """A function that makes the smoke experiment anew, its training section changed."""
+    """A function that makes the smoke experiment anew: training changed, another normalisation than torchvision's."""
 
     def make(**changes):
         values = yaml.safe_load((repository / "analysis" / "experiments" / "smoke.yaml").read_text())
         values["training"] |= changes
+        values["views"]["normalisation"] = "published"
         (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
         return load_experiment(tmp_path / "experiment.yaml")
 
