@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.semantics import (
+    anchored_categories,
     categories,
     category_rdm,
     category_table,
@@ -361,6 +362,19 @@ def test_bad_tables_are_refused_by_name(tmp_path, text, message):
         table.write_text(text)
     with pytest.raises(InputError, match=rf"mine\.csv: .*{message}|mine\.csv: {message}"):
         categories(["x1"], table)
+
+
+def test_categories_by_anchors_are_those_of_the_table():
+    """The script that made the table and the package agree on every class."""
+    rows = pd.read_csv(MANIFESTS / "categories.csv", comment="#", keep_default_na=False)
+    assert anchored_categories(rows.wnid.tolist()) == dict(zip(rows.wnid, rows.category, strict=True))
+
+
+@needs_wordnet
+def test_a_class_that_the_table_lacks_gets_its_nearest_anchor(nltk_reader):
+    """A quetzal is an animal."""
+    wnid = f"n{nltk_reader.synset('quetzal.n.02').offset():08d}"
+    assert categories([wnid, DOG]) == {wnid: "animal", DOG: "animal"}
 
 
 def test_the_world_brings_its_own_categories(tmp_path):

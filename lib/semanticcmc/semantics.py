@@ -116,22 +116,45 @@ def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str
     wnids : sequence of str
     table : Path, optional
         CSV with the columns wnid and category (`category_table` gives an experiment's); by default
-        ``data_manifests/categories.csv``.
+        ``data_manifests/categories.csv``, and for classes that it lacks their nearest anchor (`anchored_categories`).
 
     Raises
     ------
     InputError
-        For a wnid that the table lacks.
+        For a wnid that the table lacks, or, by default, WordNet does.
     """
-    path = table or repository_root() / "data_manifests" / "categories.csv"
+    own = repository_root() / "data_manifests" / "categories.csv"
+    path = table or own
     rows = read_wnid_table(path, ("wnid", "category"))
     category = dict(zip(rows["wnid"], rows["category"], strict=True))
+    if path == own:
+        category |= anchored_categories([wnid for wnid in wnids if wnid not in category])
     if unknown := [wnid for wnid in wnids if not category.get(wnid)]:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise InputError(
             f"{path}: no category of {', '.join(unknown[:5])}{more}; give them a row there, or {REMEDY}"
         )
     return {wnid: category[wnid] for wnid in wnids}
+
+
+def anchored_categories(wnids: Sequence[str]) -> dict[str, str]:
+    """Category of the nearest anchor above each class, itself included; of two as near, the one that stands first.
+
+    Anchors are the synsets of ``data_manifests/category_anchors.csv``, by the rule that made ``categories.csv``.
+    """
+    if not wnids:
+        return {}
+    rows = read_wnid_table(
+        repository_root() / "data_manifests" / "category_anchors.csv", ("synset", "category"), "synset"
+    )
+    anchors = list(zip(rows["synset"].tolist(), rows["category"].tolist(), strict=True))
+    taxonomy = taxonomy_of(wnids)
+    found = {}
+    for wnid in wnids:
+        distance = {taxonomy.synsets[above]: steps for above, steps in taxonomy.distances_above(wnid).items()}
+        near = [(distance[synset], i) for i, (synset, _) in enumerate(anchors) if synset in distance]
+        found[wnid] = anchors[min(near)[1]][1] if near else NO_CATEGORY
+    return found
 
 
 def category_rdm(wnids: Sequence[str], table: Path | None = None) -> RDM:
