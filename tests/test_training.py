@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,10 @@ import yaml
 
 from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiments import load_experiment, repository_root
 from semanticcmc.frames import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
-from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate
+from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
 from semanticcmc.trained import load_network
 from semanticcmc.training import Run, TrainingError, main, train
 from semanticcmc.views import evaluation_view
@@ -349,6 +350,30 @@ def test_a_warm_start_begins_with_the_given_weights(experiment):
     torch.save({"network": {**given, "fc6.0.weight": torch.ones(3, 3)}}, source)
     with pytest.raises(InputError, match=r"fc6\.0\.weight has shape \(3, 3\)"):
         Run(E, "semantic_1s", 1)
+
+
+@pytest.mark.parametrize("off_diagonal", ["zero", "kept"])
+def test_cmcs_halves_as_a_warm_start_fill_the_full_network(experiment, tmp_path, off_diagonal):
+    config = configure(NetworksConfig, NETWORKS, "here")
+    lab, drawn = build("cmc_lab", config, seed=7), build("augment", config, seed=1)
+    torch.save(
+        {"model": {f"module.{key}": value for key, value in lab.state_dict().items()}}, tmp_path / "lab.pth"
+    )
+    E = experiment(warm_start=str(tmp_path / "lab.pth"), warm_start_off_diagonal=off_diagonal)
+    weights = Run(E, "semantic_1s", 1).model.conv2[0].weight  # 4 channels, of which each half has 2
+    assert torch.equal(weights[:2, :2], lab.l_to_ab.conv2[0].weight)
+    assert torch.equal(weights[2:, 2:], lab.ab_to_l.conv2[0].weight)
+    between = drawn.conv2[0].weight if off_diagonal == "kept" else torch.zeros_like(weights)
+    assert torch.equal(weights[:2, 2:], between[:2, 2:]) and torch.equal(weights[2:, :2], between[2:, :2])
+
+
+def test_which_networks_start_from_a_file(experiment):
+    changes = {"warm_start": "weights/cmc.pth", "supervised_weights": "~/alexnet.pth"}
+    config = experiment(**changes).section("training", TrainingConfig)
+    found = {name: starting_weights(name, config) for name in ("random", "cmc_lab", "augment", "semantic_1s")}
+    given = repository_root() / "weights" / "cmc.pth"
+    assert found == {"random": None, "cmc_lab": None, "augment": given, "semantic_1s": given}
+    assert starting_weights("supervised", config) == Path.home() / "alexnet.pth"
 
 
 class Malicious:
