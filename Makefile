@@ -11,7 +11,7 @@ VENV       := .venv
 RUN        := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install poster test lint lab validate benchmark lock clean
+.PHONY: help install poster films test lint lab validate benchmark lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
 	@$(RUN) -m semanticcmc.workflow $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
+
+films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
+	@test -n "$(FILMS)" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
+	@$(RUN) -m semanticcmc.film_manifest "$(FILMS)"
 
 test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85

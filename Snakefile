@@ -109,6 +109,7 @@ else:
     rule ingest:
         input:
             "frames/probe.csv",
+            E.sections.get("movies", {}).get("manifest") or [],
         output:
             touch("frames/{movie_id}.ingested"),
         log:

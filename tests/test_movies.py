@@ -26,6 +26,7 @@ def config(**values):
             "short_side_px": 64,
             "jpeg_quality": 90,
             "crop_black_borders": False,
+            "manifest": None,
         }
         | values
     )
@@ -202,7 +203,7 @@ def test_command_line(folder, tmp_path, capsys):
         "name: films\ntitle: Films\nsource: films\nlags_s: [1, 5]\nbaselines: [random]\n"
         "seeds: [0]\nprimary_layer: fc7\n"
         f"movies: {{folder: '{folder}', frames_per_s: 1, short_side_px: 64, jpeg_quality: 90, "
-        "crop_black_borders: true}\n"
+        "crop_black_borders: true, manifest: null}\n"
     )
     with pytest.raises(SystemExit) as stopped:
         movies.main([str(experiment), "--merge"])

@@ -268,7 +268,7 @@ def resolve_experiment(
         if not Path(labels).expanduser().exists():
             raise InputError(f"LABELS={labels}: no such folder or file")
         values["labels"]["path"] = str(Path(labels).expanduser().resolve())
-    for section, key in (("movies", "folder"), ("stimuli", "folder"), ("labels", "path"),
+    for section, key in (("movies", "folder"), ("movies", "manifest"), ("stimuli", "folder"), ("labels", "path"),
                          ("classification", "train"), ("classification", "test")):  # fmt: skip
         place = (values.get(section) or {}).get(key)
         if isinstance(

@@ -24,12 +24,18 @@ import pandas as pd
 from semanticcmc.configuration import InputError
 from semanticcmc.display import Box
 from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.film_manifest import refuse_changed
 from semanticcmc.frames import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.letterbox import find_borders
 from semanticcmc.pictures import Damage
 from semanticcmc.probing import probe, reason
 from semanticcmc.run import Progress, atomic, duration, write_json
 from semanticcmc.video import decode
+
+NO_SETTING = (
+    "folder",
+    "manifest",
+)  # say where films are and which are meant, not what their frames look like
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +54,9 @@ class MoviesConfig:
         1 to 95.
     crop_black_borders : bool
         Whether letterbox and pillarbox are cut off, the same for all of a film's frames.
+    manifest : Path or None
+        List of films with their checksums (`film_manifest`); a film that is not on it, or whose file has
+        changed, is left out. None: nothing is checked.
     """
 
     folder: Path | None
@@ -55,6 +64,7 @@ class MoviesConfig:
     short_side_px: int
     jpeg_quality: int
     crop_black_borders: bool
+    manifest: Path | None
 
     def __post_init__(self) -> None:
         if not 0 < self.frames_per_s <= 100:
@@ -98,7 +108,9 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     try:
         state = path.stat()
         made_from = {"source": path.name, "bytes": state.st_size, "changed_ns": state.st_mtime_ns,
-                     **{k: v for k, v in dataclasses.asdict(config).items() if k != "folder"}}  # fmt: skip
+                     **{k: v for k, v in dataclasses.asdict(config).items() if k not in NO_SETTING}}  # fmt: skip
+        if config.manifest:
+            refuse_changed(path, movie_id, config.manifest, folder / f"{movie_id}.checksum.json")
         if is_finished(folder, movie_id, made_from):
             problem.unlink(missing_ok=True)
             return folder / f"{movie_id}.parquet"
