@@ -182,7 +182,7 @@ rule statistics:
     log:
         "logs/01_dataset_statistics.log",
     params:
-        settings=settings("timescales", "lags_s"),
+        settings=settings("timescales", "prediction", "evaluation", "lags_s"),
         parameters="",
     shell:
         papermill("01_dataset_statistics.ipynb")
