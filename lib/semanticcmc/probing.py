@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import av
 import pandas as pd
 
 from semanticcmc.configuration import InputError
+from semanticcmc.movie_ids import movie_id_of
 from semanticcmc.video import picture_stream, stated_duration_s
 
 SUFFIXES = frozenset((
@@ -37,7 +37,7 @@ def _movie_ids(paths: list[Path]) -> list[str]:
     """File stems made safe as file names, and unique also where upper and lower case are one."""
     taken, ids = {"index"}, []
     for path in paths:
-        stem = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", path.stem)).strip("._-") or "film"
+        stem = movie_id_of(path.stem)
         movie_id, number = stem, 2
         while movie_id.casefold() in taken:
             movie_id, number = f"{stem}_{number}", number + 1
