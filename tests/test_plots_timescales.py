@@ -75,17 +75,21 @@ def test_both_measures_stand_on_one_axis_with_interval_null_and_truth():
     assert ax.get_xscale() == "log"
 
 
-def test_half_lives_lie_where_they_are_on_the_axis_of_lag():
+def test_half_strengths_lie_where_they_are_on_the_axis_of_lag():
     constants = pd.DataFrame(
         [("appearance", LEVELS[0], 4.0, 3.0, 5.0), ("appearance", LEVELS[1], 9.0, 8.0, 10.0),
-         ("association", LEVELS[0], np.nan, np.nan, np.nan)],
-        columns=["measure", "level", "half_life_s", "ci_low_s", "ci_high_s"],
+         ("association", LEVELS[0], 30.0, 20.0, np.inf), ("rms", LEVELS[0], np.nan, np.nan, np.nan)],
+        columns=["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"],
     )  # fmt: skip
-    ax = persistence.persistence(table(), constants)
-    assert line(ax, "half-life appearance").get_xdata().tolist() == [4.0]
-    assert line(ax, "half-life interval appearance").get_xdata().tolist() == [3.0, 5.0]
-    assert not any("half-life" in gid and "association" in gid for gid in gids(ax))
-    assert [text.get_text() for text in ax.texts] == ["4 s (3 s to 5 s)"]
+    ax = persistence.persistence(table(("appearance", "association", "rms")), constants)
+    assert line(ax, "half strength appearance").get_xdata().tolist() == [4.0]
+    assert line(ax, "half strength interval appearance").get_xdata().tolist() == [3.0, 5.0]
+    assert line(ax, "half strength interval association").get_xdata().tolist() == [
+        20.0,
+        60.0,
+    ]  # the longest lag
+    assert not any("half strength" in gid and "rms" in gid for gid in gids(ax))
+    assert [text.get_text() for text in ax.texts] == ["4 s (3 s to 5 s)", "30 s (20 s to beyond all lags)"]
 
 
 def test_a_measure_without_corpus_level_or_null_is_drawn():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ESTIMATOR_STYLES = {
+ESTIMATOR_STYLES: dict[str, dict[str, Any]] = {
     "published, lag of the minimum": {"color": "#B0301C", "marker": "X"},
     "ours, half-life": {"color": "#0B4F8A", "marker": "o"},
 }
-ORDER_LINES = {"in time order": "-", "in the order of a set": (0, (5, 2))}
+ORDER_LINES: dict[str, Any] = {"in time order": "-", "in the order of a set": (0, (5, 2))}
 
 
 def truth_text(half_life_s: float) -> str:

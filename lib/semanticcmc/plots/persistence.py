@@ -1,7 +1,8 @@
-"""How long looks and associations last: curves by lag with their half-lives, and what other estimators make of them."""
+"""How long looks and associations last: curves by lag, and when they are down to half."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,27 +22,27 @@ MEASURE_STYLES: dict[str, dict[str, Any]] = {
     "locale": {"color": "#C46A1B", "marker": "^", "label": "locale"},
     "int_or_ext": {"color": "#4F8F5B", "marker": "D", "label": "inside or outside"},
 }
-LEVEL_LINES = {"film base rate": "-", "corpus base rate": (0, (5, 2))}
+LEVEL_LINES: dict[str, Any] = {"film base rate": "-", "corpus base rate": (0, (5, 2))}
 ROUND_LAGS_S = (0.2, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800)
-TRUTH_LINE = (0, (1, 1.2))
+TRUTH_LINE: Any = (0, (1, 1.2))
 
 
 def persistence(
     table: pd.DataFrame,
-    half_lives: pd.DataFrame | None = None,
+    half_strengths: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Strength of looks and of associations against lag on one axis, with intervals, nulls, half-lives and truth.
+    """Strength of looks and of associations against lag on one axis, with intervals, nulls, truth and when they are down to half.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/timescales.csv``: ``measure, level, lag_s, value, ci_low, ci_high, null_low, null_high``; a line for
         every measure and level. Lags of 0 s have no place on the log axis and are left out.
-    half_lives : DataFrame, optional
-        ``tables/half_lives.csv``: ``measure, level, half_life_s, ci_low_s, ci_high_s``; a mark on the axis of
-        lag, with its interval, for every measure that has one above the film base rate.
+    half_strengths : DataFrame, optional
+        ``measure, level, half_strength_s, half_strength_low_s, half_strength_high_s`` (`half_strength`); a mark on the
+        axis of lag, with its interval, for every measure that comes down to half above the film base rate.
     truth : DataFrame, optional
         ``measure, lag_s, value``; a thin dotted line for each measure of the table.
     ax : Axes, optional
@@ -71,28 +72,32 @@ def persistence(
             known = known.sort_values("lag_s")
             ax.plot(known.lag_s, known.value, color=style.INK, linestyle=TRUTH_LINE, linewidth=1.6, zorder=4,
                     gid=f"truth {measure}")  # fmt: skip
-    if half_lives is not None:
-        _half_lives(ax, half_lives[half_lives.measure.isin(table.measure)])
+    if half_strengths is not None:
+        _half_strengths(ax, half_strengths[half_strengths.measure.isin(table.measure)], table.lag_s.max())
     style.zero_line(ax)
     style.lag_axis(ax, round_lags(table.lag_s))
     ax.set_ylim(-0.22, 1.1)  # at lags of nearly a film's length bands are wider than the axis
     ax.set_ylabel("strength (share of lag 0)")
-    _legend(ax, measures, levels, truth is not None, half_lives is not None)
+    _legend(ax, measures, levels, truth is not None, half_strengths is not None)
     return ax
 
 
-def _half_lives(ax: Axes, half_lives: pd.DataFrame) -> None:
-    """A diamond for each half-life at the top of the axes, with its interval and its length in words."""
-    shown = half_lives[half_lives.half_life_s.notna() & (half_lives.level == "film base rate")]
-    for i, row in enumerate(shown.sort_values("half_life_s").itertuples()):
-        look = MEASURE_STYLES[str(row.measure)]
-        height = 1.02 - 0.085 * i
-        ax.plot([row.ci_low_s, row.ci_high_s], [height, height], color=look["color"], linewidth=3, zorder=5,
-                solid_capstyle="butt", gid=f"half-life interval {row.measure}")  # fmt: skip
-        ax.plot([row.half_life_s], [height], color=look["color"], marker="d", markersize=9, markeredgecolor="white",
-                zorder=6, gid=f"half-life {row.measure}")  # fmt: skip
-        text = f"{time_text(row.half_life_s)} ({time_text(row.ci_low_s)} to {time_text(row.ci_high_s)})"
-        ax.annotate(text, (row.ci_high_s, height), (7, 0), textcoords="offset points", va="center", zorder=6,
+def _half_strengths(ax: Axes, table: pd.DataFrame, longest_s: float) -> None:
+    """A diamond for each lag of half strength at the top of the axes, with its interval and its length in words."""
+    shown = table[table.half_strength_s.notna() & (table.level == "film base rate")].sort_values(
+        "half_strength_s"
+    )
+    columns = ("half_strength_s", "half_strength_low_s", "half_strength_high_s")
+    for i, (measure, *times_s) in enumerate(zip(shown.measure, *(shown[c] for c in columns), strict=True)):
+        half_s, low_s, high_s = map(float, times_s)
+        look, height, end_s = MEASURE_STYLES[measure], 1.02 - 0.085 * i, min(high_s, longest_s)
+        ax.plot([low_s, end_s], [height, height], color=look["color"], linewidth=3, zorder=5,
+                solid_capstyle="butt", gid=f"half strength interval {measure}")  # fmt: skip
+        ax.plot([half_s], [height], color=look["color"], marker="d", markersize=9, markeredgecolor="white",
+                zorder=6, gid=f"half strength {measure}")  # fmt: skip
+        end = time_text(high_s) if math.isfinite(high_s) else "beyond all lags"
+        text = f"{time_text(half_s)} ({time_text(low_s)} to {end})"
+        ax.annotate(text, (end_s, height), (7, 0), textcoords="offset points", va="center", zorder=6,
                     color=look["color"], fontsize=style.SMALL_PT + 0.5, fontweight="bold")  # fmt: skip
 
 
@@ -110,7 +115,7 @@ def time_text(seconds: float) -> str:
     return f"{seconds / 60:.2g} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.2g} h"
 
 
-def _legend(ax: Axes, measures: list[str], levels: list[str], truth: bool, half_lives: bool) -> None:
+def _legend(ax: Axes, measures: list[str], levels: list[str], truth: bool, half_strengths: bool) -> None:
     """What colours are, and what lines are, above the axes."""
     from matplotlib.lines import Line2D
 
@@ -121,7 +126,7 @@ def _legend(ax: Axes, measures: list[str], levels: list[str], truth: bool, half_
     ]
     if truth:
         handles.append(Line2D([], [], color=style.INK, linestyle=TRUTH_LINE, label="truth of the world"))
-    if half_lives:
-        handles.append(Line2D([], [], color=style.QUIET, marker="d", linestyle="", label="half-life"))
+    if half_strengths:
+        handles.append(Line2D([], [], color=style.QUIET, marker="d", linestyle="", label="half of lag 0"))
     ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 1.0), fontsize=style.SMALL_PT + 0.5,
               columnspacing=1.2)  # fmt: skip
