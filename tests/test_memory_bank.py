@@ -237,3 +237,15 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
                 torch.testing.assert_close(
                     value, expected, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
                 )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("form", ["nce", "softmax"])
+def test_the_same_losses_and_banks_on_a_gpu(form):
+    here, there = objective(form=form), objective(form=form).cuda()
+    for seed in range(3):
+        first, second, rows = batch(seed)
+        expected = here(first, second, rows)
+        torch.testing.assert_close(there(first.cuda(), second.cuda(), rows).cpu(), expected)
+    torch.testing.assert_close(there.banks.cpu(), here.banks)
