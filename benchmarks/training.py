@@ -249,7 +249,11 @@ def main():
     def measure(network, calls, pairs, rounds=given.rounds):
         for (recipe, what), taken in medians_s(calls, rounds).items():
             rows.append((network, what, recipe, pairs, 1e3 * taken / pairs, pairs / taken))
-            print(network, what, recipe, f"{1e3 * taken / pairs:.3g} ms a pair", flush=True)
+        load.append(os.getloadavg())
+        table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
+        print(table.to_string(index=False, float_format="{:.4g}".format), flush=True)
+        if not given.quick:
+            write(table, threads=given.threads, load_average=load)
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -262,18 +266,18 @@ def main():
             batch, steps = (
                 (BATCH, 50) if CUDA else (BATCH // 4, 1)
             )  # a step of 128 pairs takes a CPU a minute
+            measure("semantic_60s", rate_calls(folder, batch, steps), batch * steps, 3)
             for network in NETWORKS:
                 measure(network, step_calls(folder, network, batch, given.threads), batch, 3)
-            measure("semantic_60s", rate_calls(folder, batch, steps), batch * steps, 3)
-    load.append(os.getloadavg())
-    table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
-    print(table.to_string(index=False, float_format="{:.4g}".format))
-    if not given.quick:
-        device = torch.cuda.get_device_name() if CUDA else "cpu"
-        about = {"threads": given.threads, "cores": os.cpu_count(), "device": device, "load_average": load}
-        with atomic(RESULTS / "training.csv") as file:
-            table.to_csv(file, index=False, float_format="%.5g")
-        write_json(RESULTS / "training.json", record(seed=0, **about, **what_follows(table)))
+
+
+def write(table, **about):
+    """The results so far."""
+    device = torch.cuda.get_device_name() if CUDA else "cpu"
+    with atomic(RESULTS / "training.csv") as file:
+        table.to_csv(file, index=False, float_format="%.5g")
+    about |= {"cores": os.cpu_count(), "device": device}
+    write_json(RESULTS / "training.json", record(seed=0, **about, **what_follows(table)))
 
 
 def with_sums(table):
