@@ -45,6 +45,13 @@ def papermill(notebook):
     )
 
 
+# Over several GPUs torchrun trains first (--set-resources train:gpu=4); the notebook then finds the network trained.
+TORCHRUN = (
+    f"{{{{ [ {{resources.gpu}} -le 1 ] || {PYTHON} -m torch.distributed.run --standalone --nproc-per-node {{resources.gpu}} "
+    f"-m semanticcmc.training {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
+)
+
+
 wildcard_constraints:
     seed=r"\d+",
     network=r"[a-z_]+|semantic_[\d.]+s",
@@ -210,7 +217,7 @@ rule train:
     resources:
         gpu=1,
     shell:
-        papermill("02_training.ipynb")
+        TORCHRUN + papermill("02_training.ipynb")
 
 
 rule represent:
