@@ -2,12 +2,13 @@
 
     python validation/training.py            (about 10 minutes)
 
-Two runs of one network on the smoke world's frames: one is left alone, the other is killed at 10 moments, each drawn
-uniformly from what is left of it, and started again each time. Then the checkpoints are compared bit by bit. One
-thread a process, since a CPU's sums depend on their number. Writes training.csv (one row a kill, and one of the end)
-and a record of configs, seeds, versions and commit beside this file.
+Two runs of one network on the smoke world's frames: one is left alone, the other is killed when it has reached each of
+10 steps drawn at random, at a random moment of the next half second, and started again each time. Then the checkpoints
+are compared bit by bit. One thread a process, since a CPU's sums depend on their number. Writes training.csv (one row
+a kill, and one of the end) and a record of configs, seeds, versions and commit beside this file.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ from semanticcmc.run import atomic, record, write_json
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "killed"
 KILLS, NETWORK = 10, "semantic_10s"
-BASE = {"steps": 600, "checkpoint_every": 10, "log_every": 5, "frames": "loader"}
+BASE = {"steps": 600, "checkpoint_every": 10, "log_every": 1, "frames": "loader"}
 OBJECTIVES = {
     "info_nce": {},
     "memory_bank_nce": {"objective": "memory_bank_nce", "temperature": 0.07, "learn_temperature": False,
@@ -55,13 +56,18 @@ def start(one: Experiment) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
 
 
-def finish(one: Experiment) -> float:
-    """Train to the end; returns seconds."""
-    started = time.monotonic()
-    process = start(one)
-    if process.wait():
+def finish(one: Experiment) -> None:
+    """Train to the end."""
+    if start(one).wait():
         sys.exit(f"{one.folder}: training failed")
-    return time.monotonic() - started
+
+
+def last_logged(one: Experiment) -> int:
+    """Last step in the metrics, 0 where there is none."""
+    file = one.run_folder(NETWORK, 0) / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    whole = [line for line in lines if line.endswith("}")]
+    return json.loads(whole[-1])["step"] if whole else 0
 
 
 def step_reached(one: Experiment) -> int:
@@ -93,22 +99,23 @@ def differing(one: Any, other: Any, place: str = "") -> list[str]:
 def study(objective: str, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Rows of one objective: each kill, and the end."""
     whole, killed = experiment("whole", objective), experiment("killed", objective)
-    seconds = finish(whole)
+    finish(whole)
     rows = []
-    for kill in range(KILLS):
-        left = 1 - step_reached(killed) / BASE["steps"]
-        after_s = float(rng.uniform(0, max(left, 0.05) * seconds))
+    for target in sorted(rng.integers(1, BASE["steps"], KILLS).tolist()):
         process = start(killed)
-        time.sleep(after_s)
+        while process.poll() is None and last_logged(killed) < target:
+            time.sleep(0.005)
+        time.sleep(float(rng.uniform(0, 0.5)))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        rows.append({"objective": objective, "kill": kill + 1, "after_s": after_s, "step": step_reached(killed),
+        rows.append({"objective": objective, "killed_at_step": last_logged(killed),
+                     "checkpoint_step": step_reached(killed),
                      "was_running": process.returncode == -signal.SIGKILL})  # fmt: skip
         print(rows[-1], flush=True)
     finish(killed)
     files = [one.run_folder(NETWORK, 0) / "checkpoint.pt" for one in (whole, killed)]
     places = differing(*(read_checkpoint(file) for file in files))
-    rows.append({"objective": objective, "step": step_reached(killed), "bit_equal": not places})
+    rows.append({"objective": objective, "checkpoint_step": step_reached(killed), "bit_equal": not places})
     print(f"{objective}: {places or 'bit-equal'}", flush=True)
     return rows
 
@@ -123,7 +130,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = [row for objective in OBJECTIVES for row in study(objective, rng)]
     with atomic(HERE / "training.csv") as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.2f")
+        pd.DataFrame(rows).convert_dtypes().to_csv(temporary, index=False)
     write_json(
         HERE / "training.json", record({"training": BASE, "objectives": OBJECTIVES, "kills": KILLS}, seed=0)
     )
