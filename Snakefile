@@ -6,6 +6,7 @@
 # Every path below is relative to results/<experiment>/, Snakemake's working directory. A rule's `settings` are the parts
 # of the experiment's YAML that it depends on: edit one, and only what depends on it runs again.
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ def settings(*keys):
 def folder_state(folder):
     """Names, sizes and times of a folder's files, or of one file: what is added or exchanged makes the rule run again."""
     files = sorted(path for path in [Path(folder), *Path(folder).rglob("*")] if path.is_file()) if folder else []
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(state).encode()).hexdigest()  # short: labels may be tens of thousands of files
 
 
 def papermill(notebook):

@@ -94,6 +94,12 @@ def test_absent_files_and_folders_are_named(tmp_path):
         load_experiment(tmp_path / "nothing.yaml")
     with pytest.raises(InputError, match="FILMS=.*no such folder"):
         resolve_experiment(source(tmp_path), results=tmp_path, films=str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="LABELS=.*no such folder or file"):
+        resolve_experiment(source(tmp_path, labels={}), results=tmp_path, labels=str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="the world makes its own labels"):
+        resolve_experiment(
+            source(tmp_path, source="world", labels={}), results=tmp_path, labels=str(tmp_path)
+        )
     with pytest.raises(InputError, match="SEEDS=0"):
         resolve_experiment(source(tmp_path), results=tmp_path, seeds=0)
     broken = tmp_path / "broken.yaml"

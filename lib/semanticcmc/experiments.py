@@ -265,6 +265,8 @@ def resolve_experiment(
     if labels:
         if not isinstance(values.get("labels"), dict):
             raise InputError(f"{source}: LABELS={labels} given, but this experiment has no section labels")
+        if values.get("source") == "world":
+            raise InputError(f"{source}: LABELS={labels} given, but the world makes its own labels")
         if not Path(labels).expanduser().exists():
             raise InputError(f"LABELS={labels}: no such folder or file")
         values["labels"]["path"] = str(Path(labels).expanduser().resolve())

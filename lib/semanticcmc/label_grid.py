@@ -113,7 +113,9 @@ def on_grid(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of one film as `labels.label_stream` takes them, each label at the nearest label time.
 
-    The label times go on to the end of the film, where its length is known, else to the last look.
+    The label times go on to the end of the film, where its length is known, else to the last look. A time less
+    than `TOLERANCE` of the interval before the end counts only if there is a label, since an inferred interval is
+    not exact.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def on_grid(
     looked = np.rint((film.looked_s - start_s) / interval_s)
     last = int(looked.max(initial=-1))
     if math.isfinite(film.duration_s):
-        count = math.ceil((film.duration_s - start_s) / interval_s - 1e-6)
+        count = math.ceil((film.duration_s - start_s) / interval_s - TOLERANCE)
         if last > count:
             raise InputError(f"{film.where}: labels until {film.looked_s.max():g} s of a film of "
                              f"{film.duration_s:g} s: are they another film's?")  # fmt: skip
