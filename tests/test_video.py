@@ -343,6 +343,55 @@ def test_skipping_pictures_changes_no_frame(tmp_path, monkeypatch, name, codec, 
         assert {f.time_s: f.frame_index for f in found if f.time_s in expected} == expected
 
 
+def exp_golomb(bits, at):
+    """Number in the code of H.264 at a place of a string of bits, and the place after it."""
+    zeros = bits.index("1", at) - at
+    return int(bits[at + zeros : at + 2 * zeros + 1], 2) - 1, at + 2 * zeros + 1
+
+
+def without_reordering(path):
+    """Strike out what an MP4's sequence parameter set says of reordering (`bitstream_restriction`), its last fields."""
+    content = path.read_bytes()
+    start = content.index(b"avcC") + 12
+    parameters = content[start : start + int.from_bytes(content[start - 2 : start], "big")]
+    bits = "".join(f"{byte:08b}" for byte in parameters)
+    for flag in range(bits.rindex("1") - 12, 80, -1):
+        values, at = [], flag + 4  # the flag, another, and two zeros as x264 writes them, each a 1
+        try:
+            for _ in range(4):
+                value, at = exp_golomb(bits, at)
+                values.append(value)
+        except ValueError:
+            continue
+        if bits[flag:].startswith("1111") and at == bits.rindex("1") and values[2] <= values[3] <= 16:
+            break
+    else:
+        raise AssertionError("no bitstream_restriction found")
+    struck = int(f"{bits[:flag]}01".ljust(len(bits), "0"), 2).to_bytes(len(parameters), "big")
+    path.write_bytes(content.replace(parameters, struck))
+
+
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+def test_skipping_where_the_film_says_nothing_of_reordering(tmp_path, monkeypatch, pyramid):
+    """The decoder must find out by itself that B-frames come, here after 12 s without any."""
+    path, options = tmp_path / "film.mp4", f"bframes=5:b-adapt=0:b-pyramid={pyramid}:keyint=999:scenecut=0"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"x264-params": options})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for i in range(450):
+            frame = av.VideoFrame.from_ndarray(moving(i), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            frame.pict_type = PictureType.P if i < 300 else PictureType.NONE
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    without_reordering(path)
+    skipped = [(f.frame_index, f.image) for f in decode(path, 5, 64, 2)]
+    monkeypatch.setattr(pictures, "can_skip", lambda container, stream: False)
+    whole = [(f.frame_index, f.image) for f in decode(path, 5, 64, 2)]
+    assert [index for index, _ in skipped] == [index for index, _ in whole] == list(range(0, 450, 5))
+    np.testing.assert_array_equal([image for _, image in skipped], [image for _, image in whole])
+
+
 def test_temporal_layers_of_hevc_are_not_skipped(tmp_path):
     """There a picture that its own layer does not need may still be the reference of the next layer."""
     if "libx265" not in av.codecs_available:
