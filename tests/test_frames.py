@@ -3,6 +3,9 @@
 import hashlib
 import json
 import tarfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from semanticcmc import frames as frames_module
 from semanticcmc.configuration import InputError
-from semanticcmc.frames import Frame, FrameStore, film_problem, is_finished, merge_index, write_film
+from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
+from semanticcmc.frames import FrameStore
 
 COLOURS = np.random.default_rng(0).integers(30, 225, size=(200, 3), dtype=np.uint8)
 
@@ -47,6 +52,58 @@ def test_resident_is_in_the_order_of_the_index(tmp_path):
     expected = np.concatenate([COLOURS[:11], COLOURS[40:51]]).astype(int)
     assert np.abs(frames.numpy().astype(int).mean(axis=(2, 3)) - expected).max() <= 4
     torch.testing.assert_close(store.read_rows([14, 2]), frames[[14, 2]])
+
+
+def test_rows_come_back_in_the_order_asked_for(tmp_path):
+    """Whatever is read together and by how many threads: rows of several films, some of them twice."""
+    store = make(tmp_path, {"a": 11, "b": 30, "c": 7})
+    expected = np.concatenate([COLOURS[:11], COLOURS[40:70], COLOURS[80:87]]).astype(int)
+    rows = torch.randint(len(store), (150,), generator=torch.Generator().manual_seed(0))
+    for threads in (1, 2, 7):
+        frames = store.read_rows(rows, threads=threads)
+        assert np.abs(frames.numpy().astype(int).mean(axis=(2, 3)) - expected[rows]).max() <= 4
+    assert store.read_rows([]).shape == (0, 3, 0, 0)
+    assert store.read_rows([], (5, 6)).shape == (0, 3, 5, 6)
+
+
+def _means(store):
+    return store.read_rows(range(len(store))).float().mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "threads"])
+def test_a_store_works_in_other_processes_and_threads(tmp_path, method):
+    store = make(tmp_path, {"a": 5, "b": 5})
+    expected = _means(store)
+    pool = ThreadPoolExecutor(4) if method == "threads" else ProcessPoolExecutor(1, get_context(method))
+    with pool:
+        for found in pool.map(_means, [store] * 4):
+            torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_what_cannot_fit_memory_is_refused_before_anything_is_read(tmp_path):
+    store = make(tmp_path, {"a": 3})
+    (tmp_path / "a.tar").unlink()  # reading would name this
+    with pytest.raises(
+        InputError, match=r"3 frames of 9000000 x 9000000 px need 729,000\.0 GB .* GB are free"
+    ):
+        store.resident((9_000_000, 9_000_000))
+
+
+def test_progress_hears_of_every_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames_module, "FRAMES_AT_ONCE", 4)
+    store, said = make(tmp_path, {"a": 11}), []
+    whole = store.resident(progress=SimpleNamespace(update=said.append))
+    assert said == [4, 8, 11]
+    torch.testing.assert_close(whole, store.read_rows(range(11)), rtol=0, atol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_holds_the_same_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames_module, "FRAMES_AT_ONCE", 4)
+    store = make(tmp_path, {"a": 11})
+    frames = store.resident((12, 16), "cuda")
+    assert frames.device.type == "cuda" and torch.equal(frames.cpu(), store.resident((12, 16)))
 
 
 def test_resident_brings_sizes_together(tmp_path):

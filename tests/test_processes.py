@@ -15,7 +15,7 @@ import yaml
 from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import load_experiment
-from semanticcmc.frames import Frame, merge_index, write_film
+from semanticcmc.film_files import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
 from semanticcmc.processes import Processes, embedder
 from semanticcmc.recipe import TrainingConfig

@@ -145,7 +145,7 @@ class Batches:
     def _read(self, batch: _Drawn) -> tuple[Tensor, Tensor]:
         """Frames of a batch, each once, and where each view's are among them."""
         rows, places = torch.unique(torch.stack(batch.rows[: len(batch.views)]), return_inverse=True)
-        frames = self.store.read_rows(rows, self.training.frame_px)
+        frames = self.store.read_rows(rows, self.training.frame_px, threads=1)
         return (frames.pin_memory() if self.device.type == "cuda" else frames), places
 
     def _batch(self, batch: _Drawn, frames: Tensor, places: Tensor | None) -> Batch:

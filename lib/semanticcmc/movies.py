@@ -24,8 +24,8 @@ import pandas as pd
 from semanticcmc.configuration import InputError
 from semanticcmc.display import Box
 from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.film_manifest import refuse_changed
-from semanticcmc.frames import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.letterbox import find_borders
 from semanticcmc.pictures import Damage
 from semanticcmc.probing import probe, reason

@@ -12,7 +12,7 @@ import numpy as np
 
 from semanticcmc.configuration import InputError
 from semanticcmc.display import Box, Display
-from semanticcmc.frames import Frame
+from semanticcmc.film_files import Frame
 from semanticcmc.pictures import Damage, in_order
 
 MOST_LOST = 0.01  # share of a film's pictures; with more damaged, it is left out

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from semanticcmc.frames import Frame, is_finished, merge_index, write_film
+from semanticcmc.film_files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels import write_labels
 from semanticcmc.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json

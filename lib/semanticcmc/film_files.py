@@ -1,0 +1,250 @@
+"""Files of the frame store: films as plain tars of JPEGs with a Parquet index each, whole or not there at all.
+
+A film is ``<movie_id>.tar``, JPEGs named by their second (``000012.000.jpg``), and ``<movie_id>.parquet``,
+one row a frame with the JPEG's place in the tar, so that a frame is one read at an offset. The Parquet
+file is written last and holds the tar's SHA-256 (`is_finished`): a film stands whole or not at all.
+``index.parquet`` is all films' rows, sorted by ``movie_id`` (as text) and time. `frames` reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from semanticcmc.configuration import InputError
+from semanticcmc.run import atomic
+
+COLUMNS = {"movie_id": pa.string(), "time_s": pa.float64(), "pts_s": pa.float64(), "frame_index": pa.int64(),
+           "offset": pa.int64(), "nbytes": pa.int64(), "width": pa.int32(), "height": pa.int32()}  # fmt: skip
+_METADATA = b"semanticcmc"
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame of a film.
+
+    Attributes
+    ----------
+    time_s : float
+        Its second on the film's nominal grid: the key. Milliseconds are kept.
+    pts_s : float
+        Presentation time of the picture shown then, seconds from the film's first frame.
+    frame_index : int
+        The picture's number in presentation order, from 0.
+    image : uint8 array (height, width, 3), or bytes
+        The picture, or a JPEG that is stored as it is.
+    """
+
+    time_s: float
+    pts_s: float
+    frame_index: int
+    image: np.ndarray | bytes
+
+
+def write_film(
+    folder: str | Path,
+    movie_id: str,
+    frames: Iterable[Frame],
+    quality: int,
+    made_from: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write one film into a frame store, atomically and in memory that does not grow with its length.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The store's folder.
+    movie_id : str
+        A plain file name: no slash, not ``index``, no leading dot.
+    frames : iterable of Frame
+        In time order, each `time_s` greater than the one before.
+    quality : int
+        JPEG quality, 1 to 95, of pictures that come as arrays.
+    made_from : mapping, optional
+        What decides the frames (source, settings); kept as JSON, compared by `is_finished`.
+
+    Returns
+    -------
+    Path
+        ``<folder>/<movie_id>.parquet``. The same frames give the same bytes on the same machine.
+
+    Raises
+    ------
+    InputError
+        For a `movie_id` that is no file name, frames out of order, or a film without frames.
+    """
+    folder = Path(folder)
+    if not movie_id or "/" in movie_id or movie_id.startswith(".") or movie_id == "index":
+        raise InputError(f"movie_id {movie_id!r}: expected a plain file name other than index")
+    rows: list[tuple[Any, ...]] = []
+    with atomic(folder / f"{movie_id}.tar") as temporary:
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for frame in frames:
+                time_s = round(float(frame.time_s), 3)
+                if rows and time_s <= rows[-1][1]:
+                    raise InputError(
+                        f"{movie_id}: frame at {time_s} s comes after the one at {rows[-1][1]} s"
+                    )
+                jpeg, (width, height) = _encoded(frame.image, quality)
+                member = tarfile.TarInfo(f"{time_s:010.3f}.jpg")  # mtime, uid and gid of a new one are 0
+                member.size = len(jpeg)
+                offset = tar.offset + tarfile.BLOCKSIZE  # a ustar header is one block
+                tar.addfile(member, io.BytesIO(jpeg))
+                rows.append((movie_id, time_s, float(frame.pts_s), int(frame.frame_index),
+                             offset, member.size, width, height))  # fmt: skip
+        if not rows:
+            raise InputError(f"{movie_id}: no frames")
+        metadata = {"sha256": _sha256(temporary), "tar_bytes": temporary.stat().st_size,
+                    "jpeg_quality": quality, "made_from": dict(made_from or {})}  # fmt: skip
+    table = pa.table(
+        {name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)}
+    )
+    path = folder / f"{movie_id}.parquet"
+    with atomic(path) as temporary:
+        text = json.dumps(metadata, sort_keys=True).encode()
+        pq.write_table(table.replace_schema_metadata({_METADATA: text}), temporary)
+    (folder / f"{movie_id}.problem.json").unlink(missing_ok=True)
+    return path
+
+
+def _encoded(image: np.ndarray | bytes, quality: int) -> tuple[bytes, tuple[int, int]]:
+    """A picture as JPEG, and its width and height."""
+    if isinstance(image, bytes):
+        with Image.open(io.BytesIO(image), formats=["JPEG"]) as opened:
+            return image, opened.size
+    encoded = io.BytesIO()
+    picture = Image.fromarray(image)
+    picture.save(encoded, "JPEG", quality=quality)
+    return encoded.getvalue(), picture.size
+
+
+def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any]) -> bool:
+    """Whether the store holds this film whole (by checksum), made from the same source and settings."""
+    tar, index = (Path(folder) / f"{movie_id}{suffix}" for suffix in (".tar", ".parquet"))
+    try:
+        metadata = _metadata(index)
+        same = metadata["made_from"] == json.loads(json.dumps(dict(made_from)))
+        return bool(same and metadata["sha256"] == _sha256(tar))
+    except (OSError, InputError):
+        return False
+
+
+def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) -> pd.DataFrame:
+    """Merge the films' indices into ``index.parquet`` and say loudly which films are left out, and why.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The store's folder.
+    movie_ids : collection of str, optional
+        The films wanted; by default all that the folder holds.
+
+    Returns
+    -------
+    DataFrame
+        One row a frame, sorted by ``movie_id`` (as text) and ``time_s``.
+
+    Raises
+    ------
+    InputError
+        If no film is usable.
+    """
+    folder = Path(folder)
+    if movie_ids is None:
+        found = {path.name.removesuffix(suffix) for suffix in (".parquet", ".tar", ".problem.json")
+                 for path in folder.glob(f"[!.]*{suffix}")}  # fmt: skip
+        movie_ids = found - {"index"}
+    tables, problems = [], {}
+    for movie_id in sorted(movie_ids):
+        try:
+            tables.append(_film_index(folder, movie_id))
+        except InputError as error:
+            problems[movie_id] = str(error)
+    for movie_id, problem in problems.items():
+        print(f"LEFT OUT of every lag: {movie_id}: {problem}", file=sys.stderr)
+    if not tables:
+        raise InputError(f"{folder}: no usable film among {len(problems)}; the reasons stand above")
+    index = pa.concat_tables(tables).cast(pa.schema(list(COLUMNS.items())))
+    with atomic(folder / "index.parquet") as temporary:
+        pq.write_table(index, temporary)
+    return index.to_pandas()
+
+
+def film_problem(folder: str | Path, movie_id: str, longest_lag_s: float = 0.0) -> str:
+    """Why a film of the store cannot be used; empty where it can.
+
+    A film whose frames span no more than `longest_lag_s` seconds has no pair at that lag.
+    """
+    try:
+        times = _film_index(Path(folder), movie_id)["time_s"].to_numpy()
+    except InputError as error:
+        return str(error)
+    span_s = times[-1] - times[0]
+    if span_s < longest_lag_s:
+        return f"its frames span {span_s:g} s, less than the longest lag, {longest_lag_s:g} s"
+    return ""
+
+
+def _film_index(folder: Path, movie_id: str) -> pa.Table:
+    """Index of one film, checked against its tar; InputError says what is wrong."""
+    problem = folder / f"{movie_id}.problem.json"
+    if problem.exists():
+        raise InputError(json.loads(problem.read_text(encoding="utf-8"))["problem"])
+    tar, path = folder / f"{movie_id}.tar", folder / f"{movie_id}.parquet"
+    for file in (path, tar):
+        if not file.exists():
+            raise InputError(f"{file} is missing: ingest the film again")
+    metadata, table = _metadata(path), read_index(path)
+    if tar.stat().st_size != metadata["tar_bytes"]:
+        raise InputError(
+            f"{tar} has {tar.stat().st_size} bytes, its index says {metadata['tar_bytes']}: ingest it again"
+        )
+    return table.replace_schema_metadata(None)
+
+
+def read_index(path: Path) -> pa.Table:
+    """Rows of an index file, all of `COLUMNS`, `movie_id` as a dictionary: no text is made of half a million rows.
+
+    Raises
+    ------
+    InputError
+        For a file that is not readable or lacks a column.
+    """
+    try:
+        table = pq.read_table(path, read_dictionary=["movie_id"])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not readable as a frame index ({error}); make it again") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise InputError(f"{path}: no frame index, column {', '.join(missing)} missing; make it again")
+    return table.select(list(COLUMNS))
+
+
+def index_frame(table: pa.Table) -> pd.DataFrame:
+    """Rows of an index as a DataFrame, `movie_id` as text."""
+    return table.cast(pa.schema(list(COLUMNS.items()))).to_pandas()
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads((pq.read_schema(path).metadata or {})[_METADATA])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not readable as the index of a film ({error}); make it again") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
