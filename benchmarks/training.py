@@ -10,16 +10,23 @@ are the published ones, and so is the batch of 128 (whole steps on a CPU: 32). k
 installed. Rates are of whole steps with resident frames, frames from the loader, and one batch used again (data-free);
 on a GPU in float32 and bfloat16.
 
-Writes benchmarks/results/training.csv (`ratio` is the plain recipe's time over this row's, for the same work), and
+Writes benchmarks/results/training.csv (`ratio` is the plain recipe's time over this row's, for the same work;
+`core_ms_per_pair` is what all cores spent together, which tells more on a machine that is busy with other work) and
 beside it a record with the machine's load, shares of the data-free rate, and the hours of the published study.
 """
+
+import os
+
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # threads that wait take no time from others, in either recipe
 
 import argparse
 import dataclasses
 import functools
 import importlib.util
 import math
-import os
+import multiprocessing
 import statistics
 import tarfile
 import tempfile
@@ -48,7 +55,8 @@ PUBLISHED = {"epochs": 80, "pairs": 573_000, "lags": 5}
 NETWORKS = {"semantic_60s": "rgb", "cmc_lab": "lab"}
 CUDA = torch.cuda.is_available()
 SOURCES = ("resident", "loader", "data-free")
-COLUMNS = ("network", "what", "recipe", "pairs", "ms_per_pair", "pairs_per_s")
+TIMES = ["ms_per_pair", "core_ms_per_pair"]
+COLUMNS = ("network", "what", "recipe", "pairs", "pairs_per_s", *TIMES)
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 
 
@@ -97,22 +105,31 @@ def our_steps(run):
 
 
 def seconds(call):
-    start = time.perf_counter()
+    """Seconds that a call takes, and those of all cores together, workers included."""
+    start, cores = time.perf_counter(), core_seconds()
     call()
     if CUDA:
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, core_seconds() - cores
+
+
+def core_seconds():
+    workers = 0
+    for worker in multiprocessing.active_children():
+        user, system = Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")")[-1].split()[11:13]
+        workers += int(user) + int(system)
+    return time.process_time() + workers / os.sysconf("SC_CLK_TCK")
 
 
 def medians_s(calls, rounds):
-    """Median seconds of each call, in turns, so that what else the machine does weighs on all alike."""
+    """Medians of `seconds` of each call, in turns, so that what else the machine does weighs on all alike."""
     for call in calls.values():
         call()  # once for caches, workers, kernels
     found = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
             found[key].append(seconds(call))
-    return {key: statistics.median(times) for key, times in found.items()}
+    return {key: tuple(map(statistics.median, zip(*times, strict=True))) for key, times in found.items()}
 
 
 def exhaust(iterable):
@@ -247,8 +264,10 @@ def main():
     load, rows = [os.getloadavg()], []
 
     def measure(network, calls, pairs, rounds=given.rounds):
-        for (recipe, what), taken in medians_s(calls, rounds).items():
-            rows.append((network, what, recipe, pairs, 1e3 * taken / pairs, pairs / taken))
+        for (recipe, what), (taken, cores) in medians_s(calls, rounds).items():
+            rows.append(
+                (network, what, recipe, pairs, pairs / taken, 1e3 * taken / pairs, 1e3 * cores / pairs)
+            )
         load.append(os.getloadavg())
         table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
         print(table.to_string(index=False, float_format="{:.4g}".format), flush=True)
@@ -282,16 +301,15 @@ def write(table, **about):
 
 def with_sums(table):
     """The table with all but forward and backward as a sum, and ratios to the plain recipe."""
-    objective = table[table.what == "objective"].set_index("recipe").ms_per_pair
+    objective = table[table.what == "objective"].set_index("recipe")[TIMES]
     data = table[table.what == "decode and views"].copy()
     data["what"] = "all but forward and backward"
-    data["ms_per_pair"] += objective.loc[data.recipe].to_numpy()
+    data[TIMES] += objective.loc[data.recipe].to_numpy()
     data["pairs_per_s"] = 1e3 / data.ms_per_pair
     table = pd.concat([table, data], ignore_index=True)
-    plain = table[table.recipe == "plain"].set_index(["network", "what"]).ms_per_pair
-    table["ratio"] = [
-        plain.get((row.network, row.what), np.nan) / row.ms_per_pair for row in table.itertuples()
-    ]
+    plain = table[table.recipe == "plain"].set_index(["network", "what"])[TIMES]
+    plain = plain.reindex(pd.MultiIndex.from_frame(table[["network", "what"]])).to_numpy()
+    table[["ratio", "core_ratio"]] = plain / table[TIMES].to_numpy()
     return table
 
 
