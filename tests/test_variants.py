@@ -65,7 +65,7 @@ def test_the_posters_fast_recipe_differs_where_its_block_says(repository, tmp_pa
 
 
 def test_the_posters_recipe_is_the_published_one(tmp_path):
-    """Numbers of the authors' code and paper: shared/reference/published_protocol.md."""
+    """Numbers of the authors' code and poster (`published_protocol`)."""
     config = load_experiment("poster", tmp_path).section("training", TrainingConfig)
     bank = config.memory_bank
     assert (bank.noise, bank.momentum, bank.form, config.temperature) == (16384, 0.5, "nce", 0.07)

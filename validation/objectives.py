@@ -35,7 +35,7 @@ from semanticcmc.training import train
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "objectives"
-LAGS_S, ONE_LAG_S = (1, 5, 20, 60, 180, 600), (60,)
+LAGS_S, ONE_LAG_S = (60, 600, 1, 20, 180, 5), (60,)  # the peak and the ends of the curve first
 BANK = {"noise": 4096, "momentum": 0.5, "sharing": "batch", "form": "nce"}
 NCE = {"objective": "memory_bank_nce", "temperature": 0.07, "learn_temperature": False, "memory_bank": BANK}
 SGD = {"optimiser": "sgd", "learning_rate": 0.03, "weight_decay": 0.0001, "schedule": "step",
