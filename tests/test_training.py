@@ -20,7 +20,7 @@ from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import load_experiment, repository_root
 from semanticcmc.film_files import Frame, merge_index, write_film
-from semanticcmc.networks import NetworksConfig, build
+from semanticcmc.networks import AlexNet, NetworksConfig, build
 from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
 from semanticcmc.trained import load_network
 from semanticcmc.training import Run, TrainingError, main, train
@@ -239,6 +239,28 @@ def test_a_gradient_is_clipped_to_its_greatest_norm(experiment):
         gradient = torch.stack([parameter.grad.norm() for parameter in run.model.parameters()]).norm()
         assert moved.item() == pytest.approx(gradient.item(), rel=1e-3)
         assert (moved.item() == pytest.approx(1e-3, rel=1e-3)) == (clip_norm == 1e-3)
+
+
+def test_both_encoders_are_compiled_where_so_said(experiment, monkeypatch):
+    """The graphs are captured and run as they are: compiling them to machine code is PyTorch's business."""
+    captured = []
+
+    def backend(graph, _):
+        captured.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(AlexNet, "compile", lambda encoder: torch.nn.Module.compile(encoder, backend=backend))
+    changes = {"steps": 3, "log_every": 1}
+    plain, compiled = (
+        train(experiment(**changes, compile=compile), "cmc_lab", 0) for compile in (False, True)
+    )
+    assert len(captured) >= 2
+    one, other = (
+        [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()]
+        for folder in (plain, compiled)
+    )
+    assert other == pytest.approx(one, rel=1e-5)
+    assert load_network(compiled)(torch.zeros(2, 3, 48, 48, dtype=torch.uint8)).shape[0] == 2
 
 
 def test_what_a_run_leaves(experiment):
