@@ -190,8 +190,10 @@ def test_a_run_goes_on_with_frames_from_the_store_that_began_with_frames_in_memo
 
 
 def test_more_frames_than_fit_in_memory_are_refused_before_any_is_read(experiment):
-    with pytest.raises(InputError, match=r"180 frames of 90000 x 90000 px take 4374.0 GB.*say loader"):
-        Run(experiment(frame_px=[90_000, 90_000]), "augment", 0)
+    with pytest.raises(
+        InputError, match=r"180 frames of 90000 x 90000 px need 4,374.0 GB.*training.frames loader"
+    ):
+        train(experiment(frame_px=[90_000, 90_000]), "augment", 0)
 
 
 def test_frames_of_several_sizes_need_one_size_given(experiment):

@@ -96,8 +96,9 @@ def differing(one: Any, other: Any, place: str = "") -> list[str]:
     return [] if same else [place]
 
 
-def study(objective: str, rng: np.random.Generator) -> list[dict[str, Any]]:
+def study(objective: str) -> list[dict[str, Any]]:
     """Rows of one objective: each kill, and the end."""
+    rng = np.random.default_rng(0)
     whole, killed = experiment("whole", objective), experiment("killed", objective)
     finish(whole)
     rows = []
@@ -127,8 +128,7 @@ def main() -> None:
     shutil.copy(HERE.parent / "analysis/experiments/smoke.yaml", world)
     if not (RESULTS / "world/frames/index.parquet").exists():
         subprocess.run([sys.executable, "-m", "semanticcmc.world", str(world)], check=True)
-    rng = np.random.default_rng(0)
-    rows = [row for objective in OBJECTIVES for row in study(objective, rng)]
+    rows = [row for objective in OBJECTIVES for row in study(objective)]
     with atomic(HERE / "training.csv") as temporary:
         pd.DataFrame(rows).convert_dtypes().to_csv(temporary, index=False)
     write_json(

@@ -71,7 +71,7 @@ class Batches:
     Raises
     ------
     InputError
-        For frames of several sizes without ``frame_px``, or more of them than fit in memory.
+        For frames of several sizes without ``frame_px``.
     """
 
     def __init__(
@@ -93,13 +93,7 @@ class Batches:
             raise InputError(
                 f"{store.folder}: frames of {found} px (height x width); give one size as training.frame_px"
             )
-        self.height, self.width = height, width = training.frame_px or (int(sizes[0][0]), int(sizes[0][1]))
-        needed, there = 3 * height * width * len(store), _memory_bytes(device)
-        if training.frames == "resident" and needed > there:
-            raise InputError(
-                f"training.frames resident: {len(store)} frames of {height} x {width} px take "
-                f"{needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f} GB; say loader, or a smaller frame_px"
-            )
+        self.height, self.width = training.frame_px or (int(sizes[0][0]), int(sizes[0][1]))
 
     def after(self, state: Tensor, count: int) -> Iterator[Batch]:
         """The `count` batches that follow from a generator's `state`; resident frames are read at the call."""
@@ -186,10 +180,3 @@ def pairs_of_network(
     if config.negatives == "cross_film" and films == 1:
         raise InputError("training.negatives cross_film: only one film has pairs")
     return pairs
-
-
-def _memory_bytes(device: torch.device) -> int:
-    """Free memory of a CUDA device, all memory of a machine."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -149,7 +149,8 @@ class FrameStore:
         if free is not None and needed > free:
             raise InputError(
                 f"{self.folder}: {len(self):,} frames of {height} x {width} px need {needed / 1e9:,.1f} GB of "
-                f"memory on {device}, {free / 1e9:,.1f} GB are free; make training.frame_px smaller"
+                f"memory on {device}, {free / 1e9:,.1f} GB are free; make training.frame_px smaller, or "
+                "training.frames loader"
             )
         frames = torch.empty((len(self), 3, height, width), dtype=torch.uint8, device=device)
         for start in range(0, len(self), FRAMES_AT_ONCE):
