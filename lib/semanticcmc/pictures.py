@@ -55,13 +55,11 @@ def in_order(
     damage : Damage
         Counts up. Damaged pictures are left out, so that the one before stays on screen.
 
-    Yields
-    ------
-    frame : VideoFrame
-    since_start : Fraction
-        Seconds since the first picture; they never run backwards.
-    index : int
-        The picture's number in presentation order, from 0; skipped pictures count.
+    Returns
+    -------
+    iterator of (VideoFrame, Fraction, int)
+        The picture; the seconds since the first one, which never run backwards; and its number in
+        presentation order, from 0 (skipped pictures count).
 
     Notes
     -----
