@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Collection, Iterable, Mapping
@@ -89,6 +90,9 @@ def write_film(
     folder = Path(folder)
     if not movie_id or "/" in movie_id or movie_id.startswith(".") or movie_id == "index":
         raise InputError(f"movie_id {movie_id!r}: expected a plain file name other than index")
+    for path in folder.glob(".*.part.tar"):  # left by a job that was killed
+        if re.fullmatch(rf"\.{re.escape(movie_id)}\.tar\.\d+\.part\.tar", path.name):
+            path.unlink()
     rows: list[tuple[Any, ...]] = []
     with atomic(folder / f"{movie_id}.tar") as temporary:
         with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:

@@ -29,7 +29,7 @@ from semanticcmc.film_manifest import refuse_changed
 from semanticcmc.letterbox import find_borders
 from semanticcmc.pictures import Damage
 from semanticcmc.probing import probe, reason
-from semanticcmc.run import Progress, atomic, duration, write_json
+from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_json
 from semanticcmc.video import decode
 
 NO_SETTING = (
@@ -102,6 +102,8 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     ------
     InputError
         For a film that cannot be decoded to its end; ``<movie_id>.problem.json`` then says why.
+    DiskFullError
+        No fault of the film, so no problem is noted: the next run takes it up again.
     """
     path, folder = Path(path), Path(folder)
     problem = folder / f"{movie_id}.problem.json"
@@ -118,6 +120,8 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
         frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
         notes = _noted(_counted(frames, progress), folder / f"{movie_id}.notes.json", crop, damage)
         return write_film(folder, movie_id, notes, config.jpeg_quality, made_from)
+    except DiskFullError:
+        raise
     except (InputError, OSError, av.FFmpegError) as error:
         write_json(problem, {"movie_id": movie_id, "source": str(path), "problem": reason(error)})
         raise InputError(f"{path}: {reason(error)}") from error
@@ -214,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
             _summary(films)
         else:
             _ingest_one(experiment, options.movie_id, options.threads)
-    except InputError as error:
+    except (InputError, DiskFullError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

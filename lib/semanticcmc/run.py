@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import errno
 import importlib.metadata
 import json
 import math
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -54,9 +56,22 @@ def _is_injected(cell: str) -> bool:
     return cell.lstrip().startswith("# Parameters")  # how papermill heads the cell it injects
 
 
+class DiskFullError(OSError):
+    """A file does not fit: disk full, quota, or limit on a file's size. Nothing of it is left behind."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Path to write to beside `path`; renamed to `path` when the block ends well, removed when not."""
+    """Path to write to beside `path`; renamed to `path` when the block ends well, removed when not.
+
+    Raises
+    ------
+    DiskFullError
+        Names the disk, what is free on it, and the remedy.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
@@ -65,6 +80,17 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if isinstance(error, DiskFullError) or not full:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise DiskFullError(
+            error.errno,
+            f"{path}: {os.strerror(error.errno or 0)}; "
+            f"the disk that holds {path.parent} has {free / 1e6:,.0f} MB free. Make room and start again: "
+            "what is finished stays",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

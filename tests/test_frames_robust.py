@@ -1,0 +1,83 @@
+"""Ingest that is interrupted: killed, or out of disk. What is finished stays, nothing torn is taken for a film."""
+
+import importlib.util
+import os
+import resource
+import sys
+
+import numpy as np
+import pytest
+
+from semanticcmc.film_files import Frame, is_finished, write_film
+from semanticcmc.run import DiskFullError, atomic
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+
+
+def noise(n):
+    generator = np.random.default_rng(0)
+    for t in range(n):
+        yield Frame(t, t, t, generator.integers(0, 255, size=(64, 96, 3), dtype=np.uint8))
+
+
+def test_an_ingest_killed_once_ends_as_if_undisturbed(repository, tmp_path):
+    """The study of validation/ingest.py, with two short films and one kill."""
+    pytest.importorskip("av")
+    spec = importlib.util.spec_from_file_location("ingest_study", repository / "validation" / "ingest.py")
+    study = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    table, _ = study.study(tmp_path, [6, 8], kills=1)
+    row = table.iloc[0]
+    assert row["byte_identical"] and row["finished_untouched"] and row["rerun_ended_well"]
+    assert row["decoded_again"] == 0 and row["unfinished_files_left"] == 0
+
+
+def in_child_with_small_files(work):
+    """Run `work` in a process whose files may have 64 KiB, as on a disk that is full then; what it returned."""
+    reading, writing = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+            os.write(writing, work().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read().decode()
+    os.waitpid(pid, 0)
+    return said
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
+    """The limit gives EFBIG where a full disk gives ENOSPC; no small file system need be mounted for it."""
+    write_film(tmp_path, "before", noise(2), 90, {"source": "x"})
+
+    def too_long():
+        try:
+            write_film(tmp_path, "a", noise(100), 90, {"source": "x"})
+        except DiskFullError as error:
+            return str(error)
+
+    said = in_child_with_small_files(too_long)
+    assert "a.tar" in said and f"disk that holds {tmp_path}" in said
+    assert "MB free" in said and "Make room and start again" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before.parquet", "before.tar"]
+    assert is_finished(tmp_path, "before", {"source": "x"})
+    write_film(tmp_path, "a", noise(100), 90, {"source": "x"})  # room was made
+    assert is_finished(tmp_path, "a", {"source": "x"})
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_no_space_left_is_a_full_disk(tmp_path):
+    """/dev/full answers every write with ENOSPC, as a full disk does."""
+    named = pytest.raises(DiskFullError, match="No space left on device.*MB free")
+    with named, atomic(tmp_path / "a.txt"), open("/dev/full", "w") as full:
+        full.write("x")
+
+
+def test_what_a_killed_job_left_is_cleared(tmp_path):
+    other = tmp_path / ".ab.tar.12.part.tar"
+    for path in (tmp_path / ".a.tar.12.part.tar", other):
+        path.write_bytes(b"torn")
+    write_film(tmp_path, "a", noise(2), 90)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [other.name, "a.parquet", "a.tar"]
