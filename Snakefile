@@ -185,6 +185,7 @@ rule statistics:
     output:
         "tables/dataset.csv",
         "tables/timescales.csv",
+        "tables/half_lives.csv",
         "figures/film_strip.svg",
         "figures/persistence.svg",
         notebook="notebooks/01_dataset_statistics.ipynb",

@@ -20,7 +20,7 @@ FILM, CORPUS = "film base rate", "corpus base rate"
 
 def config(**values):
     return TimescalesConfig(**({
-        "lags_s": (1.0,), "labels": 50, "step_s": 1.0, "frame_px": (16, 16), "splits": 6, "bootstrap_samples": 60,
+        "lags": 20, "labels": 50, "min_confidence": 0.0, "step_s": 1.0, "frame_px": (16, 16), "bootstrap_samples": 60,
         "null_samples": 40, "confidence": 0.95, "seed": 0} | values))  # fmt: skip
 
 

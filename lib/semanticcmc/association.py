@@ -1,189 +1,136 @@
-"""How long associations last: labels that follow each other at a lag, within films and in time order.
-
-Every lag uses the same first moments, those from which the longest lag still ends in the film; a film no
-longer than the longest lag is left out. Subtracting a film's own rate shortens time scales that come near the
-film's length: the rate then holds part of what it is subtracted from.
-"""
+"""How long associations last: different labels that follow each other at a lag more often than by base rates."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
-from scipy import sparse
+from scipy.stats import norm
 
-from semanticcmc.configuration import InputError
-from semanticcmc.labels import LabelStream, frequencies
-from semanticcmc.timescales import TimescalesConfig, table
+from semanticcmc.label_pairs import LabelPairs
+from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
 
 
-def association(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> pd.DataFrame:
-    """How much oftener than by base rates different labels follow each other at a lag.
+def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
+    r"""How much oftener than by base rates different labels follow each other at a lag.
 
-    Of all pairs of *different* labels a lag apart, J is the share of each, E what base rates lead to expect,
-    and D = J - E their difference. The value is the part of D that is alike in other films at lag 0:
-    ``sum(D(lag) D'(0) / E')``, D from one half of the films and D' from the other, averaged over splits and
-    divided by the same of D(0) above the corpus base rate. It is linear in D, on the scale of covariances:
-    if J changes with the lag by its strength alone, the curve is that strength; noise has mean 0, since no
-    film meets itself. What follows a label later but is not seen together with it does not count.
+    Of two films f and g, C_f(lag) is the covariance of all pairs of *different* labels a lag apart in f, C_g(0) the
+    same of g at one moment. Their product ``sum(C_f(lag) C_g(0) / (p p'))``, p the labels' rates in all films, is
+    averaged over all pairs of films, each pair of moments of f counting once: noise has mean 0, since no film meets
+    itself. Of both C the part that all labels share (more or fewer labels at once) is taken out. What follows a label
+    later but is not seen together with it does not count. This is linear in C(lag): on the scale of covariances, on
+    which half-lives are fitted.
+
+    The value is the same for *shares* of pairs, as they are among the pairs of labels that are there at a lag: it is
+    divided by the number of pairs of different labels at the lag, and by the value at lag 0 above the corpus base rate.
+
+    Above the film base rate C is centred on the rates of the film's own first and second moments, above the corpus
+    base rate on those of all films together.
 
     Parameters
     ----------
-    stream : LabelStream
-    lags_s : sequence of float
-        Seconds; each is taken to the nearest multiple of its film's label interval.
+    pairs : LabelPairs
     config : TimescalesConfig
 
     Returns
     -------
-    DataFrame
-        `measure` ("association"), `level` (`LEVELS`), `lag_s`, `value`, `ci_low`, `ci_high` (bootstrap over
-        films), `null_low`, `null_high` (each label shifted on its own, circularly, within its film:
-        pointwise). NaN where there is no association at lag 0 to take a share of.
-
-    Raises
-    ------
-    InputError
-        If fewer than two films are longer than the longest lag, or they have fewer than two labels.
+    Curve
+        `measure` "association". The null is that of shifting each label on its own circularly in its film, all
+        shifts being equally likely: its mean and variance are known without any shifting (`_null_spread`), the band
+        is the normal one. NaN where fewer than two films are longer than the lag, or where there is no association
+        at lag 0 to take a share of.
     """
-    names = pd.Index(sorted(frequencies(stream)["label"].iloc[: config.labels]))
-    films = [stream.film(movie_id) for movie_id in stream.movies]
-    films = [film for film in films if film["count"] > np.rint(max(lags_s) / film["interval_s"]) + 1]
-    if len(films) < 2 or len(names) < 2:
-        raise InputError(f"associations need two films with labels that are longer than the longest lag, "
-                         f"{max(lags_s):g} s, and two labels; found {len(films)} and {len(names)}")  # fmt: skip
-    moments = _Moments.of(stream, films, names, lags_s, config.step_s)
-    generator = np.random.default_rng(config.seed)
-    halves = generator.permuted(np.tile(np.arange(len(films)) < len(films) // 2, (config.splits, 1)), axis=1)
-    found = moments.pairs(np.zeros((len(films), len(names)), dtype=np.int64))
-    each_once = np.ones(len(films))
-    strength = found.strength(found, each_once, halves)  # (levels, 1 + lags), the first of them lag 0
-    scale = strength[1, 0] if strength[1, 0] > 0 else np.nan
-    draws = generator.multinomial(len(films), each_once / len(films), size=config.bootstrap_samples)
-    samples = np.array([found.strength(found, draw, halves) for draw in draws])
-    samples /= np.where(samples[:, 1:, :1] > 0, samples[:, 1:, :1], np.nan)
-    null = []
-    for _ in range(config.null_samples):
-        shifts = generator.integers(moments.counts[:, None], size=(len(films), len(names)))
-        null.append(moments.pairs(shifts).strength(found, each_once, halves) / scale)
-    return table("association", lags_s, (strength / scale)[:, 1:], samples[:, :, 1:],
-                  np.array(null)[:, :, 1:], config)  # fmt: skip
+    films, lags = len(pairs.movies), len(pairs.lags_s)
+    weights = np.concatenate([np.ones((1, films)), film_draws(films, config)])
+    product = _Product.of(pairs)
+    strength, null = np.empty((len(weights), 2, lags)), np.zeros((2, 2, lags))  # null: mean and spread
+    moments = np.array([_of_different_films(weights, count, pairs.count[0]) for count in pairs.count]).T
+    for level in range(2):
+        patterns = product.pattern(_above_base_rate(pairs, 0, level))
+        others = patterns.sum(axis=0) - patterns
+        for k in range(lags):
+            above = _above_base_rate(pairs, k, level)
+            likeness = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
+            np.fill_diagonal(likeness, 0)
+            strength[:, level, k] = ((weights @ likeness) * weights).sum(axis=1)
+            null[0, level, k] = (_rates_above(pairs, k, level) * others).sum()
+        null[1, level] = _null_spread(pairs, others)
+    each = np.array([product.different(both).sum(axis=(1, 2)) for both in pairs.both])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = (weights @ each.T) / (weights @ pairs.count.T)
+        total[total == 0] = np.nan
+        strength = np.where(moments > 0, strength.swapaxes(0, 1) / moments, np.nan).swapaxes(0, 1)
+        value = strength / total[:, None]
+        scale = np.where(value[:, 1:, :1] > 0, value[:, 1:, :1], np.nan)
+        value, null = value / scale, null / (moments[0] * total[0] * scale[0])
+    width = norm.ppf((1 + config.confidence) / 2) * null[1]
+    return Curve("association", pairs.lags_s, value[0], value[1:], null[0] - width, null[0] + width,
+                 strength[0], strength[1:], False, pairs.count.T, pairs.duration_s, pairs.interval_s)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
-class _Moments:
-    """Labels of all films in one row of moments, film after film, and where pairs of moments lie in it."""
+class _Product:
+    """Product of two tables of label pairs: ``sum(A B / (p p'))`` over different labels, less what all pairs share."""
 
-    steps: np.ndarray  # (n,) of a label's occurrence, in its film
-    films: np.ndarray  # (n,)
-    codes: np.ndarray  # (n,)
-    starts: np.ndarray  # (films,) a film's first moment in the row
-    counts: np.ndarray  # (films,)
-    first: np.ndarray  # (pairs,) first moments, the same for every lag
-    later: list[np.ndarray]  # (pairs,) for each lag; lag 0 is put before the lags asked for
-    film_of_pair: np.ndarray  # (pairs,)
-    labels: int
+    weight: np.ndarray  # (labels, labels): 1 / (p p'), 0 on the diagonal
+    expected: float  # pairs of different labels at two moments that have nothing to do with each other
 
     @classmethod
-    def of(cls, stream: LabelStream, films: Sequence[pd.Series], names: pd.Index, lags_s: Sequence[float],
-           step_s: float) -> _Moments:  # fmt: skip
-        counts = np.array([film["count"] for film in films], dtype=np.int64)
-        starts = np.cumsum(counts) - counts
-        every: list[tuple[np.ndarray, ...]] = []
-        first, later = [], []
-        for i, film in enumerate(films):
-            rows = stream.labels.iloc[stream.rows[film["movie_id"]]]
-            codes = names.get_indexer(pd.Index(rows["label"]))
-            steps = np.rint((rows["time_s"].to_numpy() - film["start_s"]) / film["interval_s"]).astype(
-                np.int64
-            )
-            every.append((steps[codes >= 0], np.full((codes >= 0).sum(), i), codes[codes >= 0]))
-            lags = np.rint(np.append(0.0, lags_s) / film["interval_s"]).astype(np.int64)
-            step = max(1, round(step_s / film["interval_s"]))
-            first.append(starts[i] + np.arange(0, counts[i] - lags.max(), step))
-            later.append(first[-1] + lags[:, None])
-        steps, of_film, codes = (np.concatenate(part) for part in zip(*every, strict=True))
-        film_of_pair = np.repeat(np.arange(len(films)), [len(part) for part in first])
-        return cls(steps, of_film, codes, starts, counts, np.concatenate(first),
-                   list(np.concatenate(later, axis=1)), film_of_pair, len(names))  # fmt: skip
+    def of(cls, pairs: LabelPairs) -> _Product:
+        rates = pairs.rates
+        weight = 1 / np.outer(rates, rates)
+        np.fill_diagonal(weight, 0)
+        return cls(weight.astype(np.float32), float(rates.sum() ** 2 - (rates**2).sum()))
 
-    def pairs(self, shifts: np.ndarray) -> _Pairs:
-        """Pairs counted with each label shifted circularly in its film by ``shifts`` (films, labels) steps."""
-        n, films = self.labels, len(self.counts)
-        steps = (self.steps + shifts[self.films, self.codes]) % self.counts[self.films]
-        # A film's labels have columns of their own, so that one product counts the pairs of all films.
-        ones, column = np.ones(len(steps), dtype=np.float32), self.films * n + self.codes
-        presence = sparse.csr_array(
-            (ones, (self.starts[self.films] + steps, column)), shape=(self.counts.sum(), films * n)
-        )
-        now = presence[self.first]
-        pairs = _Pairs(
-            np.empty((films, len(self.later), n, n), np.float32), *np.empty((2, films, len(self.later), n))
-        )
-        for k, moments in enumerate(self.later):
-            later = presence[moments]
-            both = (now.T @ later).tocoo()
-            of_film, i, j = both.row // n, both.row % n, both.col % n
-            different = i != j
-            cell = (of_film * n + i) * n + j
-            pairs.found[:, k] = np.bincount(cell[different], both.data[different], films * n * n).reshape(
-                films, n, n
-            )
-            for rates, at in ((pairs.first, now), (pairs.second, later)):
-                rates[:, k] = np.bincount(at.indices, minlength=films * n).reshape(films, n)
-        return pairs
+    def different(self, tables: np.ndarray) -> np.ndarray:
+        """Tables (..., labels, labels) without the pairs of a label with itself."""
+        return tables * (self.weight > 0)
+
+    def pattern(self, tables: np.ndarray) -> np.ndarray:
+        """What a table is multiplied with and summed to get its product with `tables`, the same shape."""
+        shared = self.different(tables).sum(axis=(-2, -1), keepdims=True) / self.expected
+        return self.different(self.weight * tables - shared)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pairs:
-    """Numbers of pairs of different labels by film and lag, and of the occurrences that they are made of."""
-
-    found: np.ndarray  # (films, lags, labels, labels)
-    first: np.ndarray  # (films, lags, labels)
-    second: np.ndarray  # (films, lags, labels)
-
-    def strength(self, lag_0: _Pairs, films: np.ndarray, halves: np.ndarray) -> np.ndarray:
-        """Likeness to the lag 0 of other films by level and lag, (2, lags); NaN if all films are in one half.
-
-        `films` counts how often each film is in; copies of one are never in both halves.
-        """
-        likeness = []
-        for half in halves:
-            inside, outside = films * half, films * ~half
-            if inside.any() and outside.any():
-                for one, other in ((inside, outside), (outside, inside)):
-                    likeness.append(self._along(lag_0.pattern(other), one))
-        return np.mean(likeness, axis=0) if likeness else np.full((2, self.found.shape[1]), np.nan)
-
-    def pattern(self, films: np.ndarray) -> np.ndarray:
-        """D / E of the first lag above the corpus base rate, (labels, labels); 0 where none is expected."""
-        found = np.tensordot(films, self.found[:, 0], 1)
-        expected = np.outer(films @ self.first[:, 0], films @ self.second[:, 0])
-        np.fill_diagonal(expected, 0)
-        expected *= found.sum() / max(expected.sum(), 1)
-        return np.divide(found - expected, expected, out=np.zeros_like(expected), where=expected > 0)
-
-    def _along(self, pattern: np.ndarray, films: np.ndarray) -> np.ndarray:
-        """Sum of D times `pattern` over label pairs, by level and lag, without ever forming D; (2, lags)."""
-        some = np.flatnonzero(films)
-        weight = films[some] * 1.0
-        found = weight @ np.tensordot(self.found[some], pattern.astype(np.float32), 2)
-        total = self.total[some]
-        own = weight @ (total * _expected_along(pattern, self.first[some], self.second[some]))
-        first, second = (np.tensordot(weight, rates[some], 1) for rates in (self.first, self.second))
-        common = (weight @ total) * _expected_along(pattern, first, second)
-        return np.stack([found - own, found - common]) / np.maximum(weight @ total, 1)
-
-    @functools.cached_property
-    def total(self) -> np.ndarray:
-        """Pairs of different labels, (films, lags)."""
-        return self.found.sum(axis=(-2, -1), dtype=np.float64)
+def _of_different_films(weights: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Sum of w_f w_g here_f there_g over pairs of different films, for each row of weights."""
+    return (weights @ here) * (weights @ there) - weights**2 @ (here * there)
 
 
-def _expected_along(pattern: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Sum of E times `pattern` (0 on its diagonal) where pairs of different labels follow rates alone; (...)."""
-    whole = first.sum(axis=-1) * second.sum(axis=-1) - (first * second).sum(axis=-1)
-    return ((first @ pattern) * second).sum(axis=-1) / np.maximum(whole, 1)
+def _base_rates(pairs: LabelPairs, k: int, level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rates at the first and the second moments of a lag that are subtracted, of each film, (films or 1, labels)."""
+    first, second, count = pairs.first[k], pairs.second[k], pairs.count[k][:, None]
+    if level == 1:
+        first, second, count = (values.sum(axis=0, keepdims=True) for values in (first, second, count))
+    return first / np.maximum(count, 1), second / np.maximum(count, 1)
+
+
+def _above_base_rate(pairs: LabelPairs, k: int, level: int) -> np.ndarray:
+    """Sum over moments of the products of labels less their base rates, float32 (films, labels, labels)."""
+    now, later = (rates.astype(np.float32) for rates in _base_rates(pairs, k, level))
+    first, second = pairs.first[k], pairs.second[k] - pairs.count[k][:, None].astype(np.float32) * later
+    return pairs.both[k] - first[:, :, None] * later[:, None, :] - now[:, :, None] * second[:, None, :]
+
+
+def _rates_above(pairs: LabelPairs, k: int, level: int) -> np.ndarray:
+    """The same of labels that are shifted each on its own: what films' rates make of it, (films, labels, labels)."""
+    rates = pairs.first[0] / np.maximum(pairs.count[0][:, None], 1)
+    now, later = (rates - base for base in _base_rates(pairs, 0, level))
+    return pairs.count[k][:, None, None] * now[:, :, None] * later[:, None, :]
+
+
+def _null_spread(pairs: LabelPairs, patterns: np.ndarray) -> np.ndarray:
+    """Standard deviation, by lag, of ``sum(C * pattern)`` over films whose labels are shifted each on its own.
+
+    A label pair's covariance, shifted circularly by a random time, has the mean square ``r(0)``, with
+    ``r(v) = sum(P P' cos(2 pi w v / T)) / T^2`` over frequencies w, P and P' the labels' power (Parseval). As the
+    pattern is symmetric, a pair and its mirror image count together: ``r(0) + r(2 lag)``.
+    """
+    variance = np.zeros(len(pairs.lags_s))
+    for film, (seen, pattern) in enumerate(zip(pairs.presence, patterns, strict=True)):
+        n = len(seen)
+        power = np.abs(np.fft.rfft(seen - seen.mean(axis=0), axis=0)) ** 2
+        repeat = np.fft.irfft(((power @ pattern.astype(np.float64) ** 2) * power).sum(axis=1), n) / n
+        twice = np.rint(2 * pairs.lags_s / pairs.step_s[film]).astype(np.int64) % n
+        variance += (repeat[0] + repeat[twice]) * pairs.count[:, film] / n
+    return np.sqrt(variance)

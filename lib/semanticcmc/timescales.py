@@ -1,8 +1,8 @@
-"""What measures of how long looks and associations last have in common: settings, levels, the table.
+"""What measures of how long looks and associations last have in common: settings, lags, levels, curves, the table.
 
 Two levels differ in what is subtracted: above the ``film base rate`` is what belongs to the moment ("this
 minute has horses"); above the ``corpus base rate`` there is also what belongs to the film ("this film has
-horses"). See `association` and `appearance`.
+horses"). See `association`, `predictability`, `appearance`, and `half_life` for the time constants of their curves.
 """
 
 from __future__ import annotations
@@ -23,39 +23,41 @@ class TimescalesConfig:
 
     Attributes
     ----------
-    lags_s : tuple of float
-        Lags, seconds.
+    lags : int
+        Number of lags above 0, on a log grid from one sample to the film's length; see `lag_grid`.
     labels : int
         Number of labels used, the most frequent ones.
+    min_confidence : float
+        Labels of less confidence (0 to 100) do not count.
     step_s : float
         Time between the first moments of label pairs, seconds; label sets in between add next to nothing.
     frame_px : tuple of int
         (height, width) at which looks are compared.
-    splits : int
-        Splits of the films into halves over which `association` averages.
     bootstrap_samples, null_samples : int
     confidence : float
         Of intervals and null bands, for instance 0.95.
     seed : int
     """
 
-    lags_s: tuple[float, ...]
+    lags: int
     labels: int
+    min_confidence: float
     step_s: float
     frame_px: tuple[int, int]
-    splits: int
     bootstrap_samples: int
     null_samples: int
     confidence: float
     seed: int
 
     def __post_init__(self) -> None:
-        if not self.lags_s or min(self.lags_s) < 0:
-            raise ValueError(f"lags_s {list(self.lags_s)}: at least one, none below 0")
-        if self.labels < 2 or self.step_s <= 0 or min(self.frame_px) < 1:
-            raise ValueError("expected labels of 2 or more, step_s above 0 and frame_px of 1 or more")
-        if min(self.splits, self.bootstrap_samples, self.null_samples) < 1:
-            raise ValueError("splits, bootstrap_samples and null_samples: expected 1 or more")
+        if self.lags < 2 or self.labels < 2 or self.step_s <= 0 or min(self.frame_px) < 1:
+            raise ValueError(
+                "expected lags and labels of 2 or more, step_s above 0 and frame_px of 1 or more"
+            )
+        if not 0 <= self.min_confidence <= 100:
+            raise ValueError(f"min_confidence {self.min_confidence}: expected 0 to 100")
+        if min(self.bootstrap_samples, self.null_samples) < 1:
+            raise ValueError("bootstrap_samples and null_samples: expected 1 or more")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
@@ -66,6 +68,94 @@ class TimescalesConfig:
         some = np.isfinite(samples).any(axis=0)
         out[:, some] = np.nanquantile(samples[:, some], [tail, 1 - tail], axis=0)
         return out[0], out[1]
+
+
+def lag_grid(interval_s: float, longest_s: float, lags: int) -> tuple[float, ...]:
+    """Lag 0 and up to `lags` lags from one sample to `longest_s`, evenly spaced in their logarithm.
+
+    Parameters
+    ----------
+    interval_s : float
+        Time between samples; every lag is a multiple of it. Short ones that would fall together are one.
+    longest_s : float
+        For instance the duration of a film.
+    lags : int
+
+    Returns
+    -------
+    tuple of float
+        Seconds, rising.
+    """
+    most = max(1, int(longest_s / interval_s + 1e-9))
+    steps = np.unique(np.rint(np.geomspace(1, most, lags)).astype(np.int64))
+    return (0.0, *(round(float(step) * interval_s, 9) for step in steps))
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A measure by lag at both levels, with its bootstrap samples over films.
+
+    Attributes
+    ----------
+    measure : str
+    lags_s : float64 array (lags,)
+    value : float64 array (levels, lags)
+        Levels as in `LEVELS`.
+    samples : float64 array (draws, levels, lags)
+        `value` for films drawn with replacement.
+    null_low, null_high : float64 array (levels, lags)
+        Pointwise band of the value where nothing lasts.
+    decay : float64 array (levels, lags)
+        The same on the scale of covariances, on which what belongs to the moment falls as its correlation does: to
+        this half-lives are fitted.
+    decay_samples : float64 array (draws, levels, lags)
+    squared : bool
+        Whether `decay` is the root of a square, so that the sign of a covariance is lost.
+    pairs : float64 array (films, lags)
+        Number of pairs of moments of each film at each lag; 0 where the film is not longer than the lag.
+    duration_s : float64 array (films,)
+    interval_s : float
+        Time between samples.
+    """
+
+    measure: str
+    lags_s: np.ndarray
+    value: np.ndarray
+    samples: np.ndarray
+    null_low: np.ndarray
+    null_high: np.ndarray
+    decay: np.ndarray
+    decay_samples: np.ndarray
+    squared: bool
+    pairs: np.ndarray
+    duration_s: np.ndarray
+    interval_s: float
+
+    def table(self, config: TimescalesConfig) -> pd.DataFrame:
+        """Rows of ``tables/timescales.csv``: `COLUMNS`, with bootstrap intervals."""
+        ci_low, ci_high = config.band(self.samples)
+        tables = [
+            pd.DataFrame(
+                {
+                    "measure": self.measure,
+                    "level": level,
+                    "lag_s": self.lags_s,
+                    "value": self.value[i],
+                    "ci_low": ci_low[i],
+                    "ci_high": ci_high[i],
+                    "null_low": self.null_low[i],
+                    "null_high": self.null_high[i],
+                }
+            )
+            for i, level in enumerate(LEVELS)
+        ]
+        return pd.concat(tables, ignore_index=True)[COLUMNS]
+
+
+def film_draws(films: int, config: TimescalesConfig) -> np.ndarray:
+    """How often each film is in each bootstrap sample, int64 (draws, films); the same for every measure."""
+    generator = np.random.default_rng(config.seed)
+    return generator.multinomial(films, np.full(films, 1 / films), size=config.bootstrap_samples)
 
 
 def table(measure: str, lags_s: Sequence[float], value: np.ndarray, samples: np.ndarray, null: np.ndarray,

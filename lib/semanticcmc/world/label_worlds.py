@@ -139,17 +139,17 @@ def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
     counts = [max(1, round(duration_s / world.interval_s)) for duration_s in world.durations_s]
     films = [f"film-{i:03d}" for i in range(len(counts))]
     tables = []
-    for movie, (count, active) in enumerate(zip(counts, truth.active, strict=True)):
+    for film, (count, active) in enumerate(zip(counts, truth.active, strict=True)):
         on = _activity(generator, count, active, 0.5 ** (world.interval_s / world.half_life_s))
         seen = (
             generator.random((count, len(labels)))
             < np.where(on, world.hit, world.false_alarm)[:, truth.group]
         )
         moment, code = np.nonzero(seen)
-        tables.append((np.full(len(moment), movie), moment * world.interval_s, code))
-    movie, time_s, code = (np.concatenate(column) for column in zip(*tables, strict=True))
-    rows = pd.DataFrame({"movie_id": pd.Categorical.from_codes(movie, films), "time_s": time_s,
-                         "label": pd.Categorical.from_codes(code, labels), "confidence": 100.0})  # fmt: skip
+        tables.append((np.full(len(moment), film), moment * world.interval_s, code))
+    movie, time_s, code = map(np.concatenate, zip(*tables, strict=True))
+    rows = pd.DataFrame({"movie_id": pd.Categorical.from_codes(movie, pd.Index(films)), "time_s": time_s,
+                         "label": pd.Categorical.from_codes(code, pd.Index(labels)), "confidence": 100.0})  # fmt: skip
     times = pd.DataFrame({"movie_id": films, "start_s": 0.0, "interval_s": world.interval_s, "count": counts})
     return label_stream(rows, times), truth
 

@@ -1,0 +1,145 @@
+"""Half-lives of what belongs to the moment, from curves by lag, with intervals over films.
+
+The curve is fitted by ``a * (r(lag) - v(lag))`` above the film base rate and by ``a * r(lag) + p`` above the corpus
+base rate, where ``r(lag) = 2 ** (-lag / half_life)``. The plateau p is what belongs to the film. The term v is what
+subtracting a film's own rates takes away: they are means over the film's own moments, so the expected value of the
+rest is the covariance at the lag less that of the two means,
+
+    v = (A(s + lag) + A(|s - lag|) - 2 A(lag)) / (2 s^2),  A(t) = 2 c^2 (t / c - 1 + exp(-t / c)),
+
+with s the duration of the film less the lag, c = half_life / ln 2, and A(t) the variance of an integral of an
+exponentially correlated process over a time t (Priestley 1981, Spectral Analysis and Time Series, section 5.3). Without
+it a half-life that comes near the film's length reads far too short.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from semanticcmc.timescales import LEVELS, Curve, TimescalesConfig
+
+COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable",
+           "first_lag_at_null_s", "reason"]  # fmt: skip
+LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not told from what belongs to the film
+WIDEST = 4.0  # the upper bound of an interval over its lower
+FEWEST = 4  # films: of fewer a bootstrap tells little
+LEFT = 1 / 4  # of the strength at lag 0: what a squared curve is fitted down to
+GRID = 240  # half-lives tried, evenly spaced in their logarithm
+
+
+def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
+    """Time constants of curves.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+    config : TimescalesConfig
+
+    Returns
+    -------
+    DataFrame
+        `measure, level, half_life_s, ci_low_s, ci_high_s, identifiable, first_lag_at_null_s, reason`, one row a curve
+        and level. Where no half-life can be told `half_life_s` and its interval are NaN, `identifiable` is False and
+        `reason` says why. `first_lag_at_null_s` is the first lag whose interval meets the null, NaN where none does.
+    """
+    rows = []
+    for curve in curves:
+        table = curve.table(config)
+        for i, level in enumerate(LEVELS):
+            half_life_s, low_s, high_s, reason = fit(curve, i, config)
+            own = table[table["level"].eq(level)]
+            met = own.loc[own["ci_low"].le(own["null_high"]), "lag_s"]
+            first = met.min() if len(met) else math.nan
+            rows.append((curve.measure, level, half_life_s, low_s, high_s, not reason, first, reason))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, float, float, str]:
+    """Half-life of a curve at one level, its interval, seconds, and why there is none (empty where there is one).
+
+    Lags that at least half of the films are longer than are fitted, each by its number of pairs. The interval is on
+    the scale of the logarithm: Student's t, with as many degrees of freedom as films less one, times the standard
+    deviation over bootstrap samples.
+    """
+    nothing = (math.nan, math.nan, math.nan)
+    film_s = float(np.average(curve.duration_s, weights=curve.duration_s))
+    grid_s = np.geomspace(curve.interval_s / 4, 4 * film_s, GRID)
+    films = int((curve.pairs[:, 0] > 0).sum())
+    if films < FEWEST:
+        return (*nothing, f"fewer than {FEWEST} films")
+    used = np.isfinite(curve.decay[level]) & ((curve.pairs > 0).sum(axis=0) >= films / 2)
+    if curve.squared and level == 0:  # where little is left its sign is lost and noise shortens the curve
+        used &= np.cumsum(curve.decay[level] < LEFT * curve.decay[level, 0]) == 0
+    shapes = model(curve, grid_s, centred=level == 0)[:, used]
+    weight = curve.pairs.sum(axis=0)[used]
+    y = np.concatenate([curve.decay[None, level], curve.decay_samples[:, level]])[:, used]
+    log_s, strength = least_squares(y, shapes, weight, np.log(grid_s), plateau=level == 1)
+    found = np.isfinite(log_s[1:]) & (strength[1:] > 0)
+    tail = (1 - config.confidence) / 2
+    if not strength[0] > 0 or found.mean() < 1 - tail:
+        return (*nothing, "no association that falls with the lag")
+    spread = (
+        np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * student.ppf(1 - tail, films - 1)
+    )
+    half_life_s, low_s, high_s = np.exp(log_s[0] + np.array([0, -spread, spread]))
+    if half_life_s > film_s * LONGEST_SHARE:
+        return (*nothing, f"longer than 1/{1 / LONGEST_SHARE:g} of the film")
+    if high_s > WIDEST * low_s:
+        return (*nothing, f"interval wider than a factor of {WIDEST:g}")
+    if half_life_s < curve.interval_s / 2:
+        return (*nothing, "shorter than half a sample")
+    return float(half_life_s), float(low_s), float(high_s), ""
+
+
+def model(curve: Curve, half_lives_s: np.ndarray, centred: bool) -> np.ndarray:
+    """Expected curve of strength 1, (half-lives, lags): ``r``, or ``r - v`` above the film's own rates."""
+    lag = curve.lags_s
+    decay = 0.5 ** (lag / half_lives_s[:, None])
+    if not centred:
+        return decay
+    constant = (half_lives_s / math.log(2))[:, None]
+
+    def integral(time_s: np.ndarray) -> np.ndarray:
+        return 2 * constant**2 * (time_s / constant + np.expm1(-time_s / constant))
+
+    taken = np.zeros_like(decay)
+    shares = curve.pairs / np.maximum(curve.pairs.sum(axis=0), 1)
+    for duration_s, share in zip(curve.duration_s, shares, strict=True):
+        rest = np.maximum(duration_s - lag, curve.interval_s)
+        both = integral(rest + lag) + integral(np.abs(rest - lag)) - 2 * integral(lag)
+        taken += share * both / (2 * rest**2)
+    return decay - taken
+
+
+def least_squares(y: np.ndarray, shapes: np.ndarray, weight: np.ndarray, position: np.ndarray,
+                  plateau: bool) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Position of the shape that fits best, and its strength, for each row of y.
+
+    Parameters
+    ----------
+    y : float64 array (rows, lags)
+    shapes : float64 array (positions, lags)
+    weight : float64 array (lags,)
+    position : float64 array (positions,)
+        Evenly spaced; between them a parabola through the three best sums of squares.
+    plateau : bool
+        Whether a constant is fitted along.
+    """
+    w = weight / weight.sum()
+    if plateau:
+        y, shapes = y - (y @ w)[:, None], shapes - (shapes @ w)[:, None]
+    size = np.maximum((shapes**2) @ w, 1e-300)
+    strength = (y * w) @ shapes.T / size
+    gain = np.where(strength > 0, strength**2 * size, 0)  # what the fit takes off the sum of squares
+    best = gain.argmax(axis=1)
+    row, inner = np.arange(len(y)), np.clip(best, 1, len(position) - 2)
+    left, middle, right = gain[row, inner - 1], gain[row, inner], gain[row, inner + 1]
+    bend = left - 2 * middle + right
+    shift = np.divide(left - right, 2 * bend, out=np.zeros(len(y)), where=bend < 0)
+    found = position[inner] + np.clip(shift, -1, 1) * (position[1] - position[0])
+    return np.where(np.isfinite(y).all(axis=1), found, np.nan), strength[row, best]

@@ -1,0 +1,132 @@
+"""How often labels follow each other at a lag: counts by film and lag, from which associations are made.
+
+Counts are sufficient: a bootstrap over films weighs them anew and never looks at the labels again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.labels import LabelStream
+from semanticcmc.timescales import TimescalesConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelPairs:
+    """Numbers of pairs of moments a lag apart within films, and of the labels seen at them.
+
+    A film takes part in a lag with all its pairs of moments; where it is not longer than the lag it has none.
+
+    Attributes
+    ----------
+    movies : tuple of str
+    names : tuple of str
+        The labels.
+    lags_s : float64 array (lags,)
+        The first is 0.
+    count : float64 array (lags, films)
+        Pairs of moments.
+    first, second : float32 array (lags, films, labels)
+        First and second moments of pairs that have the label.
+    both : float32 array (lags, films, labels, labels)
+        Pairs whose first moment has the one label and whose second moment has the other.
+    gram : float32 array (lags, films, labels, labels)
+        First moments that have both labels at once.
+    presence : list of float32 array (moments, labels)
+        Each film, at the moments that serve as first ones.
+    duration_s : float64 array (films,)
+    interval_s : float
+        Time between label sets, the longest of all films'.
+    step_s : float64 array (films,)
+        Time between first moments.
+    """
+
+    movies: tuple[str, ...]
+    names: tuple[str, ...]
+    lags_s: np.ndarray
+    count: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    both: np.ndarray
+    gram: np.ndarray
+    presence: list[np.ndarray]
+    duration_s: np.ndarray
+    interval_s: float
+    step_s: np.ndarray
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Share of all first moments that have each label, float64 (labels,)."""
+        return self.first[0].sum(axis=0, dtype=np.float64) / self.count[0].sum()
+
+
+def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> LabelPairs:
+    """Count the pairs of labels at each lag in each film.
+
+    Parameters
+    ----------
+    stream : LabelStream
+    lags_s : sequence of float
+        Seconds, rising, the first of them 0 (`timescales.lag_grid`); each is taken to the nearest multiple of its
+        film's label interval.
+    config : TimescalesConfig
+
+    Raises
+    ------
+    InputError
+        If fewer than two films have label sets, or they have fewer than two labels of `config.min_confidence`.
+    """
+    if not len(lags_s) or lags_s[0] != 0 or np.any(np.diff(lags_s) <= 0):
+        raise ValueError(f"lags_s {list(lags_s)}: expected 0 first, then rising")
+    sure = stream.labels["confidence"].to_numpy() >= config.min_confidence
+    label = pd.Categorical(stream.labels["label"])  # of text or already of categories
+    often = np.bincount(label.codes[sure], minlength=len(label.categories))
+    # Equal counts are taken in the order of names, so that the choice does not depend on that of films.
+    counted = enumerate(zip(often, label.categories, strict=True))
+    found = sorted((-count, name, code) for code, (count, name) in counted if count)
+    chosen = sorted((name, code) for _, name, code in found[: config.labels])
+    names = tuple(str(name) for name, _ in chosen)
+    films = stream.times[stream.times["count"] > 1].reset_index(drop=True)
+    if len(films) < 2 or len(names) < 2:
+        raise InputError(
+            f"associations need two films with label sets and two labels of confidence {config.min_confidence:g} or "
+            f"more; found {len(films)} and {len(names)}; lower timescales.min_confidence or give more films"
+        )
+    column = np.full(len(label.categories), -1)
+    column[[code for _, code in chosen]] = np.arange(len(names))
+    step = np.maximum(1, np.rint(config.step_s / films["interval_s"].to_numpy())).astype(np.int64)
+    n, shape = len(names), (len(lags_s), len(films))
+    count = np.zeros(shape)
+    first, second = np.zeros((2, *shape, n), dtype=np.float32)
+    both, gram = (np.zeros((*shape, n, n), dtype=np.float32) for _ in range(2))
+    kept, time_s = [], stream.labels["time_s"].to_numpy()
+    for i, (movie_id, start_s, every_s, moments) in enumerate(
+        zip(*(films[name].tolist() for name in ("movie_id", "start_s", "interval_s", "count")), strict=True)
+    ):
+        rows = stream.rows[movie_id]
+        code = np.where(sure[rows], column[label.codes[rows]], -1)
+        moment = np.rint((time_s[rows] - start_s) / every_s).astype(np.int64)
+        seen = np.zeros((moments, n), dtype=np.float32)
+        seen[moment[code >= 0], code[code >= 0]] = 1
+        now = seen[:: step[i]].copy()
+        kept.append(now)
+        # First moments that a longer lag has lost are taken out of the product, not the rest counted anew.
+        together, held = now.T @ now, len(now)
+        for k, lag_s in enumerate(lags_s):
+            later = seen[round(lag_s / every_s) :: step[i]]
+            if not len(later):
+                break
+            lost = now[len(later) : held]
+            together, held = together - lost.T @ lost, len(later)
+            count[k, i] = held
+            first[k, i], second[k, i] = now[:held].sum(axis=0), later.sum(axis=0)
+            gram[k, i], both[k, i] = together, now[:held].T @ later
+    interval_s = films["interval_s"].to_numpy()
+    return LabelPairs(tuple(films["movie_id"].astype(str)), names, np.asarray(lags_s, dtype=np.float64), count, first,
+                      second, both, gram, kept, films["count"].to_numpy() * interval_s, float(interval_s.max()),
+                      step * interval_s)  # fmt: skip

@@ -1,0 +1,85 @@
+"""Half-lives of curves whose truth is known."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from semanticcmc.half_life import fit, half_lives, model
+from semanticcmc.timescales import Curve, TimescalesConfig, lag_grid
+
+CONFIG = TimescalesConfig(lags=30, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=200,
+                          null_samples=10, confidence=0.95, seed=0)  # fmt: skip
+
+
+def curve(half_life_s, duration_s=(2000.0,) * 8, plateau=0.0, noise=0.0, strength=3.0, seed=0):
+    """Expected curves of a half-life: centred on film rates by brute force, and above the corpus with a plateau."""
+    lag = np.array(lag_grid(1.0, max(duration_s) - 10, 24))
+    pairs = np.maximum(np.array(duration_s)[:, None] - lag, 0)
+    decay = 0.5 ** (lag / half_life_s)
+    taken = np.zeros_like(lag)
+    for length in set(duration_s):
+        own = [i for i, other in enumerate(duration_s) if other == length]
+        time = np.arange(length)
+        for k in np.flatnonzero(lag < length - 1):
+            rest = time[: int(length - lag[k]) : 5]
+            covariance = 0.5 ** (np.abs(rest[:, None] - rest - lag[k]) / half_life_s)
+            taken[k] += covariance.mean() * pairs[own, k].sum() / pairs[:, k].sum()
+    value = strength * np.stack([decay - taken, decay + plateau])
+    samples = value + noise * np.random.default_rng(seed).normal(size=(200, *value.shape)) * value[:, :1]
+    band = np.full(value.shape, 0.02 * strength)
+    return Curve(
+        "anything", lag, value, samples, -band, band, value, samples, False, pairs, np.array(duration_s), 1.0
+    )
+
+
+@pytest.mark.parametrize("half_life_s", [4.0, 30.0, 100.0])
+def test_the_share_that_a_film_s_own_rates_take_is_given_back(half_life_s):
+    made = curve(half_life_s)
+    found = model(made, np.array([half_life_s]), centred=True)[0]
+    np.testing.assert_allclose(found, made.value[0] / 3, atol=0.01)
+    assert fit(made, 0, CONFIG)[0] == pytest.approx(half_life_s, rel=0.03)
+
+
+def test_films_of_different_lengths_and_a_film_that_is_short():
+    made = curve(20.0, (2000.0,) * 5 + (1000.0,) * 3 + (60.0,))
+    assert fit(made, 0, CONFIG)[0] == pytest.approx(20, rel=0.03)
+
+
+@pytest.mark.parametrize("plateau", [0.0, 0.3, 2.0])
+def test_what_belongs_to_the_film_does_not_lengthen_what_belongs_to_the_moment(plateau):
+    assert fit(curve(25.0, plateau=plateau), 1, CONFIG)[0] == pytest.approx(25, rel=0.01)
+
+
+def test_the_interval_grows_with_the_noise_and_holds_the_truth():
+    widths = []
+    for noise in (0.01, 0.05):
+        _, low, high, reason = fit(curve(30.0, noise=noise), 0, CONFIG)
+        assert low < 30 < high and not reason
+        widths.append(high / low)
+    assert widths[1] > widths[0] > 1
+
+
+def test_beyond_what_can_be_told_there_is_a_reason_and_no_number():
+    film = "film base rate"
+    long = half_lives([curve(800.0)], CONFIG).set_index("level").loc[film]
+    assert (
+        math.isnan(long["half_life_s"]) and not long["identifiable"] and "1/10 of the film" in long["reason"]
+    )
+    few = half_lives([curve(20.0, (2000.0,) * 3)], CONFIG)
+    assert few["half_life_s"].isna().all() and few["reason"].str.contains("fewer than 4 films").all()
+    rising = curve(20.0)
+    rising = dataclasses.replace(rising, decay=-rising.decay, decay_samples=-rising.decay_samples)
+    assert half_lives([rising], CONFIG)["reason"].str.contains("no association").all()
+    wide = fit(curve(30.0, noise=0.6), 0, CONFIG)
+    assert math.isnan(wide[0]) and wide[3]
+
+
+def test_the_first_lag_whose_interval_meets_the_null():
+    made = curve(20.0)
+    table = half_lives([made], CONFIG).set_index("level")
+    expected = made.lags_s[np.argmax(made.value[1] <= 0.06)]
+    assert table.loc["corpus base rate", "first_lag_at_null_s"] == expected
+    always = dataclasses.replace(made, null_low=made.null_low * 0 - 9, null_high=made.null_high * 0 - 8)
+    assert half_lives([always], CONFIG)["first_lag_at_null_s"].isna().all()
