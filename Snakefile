@@ -192,7 +192,8 @@ rule statistics:
     log:
         "logs/01_dataset_statistics.log",
     params:
-        settings=settings("timescales", "prediction", "evaluation", "lags_s"),
+        settings=settings("timescales", "prediction", "evaluation", "lags_s", "networks", "views", "activations",
+                          "primary_layer", "seeds"),
         parameters="",
     shell:
         papermill("01_dataset_statistics.ipynb")
@@ -279,6 +280,21 @@ rule lag_curve:
         papermill("04_lag_curve.ipynb")
 
 
+rule estimators:  # no part of the poster: worlds of labels alone, made and measured in the notebook
+    input:
+        code=ANALYSIS / "06_estimators.ipynb",
+    output:
+        "tables/estimators.csv",
+        notebook="notebooks/06_estimators.ipynb",
+    log:
+        "logs/06_estimators.log",
+    params:
+        settings=settings("timescales"),
+        parameters="",
+    shell:
+        papermill("06_estimators.ipynb")
+
+
 rule wordnet:
     input:
         "tables/lag_curve.csv",
@@ -300,6 +316,7 @@ rule poster:
     input:
         "tables/dataset.csv",
         "tables/timescales.csv",
+        "tables/half_lives.csv",
         "tables/lag_curve.csv",
         "tables/accuracy.csv",
         "tables/published.csv",

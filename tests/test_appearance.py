@@ -44,7 +44,7 @@ def pictures(folder, films, n, half_life_s, tint=0.0, seed=0):
 def test_appearance_finds_how_long_shots_last(tmp_path):
     store = pictures(tmp_path, 4, 600, half_life_s=5.0)
     lags_s = np.array([0, 1, 2, 5, 10, 20, 100])
-    table = appearance(store, lags_s, config())
+    table = appearance(store, lags_s, config()).table(config())
     for name in (FILM, CORPUS):
         found = level(table, name)
         np.testing.assert_allclose(found["value"], 0.5 ** (lags_s / 5), atol=0.07)
@@ -57,13 +57,13 @@ def test_appearance_finds_how_long_shots_last(tmp_path):
 
 def test_a_film_s_tint_shows_above_the_corpus_alone(tmp_path):
     store = pictures(tmp_path, 4, 300, half_life_s=2.0, tint=1.0)
-    table = appearance(store, [40, 60], config())
+    table = appearance(store, [40, 60], config()).table(config())
     assert level(table, FILM)["value"].abs().max() < 0.06
     assert level(table, CORPUS)["value"].min() > 0.3
 
 
 def test_appearance_of_a_single_film_has_no_corpus_base_rate(tmp_path):
-    table = appearance(pictures(tmp_path, 1, 80, half_life_s=4.0), [0.2, 1, 5], config())
+    table = appearance(pictures(tmp_path, 1, 80, half_life_s=4.0), [0.2, 1, 5], config()).table(config())
     assert table["lag_s"].tolist() == [1, 5, 1, 5]  # frames come once a second
     assert level(table, CORPUS)["value"].isna().all() and level(table, FILM)["value"].notna().all()
 
@@ -74,7 +74,7 @@ def test_plain_pictures_are_like_nothing(tmp_path):
     for movie_id in "ab":
         write_film(tmp_path, movie_id, (Frame(t, t, t, black) for t in range(20)), 90)
     merge_index(tmp_path)
-    assert (appearance(FrameStore(tmp_path), [1, 5], config())["value"] == 0).all()
+    assert (appearance(FrameStore(tmp_path), [1, 5], config()).value == 0).all()
 
 
 def test_a_lag_longer_than_every_film_is_refused(tmp_path):
@@ -100,7 +100,7 @@ def test_likeness_is_how_much_is_remembered(correlation):
     """Above the film keep^lag; above the corpus (keep^lag + tint^2) / (1 + tint^2), of pixels and correlations."""
     keep, tint, lags_s = 0.9, 0.7, np.array([0, 1, 2, 5, 10, 20, 50])
     index, x = moments(np.random.default_rng(0), 12, 2000, 150, keep, tint)
-    table = persistence("features", compare_frames(index, x, lags_s, correlation), config())
+    table = persistence("features", compare_frames(index, x, lags_s, correlation), config()).table(config())
     np.testing.assert_allclose(level(table, FILM)["value"], keep**lags_s, atol=0.02)
     above_corpus = (keep**lags_s + tint**2) / (1 + tint**2)
     np.testing.assert_allclose(level(table, CORPUS)["value"], above_corpus, atol=0.03)
@@ -138,7 +138,7 @@ def test_every_pair_of_a_film_with_gaps_and_no_other(seed):
         lags = np.rint(np.array(lags_s) / step_s)
         expected.append([np.mean([((x[i] - x[j]) ** 2).sum() for i in range(len(x)) for j in range(len(x))
                                   if steps[j] - steps[i] == lag]) for lag in lags])  # fmt: skip
-        weight.append(len(x))
+        weight.append([np.sum(steps[:, None] + lag == steps) for lag in lags])
     looks = compare_frames(pd.concat(tables), np.concatenate(vectors), lags_s, correlation=False)
     np.testing.assert_allclose(looks.squared, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(

@@ -43,7 +43,7 @@ def test_one_command_leaves_every_promised_file(smoke):
         assert all(
             cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source
         )
-    for table in ("dataset", "timescales", "lag_curve", "accuracy", "published"):
+    for table in ("dataset", "timescales", "half_lives", "lag_curve", "accuracy", "published"):
         assert len(pd.read_csv(folder / f"tables/{table}.csv"))
     for figure in (folder / "figures").glob("*.json"):
         assert figure.with_suffix(".svg").exists()

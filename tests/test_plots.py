@@ -279,59 +279,6 @@ def test_published_numbers_stand_at_their_lags(repository):
 # Films ------------------------------------------------------------------------------------------------------
 
 
-def persistence_table():
-    generator = np.random.default_rng(0)
-    rows = []
-    for measure, level in itertools.product(
-        ("appearance", "association"), ("film base rate", "corpus base rate")
-    ):
-        for lag_s in (60, 0, 1, 5, 20):
-            value = generator.uniform(0, 1)
-            rows.append((measure, level, lag_s, value, value - 0.1, value + 0.2, -0.03, 0.04))
-    return pd.DataFrame(
-        rows, columns=["measure", "level", "lag_s", "value", "ci_low", "ci_high", "null_low", "null_high"]
-    )
-
-
-def heights(ax, gid):
-    """Lowest and highest edge of a filled band, by x."""
-    [band] = [c for c in ax.collections if c.get_gid() == gid]
-    vertices = band.get_paths()[0].vertices
-    return {
-        x: (vertices[vertices[:, 0] == x, 1].min(), vertices[vertices[:, 0] == x, 1].max())
-        for x in np.unique(vertices[:, 0])
-    }
-
-
-def test_persistence_draws_values_intervals_null_and_truth_by_lag():
-    table = persistence_table()
-    truth = pd.DataFrame(
-        {"measure": "association", "lag_s": [0, 1, 10, 60, 900], "value": [1, 0.9, 0.5, 0.1, 0]}
-    )
-    ax = films.persistence(table, "association", truth)
-    for level in ("film base rate", "corpus base rate"):
-        rows = table[
-            (table.measure == "association") & (table.level == level) & (table.lag_s > 0)
-        ].sort_values("lag_s")
-        [line] = lines(ax, level)
-        assert line.get_xdata().tolist() == [1, 5, 20, 60]
-        assert line.get_ydata() == pytest.approx(rows.value.to_numpy())
-        for gid, low, high in (("interval", "ci_low", "ci_high"), ("null", "null_low", "null_high")):
-            found = heights(ax, f"{gid} {level}")
-            for _, row in rows.iterrows():
-                assert found[row.lag_s] == pytest.approx((row[low], row[high]))
-    [line] = lines(ax, "truth")
-    assert line.get_xdata().tolist() == [1, 10, 60]  # within the lags that were measured
-    assert ax.get_xscale() == "log"
-
-
-def test_persistence_without_truth_or_null():
-    table = persistence_table().assign(null_low=np.nan, null_high=np.nan)
-    ax = films.persistence(table, "appearance", None)
-    assert not lines(ax, "truth")
-    assert len(lines(ax, "film base rate")) == 1
-
-
 def pictures(count, height=20, width=30):
     generator = np.random.default_rng(0)
     return [generator.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(count)]
@@ -548,7 +495,6 @@ def test_no_text_is_smaller_than_the_house_allows():
     figures = [
         curves.lag_curve(curve_table(), "fc7").figure,
         curves.layers(curve_table()).figure,
-        films.persistence(persistence_table(), "appearance").figure,
         films.film_strip(pictures(5), [0.0, 1.0, 2.0, 3.0, 4.0], [["dog"]] * 5, (1, 3)),
         representations.rdm_matrices({"a": random_rdm(0)}, CATEGORIES),
         representations.mds(random_rdm(0), CATEGORIES, CATEGORIES).figure,

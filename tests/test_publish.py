@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -78,6 +79,11 @@ def results(
     pd.DataFrame([{"measure": m, "level": "film base rate", "lag_s": lag, "value": 1 / lag, "null_high": 0.05}
                   for m in (("appearance", "association") if labels else ("appearance",)) for lag in (1, 10, 100)]
                  ).to_csv(folder / "tables" / "timescales.csv", index=False)  # fmt: skip
+    constants = [
+        (m, "film base rate", s, s / 2, 2 * s) for m, s in (("appearance", 4.0), ("association", 90.0))
+    ]
+    columns = ["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"]
+    pd.DataFrame(constants, columns=columns).to_csv(folder / "tables" / "half_lives.csv", index=False)
     published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv")
     published.assign(source="published").to_csv(folder / "tables" / "published.csv", index=False)
     for name, (width, height) in FIGURE_SIZES.items():
@@ -340,3 +346,18 @@ def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
     monkeypatch.undo()
     paths = poster(results(tmp_path / "e"))
     assert "taught category" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("high_s", "text"),
+    [
+        (7.0, "Looks halve in 4.1 s and stay above chance up to 10 s."),
+        (np.inf, "Looks stay above chance up to 10 s."),
+    ],
+)
+def test_the_time_to_half_is_said_where_its_interval_is_told(high_s, text):
+    curves = pd.DataFrame({"measure": "appearance", "level": "film base rate", "lag_s": [1, 10, 100],
+                           "value": [1, 0.2, 0], "null_high": 0.1})  # fmt: skip
+    constants = pd.DataFrame({"measure": ["appearance"], "level": "film base rate", "half_strength_s": 4.12,
+                              "half_strength_high_s": high_s})  # fmt: skip
+    assert variables.persistence(curves, constants) == text

@@ -5,8 +5,8 @@ that of unrelated frames: 1 at lag 0, 0 for frames that have no more to do with 
 the scale of covariances. Unrelated are all pairs of one film (``film base rate``), or all pairs of frames of
 two films (``corpus base rate``). For pictures standardised to mean 0 and length 1 the squared difference is twice
 1 less their correlation, so that likeness is the correlation above the base rate; for plain pixels it belongs
-to the RMS difference. Films longer than the longest lag take part, each with the same weight at every lag, its number
-of frames: that long lags have fewer pairs makes them noisier, but never compares other films.
+to the RMS difference. Every film takes part at the lags that it is longer than, each pair of frames counting once, and
+is compared with its own base rate weighted alike: that fewer pairs are left at long lags makes them noisier, not lower.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 
 from semanticcmc.configuration import InputError
 from semanticcmc.lagged_differences import lagged_differences
-from semanticcmc.timescales import TimescalesConfig, table
+from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
 
 if TYPE_CHECKING:
     from semanticcmc.activations import ActivationsConfig
@@ -34,44 +34,48 @@ class Looks:
 
     Attributes
     ----------
-    lag_s : float64 array (lags,)
+    lags_s : float64 array (lags,)
     squared : float64 array (films, lags)
-        Mean squared difference of a film's frames at each lag; NaN where gaps leave no pair.
+        Mean squared difference of a film's frames at each lag; 0 where it has no pair.
+    pairs : int64 array (films, lags)
     frames : int64 array (films,)
     base : float64 array (films, films)
         Mean squared difference of two different frames: of one film on the diagonal, of two films elsewhere.
     shifted : tuple of float64 arrays (frames of the film's span,)
         Of each film and itself shifted circularly by 0, 1, ... frames.
+    duration_s : float64 array (films,)
+    interval_s : float
+        Time between frames.
     width : int
         Numbers in a frame's vector.
     """
 
-    lag_s: np.ndarray
+    lags_s: np.ndarray
     squared: np.ndarray
+    pairs: np.ndarray
     frames: np.ndarray
     base: np.ndarray
     shifted: tuple[np.ndarray, ...]
+    duration_s: np.ndarray
+    interval_s: float
     width: int
 
     def difference(self, films: np.ndarray) -> np.ndarray:
-        """Mean squared difference by lag, (..., lags), of films taken `films` (..., films) times."""
-        there = np.isfinite(self.squared)
-        weight = films * self.frames
-        with np.errstate(invalid="ignore"):
-            return weight @ np.where(there, self.squared, 0.0) / (weight @ there)
+        """Mean squared difference by lag, (..., lags), of films taken `films` (..., films) times; NaN without pairs."""
+        pairs = films @ self.pairs
+        return films @ (self.pairs * self.squared) / np.where(pairs > 0, pairs, np.nan)
 
     def unrelated(self, films: np.ndarray) -> np.ndarray:
         """Mean squared difference of two frames of one film, and of two films, (..., 2, lags): the base rates.
 
         Copies of one film are not taken for two: NaN where there are no two films.
         """
-        there = np.isfinite(self.squared)
-        weight = films * self.frames
-        between = self.base * (1 - np.eye(len(self.frames)))
-        pairs = weight.sum(-1) ** 2 - (weight**2).sum(-1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            own = weight @ (np.diag(self.base)[:, None] * there) / (weight @ there)
-            other = ((weight @ between) * weight).sum(-1) / np.where(pairs > 0, pairs, np.nan)
+        pairs = films @ self.pairs
+        own = films @ (self.pairs * np.diag(self.base)[:, None]) / np.where(pairs > 0, pairs, np.nan)
+        frames = films * self.frames
+        between = frames.sum(-1) ** 2 - (frames**2).sum(-1)
+        other = ((frames @ (self.base * (1 - np.eye(len(self.frames))))) * frames).sum(-1)
+        other = other / np.where(between > 0, between, np.nan)
         return np.stack([own, np.broadcast_to(other[..., None], own.shape)], axis=-2)
 
     def likeness(self, films: np.ndarray) -> np.ndarray:
@@ -109,36 +113,38 @@ def compare_frames(
     time_s = [index["time_s"].to_numpy()[film] for film in rows]
     span_s = np.array([film[-1] - film[0] for film in time_s])
     step_s = np.array([np.median(np.diff(film)) if len(film) > 1 else np.inf for film in time_s])
-    lag_s = np.array([lag for lag in lags_s if lag == 0 or lag > np.median(step_s) / 2], dtype=np.float64)
-    longest_s = lag_s.max(initial=0.0)
-    used = np.flatnonzero(span_s > longest_s)
-    if not len(used):
+    lags = np.array([lag for lag in lags_s if lag == 0 or lag > np.median(step_s) / 2], dtype=np.float64)
+    longest_s = lags.max(initial=0.0)
+    if not (span_s >= longest_s).any():
         spans = ", ".join(f"{movie} {span:g} s" for movie, span in zip(movies, span_s, strict=True))
         raise InputError(f"no film is long enough for a lag of {longest_s:g} s; they span {spans}")
+    used = np.flatnonzero(np.isfinite(step_s)).tolist()
     found = []
-    for i in used.tolist():
+    for i in used:
         steps = np.rint((time_s[i] - time_s[i][0]) / step_s[i]).astype(np.int64)
         if (np.diff(steps) <= 0).any():
             raise InputError(
                 f"film {movies[i]}: not a frame every {step_s[i]:g} s but some nearer; import it again"
             )
-        found.append(lagged_differences(_vectors(vectors[rows[i]], correlation), steps))
-    at = np.rint(lag_s / step_s[used, None]).astype(np.int64)
+        frames = vectors[rows[i]]
+        moments = unit_vectors(frames) if correlation else np.asarray(frames).reshape(len(frames), -1)
+        found.append(lagged_differences(moments, steps))
+    steps_of = np.rint(lags / step_s[used, None]).astype(np.int64)
+    squared, pairs = np.zeros(steps_of.shape), np.zeros(steps_of.shape, dtype=np.int64)
+    for film, at, one_squared, one_pairs in zip(found, steps_of, squared, pairs, strict=True):
+        within = at < len(film.pairs)
+        one_pairs[within] = film.pairs[at[within]]
+        one_squared[within] = np.nan_to_num(film.squared[at[within]])
     means = np.array([film.mean for film in found])
     squares = np.array([film.mean_square for film in found])
     base = np.maximum(squares[:, None] + squares - 2 * means @ means.T, 0.0)
     np.fill_diagonal(base, [film.base for film in found])
-    return Looks(
-        lag_s,
-        np.array([film.squared[lags] for film, lags in zip(found, at, strict=True)]),
-        np.array([film.moments for film in found]),
-        base,
-        tuple(film.circular() for film in found),
-        means.shape[1],
-    )
+    return Looks(lags, squared, pairs, np.array([film.moments for film in found]), base,
+                 tuple(film.circular() for film in found), span_s[used] + step_s[used], float(step_s[used].max()),
+                 means.shape[1])  # fmt: skip
 
 
-def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesConfig) -> pd.DataFrame:
+def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesConfig) -> Curve:
     """Likeness of small pictures: their correlation over pixels and colour channels, above base rate.
 
     Parameters
@@ -150,14 +156,14 @@ def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesCon
 
     Returns
     -------
-    DataFrame
+    Curve
         As of `persistence`, measure "appearance".
     """
     pictures = store.resident(config.frame_px)
     return persistence("appearance", compare_frames(store.index, pictures, lags_s, correlation=True), config)
 
 
-def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
+def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     """Likeness by lag with intervals and null.
 
     Parameters
@@ -169,41 +175,35 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> pd.Data
 
     Returns
     -------
-    DataFrame
-        `measure, level` (`timescales.LEVELS`), `lag_s, value, ci_low, ci_high` (bootstrap over films), `null_low,
-        null_high`: each film compared with itself shifted circularly by a random time; above the corpus base
-        rate, with another film shifted so. With one film there is no corpus base rate: NaN.
+    Curve
+        Its samples are a bootstrap over films. The null compares each film with itself shifted circularly by a random
+        time; above the corpus base rate, with another film, as far off its mean as the shift puts it. With one film
+        there is no corpus base rate: NaN.
     """
     generator = np.random.default_rng(config.seed)
     films = len(looks.frames)
-    samples = looks.likeness(
-        generator.multinomial(films, np.full(films, 1 / films), config.bootstrap_samples)
-    )
-    null = np.array([_null(looks, generator) for _ in range(config.null_samples)])
-    lags = len(looks.lag_s)
-    return table(
-        measure,
-        looks.lag_s.tolist(),
-        looks.likeness(np.ones(films)),
-        samples,
-        null.repeat(lags, axis=2),
-        config,
-    )
+    value = looks.likeness(np.ones(films))
+    samples = looks.likeness(film_draws(films, config))
+    null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
+    return Curve(measure, looks.lags_s, value, samples, *null, value, samples, False, looks.pairs.astype(np.float64),
+                 looks.duration_s, looks.interval_s)  # fmt: skip
 
 
 def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
-    """Likeness of unrelated frames by level, (levels, 1): one draw, the same at every lag."""
+    """Likeness of unrelated frames by level and lag, one draw."""
     films = np.arange(len(looks.frames))
     shift = [generator.integers(1, max(len(circular), 2)) % len(circular) for circular in looks.shifted]
-    own = np.array([circular[s] for circular, s in zip(looks.shifted, shift, strict=True)])
+    own = np.diag(looks.base)
+    off = np.array([circular[s] for circular, s in zip(looks.shifted, shift, strict=True)]) - own
+    # A shift has a pair for every frame; the fewer there are at a lag, the farther off they may be.
+    noise = off[:, None] * np.sqrt(looks.frames[:, None] / np.maximum(looks.pairs, 1))
     around = generator.permutation(films)
     other = np.empty_like(films)
     other[around] = np.roll(around, 1)  # every film gets another one
-    pairs = (
-        looks.base[films, other] + own - np.diag(looks.base)
-    )  # its mean, and how much one shift differs from it
-    drawn = dataclasses.replace(looks, squared=np.stack([own, pairs], axis=1))
-    return drawn.likeness(np.ones(len(films)))[[0, 1], [0, 1]][:, None]
+    drawn = [
+        dataclasses.replace(looks, squared=mean[:, None] + noise) for mean in (own, looks.base[films, other])
+    ]
+    return np.stack([one.likeness(np.ones(len(films)))[level] for level, one in enumerate(drawn)])
 
 
 def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
@@ -222,14 +222,12 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
         `same_film` and of two films `other_film` (NaN where there is one film), all in the pixels' unit
         (grey levels of 0 to 255).
     """
-    generator = np.random.default_rng(config.seed)
     films = len(looks.frames)
-    draws = generator.multinomial(films, np.full(films, 1 / films), config.bootstrap_samples)
-    low, high = config.band(np.sqrt(looks.difference(draws) / looks.width))
+    low, high = config.band(np.sqrt(looks.difference(film_draws(films, config)) / looks.width))
     all_films = np.ones(films)
     value = np.sqrt(looks.difference(all_films) / looks.width)
     same, other = np.sqrt(looks.unrelated(all_films) / looks.width)
-    return pd.DataFrame({"lag_s": looks.lag_s, "rms_difference": value, "ci_low": low, "ci_high": high,
+    return pd.DataFrame({"lag_s": looks.lags_s, "rms_difference": value, "ci_low": low, "ci_high": high,
                          "same_film": same, "other_film": other})  # fmt: skip
 
 
@@ -258,12 +256,9 @@ def untrained_features(
     return features(network, batches, layer, config)[0]
 
 
-def _vectors(frames: np.ndarray | torch.Tensor, correlation: bool) -> np.ndarray:
-    """Frames as rows, float32 (n, d); standardised to mean 0 and length 1, or 0 where constant."""
-    rows = np.asarray(frames).reshape(len(frames), -1)
-    if not correlation:
-        return rows
-    rows = rows.astype(np.float32)
+def unit_vectors(frames: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Frames (n, ...) as rows of mean 0 and length 1 (0 where constant), float32 (n, d): products are correlations."""
+    rows = np.asarray(frames).reshape(len(frames), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-3)

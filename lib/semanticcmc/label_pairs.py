@@ -130,3 +130,22 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
     return LabelPairs(tuple(films["movie_id"].astype(str)), names, np.asarray(lags_s, dtype=np.float64), count, first,
                       second, both, gram, kept, films["count"].to_numpy() * interval_s, float(interval_s.max()),
                       step * interval_s)  # fmt: skip
+
+
+def times_as_often(pairs: LabelPairs) -> np.ndarray:
+    """How many times as often labels follow each other as if each followed its film's rate alone.
+
+    Parameters
+    ----------
+    pairs : LabelPairs
+
+    Returns
+    -------
+    float64 array (lags, labels, labels)
+        Row: label now, column: label a lag later; 1: as often as by chance. What belongs to the film ("this film has
+        horses") is in the rates, so that it does not show. NaN where no film has both.
+    """
+    share = 1 / np.maximum(pairs.count, 1)
+    expected = np.einsum("kfi,kfj,kf->kij", pairs.first, pairs.second, share, dtype=np.float64)
+    found = pairs.both.sum(axis=1, dtype=np.float64)
+    return np.divide(found, expected, out=np.full(found.shape, np.nan), where=expected > 0)

@@ -8,7 +8,6 @@ horses"). See `association`, `predictability`, `appearance`, and `half_life` for
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -156,24 +155,3 @@ def film_draws(films: int, config: TimescalesConfig) -> np.ndarray:
     """How often each film is in each bootstrap sample, int64 (draws, films); the same for every measure."""
     generator = np.random.default_rng(config.seed)
     return generator.multinomial(films, np.full(films, 1 / films), size=config.bootstrap_samples)
-
-
-def table(measure: str, lags_s: Sequence[float], value: np.ndarray, samples: np.ndarray, null: np.ndarray,
-           config: TimescalesConfig) -> pd.DataFrame:  # fmt: skip
-    """Rows of the table from values (levels, lags) and samples (draws, levels, lags)."""
-    (ci_low, ci_high), (null_low, null_high) = config.band(samples), config.band(null)
-    values = {
-        "value": value,
-        "ci_low": ci_low,
-        "ci_high": ci_high,
-        "null_low": null_low,
-        "null_high": null_high,
-    }
-    lag_s = np.asarray(lags_s, dtype=np.float64)
-    tables = [
-        pd.DataFrame(
-            {"measure": measure, "level": level, "lag_s": lag_s} | {n: v[i] for n, v in values.items()}
-        )
-        for i, level in enumerate(LEVELS)
-    ]
-    return pd.concat(tables, ignore_index=True)[COLUMNS]

@@ -1,9 +1,9 @@
-"""What films show and how long it lasts: film strip, persistence of looks and associations, frequent labels."""
+"""What films show: film strip, frequent labels, which label follows which."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
-
-MEASURE_LABELS = {"appearance": "likeness of looks", "association": "association of labels"}
-LEVEL_STYLES: tuple[dict[str, Any], ...] = (
-    {"color": style.INK, "marker": "o"},
-    {"color": "#7C8AA5", "marker": "s"},
-)
-TRUTH = "#B0301C"
-HATCHES = ("////", "\\\\\\\\")
 
 
 def film_strip(
@@ -107,54 +99,6 @@ def _clock(time_s: float) -> str:
     minutes, seconds = divmod(round(time_s), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-def persistence(
-    table: pd.DataFrame,
-    measure: str,
-    truth: pd.DataFrame | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """How long looks or associations last: their strength against lag, with interval, null (hatched) and truth.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/timescales.csv``: ``measure, level, lag_s, value, ci_low, ci_high, null_low, null_high``.
-        Lags of 0 s have no place on the log axis and are left out.
-    measure : {'appearance', 'association'}
-        Rows to draw, a line a level.
-    truth : DataFrame, optional
-        ``world/truth.csv``: ``measure, lag_s, value``; drawn as a thin dotted line.
-    ax : Axes, optional
-    """
-    ax = style.axes(ax)
-    rows = table[(table.measure == measure) & (table.lag_s > 0)]
-    for level, look, hatch in zip(rows.level.unique(), LEVEL_STYLES, HATCHES, strict=False):
-        own = rows[rows.level == level].sort_values("lag_s")
-        ax.fill_between(own.lag_s, own.null_low, own.null_high, facecolor="none", edgecolor=style.RULE, hatch=hatch,
-                        linewidth=0, gid=f"null {level}")  # fmt: skip
-        ax.fill_between(own.lag_s, own.ci_low, own.ci_high, color=look["color"], alpha=0.22, linewidth=0,
-                        gid=f"interval {level}")  # fmt: skip
-        ax.plot(own.lag_s, own.value, markersize=5, gid=level, label=f"above {level}", **look)
-    if truth is not None:
-        known = truth[
-            (truth.measure == measure) & (truth.lag_s >= rows.lag_s.min()) & (truth.lag_s <= rows.lag_s.max())
-        ]
-        known = known.sort_values("lag_s")
-        ax.plot(known.lag_s, known.value, color=TRUTH, linestyle=(0, (1, 1)), linewidth=2, gid="truth",
-                label="truth of the world")  # fmt: skip
-    style.zero_line(ax)
-    style.lag_axis(ax, sorted(rows.lag_s.unique()))
-    ax.set_ylabel(MEASURE_LABELS.get(measure, measure))
-    ax.legend(
-        ncols=3,
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
-        fontsize=style.SMALL_PT + 0.5,
-        columnspacing=1.2,
-    )
-    return ax
 
 
 def label_frequencies(frequencies: pd.Series, ax: Axes | None = None, named: int = 6) -> Axes:

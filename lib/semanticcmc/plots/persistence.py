@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MEASURE_STYLES: dict[str, dict[str, Any]] = {
     "appearance": {"color": "#C46A1B", "marker": "^", "label": "looks"},
     "association": {"color": "#0B4F8A", "marker": "o", "label": "associations"},
+    "prediction_r2": {"color": "#6B7280", "marker": "v", "label": "predictability (R²)"},
     "rms": {"color": "#8C3A7E", "marker": "s", "label": "RMS difference"},
     "features": {"color": "#4F8F5B", "marker": "D", "label": "untrained features"},
     "setting": {"color": "#0B4F8A", "marker": "o", "label": "setting"},
@@ -33,7 +34,7 @@ def persistence(
     truth: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Strength of looks and of associations against lag on one axis, with intervals, nulls, truth and when they are down to half.
+    """Strength of looks and of associations against lag on one axis: intervals, nulls, truth, when half is left.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ NOTEBOOKS = {
     "published": "05_wordnet",
     "dataset": "01_dataset_statistics",
     "timescales": "01_dataset_statistics",
+    "half_lives": "01_dataset_statistics",
     "accuracy": "04_lag_curve",
 }
 """Which notebook makes a figure or a table, by its name without the ending."""

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import segno
 import yaml
@@ -141,12 +142,17 @@ def _data(experiment: Experiment, dataset: dict[str, float]) -> dict[str, str]:
         labels = (
             "No labels came with these films, so that how long associations last is left out here." + unusable
         )
-    return {"labels": labels, "persistence": persistence(read_table(
-        experiment, "timescales", ("measure", "lag_s", "value", "null_high")))}  # fmt: skip
+    curves = read_table(experiment, "timescales", ("measure", "lag_s", "value", "null_high"))
+    constants = read_table(
+        experiment,
+        "half_lives",
+        ("measure", "level", "half_strength_s", "half_strength_high_s"),
+    )
+    return {"labels": labels, "persistence": persistence(curves, constants)}
 
 
-def persistence(timescales: pd.DataFrame) -> str:
-    """Until which lag looks and associations stay above their null, as far as lags were tried."""
+def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
+    """When looks and associations are down to half, and until which lag they stay above their null."""
     said = []
     for measure, name in (("appearance", "Looks"), ("association", "Associations")):
         rows = timescales[timescales["measure"].eq(measure)].dropna(subset=["value", "null_high"])
@@ -159,11 +165,19 @@ def persistence(timescales: pd.DataFrame) -> str:
         last = len(above) if above.all() else int((~above).argmax())
         if last == 0:
             said.append(f"{name} are at chance {'at the shortest lag' if above.any() else 'at every lag'}.")
-        elif last == len(above):
-            said.append(f"{name} stay above chance to the longest lag, {seconds(rows['lag_s'].iloc[-1])}.")
-        else:
-            said.append(f"{name} stay above chance up to {seconds(rows['lag_s'].iloc[last - 1])}.")
+            continue
+        stay = "stay above chance to the longest lag, " if last == len(above) else "stay above chance up to "
+        said.append(f"{name} {_half(constants, measure)}{stay}{seconds(rows['lag_s'].iloc[last - 1])}.")
     return " ".join(said) or "No chance level was computed for these curves."
+
+
+def _half(constants: pd.DataFrame, measure: str) -> str:
+    """When a measure is down to half; empty where it or its interval is not told."""
+    rows = constants[constants["measure"].eq(measure) & constants["level"].eq("film base rate")]
+    rows = rows[np.isfinite(rows["half_strength_s"]) & np.isfinite(rows["half_strength_high_s"])]
+    if rows.empty:
+        return ""
+    return f"halve in {seconds(float(f'{rows.half_strength_s.iloc[0]:.2g}'))} and "
 
 
 def _claim(
