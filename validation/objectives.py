@@ -13,7 +13,7 @@ Found with seed 0: nothing survives, since at so few steps the memory bank teach
 ends above chance and category coding is that of an untrained network. Two likely reasons: a row of the bank is about
 112 steps old when it is used, and Z, frozen from the first batch, is soon wrong: from the banks as they were at the
 end it would have been 77 times as large at 60 s (at a tenth of the rate 2 times, with SGD 1,700 times).
-""""""
+"""
 
 import json
 import subprocess
