@@ -130,7 +130,9 @@ def main() -> None:
         table = pd.concat([info_nce(), pd.DataFrame(rows).sort_values(["variant", "lag_s"])])
         with atomic(HERE / "objectives.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.5g")
-        write_json(HERE / "objectives.json", record({"miniature": one.sections, "variants": VARIANTS}, seed=0))
+        write_json(
+            HERE / "objectives.json", record({"miniature": one.sections, "variants": VARIANTS}, seed=0)
+        )
         draw(table)
     print(f"Wrote {HERE / 'objectives.csv'}, .json and .png")
 
