@@ -9,10 +9,11 @@ besides is tried at one lag. InfoNCE's rows are those of the world `miniature` i
 (one row a network: its category coding at the primary layer, and how its training ended), a record of configs,
 versions and commit, and a figure beside this file.
 
-Found with seed 0 at 1, 60 and 600 s: the peak does not survive, since at so few steps the memory bank teaches nothing.
-In every variant the loss ends above chance, and no network codes category (p above 0.18). Two likely reasons: a row of the bank is about
-112 steps old when it is used, and Z, frozen from the first batch, is soon wrong: from the banks as they were at the
-end it would have been 77 times as large at 60 s (at a tenth of the rate 2 times, with SGD 1,700 times).
+Found with seed 0 at 1, 60 and 600 s: the peak does not survive, since at so few steps the memory bank teaches
+nothing. In every variant the loss ends above chance, and no network codes category (p above 0.18). Two likely
+reasons: a row of the bank is about 112 steps old when it is used, and Z, frozen from the first batch, is soon wrong:
+from the banks as they were at the end it would have been 77 times as large at 60 s (at a tenth of the rate 2 times,
+with SGD 1,700 times).
 """
 
 import json
