@@ -20,6 +20,7 @@ PYTHON = sys.executable
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
+CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
 
 
@@ -100,7 +101,7 @@ else:
             settings=settings("stimuli"),
             folder=folder_state(E.sections.get("stimuli", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc.stimuli {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.stimulus_probing {E.file} > {log} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -229,7 +230,7 @@ rule represent:
         "notebooks/02_training_{network}_seed-{seed}.ipynb",
         code=ANALYSIS / "03_representations.ipynb",
     output:
-        "rdms/{network}/seed-{seed}_intact.parquet",
+        [f"rdms/{{network}}/seed-{{seed}}_{condition}.parquet" for condition in CONDITIONS],
         "rdms/{network}/seed-{seed}_intact_accuracy.csv",
         notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
     log:
@@ -261,7 +262,7 @@ rule classification:
 
 rule lag_curve:
     input:
-        [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],
+        [f"rdms/{network}/seed-{seed}_{condition}.parquet" for network, seed in RUNS for condition in CONDITIONS],
         "tables/dataset.csv",
         code=ANALYSIS / "04_lag_curve.ipynb",
     output:

@@ -34,7 +34,8 @@ def test_one_command_leaves_every_promised_file(smoke):
     for network in experiment.networks:
         for seed in experiment.seeds:
             names += [f"02_training_{network}_seed-{seed}", f"03_representations_{network}_seed-{seed}"]
-            assert (folder / f"rdms/{network}/seed-{seed}_intact.parquet").exists()
+            for condition in ("intact", "object", "background"):
+                assert (folder / f"rdms/{network}/seed-{seed}_{condition}.parquet").exists()
             record = json.loads((folder / f"networks/{network}/seed-{seed}/run.json").read_text())
             assert record["seed"] == seed
             assert record["config"]
@@ -61,6 +62,7 @@ def test_the_lag_curve_has_a_row_for_every_network_layer_model_and_control(smoke
     assert set(table.network) == set(experiment.networks)
     assert {"category", "lch"} <= set(table.model)
     assert {"none", "random", "look"} == set(table.control)
+    assert {"intact", "object", "background"} == set(table.condition)
     key = ["network", "seed", "layer", "condition", "model", "control"]
     assert not table.duplicated(key).any()
     assert table.p.between(1 / (table.permutations.max() + 1) * 0.99, 1).all()

@@ -23,6 +23,8 @@ WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").
 SETTINGS = {"distance": "correlation", "method": "pearson", "alternative": "greater", "permutations": 199,
             "bootstrap_samples": 50, "confidence": 0.9, "models": ["category", "lch"], "model_files": {},
             "controls": ["none", "random", "look"], "seed": 0}  # fmt: skip
+STIMULI = {"folder": None, "size_px": 32, "images_per_class": None, "conditions": ["intact"], "blur_sigma_px": 2.0,
+           "masked_grey": 255}  # fmt: skip
 NETWORKS = ("random", "augment", "semantic_60s")
 
 
@@ -51,11 +53,11 @@ def experiment(tmp_path):
             means = meaning if network == "semantic_60s" else look
             write(tmp_path, network, seed, means[order], [classes[i] for i in order])
     return Experiment("try", "A try", "world", (60.0,), ("random", "augment"), (0, 1), "fc7",
-                      {"evaluation": SETTINGS}, Path("try.yaml"), tmp_path)  # fmt: skip
+                      {"evaluation": SETTINGS, "stimuli": STIMULI}, Path("try.yaml"), tmp_path)  # fmt: skip
 
 
 def with_settings(experiment, **changes):
-    return dataclasses.replace(experiment, sections={"evaluation": SETTINGS | changes})
+    return dataclasses.replace(experiment, sections={"evaluation": SETTINGS | changes, "stimuli": STIMULI})
 
 
 def test_every_network_seed_layer_model_and_control_has_a_row(experiment):
@@ -154,8 +156,27 @@ def test_missing_and_unlike_files_are_refused_by_name(experiment):
     (folder / "seed-1_intact.parquet").write_bytes(kept)
     with pytest.raises(InputError, match="random"):
         lag_curve(dataclasses.replace(experiment, baselines=("augment",)))
-    with pytest.raises(InputError, match="blur"):
-        lag_curve(experiment, condition="blur")
+
+
+def test_every_condition_is_tested_on_its_own_files(experiment):
+    """The semantic network's ``background`` knows only looks, its ``intact`` codes the category."""
+    sections = experiment.sections | {"stimuli": STIMULI | {"conditions": ["intact", "background"]}}
+    both = dataclasses.replace(experiment, sections=sections)
+    with pytest.raises(InputError, match=r"random/seed-0_background\.parquet: missing"):
+        lag_curve(both)
+    folder = experiment.folder / "rdms"
+    for network, seed in itertools.product(NETWORKS, (0, 1)):
+        other = "augment" if network == "random" else "random"  # its control must not be the network itself
+        rdms = read_rdms(folder / other / f"seed-{1 - seed}_intact.parquet")
+        write_rdms(folder / network / f"seed-{seed}_background.parquet", rdms)
+    table = lag_curve(both)
+    one = lag_curve(experiment)
+    intact = table[table.condition == "intact"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(intact, one)
+    assert len(table) == 2 * len(one)
+    rows = table[(table.network == "semantic_60s") & (table.model == "category") & (table.control == "look")]
+    r = rows.groupby("condition").mantel_r
+    assert r.min()["intact"] > 0.3 and r.max()["background"] < 0.2
 
 
 def test_no_bootstrap_leaves_no_interval(experiment):

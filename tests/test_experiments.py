@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -130,6 +131,20 @@ def test_the_repository_experiments_are_complete(name, tmp_path):
     experiment = load_experiment(root / "analysis" / "experiments" / f"{name}.yaml", results=tmp_path)
     assert experiment.name == name
     check_sections(experiment)
+
+
+def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
+    from semanticcmc.workflow import check_sections
+
+    root = Path(__file__).parents[1]
+    experiment = load_experiment(root / "analysis" / "experiments" / "miniature.yaml", results=tmp_path)
+    sections = experiment.sections | {
+        "stimuli": experiment.sections["stimuli"] | {"conditions": ["intact", "object"]}
+    }
+    with pytest.raises(InputError, match=r"names object, which(?s:.*)world\.stimuli_in_context: true"):
+        check_sections(dataclasses.replace(experiment, sections=sections))
+    sections["world"] = sections["world"] | {"stimuli_in_context": True}
+    check_sections(dataclasses.replace(experiment, sections=sections))
 
 
 def test_a_relative_folder_in_the_yaml_counts_from_the_repository(tmp_path, repository):

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,15 +16,9 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from semanticcmc.configuration import InputError, configure
 from semanticcmc.experiments import Experiment, repository_root
-from semanticcmc.stimuli import (
-    StimuliConfig,
-    StimulusFolder,
-    main,
-    probe,
-    read_image,
-    square,
-    stimulus_folder,
-)
+from semanticcmc.image_files import read_image, square
+from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.stimulus_probing import main, probe, remarks
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627", "n04379243")
 # Four colours, one a quadrant: any turn, mirror or shift shows.
@@ -63,8 +58,12 @@ def folder(tmp_path):
     return tmp_path
 
 
-def config(size_px=32, images_per_class=None):
-    return StimuliConfig(None, size_px, images_per_class)
+def config(size_px=32, images_per_class=None, conditions=("intact",), blur_sigma_px=2.0, masked_grey=255):
+    return StimuliConfig(None, size_px, images_per_class, conditions, blur_sigma_px, masked_grey)
+
+
+SECTION = {"folder": None, "size_px": 32, "images_per_class": None, "conditions": ["intact"], "blur_sigma_px": 2.0,
+           "masked_grey": 255}  # fmt: skip
 
 
 # --- reading ---
@@ -199,7 +198,7 @@ def test_other_files_and_hidden_ones_are_no_stimuli(folder):
     (folder / WNIDS[0] / "Thumbs.db").write_bytes(b"x")
     (folder / WNIDS[0] / "._0.jpg").write_bytes(b"x")
     quadrants().save(folder / WNIDS[0] / "UPPER.JPG")
-    assert len(StimulusFolder(folder, config())) == len(probe(folder)) == 16
+    assert len(StimulusFolder(folder, config())) == len(probe(folder, config())) == 16
 
 
 # --- probing ---
@@ -209,7 +208,7 @@ def test_probe_describes_every_image_as_it_will_stand(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
     noise(60, 20).save(folder / WNIDS[0] / "turned.jpg", exif=exif)
-    table = probe(folder).set_index("path")
+    table = probe(folder, config()).set_index("path")
     assert len(table) == 16
     row = table.loc[str(folder / WNIDS[0] / "turned.jpg")]
     assert (row.wnid, row.width, row.height, row["mode"]) == (WNIDS[0], 20, 60, "RGB")
@@ -226,7 +225,7 @@ def test_all_problems_are_named_at_once(folder):
         (folder / name).mkdir()
         quadrants().save(folder / name / "a.png")
     with pytest.raises(InputError) as caught:
-        probe(folder)
+        probe(folder, config())
     lines = str(caught.value).splitlines()
     assert "6 problems" in lines[0]
     for words in (
@@ -246,14 +245,14 @@ def test_every_truncation_of_a_jpeg_is_found(folder):
     for part in (10, 100, len(whole) // 3, len(whole) - 200):
         path.write_bytes(whole[:part])
         with pytest.raises(InputError, match=r"0\.jpg: not readable"):
-            probe(folder)
+            probe(folder, config())
 
 
 def test_many_problems_are_counted_and_not_all_spelled_out(folder):
     for k in range(30):
         (folder / WNIDS[0] / f"bad-{k}.jpg").touch()
     with pytest.raises(InputError, match=r"30 problems(?s:.*)and 10 more"):
-        probe(folder)
+        probe(folder, config())
 
 
 def test_pixels_that_have_no_range_are_refused(tmp_path):
@@ -266,7 +265,7 @@ def test_pixels_that_have_no_range_are_refused(tmp_path):
 
 def test_missing_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        probe(tmp_path / "absent")
+        probe(tmp_path / "absent", config())
     with pytest.raises(InputError, match="no class folders"):
         StimulusFolder(tmp_path, config())
     (tmp_path / WNIDS[0]).mkdir()
@@ -274,7 +273,32 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
         StimulusFolder(tmp_path, config())
     quadrants().save(tmp_path / WNIDS[0] / "a.png")
     with pytest.raises(InputError, match="at least 4 are needed"):
-        probe(tmp_path)
+        probe(tmp_path, config())
+
+
+def test_a_user_is_told_what_was_converted_and_what_cannot_be_had(folder):
+    """Files of every kind pass; greyscale, CMYK, palette, 16 bits, animations and single images are remarked."""
+    assert remarks(probe(folder, config())) == []
+    for k in (1, 2):
+        (folder / WNIDS[4] / f"{k}.jpg").unlink()
+    for mode, name in (("L", "a.png"), ("CMYK", "b.jpg"), ("P", "c.png"), ("RGBA", "d.png")):
+        quadrants().convert(mode).save(folder / WNIDS[0] / name)
+    Image.fromarray(np.full((9, 9), 1000, dtype=np.uint16)).save(folder / WNIDS[1] / "e.png")
+    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
+    frames[0].save(folder / WNIDS[2] / "f.gif", save_all=True, append_images=frames[1:])
+    table = probe(folder, config())
+    assert table.set_index("path").frames[str(folder / WNIDS[2] / "f.gif")] == 2
+    said = remarks(table)
+    for words in (
+        ("1 of 5 classes have a single image", WNIDS[4], "no accuracy"),
+        ("mode L,", "a.png"),
+        ("mode CMYK", "b.jpg"),
+        ("2 images of Pillow's mode P", "c.png"),
+        ("mode RGBA", "d.png"),
+        ("mode I;16", "e.png"),
+        ("1 animation", "first frame", "f.gif"),
+    ):
+        assert [line for line in said if all(word in line for word in words)], (words, said)
 
 
 # --- configuration ---
@@ -285,18 +309,23 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
     [
         ("size_px", 4, "size_px 4"),
         ("images_per_class", 0, "images_per_class 0"),
+        ("conditions", ["intact", "upside_down"], "'upside_down' is none of intact, grey"),
+        ("conditions", ["blur"], "intact among them"),
+        ("conditions", ["intact", "intact"], "each once"),
+        ("blur_sigma_px", 0, "blur_sigma_px 0"),
+        ("masked_grey", 256, "masked_grey 256"),
         ("colour", 1, "unknown key colour"),
     ],
 )
 def test_bad_values_are_refused_by_name(key, value, message):
-    values = {"folder": None, "size_px": 32, "images_per_class": None} | {key: value}
+    values = dict(SECTION) | {key: value}
     with pytest.raises(InputError, match=rf"my\.yaml: .*{message}|my\.yaml, .*{message}"):
         configure(StimuliConfig, values, "my.yaml")
 
 
 def test_stimuli_of_an_experiment(tmp_path):
     def experiment(source, folder):
-        section = {"stimuli": {"folder": folder, "size_px": 32, "images_per_class": None}}
+        section = {"stimuli": SECTION | {"folder": folder}}
         return Experiment("e", "E", source, (1.0,), (), (0,), "fc7", section, tmp_path / "e.yaml", tmp_path)
 
     assert stimulus_folder(experiment("world", None)) == tmp_path / "stimuli"
@@ -311,7 +340,7 @@ def experiment_file(tmp_path, folder):
     head = (
         "name: mine\ntitle: Mine\nsource: films\nlags_s: [1]\nbaselines: []\nseeds: [0]\nprimary_layer: fc7\n"
     )
-    file.write_text(f"{head}stimuli: {{folder: {folder}, size_px: 32, images_per_class: null}}\n")
+    file.write_text(head + yaml.safe_dump({"stimuli": SECTION | {"folder": str(folder)}}))
     return file
 
 
@@ -321,6 +350,11 @@ def test_command_line_counts_what_it_opened(folder, tmp_path_factory, capsys):
     found = json.loads((file.parent / "stimuli.json").read_text())
     assert (found["classes"], found["images"], found["modes"]) == (5, 15, {"RGB": 15})
     assert "15 images of 5 classes" in capsys.readouterr().err
+    quadrants().convert("L").save(folder / WNIDS[0] / "grey.png")
+    assert main([str(file)]) == 0
+    said = "1 image of Pillow's mode L, brought to 8-bit RGB"
+    assert said in capsys.readouterr().err
+    assert said in json.loads((file.parent / "stimuli.json").read_text())["remarks"][0]
 
 
 def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):
@@ -334,7 +368,7 @@ def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):
 
 
 def test_a_relative_folder_counts_from_the_repository(tmp_path, monkeypatch):
-    section = {"stimuli": {"folder": "some/images", "size_px": 32, "images_per_class": None}}
+    section = {"stimuli": SECTION | {"folder": "some/images"}}
     experiment = Experiment(
         "e", "E", "films", (1.0,), (), (0,), "fc7", section, tmp_path / "e.yaml", tmp_path
     )
@@ -346,5 +380,5 @@ def test_real_images_all_read():
     samples = repository_root().parent / "shared" / "data" / "imagenet_samples"
     if not samples.is_dir():
         pytest.skip("the ImageNet samples are not beside the checkout")
-    table = probe(samples)
+    table = probe(samples, config())
     assert len(table) == table["wnid"].nunique() == 1000

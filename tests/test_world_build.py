@@ -10,14 +10,18 @@ import torch
 import yaml
 from PIL import Image
 
+from semanticcmc.conditions import CONDITIONS
 from semanticcmc.frames import FrameStore
 from semanticcmc.labels import read_labels
 from semanticcmc.rdm import read_rdms
+from semanticcmc.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.stimulus_probing import probe
 from semanticcmc.world import build
 from semanticcmc.world.__main__ import main
 from semanticcmc.world.appearance import N_LOOK, Light, class_looks, draw_objects, oklch
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.detector import label_tables
+from semanticcmc.world.places import place_latents
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import TWO_SHOT, timelines
 from test_world_timeline import world
@@ -132,10 +136,82 @@ def test_frames_do_not_depend_on_their_neighbours(film):
     assert np.array_equal(film.frames(times_s)[200:210], film.frames(times_s[200:210]))
 
 
+def test_stimuli_in_context_are_an_object_before_a_place():
+    """Behind opaque pixels no place shows, outside the mask no object; the place is one of films."""
+    config = world(image_px=48, stimuli_per_class=6, stimuli_in_context=True)
+    looks = class_looks(config)
+    images, masks = stimuli(config, looks, 3)
+    elsewhere, same_masks = stimuli(dataclasses.replace(config, class_places=1.0), looks, 3)
+    assert np.array_equal(masks, same_masks)
+    assert np.abs(images.astype(int) - elsewhere)[masks == 255].max() <= 1  # opacity is rounded to 8 bits
+    assert (np.abs(images.astype(int) - elsewhere)[masks == 0].max(-1) > 8).mean() > 0.8
+    assert ((sizes(masks == 255) > 0.05) & (sizes(masks > 0) < 0.5)).all()
+
+    others, other_masks = stimuli(config, -looks, 3)
+    neither = (masks == 0) & (other_masks == 0)
+    assert np.array_equal(images[neither], others[neither])
+    assert not np.array_equal(images, others)
+
+
+def test_stimuli_stand_in_the_places_of_their_class():
+    """Places alone tell the class where places are the class's, and nothing where they are anybody's."""
+
+    def between(share):
+        config = world(image_px=48, stimuli_per_class=6, stimuli_in_context=True, class_places=share)
+        corner = [stimuli(config, class_looks(config), k)[0][:, :12, :6].astype(float) for k in range(8)]
+        means = np.stack([part.mean((1, 2)) for part in corner])  # (classes, exemplars, rgb)
+        return means.mean(1).var(0).mean() / means.var((0, 1)).mean()
+
+    assert between(1.0) > 2 * between(0.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_class_places_is_the_share_of_the_places_variance(share):
+    """Latents of two beats of one class correlate by `class_places`; of two classes, even of a category, by 0."""
+    config = world(class_places=share)
+    place_class = np.repeat(np.arange(48), 40)
+    scene = np.arange(len(place_class))
+    latents = place_latents(config, scene, place_class, np.random.default_rng(1))
+    assert latents.var() == pytest.approx(1, abs=0.03)
+    means = latents.reshape(48, 40, -1).mean(1)
+    # A mean of 40 has the class's part whole and a fortieth of the rest.
+    assert means.var() == pytest.approx(share + (1 - share) / 40, rel=0.1)
+    category = np.repeat(np.arange(8), 6)
+    pairs = np.triu_indices(48, 1)
+    across = np.corrcoef(means)[pairs]
+    same = (category[:, None] == category)[pairs]
+    assert abs(across[same].mean()) < 3 / np.sqrt(same.sum() * latents.shape[1])
+
+
+def test_a_shuffle_leaves_the_places_and_moves_the_objects():
+    config = world(films=2, class_places=1.0)
+    for film, dealt in zip(timelines(config), timelines(world(films=2, shuffle_objects=True)), strict=True):
+        assert np.array_equal(film.place_classes, film.objects[:, 0])
+        assert np.array_equal(dealt.place_classes, film.place_classes)
+        assert (dealt.objects[:, 0] != film.objects[:, 0]).mean() > 0.8
+
+
+def test_stimuli_in_context_have_masks_beside_them(tmp_path):
+    config = dataclasses.replace(SMALL, films=1, stimuli_in_context=True, stimuli_per_class=3)
+    build(config, tmp_path, processes=1)
+    read = StimuliConfig(None, 32, None, CONDITIONS, 2.0, 128)
+    table = probe(tmp_path / "stimuli", read)
+    assert len(table) == 4 * 3 and set(table["mode"]) == {"RGB"}
+    folder = StimulusFolder(tmp_path / "stimuli", read)
+    intact, thing, place = (
+        next(folder.batches(12, condition))[0] for condition in ("intact", "object", "background")
+    )
+    assert (((thing == intact) | (thing == 128)).all(1) & ((place == intact) | (place == 128)).all(1)).all()
+    both = (thing != 128).any(1) & (place != 128).any(1)
+    assert not both.any()
+    assert (thing != 128).any(1).float().mean((1, 2)).min() > 0.05
+    assert (place != 128).any(1).float().mean((1, 2)).min() > 0.2
+
+
 def test_stimuli_are_isolated_and_never_the_same():
     config = world(stimuli_per_class=8)
     looks = class_looks(config)
-    images = np.stack([stimuli(config, looks, i) for i in range(48)])
+    images = np.stack([stimuli(config, looks, i)[0] for i in range(48)])
     border = np.concatenate([images[:, :, 0], images[:, :, -1]], 2)
     assert np.mean(border == 128) > 0.95
     assert len({image.tobytes() for image in images.reshape(-1, 32, 32, 3)}) == 48 * 8

@@ -39,6 +39,7 @@ WORLD = WorldConfig(
     instance_noise=0.2,
     film_grade=0.5,
     scene_background=0.0,
+    class_places=0.0,
     time_scale=1.0,
     scene_s=(120.0, 240.0),
     beat_s=(25.0, 50.0),
@@ -53,6 +54,7 @@ WORLD = WorldConfig(
     label_misses=0.0,
     label_false_alarms=0.0,
     stimuli_per_class=3,
+    stimuli_in_context=False,
 )
 
 

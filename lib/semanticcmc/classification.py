@@ -98,8 +98,8 @@ class Images:
 
     def __init__(self, experiment: Experiment) -> None:
         self.config = config = experiment.section("classification", ClassificationConfig)
-        size_px = experiment.section("stimuli", StimuliConfig).size_px
-        read = StimuliConfig(folder=None, size_px=size_px, images_per_class=config.images_per_class)
+        read = dataclasses.replace(experiment.section("stimuli", StimuliConfig),
+                                   images_per_class=config.images_per_class)  # fmt: skip
         train = repository_root() / config.train.expanduser() if config.train else stimulus_folder(experiment)
         self.train, self.test = StimulusFolder(train, read), None
         counts = self.train.files["wnid"].value_counts()

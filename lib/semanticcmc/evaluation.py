@@ -17,6 +17,7 @@ from semanticcmc.mantel import mantel_table
 from semanticcmc.rdm import RDM, read_rdms
 from semanticcmc.run import atomic
 from semanticcmc.semantics import WORDNET_MODELS, model_rdm
+from semanticcmc.stimuli import StimuliConfig
 
 Key = tuple[str, int, str]  # network, seed, layer
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
@@ -81,20 +82,18 @@ class EvaluationConfig:
             raise ValueError(f"seed {self.seed}: 0 or more")
 
 
-def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame:
-    """Test every network, seed and layer against every semantic model, and write tables/lag_curve.csv.
+def lag_curve(experiment: Experiment) -> pd.DataFrame:
+    """Test every network, seed, layer and condition against every semantic model, and write tables/lag_curve.csv.
 
     Parameters
     ----------
     experiment : Experiment
-        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks and seeds.
-    condition : str
-        Stimulus condition.
+        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks, seeds and conditions.
 
     Returns
     -------
     DataFrame
-        One row a network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
+        One row a condition, network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
         partial r given the control, its p, the bootstrap interval over classes, and the number of classes.
         Not tested are the random network given itself, and, against the category model, classes without
         a category. A layer whose RDM is NaN or constant has NaN in its row, with a warning.
@@ -107,6 +106,16 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
     config = experiment.section("evaluation", EvaluationConfig)
     if "random" in config.controls and "random" not in experiment.networks:
         raise InputError(f"{experiment.file}: controls name the random network, baselines do not")
+    conditions = experiment.section("stimuli", StimuliConfig).conditions
+    tables = [_lag_curve(experiment, config, condition) for condition in conditions]
+    table = pd.concat(tables, ignore_index=True)
+    with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def _lag_curve(experiment: Experiment, config: EvaluationConfig, condition: str) -> pd.DataFrame:
+    """All tests of one condition, in the order of networks, seeds and layers."""
     rdms = _network_rdms(experiment, condition)
     classes = next(iter(rdms.values())).classes
     files = {name: repository_root() / file for name, file in config.model_files.items()}
@@ -122,10 +131,7 @@ def lag_curve(experiment: Experiment, condition: str = "intact") -> pd.DataFrame
     table = table.assign(condition=condition)[list(COLUMNS)]
     order = {key: place for place, key in enumerate(rdms)}
     place = [order[key] for key in zip(table["network"], table["seed"], table["layer"], strict=True)]
-    table = table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
-    with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
-        table.to_csv(temporary, index=False)
-    return table
+    return table.iloc[np.argsort(place, kind="stable")]
 
 
 def over_seeds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:

@@ -1,16 +1,12 @@
 """Stimuli: class folders named by wnid, as deterministic batches of square uint8 images.
 
-``<folder>/<wnid>/<any name>.jpg``. Nothing is random here: at test time every network sees the same pixels.
-``python -m semanticcmc.stimuli <experiment>`` opens every image and writes ``stimuli.json``.
+``<folder>/<wnid>/<any name>.jpg``, and beside it ``<any name>.mask.png`` where a condition needs it (`conditions`).
+Nothing is random here: at test time every network sees the same pixels. `stimulus_probing` looks for problems.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import re
-import sys
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,19 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
+from semanticcmc.conditions import CONDITIONS, MASKED, is_mask, mask_file, read_mask, under, visible
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, load_experiment, repository_root
-from semanticcmc.rdm import FEWEST_CLASSES
-from semanticcmc.run import write_json
-from semanticcmc.taxonomy import REMEDY, extended, read_taxonomy
+from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.image_files import read_image, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-_SHOWN = 20  # problems spelled out in one message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,17 +40,34 @@ class StimuliConfig:
         Side of the square images: the short side is resized to it, then the centre is cropped.
     images_per_class : int or None
         At most so many images a class, the first by name; None for all.
+    conditions : tuple of str
+        Of `conditions.CONDITIONS`; intact, which the poster shows, is one of them.
+    blur_sigma_px : float
+        Standard deviation of the condition blur, pixels at `size_px`.
+    masked_grey : int
+        Grey level, 0 to 255, of what the conditions object and background hide.
     """
 
     folder: Path | None
     size_px: int
     images_per_class: int | None
+    conditions: tuple[str, ...]
+    blur_sigma_px: float
+    masked_grey: int
 
     def __post_init__(self) -> None:
         if self.size_px < 8:
             raise ValueError(f"size_px {self.size_px}: at least 8 pixels")
         if self.images_per_class is not None and self.images_per_class < 1:
             raise ValueError(f"images_per_class {self.images_per_class}: at least 1, or nothing for all")
+        if unknown := [condition for condition in self.conditions if condition not in CONDITIONS]:
+            raise ValueError(f"conditions: {unknown[0]!r} is none of {', '.join(CONDITIONS)}")
+        if "intact" not in self.conditions or len(set(self.conditions)) != len(self.conditions):
+            raise ValueError(f"conditions {list(self.conditions)}: each once, intact among them")
+        if not 0 < self.blur_sigma_px < np.inf:
+            raise ValueError(f"blur_sigma_px {self.blur_sigma_px}: above 0")
+        if not 0 <= self.masked_grey <= 255:
+            raise ValueError(f"masked_grey {self.masked_grey}: 0 (black) to 255 (white)")
 
 
 def stimulus_folder(experiment: Experiment) -> Path:
@@ -70,60 +81,8 @@ def stimulus_folder(experiment: Experiment) -> Path:
     return experiment.folder / "stimuli"
 
 
-def read_image(path: str | Path) -> Image.Image:
-    """Read an image of any kind as upright 8-bit RGB.
-
-    The camera's orientation (EXIF) is applied; greyscale, palette and CMYK are converted; 16 bits a channel
-    become 8 by division by 257; what is transparent becomes white; of an animation the first frame is taken.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read to its end as an image.
-    """
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # Pillow's about odd metadata: what counts is the pixels
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
-    # Pillow's decoders raise whatever the broken bytes lead them to, struct.error and SyntaxError among it.
-    except Exception as error:
-        why = str(error) or type(error).__name__
-        raise InputError(f"{path}: not readable as an image ({why}); replace or remove it") from error
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"values from {values.min()} to {values.max()}, expected 8 or 16 bits a channel")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("floating point pixels, expected 8 or 16 bits a channel")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
-    """Resize the short side (bilinear, antialiased) and crop the centre, as torchvision's transforms do.
-
-    In Pillow and numpy alone: torch's own threads, started from each thread that reads, cost three times as much
-    as they save.
-
-    Returns
-    -------
-    array of uint8, shape (size_px, size_px, 3)
-    """
-    shortest = min(image.size)
-    width, height = (size_px * side // shortest for side in image.size)
-    left, top = round((width - size_px) / 2), round((height - size_px) / 2)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
-
-
-def _class_folders(folder: Path) -> list[Path]:
+def class_folders(folder: Path) -> list[Path]:
+    """Folders of the classes, sorted."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; stimuli lie in <folder>/<wnid>/*.jpg")
     found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -132,71 +91,36 @@ def _class_folders(folder: Path) -> list[Path]:
     return found
 
 
-def _images(class_folder: Path) -> list[Path]:
+def images_in(class_folder: Path) -> list[Path]:
+    """Image files of a class, sorted, without masks and hidden files."""
     return sorted(
         path
         for path in class_folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not is_mask(path)
     )
 
 
-def probe(folder: str | Path) -> pd.DataFrame:
-    """Open every image of every class to its end, before anything long starts.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Folder of class folders.
+def shown(path: str | Path, upright: Image.Image, condition: str, config: StimuliConfig) -> NDArray[np.uint8]:
+    """Show an image, read already (`image_files.read_image`), as a square under a condition.
 
     Returns
     -------
-    DataFrame
-        One row an image: wnid, path, width, height (pixels), mode (Pillow's), sorted by wnid and path.
+    array of uint8, shape (size_px, size_px, 3)
 
     Raises
     ------
     InputError
-        Lists all problems at once: images that cannot be read, classes without an image, folders whose name
-        is no wnid or one that the WordNet taxonomy lacks, fewer than 4 classes.
+        If the condition needs a mask that is missing, does not fit, or leaves nothing to show.
     """
-    folder = Path(folder)
-    problems, rows = [], []
-    classes = _class_folders(folder)
-    known = extended(read_taxonomy(), [path.name for path in classes]).hypernyms
-    for path in classes:
-        if not re.fullmatch(r"n\d{8}", path.name):
-            problems.append(
-                f"{path}: {path.name!r} is no WordNet id such as n02084071; rename it or move it away"
-            )
-        elif path.name not in known:
-            problems.append(f"{path}: {path.name} is not in the WordNet taxonomy; {REMEDY}")
-        images = _images(path)
-        if not images:
-            problems.append(f"{path}: no image in it ({', '.join(SUFFIXES)}); add some or remove it")
-        rows += [(path.name, image) for image in images]
-    if len(classes) < FEWEST_CLASSES:
-        problems.append(f"{folder}: {len(classes)} classes; at least {FEWEST_CLASSES} are needed")
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        found = list(threads.map(_look, (image for _, image in rows)))
-    problems += [look for look in found if isinstance(look, str)]
-    if problems:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        said = "\n  ".join(["", *problems[:_SHOWN], *more])
-        raise InputError(f"{folder}: {len(problems)} problems among the stimuli:{said}")
-    table = pd.DataFrame(found, columns=["width", "height", "mode"])
-    table.insert(0, "wnid", [wnid for wnid, _ in rows])
-    table.insert(1, "path", [str(path) for _, path in rows])
-    return table
-
-
-def _look(path: Path) -> tuple[int, int, str] | str:
-    """Size and mode of an image that can be read, else what is wrong with it."""
-    try:
-        upright = read_image(path)
-        with Image.open(path) as image:
-            return (*upright.size, image.mode)
-    except InputError as error:
-        return str(error)
+    mask = None
+    if condition in MASKED:
+        mask = square(read_mask(path, upright.size), config.size_px)
+        if not visible(condition, mask).any():
+            raise InputError(f"{mask_file(path)}: nothing of the {condition} is left in the central square; "
+                             "remove the image and its mask, or leave out the condition")  # fmt: skip
+    pixels = square(upright, config.size_px)
+    return under(condition, pixels, mask=mask, blur_sigma_px=config.blur_sigma_px,
+                 masked_grey=config.masked_grey)  # fmt: skip
 
 
 class StimulusFolder:
@@ -218,13 +142,13 @@ class StimulusFolder:
     Raises
     ------
     InputError
-        If the folder holds no class folders, or one of them no image. `probe` looks deeper.
+        If the folder holds no class folders, or one of them no image. `stimulus_probing.probe` looks deeper.
     """
 
     def __init__(self, folder: str | Path, config: StimuliConfig) -> None:
         self.config = config
         images = {
-            path.name: _images(path)[: config.images_per_class] for path in _class_folders(Path(folder))
+            path.name: images_in(path)[: config.images_per_class] for path in class_folders(Path(folder))
         }
         if empty := [wnid for wnid, paths in images.items() if not paths]:
             raise InputError(f"{folder}: no image of {', '.join(empty[:5])}; add some or remove the folder")
@@ -237,10 +161,18 @@ class StimulusFolder:
         """Return the number of images."""
         return len(self.files)
 
-    def batches(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(
+        self, batch_size: int, condition: str = "intact"
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All images in the order of `files`, each once.
 
         Images are decoded in as many threads as torch was given, two batches ahead.
+
+        Parameters
+        ----------
+        batch_size : int
+        condition : str
+            Of `conditions.CONDITIONS`.
 
         Returns
         -------
@@ -250,39 +182,16 @@ class StimulusFolder:
         """
         index = torch.from_numpy(np.searchsorted(self.classes, self.files["wnid"].to_list()))
         paths = self.files["path"].tolist()
+
+        def read(path: str) -> NDArray[np.uint8]:
+            return shown(path, read_image(path), condition, self.config)
+
         starts = list(range(0, len(paths), batch_size))
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            ahead = [threads.map(self._read, paths[start : start + batch_size]) for start in starts[:2]]
+            ahead = [threads.map(read, paths[start : start + batch_size]) for start in starts[:2]]
             for position, start in enumerate(starts):
                 if position + 2 < len(starts):
                     after = starts[position + 2]
-                    ahead.append(threads.map(self._read, paths[after : after + batch_size]))
+                    ahead.append(threads.map(read, paths[after : after + batch_size]))
                 images = torch.from_numpy(np.stack(list(ahead.pop(0)))).permute(0, 3, 1, 2).contiguous()
                 yield images, index[start : start + batch_size]
-
-    def _read(self, path: str) -> NDArray[np.uint8]:
-        return square(read_image(path), self.config.size_px)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: probe an experiment's stimuli; exit 2 where they hold a problem."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.stimuli", description="Open every stimulus.")
-    parser.add_argument("experiment", help="name, or path to a YAML")
-    given = parser.parse_args(arguments)
-    try:
-        experiment = load_experiment(given.experiment)
-        folder = stimulus_folder(experiment)
-        table = probe(folder)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    counts = table["wnid"].value_counts()
-    found = {"folder": folder, "classes": len(counts), "images": len(table), "fewest_images_a_class": int(counts.min()),
-             "most_images_a_class": int(counts.max()), "modes": table["mode"].value_counts().to_dict()}  # fmt: skip
-    write_json(experiment.path("stimuli.json"), found)
-    print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from semanticcmc.conditions import MASKED
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import SECTIONS, Experiment, repository_root, resolve_experiment
 from semanticcmc.run import duration
@@ -48,6 +49,10 @@ def check_sections(experiment: Experiment) -> None:
             continue
         room = importlib.import_module(f"semanticcmc.{section}")
         experiment.section(section, getattr(room, f"{section.capitalize()}Config"))
+    masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
+    if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
+        raise InputError(f"{experiment.file}: stimuli.conditions names {masked[0]}, which exemplars on grey do not "
+                         "have; set world.stimuli_in_context: true")  # fmt: skip
 
 
 def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:

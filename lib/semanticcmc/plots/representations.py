@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semanticcmc.image_files import read_image
 from semanticcmc.plots import style
 from semanticcmc.rdm import RDM
-from semanticcmc.stimuli import read_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from semanticcmc.conditions import mask_file
 from semanticcmc.film_files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels import write_labels
 from semanticcmc.rdm import write_rdms
@@ -120,8 +121,12 @@ def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
     _marker(folder, wnid).unlink(missing_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for i, image in enumerate(stimuli(config, class_looks(config), what)):
-        Image.fromarray(image).save(place / f"{wnid}_{i:03d}.jpg", quality=95)
+    for i, (image, mask) in enumerate(zip(*stimuli(config, class_looks(config), what), strict=True)):
+        file = place / f"{wnid}_{i:03d}.jpg"
+        if config.stimuli_in_context:  # without loss: JPEG would smear object and background into each other
+            file = file.with_suffix(".png")
+            Image.fromarray(mask).save(mask_file(file))
+        Image.fromarray(image).save(file, quality=95)
     write_json(_marker(folder, wnid), made_from)  # last: what is there is whole
     return wnid
 

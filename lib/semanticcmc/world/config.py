@@ -37,6 +37,10 @@ class WorldConfig:
         Strength of each film's colour grade, 0 (none) to 1.
     scene_background : float
         Share, 0 to 1, of the place's variance that belongs to the scene; the rest changes with each beat.
+    class_places : float
+        Share, 0 to 1, of the place's variance that belongs to a class: the first that the beat was cast with,
+        before any shuffling. 0: any class may stand anywhere. 1: each class has its own place. With
+        `shuffle_objects` the places alone then tell the theme; without either, the objects alone.
     time_scale : float
         Factor on the durations of beats and scenes (not of shots).
     scene_s, beat_s, shot_s : (float, float)
@@ -62,7 +66,9 @@ class WorldConfig:
     label_false_alarms : float
         Probability that a label set holds a label of a class not in view.
     stimuli_per_class : int
-        Number of isolated exemplars of each class.
+        Number of exemplars of each class, none of which is seen in a film.
+    stimuli_in_context : bool
+        Exemplars stand in a place of their class, with a mask beside each; otherwise isolated, on grey.
     """
 
     seed: int
@@ -77,6 +83,7 @@ class WorldConfig:
     instance_noise: float
     film_grade: float
     scene_background: float
+    class_places: float
     time_scale: float
     scene_s: tuple[float, float]
     beat_s: tuple[float, float]
@@ -91,6 +98,7 @@ class WorldConfig:
     label_misses: float
     label_false_alarms: float
     stimuli_per_class: int
+    stimuli_in_context: bool
 
     def __post_init__(self) -> None:
         for name in ("films", "image_px", "jpeg_quality", "stimuli_per_class"):
@@ -100,8 +108,8 @@ class WorldConfig:
         _check("jpeg_quality", self.jpeg_quality <= 95, "1 to 95", self.jpeg_quality)
         for name in ("film_duration_s", "frame_interval_s", "time_scale", "theme_scenes", "label_interval_s"):
             _check(name, 0 < getattr(self, name) < np.inf, "above 0", getattr(self, name))
-        for name in ("appearance_semantics", "film_grade", "scene_background", "cast_from_theme",
-                     "label_misses", "label_false_alarms"):  # fmt: skip
+        for name in ("appearance_semantics", "film_grade", "scene_background", "class_places",
+                     "cast_from_theme", "label_misses", "label_false_alarms"):  # fmt: skip
             _check(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
         for name in ("instance_noise", "theme_preference", "theme_relatedness"):
             _check(name, 0 <= getattr(self, name) < np.inf, "0 or more", getattr(self, name))

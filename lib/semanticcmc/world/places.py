@@ -16,17 +16,24 @@ N_PLACE = 8 + 6 * N_SPOTS
 REACH = 1.5  # half the width of a place's picture, in half-widths of the two-shot
 
 
-def place_latents(config: WorldConfig, scene: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def place_latents(
+    config: WorldConfig, scene: np.ndarray, place_class: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     """Latents of the places of beats, float64 (beats, N_PLACE), standard normal.
 
     Parameters
     ----------
     scene : int array (beats,)
-        Scene of each beat: its share of the variance is `scene_background`.
+        Scene of each beat: its share of the variance that classes leave is `scene_background`.
+    place_class : int array (beats,)
+        Class in whose place each beat plays: its share of the variance is `class_places`. The places of two
+        classes are independent, of one category or not: only films tell which belong together.
     """
+    of_class = config.generator("class places").normal(size=(place_class.max() + 1, N_PLACE))[place_class]
     shared = generator.normal(size=(scene.max() + 1, N_PLACE))[scene]
     own = generator.normal(size=(len(scene), N_PLACE))
-    return np.sqrt(config.scene_background) * shared + np.sqrt(1 - config.scene_background) * own
+    free = np.sqrt(config.scene_background) * shared + np.sqrt(1 - config.scene_background) * own
+    return np.sqrt(config.class_places) * of_class + np.sqrt(1 - config.class_places) * free
 
 
 def draw_places(latents: np.ndarray, colour: np.ndarray, size_px: int) -> Tensor:

@@ -16,6 +16,11 @@ from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline
 
 Layers = Literal["all", "objects", "background"]
 GREY = 0.5
+SIDE, GROUND, RADIUS = (
+    0.48,
+    0.24,
+    0.38,
+)  # of objects on the stage: right or left of the middle, below it, their size
 FRAMES_AT_ONCE = 128  # fixed, so that a frame does not depend on what is rendered beside it
 
 
@@ -40,7 +45,7 @@ class FilmRenderer:
 
         generator = config.generator("places", index)
         light = Light.draw(generator, beats)
-        latents = places.place_latents(config, scene, generator)
+        latents = places.place_latents(config, scene, timeline.place_classes, generator)
         self._places = places.draw_places(latents, light.colour, 3 * config.image_px // 2)
         self._grade = places.Grade.draw(config, config.generator("grade", index))
 
@@ -53,11 +58,11 @@ class FilmRenderer:
         self._far = avg_pool2d(self._near, 2)
         # Where they stand: left and right of the middle, the first of the two on either side.
         side = np.where(generator.random(beats) < 0.5, -1.0, 1.0)
-        offset = side[:, None] * np.array([-0.48, 0.48])
+        offset = side[:, None] * np.array([-SIDE, SIDE])
         x = offset + generator.normal(0, 0.05, (beats, 2))
-        y = generator.normal(0.24, 0.07, (beats, 2))
+        y = generator.normal(GROUND, 0.07, (beats, 2))
         self._position = np.stack([x, y], 2)  # (beats, 2, xy)
-        self._radius = 0.38 * np.exp(generator.normal(0, 0.1, (beats, 2)))
+        self._radius = RADIUS * np.exp(generator.normal(0, 0.1, (beats, 2)))
 
         # Cameras: each set-up of a beat has its framing; each shot drifts from one side of it to the other.
         generator = config.generator("cameras", index)
@@ -126,19 +131,57 @@ class FilmRenderer:
         return self._grade.apply(pictures)
 
 
-def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> np.ndarray:
-    """Isolated exemplars of one class on grey, uint8 (stimuli_per_class, image_px, image_px, 3).
+def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exemplars of one class: isolated on grey, or in context, framed between close-up and two-shot.
 
     Each has instance noise, pose and light of its own; none is ever seen in a film.
+
+    Parameters
+    ----------
+    config : WorldConfig
+        `stimuli_in_context` puts the same objects, smaller, into places of their class, as a film would.
+    looks : array (classes, 30)
+        `appearance.class_looks`.
+    class_index : int
+
+    Returns
+    -------
+    images : uint8 array (stimuli_per_class, image_px, image_px, 3)
+    masks : uint8 array (stimuli_per_class, image_px, image_px)
+        Opacity of the object, 0 to 255. Its shadow belongs to the place.
     """
     generator, n, size = config.generator("stimuli", class_index), config.stimuli_per_class, config.image_px
     shown = instances(config, np.repeat(looks[class_index : class_index + 1], n, axis=0), generator)
     tilt, light = generator.normal(0, 0.25, n), Light.draw(generator, n)
     objects = draw_objects(shown, tilt, light, even(1.4 * size))
-    radius = 0.64 * np.exp(generator.normal(0, 0.1, n))
-    grid = _grid(-generator.normal(0, 0.06, (n, 2)), np.ones(n), np.zeros(n), REACH * radius, size)
-    layer = grid_sample(objects, grid, align_corners=False)
-    return to_uint8(GREY * (1 - layer[:, 3:]) + layer[:, :3])
+    radius = (0.48 if config.stimuli_in_context else 0.64) * np.exp(generator.normal(0, 0.1, n))
+    shift = generator.normal(0, 0.06, (n, 2))
+    layer = grid_sample(
+        objects, _grid(-shift, np.ones(n), np.zeros(n), REACH * radius, size), align_corners=False
+    )
+    ground: Tensor | float = GREY
+    if config.stimuli_in_context:
+        ground = _contexts(config, class_index, light, radius, shift)
+    masks = (layer[:, 3] * 255).round().to(torch.uint8).numpy()
+    return to_uint8(ground * (1 - layer[:, 3:]) + layer[:, :3]), masks
+
+
+def _contexts(
+    config: WorldConfig, class_index: int, light: Light, radius: np.ndarray, shift: np.ndarray
+) -> Tensor:
+    """Places of a class (n, 3, size, size) with the shadows of objects of `radius` at `shift` in the picture."""
+    n, size = config.stimuli_per_class, config.image_px
+    generator = config.generator("contexts", class_index)
+    latents = places.place_latents(config, np.arange(n), np.full(n, class_index), generator)
+    pictures = places.draw_places(latents, light.colour, 3 * size // 2)
+    side = np.where(generator.random(n) < 0.5, -SIDE, SIDE)
+    position = np.stack([side, generator.normal(GROUND, 0.07, n)], 1)  # where objects stand in films
+    width = RADIUS / radius
+    centre = position - shift * width[:, None]
+    grid = _grid(centre, width, np.zeros(n), np.full(n, places.REACH), size)
+    pictures = grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    _cast_shadow(pictures, np.arange(n), position, np.full(n, RADIUS), centre, width)
+    return pictures
 
 
 def to_uint8(pictures: Tensor) -> np.ndarray:

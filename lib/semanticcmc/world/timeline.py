@@ -30,12 +30,15 @@ class Timeline:
         Category of each scene.
     objects : int64 array (beats, 2)
         Classes in each beat. The two-shot shows both, the close-up the first.
+    place_classes : int64 array (beats,)
+        Class in whose place each beat plays: the first that it was cast with. `shuffle_objects` leaves it.
     """
 
     movie_id: str
     shots: pd.DataFrame
     themes: np.ndarray
     objects: np.ndarray
+    place_classes: np.ndarray
 
     def shot_at(self, times_s: np.ndarray) -> np.ndarray:
         """Number of the shot that runs at each time (start <= time < stop), int64."""
@@ -172,7 +175,8 @@ def _cut(
     shots["stop_s"] = [*shots["start_s"][1:], stop_s]  # gapless, whatever the sums were rounded to
     first, last = shots["beat"].iloc[[0, -1]]
     shots["beat"] -= first
-    return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], objects[first : last + 1])
+    objects = objects[first : last + 1]
+    return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], objects, objects[:, 0])
 
 
 def _shuffled(config: WorldConfig, films: list[Timeline]) -> list[Timeline]:

@@ -1,0 +1,149 @@
+"""Open every stimulus before anything long starts: all problems at once, and what a user should know.
+
+``python -m semanticcmc.stimulus_probing <experiment>`` writes ``stimuli.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import torch
+from PIL import Image
+
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import load_experiment
+from semanticcmc.image_files import read_image
+from semanticcmc.rdm import FEWEST_CLASSES
+from semanticcmc.run import write_json
+from semanticcmc.stimuli import SUFFIXES, StimuliConfig, class_folders, images_in, shown, stimulus_folder
+from semanticcmc.taxonomy import REMEDY, extended, read_taxonomy
+
+_SHOWN = 20  # problems spelled out in one message
+
+
+def probe(folder: str | Path, config: StimuliConfig) -> pd.DataFrame:
+    """Open every image of every class to its end, and the masks that are needed, before anything long starts.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of class folders.
+    config : StimuliConfig
+
+    Returns
+    -------
+    DataFrame
+        One row an image: wnid, path, width, height (pixels), mode (Pillow's), frames (above 1: an animation),
+        sorted by wnid and path.
+
+    Raises
+    ------
+    InputError
+        Lists all problems at once: images that cannot be read, masks that are missing or do not fit, classes
+        without an image, folders whose name is no wnid or one that the WordNet taxonomy lacks, fewer than 4
+        classes.
+    """
+    folder = Path(folder)
+    problems, rows = [], []
+    classes = class_folders(folder)
+    known = extended(read_taxonomy(), [path.name for path in classes]).hypernyms
+    for path in classes:
+        if not re.fullmatch(r"n\d{8}", path.name):
+            problems.append(
+                f"{path}: {path.name!r} is no WordNet id such as n02084071; rename it or move it away"
+            )
+        elif path.name not in known:
+            problems.append(f"{path}: {path.name} is not in the WordNet taxonomy; {REMEDY}")
+        images = images_in(path)
+        if not images:
+            problems.append(f"{path}: no image in it ({', '.join(SUFFIXES)}); add some or remove it")
+        rows += [(path.name, image) for image in images]
+    if len(classes) < FEWEST_CLASSES:
+        problems.append(f"{folder}: {len(classes)} classes; at least {FEWEST_CLASSES} are needed")
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        found = list(threads.map(lambda row: _look(row[1], config), rows))
+    problems += [look for look in found if isinstance(look, str)]
+    if problems:
+        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        said = "\n  ".join(["", *problems[:_SHOWN], *more])
+        raise InputError(f"{folder}: {len(problems)} problems among the stimuli:{said}")
+    table = pd.DataFrame(found, columns=["width", "height", "mode", "frames"])
+    table.insert(0, "wnid", [wnid for wnid, _ in rows])
+    table.insert(1, "path", [str(path) for _, path in rows])
+    return table
+
+
+def _look(path: Path, config: StimuliConfig) -> tuple[int, int, str, int] | str:
+    """Size, mode and number of frames of an image that can be read, else what is wrong with it or its mask."""
+    try:
+        upright = read_image(path)
+        for condition in config.conditions:
+            shown(path, upright, condition, config)
+        with Image.open(path) as image:
+            return (*upright.size, image.mode, getattr(image, "n_frames", 1))
+    except InputError as error:
+        return str(error)
+
+
+def remarks(table: pd.DataFrame) -> list[str]:
+    """What a user should know about stimuli that are all usable.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `probe`.
+
+    Returns
+    -------
+    list of str
+        One sentence each: classes with a single image, files that are converted, animations.
+    """
+    said = []
+    counts = table["wnid"].value_counts()
+    if single := sorted(counts.index[counts == 1]):
+        said.append(f"{len(single)} of {len(counts)} classes have a single image ({', '.join(single[:5])}"
+                    f"{', ...' if len(single) > 5 else ''}): RDMs can be made, but no accuracy of single images, "
+                    "nor the reliability of an RDM by halves")  # fmt: skip
+    for mode, files in table[table["mode"] != "RGB"].groupby("mode"):
+        count = f"{len(files)} image{'s' if len(files) > 1 else ''}"
+        said.append(
+            f"{count} of Pillow's mode {mode}, brought to 8-bit RGB (such as {files['path'].iloc[0]})"
+        )
+    if len(moving := table[table["frames"] > 1]):
+        count = f"{len(moving)} animation{'s' if len(moving) > 1 else ''}"
+        said.append(f"{count}, of which the first frame is shown (such as {moving['path'].iloc[0]})")
+    return said
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: probe an experiment's stimuli; exit 2 where they hold a problem."""
+    parser = argparse.ArgumentParser(
+        prog="python -m semanticcmc.stimulus_probing", description="Open every stimulus."
+    )
+    parser.add_argument("experiment", help="name, or path to a YAML")
+    given = parser.parse_args(arguments)
+    try:
+        experiment = load_experiment(given.experiment)
+        folder = stimulus_folder(experiment)
+        table = probe(folder, experiment.section("stimuli", StimuliConfig))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    counts = table["wnid"].value_counts()
+    found = {"folder": folder, "classes": len(counts), "images": len(table), "fewest_images_a_class": int(counts.min()),
+             "most_images_a_class": int(counts.max()), "modes": table["mode"].value_counts().to_dict(),
+             "remarks": remarks(table)}  # fmt: skip
+    write_json(experiment.path("stimuli.json"), found)
+    print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
+    for remark in found["remarks"]:
+        print(remark, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
