@@ -134,13 +134,13 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    counts = table["wnid"].value_counts()
+    counts, said = table["wnid"].value_counts(), remarks(table)
     found = {"folder": folder, "classes": len(counts), "images": len(table), "fewest_images_a_class": int(counts.min()),
              "most_images_a_class": int(counts.max()), "modes": table["mode"].value_counts().to_dict(),
-             "remarks": remarks(table)}  # fmt: skip
+             "remarks": said}  # fmt: skip
     write_json(experiment.path("stimuli.json"), found)
     print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
-    for remark in found["remarks"]:
+    for remark in said:
         print(remark, file=sys.stderr)
     return 0
 
