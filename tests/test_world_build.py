@@ -149,7 +149,7 @@ def test_stimuli_in_context_are_an_object_before_a_place():
 
     others, other_masks = stimuli(config, -looks, 3)
     neither = (masks == 0) & (other_masks == 0)
-    assert np.array_equal(images[neither], others[neither])
+    assert np.abs(images.astype(int) - others)[neither].max() <= 1
     assert not np.array_equal(images, others)
 
 
