@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 from semanticcmc.configuration import InputError
-from semanticcmc.cooccurrence import lagged_counts
 from semanticcmc.experiments import load_experiment, repository_root
-from semanticcmc.labels import experiment_labels, label_stream, write_labels
+from semanticcmc.labels import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.lag_choice import choose_lag, label_wnids
 from semanticcmc.prediction import as_wnids, association_kernel, embedding
 from semanticcmc.semantics import model_rdm
@@ -49,8 +48,12 @@ def test_the_association_at_that_lag_is_a_model(experiment):
     best_s = choose_lag(experiment, stream, LOOKS).best.lag_s[0]
     classes = pd.read_csv(experiment.folder / "world/classes.csv").wnid.tolist()
     things = as_wnids(stream, label_wnids(experiment, stream))
-    counts = lagged_counts(things, classes, best_s, experiment.sections["prediction"]["step_s"])
-    vectors = embedding(association_kernel(counts.together.sum(axis=0)), 16)
+    names, counts = pd.Index(classes), np.zeros((len(classes), len(classes)))
+    for movie_id in things.movies:  # every fifth label set is a first moment: one a second
+        seen = presence(things, movie_id, list(names)).astype(float)
+        shift = round(best_s / things.film(movie_id).interval_s)
+        counts += seen[: len(seen) - shift : 5].T @ seen[shift::5]
+    vectors = embedding(association_kernel(counts), 16)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     found = model_rdm("association", classes, experiment)
     np.testing.assert_allclose(found.square(), 1 - unit @ unit.T, atol=1e-9)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from semanticcmc.configuration import InputError
-from semanticcmc.cooccurrence import lagged_counts
+from semanticcmc.label_pairs import label_pairs
+from semanticcmc.labels import label_stream
 from semanticcmc.prediction import (
     PredictionConfig,
     as_wnids,
@@ -18,13 +19,30 @@ from semanticcmc.prediction import (
     predicted_lag_curve,
 )
 from semanticcmc.rdm import RDM
-from test_cooccurrence import stream_of
+from semanticcmc.timescales import TimescalesConfig
 
 GROUPS = np.repeat([0, 1, 2], 3)
 NAMES = tuple("abcdefghi")
 SAME = RDM((GROUPS[:, None] != GROUPS[None, :]).astype(float), NAMES)
-CONFIG = PredictionConfig((1.0, 5.0, 20.0), 0.0, 99, 20, 0.95, 0)
+CONFIG = PredictionConfig((1.0, 5.0, 20.0), 99, 20, 0.95, 0)
+COUNTED = TimescalesConfig(2, 150, 0.0, 1.0, (1, 1), 1, 1, 0.95, 0)
 DIMENSIONS = 8
+
+
+def stream_of(films: dict[str, list[set[str]]], interval_s: float = 0.5, start_s: float = 0.0):
+    """A stream from each film's sets of labels in the order of time."""
+    rows = [(movie_id, start_s + t * interval_s, label, 90.0)
+            for movie_id, sets in films.items() for t, labels in enumerate(sets) for label in labels]  # fmt: skip
+    times = [(movie_id, start_s, interval_s, len(sets)) for movie_id, sets in films.items()]
+    return label_stream(
+        pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]),
+        pd.DataFrame(times, columns=["movie_id", "start_s", "interval_s", "count"]),
+    )
+
+
+def counted(stream):
+    """Pairs of its labels at the lags of `CONFIG`."""
+    return label_pairs(stream, (0.0, *CONFIG.lags_s), COUNTED)
 
 
 def groups_in_turn(seconds: int, change_s: int, films: int = 6, seed: int = 0, also: float = 0.0):
@@ -94,9 +112,8 @@ def test_groups_that_stand_together_lie_together():
 
 def test_the_association_ends_with_the_groups():
     """Significant while a group lasts, not beyond; predicted_r falls with it."""
-    curve = predicted_lag_curve(
-        groups_in_turn(600, 12), {"category": SAME}, CONFIG, DIMENSIONS
-    ).curve.set_index("lag_s")
+    found = predicted_lag_curve(counted(groups_in_turn(600, 12)), {"category": SAME}, CONFIG, DIMENSIONS)
+    curve = found.curve.set_index("lag_s")
     assert curve.association_r[1.0] > 0.95
     assert curve.p[1.0] <= 0.02
     assert curve.p[20.0] > 0.05
@@ -107,7 +124,9 @@ def test_the_association_ends_with_the_groups():
 def test_looks_move_the_best_lag_beyond_themselves():
     """Where looks explain the pairing at 1 s and nothing at 5 s, 5 s is recommended."""
     looks = pd.DataFrame({"lag_s": [0.0, 1.0, 4.0, 20.0], "value": [1.0, 0.9, 0.0, 0.0]})
-    found = predicted_lag_curve(groups_in_turn(600, 12), {"category": SAME}, CONFIG, DIMENSIONS, looks)
+    found = predicted_lag_curve(
+        counted(groups_in_turn(600, 12)), {"category": SAME}, CONFIG, DIMENSIONS, looks
+    )
     assert found.best.lag_s.tolist() == [5.0]
     assert found.best.ci_low_s.tolist() == [5.0] == found.best.ci_high_s.tolist()
     assert found.curve.set_index("lag_s").looks[5.0] == 0.0
@@ -121,8 +140,10 @@ def test_neither_the_order_of_labels_nor_of_films_nor_the_start_matters():
         for i, (_, rows) in enumerate(stream.labels.groupby("movie_id"))
     }
     turned = SAME.subset(NAMES[::-1])
-    one = predicted_lag_curve(stream, {"category": SAME}, CONFIG, DIMENSIONS).curve
-    other = predicted_lag_curve(stream_of(films, 1.0, 100.0), {"category": turned}, CONFIG, DIMENSIONS).curve
+    one = predicted_lag_curve(counted(stream), {"category": SAME}, CONFIG, DIMENSIONS).curve
+    other = predicted_lag_curve(
+        counted(stream_of(films, 1.0, 100.0)), {"category": turned}, CONFIG, DIMENSIONS
+    ).curve
     for column in ("association_r", "information_nats", "looks", "predicted_r"):
         np.testing.assert_allclose(one[column], other[column], atol=1e-9)
 
@@ -130,7 +151,7 @@ def test_neither_the_order_of_labels_nor_of_films_nor_the_start_matters():
 def test_a_model_of_fewer_classes_is_compared_by_name():
     """A second model of some classes, in another order, gives what it gives alone."""
     stream, some = groups_in_turn(300, 12), SAME.subset(("i", "a", "c", "e", "d"))
-    both = predicted_lag_curve(stream, {"category": SAME, "some": some}, CONFIG, DIMENSIONS).curve
+    both = predicted_lag_curve(counted(stream), {"category": SAME, "some": some}, CONFIG, DIMENSIONS).curve
     kernel_rdm = association_rdm(lagged_sum(stream, 1.0), NAMES, DIMENSIONS).subset(some.classes)
     found = both[(both.model == "some") & (both.lag_s == 1.0)].association_r.item()
     assert found == pytest.approx(np.corrcoef(kernel_rdm.values, some.values)[0, 1])
@@ -138,7 +159,8 @@ def test_a_model_of_fewer_classes_is_compared_by_name():
 
 def lagged_sum(stream, lag_s: float):
     """Counts of all films together."""
-    return lagged_counts(stream, NAMES, lag_s).together.sum(axis=0)
+    pairs = counted(stream)
+    return pairs.both[pairs.lags_s == lag_s][0].sum(axis=0)
 
 
 def test_labels_become_wnids():
@@ -151,13 +173,19 @@ def test_labels_become_wnids():
 
 def test_what_cannot_be_predicted_is_refused():
     """Films too short, too few labels, a lag of 0."""
-    with pytest.raises(InputError, match="longer than 1 s"):
-        predicted_lag_curve(groups_in_turn(600, 12, films=1), {"category": SAME}, CONFIG, DIMENSIONS)
+    short = label_pairs(
+        stream_of({"long": [set(NAMES)] * 30, "short": [set(NAMES)] * 3}, 1.0), (0.0, 5.0), COUNTED
+    )
+    with pytest.raises(InputError, match="longer than 5 s"):
+        predicted_lag_curve(short, {"category": SAME}, CONFIG, DIMENSIONS)
     with pytest.raises(InputError, match="3 of the 9 classes of the model category"):
         predicted_lag_curve(
-            stream_of({f: [set("abc")] * 30 for f in "xy"}, 1.0), {"category": SAME}, CONFIG, DIMENSIONS
+            counted(stream_of({f: [set("abc")] * 30 for f in "xy"}, 1.0)),
+            {"category": SAME},
+            CONFIG,
+            DIMENSIONS,
         )
     with pytest.raises(ValueError, match="above 0"):
-        PredictionConfig((0.0, 1.0), 0.0, 99, 20, 0.95, 0)
-    curve = predicted_lag_curve(groups_in_turn(15, 5), {"category": SAME}, CONFIG, DIMENSIONS).curve
+        PredictionConfig((0.0, 1.0), 99, 20, 0.95, 0)
+    curve = predicted_lag_curve(counted(groups_in_turn(15, 5)), {"category": SAME}, CONFIG, DIMENSIONS).curve
     assert curve.lag_s.tolist() == [1.0, 5.0]  # 20 s is longer than the films

@@ -21,17 +21,22 @@ from scipy.stats import spearmanr
 
 from semanticcmc import prediction
 from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import experiment_labels
 from semanticcmc.networks import NetworksConfig
 from semanticcmc.plots import style
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.semantics import category_rdm, category_table, lch_rdm
+from semanticcmc.timescales import TimescalesConfig
 
 HERE = Path(__file__).parent
+MINIATURE = load_experiment(
+    HERE.parent / "analysis/experiments/miniature.yaml"
+)  # all worlds share what is asked of it
 SEEN = "miniature"
 UNSEEN = ("four_times_faster", "two_times_faster", "three_times_slower", "objects_shuffled")
 KINDS = ("labels and looks", "labels alone")
-CONFIG = {"step_s": 1.0, "permutations": 999, "bootstrap_samples": 500, "confidence": 0.95, "seed": 0}
+CONFIG = {"permutations": 999, "bootstrap_samples": 500, "confidence": 0.95, "seed": 0}
 
 
 def predict(experiment: Experiment, lags_s: list[float]) -> pd.DataFrame:
@@ -45,10 +50,11 @@ def predict(experiment: Experiment, lags_s: list[float]) -> pd.DataFrame:
     table = pd.read_csv(experiment.folder / "tables/timescales.csv")
     looks = table[(table.measure == "appearance") & (table.level == "corpus base rate")][["lag_s", "value"]]
     config = prediction.PredictionConfig(lags_s=tuple(lags_s), **CONFIG)
-    dimensions = experiment.section("networks", NetworksConfig).embedding_dim
+    dimensions = MINIATURE.section("networks", NetworksConfig).embedding_dim
+    pairs = label_pairs(stream, (0.0, *lags_s), MINIATURE.section("timescales", TimescalesConfig))
     curves = []
     for kind, given in zip(KINDS, (looks, None), strict=True):
-        found = prediction.predicted_lag_curve(stream, models, config, dimensions, given)
+        found = prediction.predicted_lag_curve(pairs, models, config, dimensions, given)
         best = found.best.rename(
             columns={"lag_s": "best_lag_s", "ci_low_s": "best_low_s", "ci_high_s": "best_high_s"}
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pandas as pd
 
 from semanticcmc.configuration import InputError
-from semanticcmc.cooccurrence import lagged_counts
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.label_nouns import label_nouns
+from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import LabelStream, frequencies
 from semanticcmc.networks import NetworksConfig
 from semanticcmc.prediction import (
@@ -84,11 +85,13 @@ def choose_lag(experiment: Experiment, stream: LabelStream, timescales: pd.DataF
                 models[name] = model_rdm(name, shown, experiment, repository_root() / file if file else None)
     looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
     looks = looks.dropna(subset="value")
-    found = predicted_lag_curve(things, models, config, dimensions, looks if len(looks) else None)
+    counted = experiment.section("timescales", TimescalesConfig)
+    pairs = label_pairs(things, (0.0, *sorted(config.lags_s)), counted)
+    found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None)
     for name, table in (("predicted_lag_curve", found.curve), ("recommended_lag", found.best)):
         with atomic(experiment.path("tables", f"{name}.csv")) as temporary:
             table.to_csv(temporary, index=False)
-    counts = lagged_counts(things, shown, found.best["lag_s"].iloc[0], config.step_s)
-    rdm = association_rdm(counts.together.sum(axis=0), shown, dimensions)
+    at = int(np.argmin(np.abs(pairs.lags_s - found.best["lag_s"].iloc[0])))
+    rdm = association_rdm(pairs.both[at].sum(axis=0), pairs.names, dimensions)
     write_rdms(experiment.path("rdms", "association.parquet"), {"association": rdm})
     return found

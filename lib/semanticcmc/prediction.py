@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.configuration import InputError
-from semanticcmc.cooccurrence import LaggedCounts, lagged_counts
+from semanticcmc.label_pairs import LabelPairs
 from semanticcmc.labels import LabelStream, label_stream
 from semanticcmc.mantel import mantel_table
 from semanticcmc.rdm import FEWEST_CLASSES, RDM
@@ -63,8 +63,6 @@ class PredictionConfig:
     ----------
     lags_s : tuple of float
         Lags, seconds.
-    step_s : float
-        Time between the first moments of pairs, seconds.
     permutations, bootstrap_samples : int
     confidence : float
         Of the intervals: percentiles of bootstrap samples of films, about the estimate.
@@ -72,7 +70,6 @@ class PredictionConfig:
     """
 
     lags_s: tuple[float, ...]
-    step_s: float
     permutations: int
     bootstrap_samples: int
     confidence: float
@@ -81,8 +78,8 @@ class PredictionConfig:
     def __post_init__(self) -> None:
         if not self.lags_s or min(self.lags_s) <= 0 or len(set(self.lags_s)) < len(self.lags_s):
             raise ValueError(f"lags_s {list(self.lags_s)}: at least one, all above 0, none twice")
-        if min(self.permutations, self.bootstrap_samples) < 1 or self.step_s < 0:
-            raise ValueError("permutations and bootstrap_samples: 1 or more; step_s: 0 or more")
+        if min(self.permutations, self.bootstrap_samples) < 1:
+            raise ValueError("permutations and bootstrap_samples: 1 or more")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
@@ -112,7 +109,7 @@ def association_kernel(together: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     together : array (L, L)
-        As of `cooccurrence.LaggedCounts`, summed over films. Symmetric or not; which came first is dropped.
+        As `LabelPairs.both`, summed over films. Symmetric or not; which came first is dropped.
 
     Returns
     -------
@@ -159,7 +156,7 @@ def as_wnids(stream: LabelStream, wnids: Mapping[str, str]) -> LabelStream:
 
 
 def predicted_lag_curve(
-    stream: LabelStream,
+    pairs: LabelPairs,
     model_rdms: Mapping[str, RDM],
     config: PredictionConfig,
     dimensions: int,
@@ -169,17 +166,17 @@ def predicted_lag_curve(
 
     Parameters
     ----------
-    stream : LabelStream
-        Its labels named as the models' classes (`as_wnids`).
+    pairs : LabelPairs
+        Of labels named as the models' classes (`as_wnids`); lag 0 is not predicted.
     model_rdms : mapping of str to RDM
-        Each of its own classes; those that are no label of the stream are left out.
+        Each of its own classes; those that are no label are left out.
     config : PredictionConfig
     dimensions : int
         Of the learner's embedding, the networks' ``embedding_dim``.
     looks : DataFrame, optional
-        `lag_s, value`: how much of the pairing looks alone explain, from 0 to 1, as of
-        `appearance.appearance` above the corpus base rate; between its lags interpolated. Without it the films' own
-        persistence stands in: how much oftener than by chance a label is followed by itself.
+        `lag_s, value`: how much of the pairing looks alone explain, from 0 to 1, as "appearance" above the
+        corpus base rate (`appearance`); between its lags interpolated. Without it the films' own persistence
+        stands in: how much oftener than by chance a label is followed by itself.
 
     Returns
     -------
@@ -191,24 +188,21 @@ def predicted_lag_curve(
     InputError
         If fewer than two films are longer than the shortest lag, or fewer than four classes of a model occur.
     """
-    wnids = tuple(dict.fromkeys(wnid for rdm in model_rdms.values() for wnid in rdm.classes))
-    counts = [lagged_counts(stream, wnids, lag_s, config.step_s) for lag_s in config.lags_s]
-    counts = [of_lag for of_lag in counts if (of_lag.moments > 0).sum() > 1]
-    if not counts:
-        raise InputError(f"no two films with labels are longer than {min(config.lags_s):g} s")
-    occur = counts[0].together.sum(axis=(0, 2)) > 0
-    shown = tuple(wnid for wnid, there in zip(wnids, occur, strict=True) if there)
+    kept = [k for k in range(1, len(pairs.lags_s)) if (pairs.count[k] > 0).sum() > 1]
+    if not kept:
+        raise InputError(f"no two films with labels are longer than {pairs.lags_s[1:].min():g} s")
     models = {
-        name: rdm.subset([wnid for wnid in rdm.classes if wnid in shown]) for name, rdm in model_rdms.items()
+        name: rdm.subset([wnid for wnid in rdm.classes if wnid in pairs.names])
+        for name, rdm in model_rdms.items()
     }
     for name, rdm in models.items():
         if len(rdm) < FEWEST_CLASSES:
             raise InputError(f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
                              f"labels, at least {FEWEST_CLASSES} are needed")  # fmt: skip
-    once = np.ones(len(stream.movies))
-    lags_s = np.array([of_lag.lag_s for of_lag in counts])
+    counts, once = pairs.both[kept], np.ones(len(pairs.movies))
+    lags_s = pairs.lags_s[kept]
     explained = None if looks is None else _at(looks, lags_s)
-    rdms, information, persistence = _learned(counts, once, occur, shown, dimensions)
+    rdms, information, persistence = _learned(counts, once, pairs.names, dimensions)
     seen = persistence if explained is None else explained
     found = _correlations(rdms, models)
     p = [mantel_table(dict(enumerate(rdm.subset(model.classes) for rdm in rdms)), {"": model},
@@ -217,7 +211,7 @@ def predicted_lag_curve(
     generator = np.random.default_rng(config.seed)
     samples = []
     for draw in generator.multinomial(len(once), once / len(once), size=config.bootstrap_samples):
-        again, nats, same = _learned(counts, draw, occur, shown, dimensions)
+        again, nats, same = _learned(counts, draw, pairs.names, dimensions)
         samples.append(
             _correlations(again, models) * _visible(nats, same if explained is None else explained)
         )
@@ -230,22 +224,18 @@ def predicted_lag_curve(
 
 
 def _learned(
-    counts: Sequence[LaggedCounts],
-    films: np.ndarray,
-    occur: np.ndarray,
-    shown: tuple[str, ...],
-    dimensions: int,
+    counts: np.ndarray, films: np.ndarray, names: tuple[str, ...], dimensions: int
 ) -> tuple[list[RDM], np.ndarray, np.ndarray]:
     """RDM, information in nats and mean persistence of the same label, by lag.
 
-    `films` counts how often each film is in; `occur` says which labels do, named `shown`.
+    `counts` is (lags, films, labels, labels); `films` says how often each film is in.
     """
-    upper = np.triu_indices(len(shown), 1)
+    upper = np.triu_indices(len(names), 1)
     rdms, information, persistence = [], [], []
     for of_lag in counts:
-        kernel = association_kernel(np.tensordot(films, of_lag.together, 1)[np.ix_(occur, occur)])
+        kernel = association_kernel(np.tensordot(films, of_lag, 1))
         vectors = embedding(kernel, dimensions)
-        rdms.append(RDM(1 - _cosines(vectors), shown))
+        rdms.append(RDM(1 - _cosines(vectors), names))
         information.append(np.square((vectors @ vectors.T)[upper]).sum())  # half of both triangles
         persistence.append(np.clip(kernel.diagonal().mean(), 0, 1))
     return rdms, np.array(information), np.array(persistence)
