@@ -36,8 +36,8 @@ from semanticcmc.video import decode
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
-CONFIG = MoviesConfig(folder=None, frames_per_s=1.0, short_side_px=256, jpeg_quality=90, crop_black_borders=False,
-                      manifest=None)  # fmt: skip
+CONFIG = MoviesConfig(folder=None, frame_folders_per_s=None, frames_per_s=1.0, short_side_px=256,
+                      jpeg_quality=90, crop_black_borders=False, manifest=None)  # fmt: skip
 MJPEG_QUALITY = 2  # ffmpeg's -q:v, its best; the files come out somewhat smaller than ours (column bytes)
 TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")
 

@@ -91,7 +91,7 @@ def test_a_film_on_no_list_or_changed_is_left_out_and_the_others_go_on(films, tw
     shutil.copy(two_films / "a.mp4", films / "007.mp4")
     shutil.copy(two_films / "b.mp4", films / "new.mp4")
     store = tmp_path / "frames"
-    config = MoviesConfig(folder=films, frames_per_s=1.0, short_side_px=64, jpeg_quality=90,
+    config = MoviesConfig(folder=films, frame_folders_per_s=None, frames_per_s=1.0, short_side_px=64, jpeg_quality=90,
                           crop_black_borders=False, manifest=tmp_path / "films.csv")  # fmt: skip
     probed = probe(films)
     for film in probed.itertuples():

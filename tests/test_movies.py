@@ -22,6 +22,7 @@ def config(**values):
     return MoviesConfig(
         **{
             "folder": None,
+            "frame_folders_per_s": None,
             "frames_per_s": 1.0,
             "short_side_px": 64,
             "jpeg_quality": 90,
@@ -105,7 +106,7 @@ def test_films_come_in_natural_order_with_safe_unique_names(tmp_path):
 def test_probe_stops_only_if_no_film_is_left(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         probe(tmp_path / "absent")
-    with pytest.raises(InputError, match="none ends in"):
+    with pytest.raises(InputError, match="no file ends in"):
         probe(tmp_path)
     (tmp_path / "a.mp4").write_text("text")
     with pytest.raises(InputError, match=r"no film can be used(.|\n)*a\.mp4: not readable"):
@@ -202,8 +203,8 @@ def test_command_line(folder, tmp_path, capsys):
     experiment.write_text(
         "name: films\ntitle: Films\nsource: films\nlags_s: [1, 5]\nbaselines: [random]\n"
         "seeds: [0]\nprimary_layer: fc7\n"
-        f"movies: {{folder: '{folder}', frames_per_s: 1, short_side_px: 64, jpeg_quality: 90, "
-        "crop_black_borders: true, manifest: null}\n"
+        f"movies: {{folder: '{folder}', frame_folders_per_s: null, frames_per_s: 1, short_side_px: 64, "
+        "jpeg_quality: 90, crop_black_borders: true, manifest: null}\n"
     )
     with pytest.raises(SystemExit) as stopped:
         movies.main([str(experiment), "--merge"])

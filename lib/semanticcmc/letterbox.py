@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 
 from semanticcmc.display import Box
+from semanticcmc.frame_folders import sample
 from semanticcmc.video import picture_stream, stated_duration_s
 
 SAMPLES = 60  # pictures looked at
@@ -21,6 +22,20 @@ LEAST_SHARE = 0.4  # of the stored picture that is left (2.39:1 inside 4:3 insid
 
 
 def find_borders(path: str | Path, threads: int = 0) -> Box | None:
+    """The part inside the black borders of a film; see `inside_borders`. It is looked at in some 60 pictures.
+
+    Parameters
+    ----------
+    path : str or Path
+        Video file, or folder of pictures.
+    threads : int
+        Decoder threads; 0 for as many as there are cores.
+    """
+    path = Path(path)
+    return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
+
+
+def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
     """The part of a film's pictures inside its black borders.
 
     A row (or column) is border only if it stays black in every picture of the sample, and only up to a
@@ -28,9 +43,8 @@ def find_borders(path: str | Path, threads: int = 0) -> Box | None:
 
     Parameters
     ----------
-    path : str or Path
-    threads : int
-        Decoder threads; 0 for as many as there are cores.
+    pictures : iterable of uint8 arrays (height, width, 3)
+        A sample of them.
 
     Returns
     -------
@@ -38,7 +52,7 @@ def find_borders(path: str | Path, threads: int = 0) -> Box | None:
         In pixels as stored; None where there is no border.
     """
     size, dark, lit = None, [], []  # of rows and of columns: never above BLACK, at some time above STEP
-    for picture in _sample(Path(path), threads):
+    for picture in pictures:
         level = picture.max(axis=2)
         if size is None:
             size = level.shape

@@ -1,11 +1,11 @@
-"""Films to frames: every video file opened first, then decoded once, in presentation order, never by seeking.
+"""Films to frames: every film opened first, then decoded once, in presentation order, never by seeking.
 
 python -m semanticcmc.movies <yaml> --probe           opens every film, writes frames/probe.csv
 python -m semanticcmc.movies <yaml> --movie-id X      writes film X into the frame store, unless it stands there
 python -m semanticcmc.movies <yaml> --merge           writes frames/index.parquet and frames/films.csv
 
 The frame at second t of the grid is the one on screen then: the last with presentation time <= t, counted
-from the film's first frame.
+from the film's first frame. A film is a video file, or a folder of pictures (`frame_folders`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pandas as pd
@@ -26,16 +27,16 @@ from semanticcmc.display import Box
 from semanticcmc.experiments import Experiment, load_experiment
 from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.film_manifest import refuse_changed
+from semanticcmc.frame_folders import folder_state, read_folder
 from semanticcmc.letterbox import find_borders
+from semanticcmc.movie_ids import name_of
 from semanticcmc.pictures import Damage
 from semanticcmc.probing import probe, reason
 from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_json
 from semanticcmc.video import decode
 
-NO_SETTING = (
-    "folder",
-    "manifest",
-)  # say where films are and which are meant, not what their frames look like
+# They say where films are and which are meant, not what a video's frames look like.
+NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,9 @@ class MoviesConfig:
     Attributes
     ----------
     folder : Path or None
-        Folder of video files, also in folders below it; None until one is given (``FILMS=<folder>``).
+        Folder of films, also in folders below it; None until one is given (``FILMS=<folder>``).
+    frame_folders_per_s : float or None
+        Pictures a second of films that come as folders of pictures; None: such a film is left out.
     frames_per_s : float
         Frames kept for each second of film.
     short_side_px : int
@@ -60,6 +63,7 @@ class MoviesConfig:
     """
 
     folder: Path | None
+    frame_folders_per_s: float | None
     frames_per_s: float
     short_side_px: int
     jpeg_quality: int
@@ -69,6 +73,10 @@ class MoviesConfig:
     def __post_init__(self) -> None:
         if not 0 < self.frames_per_s <= 100:
             raise ValueError(f"frames_per_s {self.frames_per_s}: expected above 0, at most 100")
+        if self.frame_folders_per_s is not None and not 1e-3 <= self.frame_folders_per_s <= 1000:
+            raise ValueError(
+                f"frame_folders_per_s {self.frame_folders_per_s}: expected 0.001 to 1000, or null"
+            )
         if self.short_side_px < 16:
             raise ValueError(f"short_side_px {self.short_side_px}: expected 16 or more")
         if not 1 <= self.jpeg_quality <= 95:
@@ -82,7 +90,7 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     Parameters
     ----------
     path : str or Path
-        Video file.
+        Video file, or folder of pictures.
     movie_id : str
     folder : str or Path
         The frame store.
@@ -108,16 +116,24 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     path, folder = Path(path), Path(folder)
     problem = folder / f"{movie_id}.problem.json"
     try:
-        state = path.stat()
-        made_from = {"source": path.name, "bytes": state.st_size, "changed_ns": state.st_mtime_ns,
-                     **{k: v for k, v in dataclasses.asdict(config).items() if k not in NO_SETTING}}  # fmt: skip
+        made_from = _state(path, config) | {
+            name: value for name, value in dataclasses.asdict(config).items() if name not in NO_SETTING
+        }
+        if config.manifest and path.is_dir():
+            raise InputError("a folder of pictures has no checksum; set movies.manifest to null")
         if config.manifest:
             refuse_changed(path, movie_id, config.manifest, folder / f"{movie_id}.checksum.json")
         if is_finished(folder, movie_id, made_from):
             problem.unlink(missing_ok=True)
             return folder / f"{movie_id}.parquet"
         crop, damage = find_borders(path, threads) if config.crop_black_borders else None, Damage()
-        frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
+        if path.is_dir():
+            damage.pictures = made_from["pictures"]
+            frames = read_folder(
+                path, config.frame_folders_per_s, config.frames_per_s, config.short_side_px, crop
+            )
+        else:
+            frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
         notes = _noted(_counted(frames, progress), folder / f"{movie_id}.notes.json", crop, damage)
         return write_film(folder, movie_id, notes, config.jpeg_quality, made_from)
     except DiskFullError:
@@ -125,6 +141,14 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
     except (InputError, OSError, av.FFmpegError) as error:
         write_json(problem, {"movie_id": movie_id, "source": str(path), "problem": reason(error)})
         raise InputError(f"{path}: {reason(error)}") from error
+
+
+def _state(path: Path, config: MoviesConfig) -> dict[str, Any]:
+    """What tells whether a film is still the same, without reading it."""
+    if path.is_dir():
+        return folder_state(path, config.frame_folders_per_s)
+    state = path.stat()
+    return {"source": path.name, "bytes": state.st_size, "changed_ns": state.st_mtime_ns}
 
 
 def _counted(frames: Iterator[Frame], progress: Progress | None) -> Iterator[Frame]:
@@ -178,14 +202,16 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
         if not problem:
             problems[movie_id] = film_problem(folder, movie_id, longest_lag_s)
     films = pd.DataFrame({
-        "movie_id": probed["movie_id"], "title": [Path(path).stem for path in probed["path"]],
+        "movie_id": probed["movie_id"], "title": [name_of(path) for path in probed["path"]],
         "duration_s": probed["duration_s"], "frames": 0, "source": [Path(path).name for path in probed["path"]],
         "problem": list(problems.values()), "kept_px": "", "warning": "",
     })  # fmt: skip
     usable = [movie_id for movie_id, problem in problems.items() if not problem]
     if usable:
-        counts = merge_index(folder, usable)["movie_id"].value_counts()
-        films["frames"] = films["movie_id"].map(counts).fillna(0).astype(int)
+        times = merge_index(folder, usable).groupby("movie_id")["time_s"]
+        films["frames"] = films["movie_id"].map(times.size()).fillna(0).astype(int)
+        each_s = (times.max() - times.min()) / (times.size() - 1)  # where no duration is stated, to one frame
+        films["duration_s"] = films["duration_s"].fillna(films["movie_id"].map(times.size() * each_s))
         notes = {movie_id: _notes(folder, movie_id) for movie_id in usable}
         films["kept_px"], films["warning"] = zip(
             *(notes.get(movie_id, ("", "")) for movie_id in films["movie_id"]), strict=True
@@ -225,7 +251,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _probe_folder(experiment: Experiment) -> None:
     config = experiment.section("movies", MoviesConfig)
-    probed = probe(config.folder, max(experiment.lags_s, default=0.0))
+    probed = probe(config.folder, max(experiment.lags_s, default=0.0), config.frame_folders_per_s)
     with atomic(experiment.path("frames", "probe.csv")) as temporary:
         probed.to_csv(temporary, index=False)
     _summary(probed)

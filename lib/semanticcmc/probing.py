@@ -1,9 +1,8 @@
-"""Every video file of a folder opened before work starts: what can be used, and why the rest cannot."""
+"""Every film of a folder opened before work starts: what can be used, and why the rest cannot."""
 
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,48 @@ import av
 import pandas as pd
 
 from semanticcmc.configuration import InputError
-from semanticcmc.movie_ids import movie_id_of
+from semanticcmc.frame_folders import is_picture, probe_folder
+from semanticcmc.movie_ids import movie_id_of, name_of, natural_parts
 from semanticcmc.video import picture_stream, stated_duration_s
 
 SUFFIXES = frozenset((
-    ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
-    ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv",
+    ".264", ".265", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".h264", ".h265", ".hevc",
+    ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".ts", ".vob",
+    ".webm", ".wmv",
 ))  # fmt: skip
 
 
 def _films(folder: Path | None) -> list[Path]:
-    """Video files (by suffix) below `folder`, in natural order: film 2 before film 10."""
+    """Video files (by suffix) and folders of pictures below `folder`, in natural order: film 2 before film 10.
+
+    Pictures that lie beside a video, above it or below are its cover or stills, and no film.
+    """
     if folder is None:
         raise InputError("movies.folder is empty: give FILMS=<folder of video files>")
     folder = folder.expanduser()
     if not folder.is_dir():
         raise InputError(f"movies.folder {folder}: no such folder")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    files = [path for path in files if not path.name.startswith(".")]
-    return sorted(files, key=lambda p: [(int(part), "") if part.isdigit() else (-1, part)
-                                        for part in re.split(r"([0-9]+)", str(p.relative_to(folder)))])  # fmt: skip
+    videos, pictured = [], set()
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
+            videos.append(path)
+        elif is_picture(path):
+            pictured.add(path.parent)
+    holding = {video.parent for video in videos} - {folder}
+    above = {parent for path in holding for parent in path.parents}
+    films = [*videos, *(
+        path for path in pictured - above - {folder}
+        if holding.isdisjoint((path, *path.parents))
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+    )]  # fmt: skip
+    return sorted(films, key=lambda path: natural_parts(str(path.relative_to(folder))))
 
 
 def _movie_ids(paths: list[Path]) -> list[str]:
-    """File stems made safe as file names, and unique also where upper and lower case are one."""
+    """Names made safe as file names, and unique also where upper and lower case are one."""
     taken, ids = {"index"}, []
     for path in paths:
-        stem = movie_id_of(path.stem)
+        stem = movie_id_of(name_of(path))
         movie_id, number = stem, 2
         while movie_id.casefold() in taken:
             movie_id, number = f"{stem}_{number}", number + 1
@@ -46,15 +60,19 @@ def _movie_ids(paths: list[Path]) -> list[str]:
     return ids
 
 
-def probe(folder: str | Path | None, longest_lag_s: float = 0.0) -> pd.DataFrame:
+def probe(
+    folder: str | Path | None, longest_lag_s: float = 0.0, frame_folders_per_s: float | None = None
+) -> pd.DataFrame:
     """Open every film of a folder and say which can be used.
 
     Parameters
     ----------
     folder : str or Path
-        Searched with the folders below it for video files, known by their suffix.
+        Searched with the folders below it for video files, known by their suffix, and for folders of pictures.
     longest_lag_s : float
         A film that is no longer than this has no pair of frames at the longest lag; it is left out of all.
+    frame_folders_per_s : float, optional
+        Pictures a second of films that come as folders of pictures; without it such a film cannot be used.
 
     Returns
     -------
@@ -65,7 +83,7 @@ def probe(folder: str | Path | None, longest_lag_s: float = 0.0) -> pd.DataFrame
     Raises
     ------
     InputError
-        If there is no video file, or none can be used.
+        If there is no film, or none can be used.
     """
     paths = _films(Path(folder) if folder is not None else None)
     rows = []
@@ -73,7 +91,7 @@ def probe(folder: str | Path | None, longest_lag_s: float = 0.0) -> pd.DataFrame
         row: dict[str, Any] = {"movie_id": movie_id, "path": str(path), "duration_s": math.nan, "fps": math.nan,
                                "width": 0, "height": 0, "codec": "", "problem": ""}  # fmt: skip
         try:
-            row |= _probe(path)
+            row |= probe_folder(path, frame_folders_per_s) if path.is_dir() else _probe(path)
             if row["duration_s"] <= longest_lag_s:
                 raise InputError(
                     f"{row['duration_s']:g} s long, not longer than the longest lag, {longest_lag_s:g} s"
@@ -84,7 +102,11 @@ def probe(folder: str | Path | None, longest_lag_s: float = 0.0) -> pd.DataFrame
     if not any(row["problem"] == "" for row in rows):
         listed = "".join(f"\n  {row['path']}: {row['problem']}" for row in rows)
         raise InputError(
-            f"{folder}: no film can be used" + (listed or f"; none ends in {' '.join(sorted(SUFFIXES))}")
+            f"{folder}: no film can be used"
+            + (
+                listed
+                or f"; no file ends in {' '.join(sorted(SUFFIXES))}, and no folder in it holds pictures"
+            )
         )
     return pd.DataFrame(rows)
 
