@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from semanticcmc.conditions import MASKED
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import load_experiment
 from semanticcmc.image_files import read_image
@@ -82,7 +83,7 @@ def _look(path: Path, config: StimuliConfig) -> tuple[int, int, str, int] | str:
     """Size, mode and number of frames of an image that can be read, else what is wrong with it or its mask."""
     try:
         upright = read_image(path)
-        for condition in config.conditions:
+        for condition in set(MASKED) & set(config.conditions):
             shown(path, upright, condition, config)
         with Image.open(path) as image:
             return (*upright.size, image.mode, getattr(image, "n_frames", 1))
