@@ -120,7 +120,7 @@ def draw(curves: pd.DataFrame) -> None:
     axes[0].set_ylabel("partial correlation with category, r")
     axes[0].legend(loc="upper left")
     style.caption(figure, "Bars: 95 % bootstrap over films of the prediction. Fitted to the first world alone; "
-                          f"{own.seeds.max()} seeds trained.")  # fmt: skip
+                          f"{curves.seeds.min()} to {curves.seeds.max()} seeds trained.")  # fmt: skip
     with atomic(HERE / "prediction.png") as temporary:
         figure.savefig(temporary, dpi=110)
 
