@@ -16,7 +16,6 @@ import yaml
 from PIL import Image
 
 from semanticcmc.experiments import load_experiment
-from semanticcmc.workflow import _Jobs
 
 pytestmark = pytest.mark.corridor
 
@@ -261,44 +260,3 @@ def test_two_runs_on_one_results_folder_do_not_meet(smoke, corridor):
         done = corridor("smoke", folder.parent)
     assert done.returncode == 2
     assert "another run" in done.stderr
-
-
-def test_time_left_counts_waiting_jobs_at_the_mean_of_their_kind():
-    jobs = _Jobs()
-    for line in (
-        "Job stats:",
-        "job      count",
-        "-----  -------",
-        "all          1",
-        "train        5",
-        "total        6",
-        "",
-    ):
-        jobs.feed(line)
-    for line in ("rule train:", "    jobid: 3", "Finished jobid: 3 (Rule: train)"):
-        jobs.feed(line)
-    jobs.seconds["train"] = [30.0]
-    assert jobs.left_s(1, []) == pytest.approx(4 * 30)
-    assert jobs.left_s(2, []) == pytest.approx(4 * 30 / 2)
-
-
-def test_jobs_that_a_checkpoint_adds_are_counted():
-    jobs = _Jobs()
-    for line in (
-        "Job stats:",
-        "job    count",
-        "-----  -----",
-        "probe_films  1",
-        "all          1",
-        "total        2",
-        "",
-    ):
-        jobs.feed(line)
-    for line in (
-        "checkpoint probe_films:",
-        "    jobid: 1",
-        "Finished jobid: 1 (Rule: probe_films)",
-        "1 of 4 steps (25%) done",
-    ):
-        jobs.feed(line)
-    assert (jobs.done, jobs.total) == (1, 3)

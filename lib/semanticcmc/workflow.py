@@ -10,14 +10,11 @@ from __future__ import annotations
 import argparse
 import collections
 import csv
-import dataclasses
 import fcntl
 import importlib
 import json
 import os
-import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -29,10 +26,8 @@ from semanticcmc.conditions import MASKED
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import SECTIONS, Experiment, repository_root, resolve_experiment
 from semanticcmc.run import duration
+from semanticcmc.workflow_log import Jobs, explain_failure
 
-# A first guess of seconds a job, until one of its kind has ended in this run.
-FIRST_GUESS_S = {"world": 60.0, "statistics": 25.0, "train": 60.0, "represent": 15.0, "lag_curve": 30.0,
-                 "wordnet": 15.0, "poster": 20.0}  # fmt: skip
 NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}
 
 
@@ -90,7 +85,7 @@ def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = 
         if (experiment.folder / ".snakemake").exists():
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         process = subprocess.Popen(
-            [*command, "--cores", str(cores), "--rerun-incomplete", *snakemake],
+            [*command, "--cores", str(cores), "--rerun-incomplete", "--keep-going", *snakemake],
             stdout=log, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()],
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
@@ -105,75 +100,9 @@ def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = 
         return process.returncode
 
 
-@dataclasses.dataclass
-class _Jobs:
-    """What Snakemake's log tells of its jobs; fed line by line."""
-
-    counts: dict[str, int] = dataclasses.field(default_factory=dict)
-    started: dict[str, tuple[str, float]] = dataclasses.field(default_factory=dict)
-    seconds: dict[str, list[float]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
-    rule: str = ""
-    in_table: bool = False
-    steps: int = 0  # as Snakemake counts them, those that a checkpoint added and the last, `all`, included
-
-    @property
-    def done(self) -> int:
-        """Jobs that ended."""
-        return sum(len(seconds) for seconds in self.seconds.values())
-
-    @property
-    def total(self) -> int:
-        """Jobs there are, as far as is known."""
-        return max(sum(self.counts.values()), self.steps - 1, self.done)
-
-    def feed(self, line: str) -> None:
-        if line.startswith("Job stats:"):
-            self.in_table, self.counts = True, {}
-        elif self.in_table and (match := re.fullmatch(r"(\w+)\s+(\d+)", line.strip())):
-            if match[1] == "total":
-                self.in_table = False
-            elif match[1] != "all":
-                self.counts[match[1]] = int(match[2])
-        elif match := re.match(r"(?:local)?(?:rule|checkpoint) (\w+):", line):
-            self.rule = match[1]
-        elif (match := re.match(r"\s+jobid: (\d+)", line)) and self.rule != "all":
-            self.started[match[1]] = (self.rule, time.monotonic())
-        elif (match := re.match(r"Finished jobid: (\d+)", line)) and match[1] in self.started:
-            rule, start = self.started.pop(match[1])
-            self.seconds[rule].append(time.monotonic() - start)
-        elif match := re.match(r"\d+ of (\d+) steps", line):
-            self.steps = int(match[1])
-
-    def left_s(self, cores: int, running_left_s: list[float]) -> float:
-        """Seconds left: jobs not started at the mean of their kind, running ones as they say themselves."""
-        running = collections.Counter(rule for rule, _ in self.started.values())
-        means = {rule: self._mean(rule, running_left_s) for rule in self.counts}
-        waiting = {r: n - running[r] - len(self.seconds[r]) for r, n in self.counts.items()}
-        total = sum(
-            max(0, n) * means[rule]
-            for rule, n in waiting.items()
-            if rule not in ("lag_curve", "wordnet", "poster")
-        )
-        at_the_end = sum(
-            max(0, waiting.get(rule, 0)) * means.get(rule, 0) for rule in ("lag_curve", "wordnet", "poster")
-        )
-        for rule, start in self.started.values():
-            if rule != "train" or not running_left_s:
-                total += max(0.0, means.get(rule, 10.0) - (time.monotonic() - start))
-        return max([(total + sum(running_left_s)) / cores, *running_left_s]) + at_the_end
-
-    def _mean(self, rule: str, running_left_s: list[float]) -> float:
-        if self.seconds[rule]:
-            return statistics.fmean(self.seconds[rule])
-        starts = [start for running, start in self.started.values() if running == rule]
-        if rule == "train" and running_left_s and starts:
-            return max(running_left_s) + time.monotonic() - min(starts)
-        return FIRST_GUESS_S.get(rule, 10.0)
-
-
 def _watch(process: subprocess.Popen[bytes], experiment: Experiment, log: Path, cores: int) -> None:
     """Print a line about every ten seconds until `process` ends: jobs done, what runs, time left."""
-    jobs, start, said = _Jobs(), time.monotonic(), 0.0
+    jobs, start, said = Jobs(), time.monotonic(), 0.0
     began = time.time()
     with log.open() as lines:
         while True:
@@ -190,6 +119,8 @@ def _watch(process: subprocess.Popen[bytes], experiment: Experiment, log: Path, 
                 left_s = jobs.left_s(cores, [s for _, s in steps if s is not None])
                 minutes, seconds = divmod(int(time.monotonic() - start), 60)
                 left = "" if done == total else f" | about {duration(left_s)} left"
+                if jobs.failed:
+                    left += f" | FAILED: {', '.join(dict.fromkeys(jobs.failed))}, the others go on"
                 print(
                     f"[{minutes:3d}:{seconds:02d}] {done} of {total} jobs{left}{' | ' + what if what else ''}",
                     flush=True,
@@ -199,7 +130,7 @@ def _watch(process: subprocess.Popen[bytes], experiment: Experiment, log: Path, 
             time.sleep(0.5)
 
 
-def _feed(jobs: _Jobs, lines: IO[str]) -> None:
+def _feed(jobs: Jobs, lines: IO[str]) -> None:
     for line in lines:
         jobs.feed(line.rstrip("\n"))
 
@@ -215,23 +146,6 @@ def _running_steps(folder: Path, since: float) -> list[tuple[str, float | None]]
         if values["done"] < values["total"] and values["time"] > max(since, time.time() - 60):
             steps.append((f"{values['what']} {values['done']}/{values['total']}", values["left_s"]))
     return steps
-
-
-def _explain_failure(experiment: Experiment) -> str:
-    """The failing jobs' own words, from the end of their logs."""
-    text = experiment.path("workflow.log").read_text(encoding="utf-8")
-    words: list[str] = []
-    for match in re.finditer(r"^\s*log: (\S+)", text.partition("Error in rule")[2], flags=re.M):
-        log = experiment.folder / match[1]
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-        said = [n for n, line in enumerate(lines) if re.match(r"(error: |.*\bInputError: )", line)]
-        message = "\n".join(lines[-15:])
-        if said:  # the message may go on over several lines, up to an empty one
-            whole = "\n".join(lines[said[-1] :]).split("\n\n")[0]
-            message = re.sub(r"^.*?(?:error: |InputError: )", "error: ", whole)
-        if message not in "\n".join(words):
-            words.append(f"{message}\n  (whole log: {log})")
-    return "\n".join(words) or text[-3000:]
 
 
 def available_cores() -> int:
@@ -276,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if status:
-        print(_explain_failure(experiment), file=sys.stderr)
+        print(explain_failure(experiment.folder), file=sys.stderr)
         print(
             f"Stopped; what is finished stays. Everything Snakemake said: {experiment.folder}/workflow.log",
             file=sys.stderr,
