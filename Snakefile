@@ -132,8 +132,8 @@ else:
         """One mark a film that the probe found usable."""
         import pandas
 
-        films = pandas.read_csv(checkpoints.probe_films.get().output[0], dtype={"movie_id": str})
-        return [f"frames/{movie_id}.ingested" for movie_id in films.movie_id[films.problem.isna()]]
+        films = pandas.read_csv(checkpoints.probe_films.get().output[0], dtype=str, keep_default_na=False)
+        return [f"frames/{movie_id}.ingested" for movie_id in films.movie_id[films.problem == ""]]
 
     rule merge_frames:
         input:

@@ -73,8 +73,9 @@ def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
     InputError
         Without a rate, for names that do not tell the order, or a first picture that cannot be read.
     """
+    found = _sorted(folder)
     rate = _rate(per_s)
-    pictures = _timed(folder, rate)
+    pictures = _timed(found, rate)
     first, _ = _opened(pictures[0][0])
     width, height = ImageOps.exif_transpose(first).size
     return {"duration_s": float(pictures[-1][1] + 1 / rate), "fps": float(rate), "width": width,
@@ -111,7 +112,7 @@ def read_folder(
         Names the picture that cannot be read, or is not as large as the first.
     """
     rate, grid = _rate(per_s), Fraction(frames_per_s).limit_denominator(1001)
-    pictures = _timed(folder, rate)
+    pictures = _timed(_sorted(folder), rate)
     times = [time for _, time in pictures]
     shown, image, size = -1, None, None
     for step in range(max(math.ceil((times[-1] + 1 / rate) * grid), math.floor(times[-1] * grid) + 1)):
@@ -151,9 +152,8 @@ def _sorted(folder: Path) -> list[Path]:
     return sorted(pictures, key=lambda path: (natural_parts(path.stem), path.name))
 
 
-def _timed(folder: Path, rate: Fraction) -> list[tuple[Path, Fraction]]:
-    """The pictures in order of time, each with its seconds from the first."""
-    pictures = _sorted(folder)
+def _timed(pictures: list[Path], rate: Fraction) -> list[tuple[Path, Fraction]]:
+    """Pictures in order of time, each with its seconds from the first."""
     parts = [natural_parts(path.stem) for path in pictures]
     if all(len(part) == 1 for part in parts):
         return [(path, k / rate) for k, path in enumerate(pictures)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +25,28 @@ SUFFIXES = frozenset((
 def _films(folder: Path | None) -> list[Path]:
     """Video files (by suffix) and folders of pictures below `folder`, in natural order: film 2 before film 10.
 
-    Pictures that lie beside a video, above it or below are its cover or stills, and no film.
+    Pictures that lie beside a video, above it or below are its cover or stills, and no film. What is hidden is
+    passed over; a folder that must not be read is given as well, to be named among the problems.
     """
     if folder is None:
-        raise InputError("movies.folder is empty: give FILMS=<folder of video files>")
+        raise InputError("movies.folder is empty: give FILMS=<folder of films>")
     folder = folder.expanduser()
     if not folder.is_dir():
         raise InputError(f"movies.folder {folder}: no such folder")
-    videos, pictured = [], set()
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-            videos.append(path)
-        elif is_picture(path):
-            pictured.add(path.parent)
+    videos: list[Path] = []
+    pictured: set[Path] = set()
+    closed: list[Path] = []
+    for place, below, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        below[:] = [name for name in below if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                videos.append(path)
+            elif is_picture(path):
+                pictured.add(path.parent)
     holding = {video.parent for video in videos} - {folder}
     above = {parent for path in holding for parent in path.parents}
-    films = [*videos, *(
-        path for path in pictured - above - {folder}
-        if holding.isdisjoint((path, *path.parents))
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-    )]  # fmt: skip
-    return sorted(films, key=lambda path: natural_parts(str(path.relative_to(folder))))
+    filmed = [path for path in pictured - above - {folder} if holding.isdisjoint((path, *path.parents))]
+    return sorted([*videos, *filmed, *closed], key=lambda path: natural_parts(str(path.relative_to(folder))))
 
 
 def _movie_ids(paths: list[Path]) -> list[str]:
