@@ -158,6 +158,41 @@ def test_null_is_that_of_shifting_each_label_on_its_own():
     )
 
 
+def test_null_above_the_corpus_is_that_of_films_paired_anew():
+    """First moments of one film with those of another, at a random time of it: mean and spread of many draws."""
+    labels = simulate(dataclasses.replace(LABELS, durations_s=(600.0,) * 6))[0]
+    lags = [0, 8, 30]
+    pairs = label_pairs(labels, lags, CONFIG)
+    curve = association(pairs, dataclasses.replace(CONFIG, null_samples=2000))
+    p = np.concatenate(pairs.presence).mean(axis=0)
+    above = [film - p for film in pairs.presence]
+    apart = 1 - np.eye(len(p))
+    patterns = np.array([film.T @ film for film in above])
+    shared = (patterns * apart).sum(axis=(1, 2)) / (p.sum() ** 2 - (p**2).sum())
+    patterns = (apart / np.outer(p, p) * patterns - shared[:, None, None]) * apart
+    others = patterns.sum(axis=0) - patterns
+    generator, draws = np.random.default_rng(0), []
+    for _ in range(600):
+        circle = generator.permutation(6)
+        met = {
+            f: np.roll(above[g], generator.integers(600), axis=0)
+            for f, g in zip(circle, np.roll(circle, -1), strict=True)
+        }
+        draws.append(
+            [
+                sum(((above[f][: 600 - lag].T @ met[f][lag:]) * others[f]).sum() for f in range(6))
+                for lag in lags
+            ]
+        )
+    moments = np.array([(600 - lag) * 600 * 30 for lag in lags])
+    scale = curve.decay[1] / curve.value[1]
+    middle = (curve.null_high + curve.null_low)[1] / 2
+    half = (curve.null_high - curve.null_low)[1] / 2 / 1.96
+    drawn_now = np.array(draws) / scale / moments
+    np.testing.assert_allclose(half, drawn_now.std(axis=0), rtol=0.2)
+    np.testing.assert_allclose(middle, drawn_now.mean(axis=0), atol=0.15 * half.max())
+
+
 def covariances(films, lag):
     """Sums of products of each label and each other a lag later, less the rates of the moments used, film by film."""
     return np.array(

@@ -35,10 +35,11 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     Returns
     -------
     Curve
-        `measure` "association". The null is that of shifting each label on its own circularly in its film, all
-        shifts being equally likely: its mean and variance are known without any shifting (`_null_spread`), the band
-        is the normal one. NaN where fewer than two films are longer than the lag, or where there is no association
-        at lag 0 to take a share of.
+        `measure` "association". The null above the film base rate is that of shifting each label on its own
+        circularly in its film, all shifts being equally likely: its mean and variance are known without any
+        shifting (`_null_spread`). Above the corpus base rate it is that of films paired anew: first moments of one,
+        second moments of another. Bands are normal ones. NaN where fewer than two films are longer than the lag, or
+        where there is no association at lag 0 to take a share of.
     """
     films, lags = len(pairs.movies), len(pairs.lags_s)
     weights = np.concatenate([np.ones((1, films)), film_draws(films, config)])
@@ -53,8 +54,10 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
             likeness = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
             np.fill_diagonal(likeness, 0)
             strength[:, level, k] = ((weights @ likeness) * weights).sum(axis=1)
-            null[0, level, k] = (_rates_above(pairs, k, level) * others).sum()
-        null[1, level] = _null_spread(pairs, others)
+        if level == 0:
+            null[1, level] = _null_spread(pairs, others)
+        else:  # shifting in time would leave what the films' rates make of it
+            null[:, level] = _films_paired_anew(pairs, others, config)
     each = np.array([product.different(both).sum(axis=(1, 2)) for both in pairs.both])
     with np.errstate(divide="ignore", invalid="ignore"):
         total = (weights @ each.T) / (weights @ pairs.count.T)
@@ -112,11 +115,31 @@ def _above_base_rate(pairs: LabelPairs, k: int, level: int) -> np.ndarray:
     return pairs.both[k] - first[:, :, None] * later[:, None, :] - now[:, :, None] * second[:, None, :]
 
 
-def _rates_above(pairs: LabelPairs, k: int, level: int) -> np.ndarray:
-    """The same of labels that are shifted each on its own: what films' rates make of it, (films, labels, labels)."""
-    rates = pairs.first[0] / np.maximum(pairs.count[0][:, None], 1)
-    now, later = (rates - base for base in _base_rates(pairs, 0, level))
-    return pairs.count[k][:, None, None] * now[:, :, None] * later[:, None, :]
+def _films_paired_anew(
+    pairs: LabelPairs, patterns: np.ndarray, config: TimescalesConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation, by lag, of ``sum(C * pattern)`` where a film's second moments are another film's.
+
+    All films are put in a circle in random order, so that none meets itself, each turned by a random time. What the
+    two films' rates make of it goes with the number of pairs of moments, what their moments do with its root.
+    """
+    base = _base_rates(pairs, 0, 1)[0]
+    films = [seen - base for seen in pairs.presence]
+    towards = [film @ pattern.astype(np.float32) for film, pattern in zip(films, patterns, strict=True)]
+    generator = np.random.default_rng(config.seed)
+    drawn = np.zeros((config.null_samples, len(pairs.lags_s)))
+    for draw in drawn:
+        circle = generator.permutation(len(films))
+        for here, there in zip(circle, np.roll(circle, -1), strict=True):
+            n = min(len(films[here]), len(films[there]))
+            now, later = (
+                towards[here][:n],
+                np.roll(films[there], generator.integers(len(films[there])), axis=0)[:n],
+            )
+            by_rates = float(now.mean(axis=0) @ later.mean(axis=0))
+            by_moments = float(np.vdot(now, later)) - n * by_rates
+            draw += pairs.count[:, here] * by_rates + np.sqrt(pairs.count[:, here] / n) * by_moments
+    return drawn.mean(axis=0), drawn.std(axis=0)
 
 
 def _null_spread(pairs: LabelPairs, patterns: np.ndarray) -> np.ndarray:
