@@ -55,6 +55,15 @@ def test_the_list_says_what_each_film_is(films, tmp_path, capsys):
     assert f"2 films in {tmp_path / 'films.csv'}" in capsys.readouterr().out
 
 
+def test_a_folder_of_pictures_is_named_and_not_listed(films, tmp_path, capsys):
+    (films / "pictures").mkdir()
+    (films / "pictures" / "1.jpg").write_bytes(b"")
+    assert fill(films, tmp_path).index.tolist() == ["007", "Forrest_Gump_1994"]
+    assert f"pictures: a folder, which has no checksum and is not listed: {films / 'pictures'}" in (
+        capsys.readouterr().err
+    )
+
+
 def test_what_a_person_wrote_stays(films, tmp_path, capsys):
     rows = fill(films, tmp_path).reset_index()
     rows["notes"] = ["seen twice", "NA"]

@@ -100,7 +100,8 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     Returns
     -------
     list of str
-        What a person should know: films that are new, renamed, changed, not in the folder or not usable.
+        What a person should know: films that are new, renamed, changed, not in the folder or not usable, and
+        folders of pictures, which are never on the list.
 
     Raises
     ------
@@ -116,6 +117,9 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     said = []
     for movie_id, film in films.items():
         path = Path(film["path"])
+        if path.is_dir():
+            said.append(f"{movie_id}: a folder, which has no checksum and is not listed: {path}")
+            continue
         try:
             progress = Progress(f"checksum of {movie_id}, MiB", max(1, path.stat().st_size // 2**20))
             sha256 = sha256_of(path, memory / f"{movie_id}.json", progress)
