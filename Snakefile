@@ -27,6 +27,7 @@ IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder
 def settings(*keys):
     """The parts of the experiment that a rule depends on, as text that does not depend on the order of keys."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
+            "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
             "distance": E.sections.get("evaluation", {}).get("distance")}
     return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
@@ -193,7 +194,7 @@ rule statistics:
     log:
         "logs/01_dataset_statistics.log",
     params:
-        settings=settings("timescales", "prediction", "evaluation", "lags_s", "networks", "views", "activations",
+        settings=settings("timescales", "prediction", "models", "lags_s", "networks", "views", "activations",
                           "primary_layer", "seeds"),
         parameters="",
     shell:
