@@ -133,10 +133,11 @@ def study(folder, seconds, kills):
         if not finish(start(file, movie_ids, folder / "decoded.txt")):
             raise SystemExit((file.parent / "said.txt").read_text())
         took_s = time.monotonic() - began
-    undisturbed, rows = files(folder / "undisturbed" / "frames"), []
-    for k, after_s in enumerate(np.random.default_rng(SEED).uniform(0, took_s, kills)):
-        rows.append(one_kill(folder / f"kill-{k}", films, movie_ids, after_s, undisturbed))
-        shutil.rmtree(folder / f"kill-{k}")
+    undisturbed, rows, generator = files(folder / "undisturbed" / "frames"), [], np.random.default_rng(SEED)
+    while sum(row["killed"] for row in rows) < kills:  # an ingest that ended before its moment is none
+        after_s = generator.uniform(0, took_s)
+        rows.append(one_kill(folder / "killed", films, movie_ids, after_s, undisturbed))
+        shutil.rmtree(folder / "killed")
         print(rows[-1], flush=True)
     return pd.DataFrame(rows), took_s
 
@@ -152,7 +153,7 @@ def main():
         FOLDER / "ingest.json", record({"film_s": seconds, "kills": KILLS, "undisturbed_s": took_s}, SEED)
     )
     bad = ~table["byte_identical"] | ~table["finished_untouched"] | (table["decoded_again"] > 0)
-    print(f"{len(table)} kills, {int(bad.sum())} with a fault")
+    print(f"{int(table['killed'].sum())} kills, {int(bad.sum())} with a fault")
     return int(bad.any())
 
 

@@ -42,7 +42,8 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         coefficients on films whose labels are shifted circularly each on its own. Its mean is exact; its variance is
         that of the part that is linear in the film's covariances, twice, since where nothing lasts coefficients are
         noise of the other films, and every two films meet twice. NaN where fewer than three films are longer than
-        the lag.
+        the lag. Half-lives from `decay` are biased by a few per cent, and their intervals, blind to the noise of the
+        coefficients, cover less than they say (validation/timescales_summary.csv): trust those of `association`.
     """
     shape = (2, len(pairs.lags_s), len(pairs.movies))
     product, predicted, squares, null_told, null_variance = np.zeros((5, *shape))
