@@ -299,7 +299,7 @@ def test_what_quarto_would_only_warn_of_fails(made, tmp_path, old, new, message)
     assert old in source.read_text(encoding="utf-8")
     source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        render(staged)
+        render(staged, "poster")
 
 
 def test_no_number_is_typed_into_the_posters_prose():
@@ -309,9 +309,12 @@ def test_no_number_is_typed_into_the_posters_prose():
 
 
 def test_unknown_shortcodes_are_refused(tmp_path):
-    assert resolve("a {{< var b.c >}} d", {"b": {"c": "x"}}, tmp_path) == "a x d"
+    source = tmp_path / "a.qmd"
+    source.write_text("a {{< var b.c >}} d")
+    assert resolve(source, {"b": {"c": "x"}}) == "a x d"
+    source.write_text("{{< meta title >}}")
     with pytest.raises(InputError, match="meta"):
-        resolve("{{< meta title >}}", {}, tmp_path)
+        resolve(source, {})
 
 
 @given(st.floats(-1, 1))

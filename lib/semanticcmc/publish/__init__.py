@@ -1,6 +1,6 @@
-"""The poster of an experiment: numbers and wording from its tables, rendered by Quarto or by pandoc.
+"""The poster and the paper of an experiment: numbers and wording from its tables, rendered by Quarto or by pandoc.
 
-`numbers` reads the tables, `claims` decides what may be said, `tables` and `variables` write both for the source,
+`numbers` reads the tables, `claims` decides what may be said, `tables` and `variables` write both for the poster,
 `rendering` makes the pages. By hand: ``python -m semanticcmc.publish analysis/experiments/miniature.yaml``.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from semanticcmc.configuration import InputError
@@ -27,39 +28,62 @@ SOURCES = (
 
 
 def poster(experiment: Experiment) -> list[Path]:
-    """Stage the poster's source with the experiment's numbers, render it, and put it in place.
-
-    Everything is made in a folder beside ``poster/`` that takes its place once both pages are there:
-    where a step fails, the poster that was there stays.
-
-    Returns
-    -------
-    list of Path
-        ``poster/poster.html`` and ``poster/poster.pdf`` below the results folder.
+    """Make ``poster/poster.html`` and ``poster/poster.pdf`` below the results folder; see `publish`.
 
     Raises
     ------
     InputError
-        For a missing figure or table (with the command that makes it), a value that the source asks
-        for and nobody made, and anything that pandoc, Typst or Quarto warns of.
+        As `publish` does, and for a missing figure or table, with the command that makes it.
     """
     for figure in FIGURES:
         required(experiment, "figures", f"{figure}.svg")
+    return publish(experiment, "poster", SOURCES, write_generated)
+
+
+def publish(
+    experiment: Experiment, name: str, sources: Sequence[str], generate: Callable[[Experiment, Path], None]
+) -> list[Path]:
+    """Stage a document's source with the experiment's numbers, render it, and put it in place.
+
+    Everything is made in a folder beside ``<name>/`` that takes its place once both pages are there:
+    where a step fails, the document that was there stays.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    name : str
+        Of the document: ``<name>.qmd`` is rendered.
+    sources : sequence of str
+        Files of ``papers/`` that it is made from.
+    generate : callable
+        Writes what the source asks for of the experiment into the staged folder.
+
+    Returns
+    -------
+    list of Path
+        ``<name>/<name>.html`` and ``<name>/<name>.pdf`` below the results folder.
+
+    Raises
+    ------
+    InputError
+        For a value that the source asks for and nobody made, and anything that pandoc, Typst or Quarto
+        warns of.
+    """
     papers = repository_root() / "papers"
-    target = experiment.path("poster")
-    staged = target.with_name(f".poster.{os.getpid()}")  # as deep as `target`: ../figures leads to the same
+    target = experiment.path(name)
+    staged = target.with_name(f".{name}.{os.getpid()}")  # as deep as `target`: ../figures leads to the same
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     try:
-        for name in SOURCES:
-            if not (papers / name).exists():
+        for source in sources:
+            if not (papers / source).exists():
                 raise InputError(
-                    f"{papers / name}: missing from the checkout; `git checkout -- papers` restores it"
+                    f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it"
                 )
-            shutil.copyfile(papers / name, staged / name)
-        write_generated(experiment, staged)
-        render(staged)
-        replaced = target.with_name(f".poster.{os.getpid()}.old")
+            shutil.copyfile(papers / source, staged / source)
+        generate(experiment, staged)
+        render(staged, name)
+        replaced = target.with_name(f".{name}.{os.getpid()}.old")
         shutil.rmtree(replaced, ignore_errors=True)
         if target.exists():
             target.rename(replaced)
@@ -67,4 +91,4 @@ def poster(experiment: Experiment) -> list[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return [target / "poster.html", target / "poster.pdf"]
+    return [target / f"{name}.html", target / f"{name}.pdf"]

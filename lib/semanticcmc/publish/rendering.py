@@ -1,4 +1,8 @@
-"""A staged poster source to HTML and an A0 PDF: by Quarto where it is installed, else by pandoc and Typst."""
+"""A staged document to HTML and PDF: by Quarto where it is installed, else by pandoc and Typst.
+
+How a document is rendered stands in the head of its ``.qmd``, as Quarto reads it: ``filters``, ``bibliography``, and of
+``format`` html's ``css``, ``toc`` and ``number-sections``, and typst's ``template``.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,7 @@ import yaml
 
 from semanticcmc.configuration import InputError
 
-SOURCE = "poster.qmd"
 VARIABLES = "_variables.yml"
-TEMPLATE = "poster-template.typst"
 
 _INCLUDE = re.compile(r"^\{\{<\s*include\s+(\S+)\s*>\}\}\s*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
@@ -23,35 +25,34 @@ _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
 _QUARTO_TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|\?var:")
 
 
-def render(folder: Path) -> None:
-    """Render ``poster.qmd`` in `folder`, with its ``_variables.yml``, to ``poster.html`` and ``poster.pdf``.
+def render(folder: Path, name: str) -> None:
+    """Render ``<name>.qmd`` in `folder`, with its ``_variables.yml``, to ``<name>.html`` and ``<name>.pdf``.
 
     Raises
     ------
     InputError
-        For a variable, include, citation or picture that is not there, a column too full for its
-        page, and any other warning: a warning at A0 is a mistake that nobody proof-reads.
+        For a variable, include, citation, cross-reference or picture that is not there, a poster's column too
+        full for its page, and any other warning: nobody proof-reads what is made by a workflow.
     """
+    source = folder / f"{name}.qmd"
     if shutil.which("quarto"):
-        _render_by_quarto(folder)
+        _render_by_quarto(source)
     else:
-        _render_by_pandoc(folder)
-    for name in ("poster.html", "poster.pdf"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder / name}: not made, although no step complained")
+        _render_by_pandoc(source)
+    for made in (source.with_suffix(".html"), source.with_suffix(".pdf")):
+        if not made.exists():
+            raise InputError(f"{made}: not made, although no step complained")
 
 
-def resolve(source: str, variables: Mapping[str, Any], folder: Path) -> str:
-    """`source` with Quarto's ``include`` and ``var`` put in place.
+def resolve(source: Path, variables: Mapping[str, Any]) -> str:
+    """Text of `source` with Quarto's ``include`` and ``var`` put in place.
 
     Parameters
     ----------
-    source : str
-        Text of a ``.qmd``.
+    source : Path
+        A ``.qmd``; included paths are relative to its folder.
     variables : mapping
         As in ``_variables.yml``; ``a.b`` looks up ``b`` in ``a``.
-    folder : Path
-        What included paths are relative to.
 
     Raises
     ------
@@ -60,9 +61,9 @@ def resolve(source: str, variables: Mapping[str, Any], folder: Path) -> str:
     """
 
     def included(match: re.Match[str]) -> str:
-        path = folder / match[1]
+        path = source.parent / match[1]
         if not path.is_file():
-            raise InputError(f"{SOURCE} includes {match[1]}, which nobody made ({path})")
+            raise InputError(f"{source.name} includes {match[1]}, which nobody made ({path})")
         return path.read_text(encoding="utf-8").rstrip("\n")
 
     def variable(match: re.Match[str]) -> str:
@@ -71,51 +72,52 @@ def resolve(source: str, variables: Mapping[str, Any], folder: Path) -> str:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is None or isinstance(value, Mapping):
             raise InputError(
-                f"{SOURCE} asks for the variable {match[1]}, which is not in {folder / VARIABLES}"
+                f"{source.name} asks for the variable {match[1]}, which is not in {source.with_name(VARIABLES)}"
             )
         return str(value)
 
-    text = _VARIABLE.sub(variable, _INCLUDE.sub(included, source))
+    text = _VARIABLE.sub(variable, _INCLUDE.sub(included, source.read_text(encoding="utf-8")))
     if left := re.search(r"\{\{<.*?>\}\}", text):
         raise InputError(
-            f"{SOURCE} holds {left[0]}: only var, and include on a line of its own, are known here"
+            f"{source.name} holds {left[0]}: only var, and include on a line of its own, are known here"
         )
     return text
 
 
-def _render_by_quarto(folder: Path) -> None:
+def _render_by_quarto(source: Path) -> None:
     # A project of its own, or Quarto would send the pages to the site's folder and look for variables there.
-    (folder / "_quarto.yml").write_text("project:\n  type: default\n", encoding="utf-8")
-    done = subprocess.run(["quarto", "render", SOURCE], cwd=folder, capture_output=True, text=True)
+    source.with_name("_quarto.yml").write_text("project:\n  type: default\n", encoding="utf-8")
+    done = subprocess.run(["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True)
     log = done.stdout + done.stderr
     trouble = [line for line in log.splitlines() if _QUARTO_TROUBLE.search(line)]
     if done.returncode or trouble:
-        raise InputError(f"{folder / SOURCE}: quarto render: " + ("\n".join(trouble) or log.strip()))
+        raise InputError(f"{source}: quarto render: " + ("\n".join(trouble) or log.strip()))
 
 
-def _render_by_pandoc(folder: Path) -> None:
+def _render_by_pandoc(source: Path) -> None:
     import pypandoc
     import typst
 
-    variables = yaml.safe_load((folder / VARIABLES).read_text(encoding="utf-8"))
-    text = resolve((folder / SOURCE).read_text(encoding="utf-8"), variables, folder)
+    text = resolve(source, yaml.safe_load(source.with_name(VARIABLES).read_text(encoding="utf-8")))
     metadata = yaml.safe_load(text.split("---\n", 2)[1])
-    common = [pypandoc.get_pandoc_path(), "--from", "markdown", "--standalone", "--fail-if-warnings", "--citeproc",
-              "--lua-filter", "poster.lua"]  # fmt: skip
-    html = ["--to", "html", "--embed-resources", "--mathml", "--css", metadata["format"]["html"]["css"],
-            "--output", "poster.html"]  # fmt: skip
-    pdf = ["--to", "typst-citations", "--template", TEMPLATE, "--output", "poster.typ"]
-    for command in (common + html, common + pdf):
-        done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True)
+    html, pdf = metadata["format"]["html"], metadata["format"]["typst"]
+    common = [pypandoc.get_pandoc_path(), "--from", "markdown", "--standalone", "--fail-if-warnings"]
+    common += [f"--lua-filter={name}" for name in metadata["filters"]] + ["--citeproc"]  # in Quarto's order
+    to_html = ["--to", "html", "--embed-resources", "--mathml", "--css", html["css"],
+               *(f"--{option}" for option in ("toc", "number-sections") if html.get(option)),
+               "--output", f"{source.stem}.html"]  # fmt: skip
+    to_pdf = ["--to", "typst-citations", "--template", pdf["template"], "--output", f"{source.stem}.typ"]
+    for command in (common + to_html, common + to_pdf):
+        done = subprocess.run(command, cwd=source.parent, input=text, capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"{folder / SOURCE}: pandoc: {done.stderr.strip()}")
+            raise InputError(f"{source}: pandoc: {done.stderr.strip()}")
     # Typst reads ../figures: its root is the results folder above.
-    compiler = typst.Compiler(str(folder / "poster.typ"), root=str(folder.parent))
+    compiler = typst.Compiler(str(source.with_suffix(".typ")), root=str(source.parents[1]))
     try:
-        page, warnings = compiler.compile_with_warnings(format="pdf")
+        pages, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
-        raise InputError(f"{folder / SOURCE}: typst: {error}") from error
+        raise InputError(f"{source}: typst: {error}") from error
     if warnings:
-        raise InputError(f"{folder / SOURCE}: typst: " + "; ".join(str(warning) for warning in warnings))
-    assert isinstance(page, bytes)  # one document, one file
-    (folder / "poster.pdf").write_bytes(page)
+        raise InputError(f"{source}: typst: " + "; ".join(str(warning) for warning in warnings))
+    assert isinstance(pages, bytes)  # one document, one file
+    source.with_suffix(".pdf").write_bytes(pages)
