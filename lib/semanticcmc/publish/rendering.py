@@ -87,7 +87,9 @@ def resolve(source: Path, variables: Mapping[str, Any]) -> str:
 def _render_by_quarto(source: Path) -> None:
     # A project of its own, or Quarto would send the pages to the site's folder and look for variables there.
     source.with_name("_quarto.yml").write_text("project:\n  type: default\n", encoding="utf-8")
-    done = subprocess.run(["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True)
+    done = subprocess.run(
+        ["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True
+    )
     log = done.stdout + done.stderr
     trouble = [line for line in log.splitlines() if _QUARTO_TROUBLE.search(line)]
     if done.returncode or trouble:
