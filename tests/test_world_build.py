@@ -22,7 +22,7 @@ from semanticcmc.world.appearance import N_LOOK, Light, class_looks, draw_object
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.detector import label_tables
 from semanticcmc.world.places import place_latents
-from semanticcmc.world.renderer import FilmRenderer, stimuli
+from semanticcmc.world.renderer import FilmRenderer, stills, stimuli
 from semanticcmc.world.timeline import TWO_SHOT, timelines
 from test_world_timeline import world
 
@@ -134,6 +134,29 @@ def test_grade_and_place_are_knobs():
 def test_frames_do_not_depend_on_their_neighbours(film):
     times_s = PICTURES.times_s
     assert np.array_equal(film.frames(times_s)[200:210], film.frames(times_s[200:210]))
+
+
+def test_frames_of_some_beats_are_those_of_the_whole_film(film):
+    times_s = np.array([10.0, 80.0, 12.0])
+    some = FilmRenderer(PICTURES, film.timeline, class_looks(PICTURES), times_s)
+    np.testing.assert_array_equal(some.frames(times_s), film.frames(times_s))
+    beat = film.timeline.shots["beat"].to_numpy()
+    elsewhere = film.timeline.shots["start_s"][
+        ~np.isin(beat, beat[film.timeline.shot_at(times_s)])
+    ].to_numpy()
+    with pytest.raises(ValueError, match="not drawn"):
+        some.frames(elsewhere[:1])
+
+
+def test_a_still_is_the_same_picture_with_more_pixels(film):
+    times_s, larger = np.array([5.0, 40.0, 90.0]), 4
+    small = film.frames(times_s).astype(float)
+    large = stills(PICTURES, film.timeline.movie_id, times_s, larger * PICTURES.image_px).astype(float)
+    assert large.shape == (3, larger * PICTURES.image_px, larger * PICTURES.image_px, 3)
+    side = PICTURES.image_px
+    means = large.reshape(3, side, larger, side, larger, 3).mean((2, 4))
+    for one, other in zip(small, means, strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.995
 
 
 def test_stimuli_in_context_are_an_object_before_a_place():

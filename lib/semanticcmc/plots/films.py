@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
+STRIP_PX = 256
+"""Width and height of a drawn world's frames in a film strip: on an A0 poster they are some 60 mm wide."""
+
 
 def film_strip(
     images: Sequence[np.ndarray],
@@ -57,7 +60,7 @@ def film_strip(
     figure.get_layout_engine().set(w_pad=0.02, wspace=0.0)  # type: ignore[union-attr, call-arg]
     for i, (ax, image, time_s) in enumerate(zip(row[0], images, times_s, strict=True)):
         marked = i in pair
-        ax.imshow(image)
+        ax.imshow(image, interpolation="lanczos")  # smooth at any size
         ax.set_xticks([])
         ax.set_yticks([])
         for spine in ax.spines.values():

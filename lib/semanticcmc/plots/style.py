@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, network_lag_s, repository_root
+from semanticcmc.plots.svg_text import FAMILY, embed_fonts
 from semanticcmc.run import atomic, git_commit, write_json
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def use_house_style() -> None:
 
     matplotlib.rcParams.update(
         {
-            "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+            "font.family": FAMILY,  # comes with matplotlib: the same letters on every machine
             "font.size": TEXT_PT,
             "axes.titlesize": TEXT_PT,
             "axes.titleweight": "bold",
@@ -88,7 +89,7 @@ def use_house_style() -> None:
             "lines.linewidth": 2.0,
             "lines.markersize": 7.0,
             "image.interpolation": "nearest",
-            "svg.fonttype": "path",  # the same letters where the font is not installed
+            "svg.fonttype": "none",  # text stays text; `save` embeds its letters
             "svg.hashsalt": "semanticcmc",  # equal input, equal file
         }
     )
@@ -261,6 +262,7 @@ def save(
     svg = experiment.path("figures", f"{name}.svg")
     with atomic(svg) as temporary:
         figure.savefig(temporary, metadata={"Date": None, "Title": name, "Description": described["alt"]})
+        temporary.write_text(embed_fonts(temporary.read_text(encoding="utf-8")), encoding="utf-8")
     with atomic(svg.with_suffix(".png")) as temporary:
         figure.savefig(temporary, metadata={"Title": name, "Description": described["alt"]})
     write_json(svg.with_suffix(".json"), described)

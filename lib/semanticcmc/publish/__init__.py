@@ -13,6 +13,7 @@ from pathlib import Path
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.plots.svg_text import font_files
 from semanticcmc.publish.numbers import required
 from semanticcmc.publish.rendering import render
 from semanticcmc.publish.variables import FIGURES, write_generated
@@ -25,6 +26,9 @@ SOURCES = (
     "two_views.svg",
     "references.bib",
 )
+
+FONTS = "fonts"
+"""Folder of the staged document that its head names as ``font-paths``."""
 
 
 def poster(experiment: Experiment) -> list[Path]:
@@ -81,6 +85,11 @@ def publish(
                     f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it"
                 )
             shutil.copyfile(papers / source, staged / source)
+        (
+            staged / FONTS
+        ).mkdir()  # of the figures: Typst draws the texts of an SVG with fonts that it is given
+        for file in font_files():
+            shutil.copyfile(file, staged / FONTS / file.name)
         generate(experiment, staged)
         render(staged, name)
         replaced = target.with_name(f".{name}.{os.getpid()}.old")

@@ -1,7 +1,7 @@
 """A staged document to HTML and PDF: by Quarto where it is installed, else by pandoc and Typst.
 
 How a document is rendered stands in the head of its ``.qmd``, as Quarto reads it: ``filters``, ``bibliography``, and of
-``format`` html's ``css``, ``toc`` and ``number-sections``, and typst's ``template``.
+``format`` html's ``css``, ``toc`` and ``number-sections``, and typst's ``template`` and ``font-paths``.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def _render_by_pandoc(source: Path) -> None:
         if done.returncode:
             raise InputError(f"{source}: pandoc: {done.stderr.strip()}")
     # Typst reads ../figures: its root is the results folder above.
-    compiler = typst.Compiler(str(source.with_suffix(".typ")), root=str(source.parents[1]))
+    fonts = [str(source.parent / folder) for folder in pdf.get("font-paths", ())]
+    compiler = typst.Compiler(str(source.with_suffix(".typ")), root=str(source.parents[1]), font_paths=fonts)
     try:
         pages, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -10,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from semanticcmc.world import places
-from semanticcmc.world.appearance import REACH, Light, draw_objects, instances
+from semanticcmc.world.appearance import REACH, Light, class_looks, draw_objects, instances
 from semanticcmc.world.config import WorldConfig
-from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline
+from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline, timelines
 
 Layers = Literal["all", "objects", "background"]
 GREY = 0.5
@@ -35,18 +36,29 @@ class FilmRenderer:
     timeline : Timeline
     looks : array (classes, 30)
         `appearance.class_looks`.
+    times_s : array, optional
+        Moments that will be asked for; by default any of the film. Only their beats are drawn.
     """
 
-    def __init__(self, config: WorldConfig, timeline: Timeline, looks: np.ndarray) -> None:
+    def __init__(
+        self, config: WorldConfig, timeline: Timeline, looks: np.ndarray, times_s: np.ndarray | None = None
+    ) -> None:
         self.config, self.timeline = config, timeline
         index = config.movie_ids.index(timeline.movie_id)
         shots, beats = timeline.shots, len(timeline.objects)
+        wanted = np.arange(beats)
+        if times_s is not None:
+            wanted = np.unique(
+                shots["beat"].to_numpy()[timeline.shot_at(np.asarray(times_s, dtype=np.float64))]
+            )
+        self._row = np.full(beats, -1)  # of a beat among those drawn
+        self._row[wanted] = np.arange(len(wanted))
         scene = shots.groupby("beat")["scene"].first().to_numpy()
 
         generator = config.generator("places", index)
         light = Light.draw(generator, beats)
         latents = places.place_latents(config, scene, timeline.place_classes, generator)
-        self._places = places.draw_places(latents, light.colour, 3 * config.image_px // 2)
+        self._places = places.draw_places(latents[wanted], light.colour[wanted], 3 * config.image_px // 2)
         self._grade = places.Grade.draw(config, config.generator("grade", index))
 
         generator = config.generator("appearances", index)
@@ -54,7 +66,8 @@ class FilmRenderer:
         shown = instances(config, looks[classes], generator)
         tilt = generator.normal(0, 0.25, len(classes))
         beat = np.repeat(np.arange(beats), N_IN_BEAT)
-        self._near = draw_objects(shown, tilt, light[beat], even(1.4 * config.image_px))
+        drawn = self._row[beat] >= 0
+        self._near = draw_objects(shown[drawn], tilt[drawn], light[beat[drawn]], even(1.4 * config.image_px))
         self._far = avg_pool2d(self._near, 2)
         # Where they stand: left and right of the middle, the first of the two on either side.
         side = np.where(generator.random(beats) < 0.5, -1.0, 1.0)
@@ -106,13 +119,15 @@ class FilmRenderer:
         sway = way[:, 0] * self._drift[shot, 3]
         centre, width = camera[:, :2], np.exp(camera[:, 2])
         beat, setup = (shots[name].to_numpy()[shot] for name in ("beat", "setup"))
-        size = self.config.image_px
+        size, row = self.config.image_px, self._row
+        if (row[beat] < 0).any():
+            raise ValueError("times_s: of a beat that was not drawn; see times_s of FilmRenderer")
 
         if layers == "objects":
             pictures = torch.full((len(shot), 3, size, size), GREY)
         else:
             grid = _grid(centre, width, np.zeros(len(shot)), np.full(len(shot), places.REACH), size)
-            pictures = grid_sample(self._places[beat], grid, padding_mode="border", align_corners=False)
+            pictures = grid_sample(self._places[row[beat]], grid, padding_mode="border", align_corners=False)
         for which in (1, 0) if layers != "background" else ():
             rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
             if layers == "all":
@@ -126,9 +141,30 @@ class FilmRenderer:
                 b = beat[rows]
                 grid = _grid(centre[rows] - self._position[b, which], width[rows],
                              sway[rows], REACH * self._radius[b, which], size)  # fmt: skip
-                layer = grid_sample(pictures_of[b * N_IN_BEAT + which], grid, align_corners=False)
+                layer = grid_sample(pictures_of[row[b] * N_IN_BEAT + which], grid, align_corners=False)
                 pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
         return self._grade.apply(pictures)
+
+
+def stills(config: WorldConfig, movie_id: str, times_s: np.ndarray, image_px: int) -> np.ndarray:
+    """Frames of a film drawn anew at another size, for people to look at: the same places, objects and camera.
+
+    Parameters
+    ----------
+    config : WorldConfig
+    movie_id : str
+        One of `config.movie_ids`.
+    times_s : array (n,)
+    image_px : int
+        Width and height, px.
+
+    Returns
+    -------
+    uint8 array (n, image_px, image_px, 3)
+    """
+    timeline = next(film for film in timelines(config) if film.movie_id == movie_id)
+    larger = dataclasses.replace(config, image_px=image_px)
+    return FilmRenderer(larger, timeline, class_looks(config), times_s).frames(times_s)
 
 
 def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[np.ndarray, np.ndarray]:
