@@ -1,9 +1,12 @@
 """Figures show what their tables hold, in its order and with its uncertainty; their files say whence they came."""
 
+import base64
 import hashlib
+import io
 import itertools
 import json
 import re
+from xml.etree import ElementTree
 
 import matplotlib
 
@@ -13,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
@@ -24,6 +28,7 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment
 from semanticcmc.plots import films, representations, style, training
 from semanticcmc.plots import lag_curve as curves
+from semanticcmc.plots.svg_text import embed_fonts, font_files
 from semanticcmc.rdm import RDM
 
 LAGS_S = (1.0, 5.0, 20.0, 60.0, 180.0, 600.0)
@@ -560,6 +565,43 @@ def test_equal_figures_make_equal_files(experiment):
         svg = style.save(curves.lag_curve(curve_table(), "fc7").figure, experiment, "a", [], "what it shows")
         written.append((svg.read_bytes(), svg.with_suffix(".png").read_bytes()))
     assert written[0] == written[1]
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def embedded_fonts(svg):
+    """Fonts that an SVG carries, by weight and style."""
+    rules = re.findall(r"@font-face\{font-family:'([^']+)';font-weight:(\w+);font-style:(\w+);"
+                       r"src:url\(data:font/woff;base64,([^)]+)\)", svg)  # fmt: skip
+    assert {family for family, *_ in rules} == {style.FAMILY}
+    return {(weight, slant): TTFont(io.BytesIO(base64.b64decode(data))) for _, weight, slant, data in rules}
+
+
+def test_text_of_a_saved_figure_is_text_and_its_letters_travel_with_it(experiment):
+    ax = curves.lag_curve(curve_table(), "fc7")
+    ax.set_title("R² of Größe, −0.5")
+    svg = style.save(ax.figure, experiment, "a", [], "what it shows").read_text(encoding="utf-8")
+    said = ["".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(f"{SVG}text")]
+    assert {"R² of Größe, −0.5", "time lag between the two views", "correlation with the model, r"} <= set(
+        said
+    )
+    fonts = embedded_fonts(svg)
+    assert set(fonts) == {("normal", "normal"), ("bold", "normal")}, "the faces that are used"
+    faces = itertools.product(("normal", "bold"), ("normal", "italic"))
+    whole = dict(zip(faces, font_files(), strict=True))
+    for face, font in fonts.items():
+        full = TTFont(whole[face])
+        for letter in set("".join(said)):
+            glyph, original = font.getBestCmap()[ord(letter)], full.getBestCmap()[ord(letter)]
+            assert font["hmtx"][glyph][0] == full["hmtx"][original][0], "no letter is wider than it was"
+        assert font["head"].modified == full["head"].modified, "nothing of the moment in the file"
+    assert len(svg) - len(re.sub("base64,[^)]*", "", svg)) < 60_000
+
+
+def test_a_drawing_without_text_stays_as_it_is():
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg"><rect width="1" height="1"/></svg>'
+    assert embed_fonts(drawing) == drawing
 
 
 def test_save_refuses_a_missing_input_or_no_words_before_anything_is_written(experiment):

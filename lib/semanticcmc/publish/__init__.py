@@ -85,9 +85,7 @@ def publish(
                     f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it"
                 )
             shutil.copyfile(papers / source, staged / source)
-        (
-            staged / FONTS
-        ).mkdir()  # of the figures: Typst draws the texts of an SVG with fonts that it is given
+        (staged / FONTS).mkdir()  # Typst draws the texts of figures with fonts that it is given
         for file in font_files():
             shutil.copyfile(file, staged / FONTS / file.name)
         generate(experiment, staged)
