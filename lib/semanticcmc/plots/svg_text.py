@@ -6,8 +6,11 @@ import base64
 import io
 import re
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 
+Weight = Literal["normal", "bold"]
+Style = Literal["normal", "italic"]
 FAMILY = "DejaVu Sans"  # comes with matplotlib; its licence lets any file embed it
 SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 
@@ -44,27 +47,28 @@ def embed_fonts(svg: str) -> str:
     return f'{svg[: start.end()]}<defs><style type="text/css">{rules}</style></defs>{svg[start.end() :]}'
 
 
-def _faces(svg: str) -> list[tuple[str, str]]:
+def _faces(svg: str) -> list[tuple[Weight, Style]]:
     """Weight and style of the faces that any text may want."""
     said = " ".join(re.findall(r"font(?:-weight|-style)?\s*[:=]\s*['\"]?([^;\"]*)", svg))
-    weights = ["normal", *(["bold"] if re.search(r"\b(bold|[6-9]00)\b", said) else [])]
-    styles = ["normal", *(["italic"] if re.search(r"\b(italic|oblique)\b", said) else [])]
+    weights: list[Weight] = ["normal", *(["bold"] if re.search(r"\b(bold|[6-9]00)\b", said) else [])]
+    styles: list[Style] = ["normal", *(["italic"] if re.search(r"\b(italic|oblique)\b", said) else [])]
     return [(weight, style) for weight in weights for style in styles]
 
 
 def font_files() -> list[Path]:
     """Files of the family's faces, for programs that draw an SVG's texts with fonts that they are given."""
-    faces = [(weight, style) for weight in ("normal", "bold") for style in ("normal", "italic")]
-    return [Path(_font_file(*face)) for face in faces]
+    weights: tuple[Weight, ...] = ("normal", "bold")
+    styles: tuple[Style, ...] = ("normal", "italic")
+    return [Path(_font_file(weight, style)) for weight in weights for style in styles]
 
 
-def _font_file(weight: str, style: str) -> str:
+def _font_file(weight: Weight, style: Style) -> str:
     from matplotlib.font_manager import FontProperties, findfont
 
     return findfont(FontProperties(family=FAMILY, weight=weight, style=style), fallback_to_default=False)
 
 
-def _subset(letters: str, weight: str, style: str) -> str:
+def _subset(letters: str, weight: Weight, style: Style) -> str:
     """A face reduced to some letters, as WOFF in base 64."""
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
