@@ -50,8 +50,12 @@ def embed_fonts(svg: str) -> str:
 def _faces(svg: str) -> list[tuple[Weight, Style]]:
     """Weight and style of the faces that any text may want."""
     said = " ".join(re.findall(r"font(?:-weight|-style)?\s*[:=]\s*['\"]?([^;\"]*)", svg))
-    weights: list[Weight] = ["normal", *(["bold"] if re.search(r"\b(bold|[6-9]00)\b", said) else [])]
-    styles: list[Style] = ["normal", *(["italic"] if re.search(r"\b(italic|oblique)\b", said) else [])]
+    weights: list[Weight] = ["normal"]
+    styles: list[Style] = ["normal"]
+    if re.search(r"\b(bold|[6-9]00)\b", said):
+        weights.append("bold")
+    if re.search(r"\b(italic|oblique)\b", said):
+        styles.append("italic")
     return [(weight, style) for weight in weights for style in styles]
 
 
