@@ -281,7 +281,7 @@ def test_a_failing_poster_leaves_the_old_one(tmp_path):
     [
         ("{{< var claim.mark >}}", "{{< var claim.absent >}}", "claim.absent"),
         ("_facts.md", "_absent.md", "_absent.md"),
-        ("@tian_2019", "@tian_1019", "tian_1019"),
+        ("@tian_2020", "@tian_1020", "tian_1020"),
         ("two_views.svg", "absent.svg", "absent.svg"),
         (
             "## Why time?",
