@@ -55,8 +55,8 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     """
     tests = read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
-    dataset = _dataset(experiment)
-    (folder / "_facts.md").write_text(facts(dataset), encoding="utf-8")
+    counted = dataset(experiment)
+    (folder / "_facts.md").write_text(facts(counted), encoding="utf-8")
     (folder / "_table_mantel.md").write_text(mantel_rows(experiment, tests), encoding="utf-8")
     address = repository_address()
     segno.make(address, error="m").save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
@@ -69,9 +69,9 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
             "commit": git_commit() or "outside git",
         },
         "repository": {"address": address, "short": address.removeprefix("https://")},
-        "claim": {key: unbroken(said) for key, said in _claim(experiment, evidence, dataset, tests).items()},
-        "data": _data(experiment, dataset),
-        "method": _method(experiment, tests),
+        "claim": claim(experiment, evidence, counted, tests),
+        "data": data(experiment, counted),
+        "method": method(experiment, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
     # quoted, or Quarto prints 0.30 as 0.3
@@ -100,7 +100,8 @@ def repository_address() -> str:
     return str(citation["repository-code"])
 
 
-def _dataset(experiment: Experiment) -> dict[str, float]:
+def dataset(experiment: Experiment) -> dict[str, float]:
+    """`QUANTITIES` of ``tables/dataset.csv`` by name."""
     table = read_table(experiment, "dataset", ("quantity", "value"))
     found = dict(
         zip(table["quantity"].astype(str), pd.to_numeric(table["value"], errors="coerce"), strict=True)
@@ -118,24 +119,25 @@ def film_time(hours: float) -> tuple[str, str]:
     return (number(hours, 1), "hours") if hours >= 2 else (number(60 * hours, 1), "minutes")
 
 
-def facts(dataset: dict[str, float]) -> str:
+def facts(counted: dict[str, float]) -> str:
     """The data set in a few large numbers, as a Markdown list."""
-    time, unit = film_time(dataset["hours"])
-    rows = [(whole(dataset["films"]), "film" if dataset["films"] == 1 else "films"), (time, unit)]
-    rows.append((whole(dataset["frames"]), "frames"))
-    if dataset["label sets"] > 0:
-        rows.append((whole(dataset["label sets"]), "label sets"))
+    time, unit = film_time(counted["hours"])
+    rows = [(whole(counted["films"]), "film" if counted["films"] == 1 else "films"), (time, unit)]
+    rows.append((whole(counted["frames"]), "frames"))
+    if counted["label sets"] > 0:
+        rows.append((whole(counted["label sets"]), "label sets"))
     return "".join(f"- [{value}]{{.fact}} {what}\n" for value, what in rows)
 
 
-def _data(experiment: Experiment, dataset: dict[str, float]) -> dict[str, str]:
-    left_out = int(dataset["films left out"])
+def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
+    """What the films and labels are, and how long looks and associations last in them."""
+    left_out = int(counted["films left out"])
     unusable = (
         "" if not left_out else f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
     )
-    if dataset["label sets"] > 0:
+    if counted["label sets"] > 0:
         labels = (
-            f"{whole(dataset['labels'])} labels, {whole(dataset['distinct labels'])} of them distinct, "
+            f"{whole(counted['labels'])} labels, {whole(counted['distinct labels'])} of them distinct, "
             f"say what is in view.{unusable}"
         )
     else:
@@ -180,10 +182,11 @@ def _half(constants: pd.DataFrame, measure: str) -> str:
     return f"halve in {seconds(float(f'{rows.half_strength_s.iloc[0]:.2g}'))} and "
 
 
-def _claim(
-    experiment: Experiment, evidence: claims.Evidence, dataset: dict[str, float], tests: pd.DataFrame
+def claim(
+    experiment: Experiment, evidence: claims.Evidence, counted: dict[str, float], tests: pd.DataFrame
 ) -> dict[str, str]:
-    hours = dataset["hours"]
+    """What may be said of the experiment, sentence by sentence."""
+    hours = counted["hours"]
     film = " ".join(film_time(hours)) + " of film"
     small = experiment.source == "films" and hours < ENOUGH_FILM_H
     setting = film
@@ -191,7 +194,7 @@ def _claim(
         setting = world_setting(experiment)
     accuracy = read_table(experiment, "accuracy", ("network", "layer", "measure", "accuracy"))
     accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer)]
-    return {
+    said = {
         "headline": claims.headline(evidence, setting, film if small else ""),
         "mark": mark(evidence, small),
         "reading": claims.reading(evidence),
@@ -200,6 +203,7 @@ def _claim(
         "conclusion": conclusion(evidence, setting, small),
         "limits": limits(experiment, evidence, tests, film if small else ""),
     }
+    return {key: unbroken(sentence) for key, sentence in said.items()}
 
 
 def mark(evidence: claims.Evidence, small: bool) -> str:
@@ -269,7 +273,8 @@ def world_setting(experiment: Experiment) -> str:
     return f"{setting}, its objects shuffled across scenes" if shuffled else setting
 
 
-def _method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
+def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
+    """Lags, permutations and classes of the tests."""
     lags = [seconds(lag_s).removesuffix(" s") for lag_s in sorted(experiment.lags_s) if lag_s < 120]
     longer = [seconds(lag_s) for lag_s in sorted(experiment.lags_s) if lag_s >= 120]
     spoken = ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer])
