@@ -188,7 +188,9 @@ def test_every_picture_has_a_text_and_the_page_stands_alone(made):
     _, paths, page = made
     assert len(page.alts) == 7 and all(page.alts)
     assert "What lag_curve [shows]" in page.alts
-    assert not re.search(r'(src|href)="(?!data:|#|https://github)', paths[0].read_text(encoding="utf-8"))
+    assert not re.search(
+        r'(src|href)="(?!data:|#|https://github|https://doi)', paths[0].read_text(encoding="utf-8")
+    )
 
 
 def test_the_pdf_is_one_a0_page(made):
