@@ -59,6 +59,7 @@ TORCHRUN = (
 wildcard_constraints:
     seed=r"\d+",
     network=r"[a-z_]+|semantic_[\d.]+s",
+    name=r"\d\d_[\w.-]+",  # of an executed notebook
 
 
 localrules: all
@@ -69,6 +70,8 @@ rule all:
         "poster/poster.html",
         "poster/poster.pdf",
         "labels/label_nouns.csv" if IMPORTED else [],
+        [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet")],
+        [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
 
 
 if WORLD:
@@ -312,6 +315,18 @@ rule wordnet:
         parameters="",
     shell:
         papermill("05_wordnet.ipynb")
+
+
+rule notebook_page:
+    input:
+        notebook="notebooks/{name}.ipynb",
+        style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
+    output:
+        "notebooks/{name}.html",
+    log:
+        "logs/notebook_page_{name}.log",
+    shell:
+        "{PYTHON} -m semanticcmc.notebook_pages {input.notebook} > {log} 2>&1"
 
 
 rule poster:

@@ -216,6 +216,8 @@ def save(
 ) -> Path:
     """Write a figure as SVG and PNG with a JSON sidecar that names everything it was made from.
 
+    In a notebook the figure is shown as well, its text in the output's metadata.
+
     Parameters
     ----------
     figure : Figure
@@ -266,7 +268,21 @@ def save(
     with atomic(svg.with_suffix(".png")) as temporary:
         figure.savefig(temporary, metadata={"Title": name, "Description": described["alt"]})
     write_json(svg.with_suffix(".json"), described)
+    _show(figure, name, described["alt"])
     return svg
+
+
+def _show(figure: Figure, name: str, alt: str) -> None:
+    """In a notebook: show the figure here, with its name and its text, instead of bare at the end of the cell."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    if "inline" not in matplotlib.get_backend():
+        return
+    from IPython.display import display
+
+    display(figure, metadata={"image/png": {"alt": alt, "figure": name}})
+    plt.close(figure)
 
 
 def _hashed(path: Path, experiment: Experiment) -> dict[str, str]:

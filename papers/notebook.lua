@@ -1,0 +1,41 @@
+-- An executed notebook as a page: code folded, wide tables scrolling by themselves, figures with their text.
+
+local function folded(block)
+  return {
+    pandoc.RawBlock("html", "<details><summary>Code</summary>"),
+    block,
+    pandoc.RawBlock("html", "</details>"),
+  }
+end
+
+local function cell(div)
+  if not div.classes:includes("cell") then return nil end
+  div.attributes, div.identifier = {}, "" -- times of execution, numbers
+  if not div.classes:includes("code") then return div end
+  local blocks = pandoc.List({})
+  for _, block in ipairs(div.content) do
+    if block.t == "CodeBlock" then blocks:extend(folded(block)) else blocks:insert(block) end
+  end
+  div.content = blocks
+  return div
+end
+
+local tables = 0
+
+local function scrolling(block)
+  tables = tables + 1
+  return pandoc.Div({ block }, { class = "scroll", role = "region", tabindex = "0", ["aria-label"] = "table " .. tables })
+end
+
+local function described(image)
+  image.attributes.figure = nil
+  image.attributes.width, image.attributes.height = nil, nil -- as wide as the column
+  return image
+end
+
+function Pandoc(document)
+  document = document:walk({ Table = scrolling, Image = described }):walk({ Div = cell })
+  document.blocks:insert(1, pandoc.RawBlock("html", "<main>"))
+  document.blocks:insert(pandoc.RawBlock("html", "</main>"))
+  return document
+end
