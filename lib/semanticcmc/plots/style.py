@@ -268,7 +268,7 @@ def save(
     with atomic(svg.with_suffix(".png")) as temporary:
         figure.savefig(temporary, metadata={"Title": name, "Description": described["alt"]})
     write_json(svg.with_suffix(".json"), described)
-    _show(figure, name, described["alt"])
+    _show(figure, name, str(described["alt"]))
     return svg
 
 
