@@ -21,6 +21,9 @@ RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
 CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
+RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of several untrained networks as a control
+RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM else []
+UNTRAINED = [seed for seed in RANDOM_SEEDS if ("random", seed) not in RUNS]  # those that no notebook makes
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
 
 
@@ -28,7 +31,8 @@ def settings(*keys):
     """The parts of the experiment that a rule depends on, as text that does not depend on the order of keys."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
             "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
-            "distance": E.sections.get("evaluation", {}).get("distance")}
+            "distance": E.sections.get("evaluation", {}).get("distance"),
+            "intervals": [E.sections["evaluation"][key] for key in ("bootstrap_samples", "confidence", "seed")]}
     return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
 
@@ -235,17 +239,38 @@ rule represent:
         code=ANALYSIS / "03_representations.ipynb",
     output:
         [f"rdms/{{network}}/seed-{{seed}}_{condition}.parquet" for condition in CONDITIONS],
-        "rdms/{network}/seed-{seed}_intact_accuracy.csv",
+        "rdms/{network}/seed-{seed}_accuracy.csv",
+        "rdms/{network}/seed-{seed}_noise_ceiling.csv",
         notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
     log:
         "logs/03_representations_{network}_seed-{seed}.log",
     params:
-        settings=settings("stimuli", "activations", "distance", "primary_layer"),
+        settings=settings("stimuli", "activations", "distance", "intervals", "primary_layer"),
         parameters=run_parameters,
     resources:
         gpu=1,
     shell:
         papermill("03_representations.ipynb")
+
+
+if UNTRAINED:
+
+    ruleorder: controls > represent
+
+    rule controls:  # the other untrained networks, which need no notebook: their mean RDM is the control `random`
+        input:
+            "frames/index.parquet" if WORLD else "stimuli.json",
+        output:
+            [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
+            [f"rdms/random/seed-{seed}.json" for seed in UNTRAINED],
+        log:
+            "logs/controls.log",
+        params:
+            settings=settings("networks", "views", "stimuli", "activations", "distance", "world"),
+        resources:
+            gpu=1,
+        shell:
+            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc.controls {E.file} > {log} 2>&1"
 
 
 # Not part of the poster: python -m semanticcmc.workflow <experiment> -- tables/classification.csv
@@ -267,11 +292,16 @@ rule classification:
 rule lag_curve:
     input:
         [f"rdms/{network}/seed-{seed}_{condition}.parquet" for network, seed in RUNS for condition in CONDITIONS],
+        [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
+        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "noise_ceiling")],
         "tables/dataset.csv",
         code=ANALYSIS / "04_lag_curve.ipynb",
     output:
         "tables/lag_curve.csv",
+        "tables/lag_comparisons.csv",
         "tables/accuracy.csv",
+        "tables/noise_ceiling.csv",
+        "tables/connectivity.csv",
         "figures/lag_curve.svg",
         "figures/rdms.svg",
         "figures/dissociation.svg",

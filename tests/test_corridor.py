@@ -12,10 +12,16 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
+from semanticcmc.activations import ActivationsConfig
+from semanticcmc.controls import untrained_network
 from semanticcmc.experiments import load_experiment
+from semanticcmc.rdm import read_rdms
+from semanticcmc.representations import network_rdms
+from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 
 pytestmark = pytest.mark.corridor
 
@@ -43,7 +49,8 @@ def test_one_command_leaves_every_promised_file(smoke):
         assert all(
             cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source
         )
-    for table in ("dataset", "timescales", "half_lives", "lag_curve", "accuracy", "published"):
+    for table in ("dataset", "timescales", "half_lives", "lag_curve", "accuracy", "published", "lag_comparisons",
+                  "noise_ceiling", "connectivity"):  # fmt: skip
         assert len(pd.read_csv(folder / f"tables/{table}.csv"))
     for figure in (folder / "figures").glob("*.json"):
         assert figure.with_suffix(".svg").exists()
@@ -60,12 +67,29 @@ def test_the_lag_curve_has_a_row_for_every_network_layer_model_and_control(smoke
     table = pd.read_csv(folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
     assert set(table.network) == set(experiment.networks)
     assert {"category", "lch"} <= set(table.model)
-    assert {"none", "random", "look"} == set(table.control)
+    assert {"none", "random", "cmc_lab", "look"} == set(table.control)
     assert {"intact", "object", "background"} == set(table.condition)
     key = ["network", "seed", "layer", "condition", "model", "control"]
     assert not table.duplicated(key).any()
     assert table.p.between(1 / (table.permutations.max() + 1) * 0.99, 1).all()
     assert (table.ci_low <= table.ci_high).all()
+    assert (table.p_holm >= table.p).all()
+
+
+def test_the_control_made_without_a_notebook_is_what_the_notebooks_write(smoke):
+    """Seed 0 through notebooks 02 and 03, against the same seed drawn in memory: equal bit for bit."""
+    folder, _ = smoke
+    experiment = load_experiment(folder / "experiment.yaml")
+    assert (folder / "rdms/random/seed-1.json").exists()
+    assert not list((folder / "notebooks").glob("*_random_seed-1.ipynb"))
+    stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
+    config = experiment.section("activations", ActivationsConfig)
+    network, distance = untrained_network(experiment, 0), experiment.sections["evaluation"]["distance"]
+    torch.set_num_threads(1)  # as the workflow's jobs have here
+    for condition in stimuli.config.conditions:
+        rdms = network_rdms(network, stimuli, condition, config, distance)
+        for layer, written in read_rdms(folder / f"rdms/random/seed-0_{condition}.parquet").items():
+            np.testing.assert_array_equal(rdms[layer].values, written.values)
 
 
 def test_the_second_time_nothing_is_done(smoke, corridor):

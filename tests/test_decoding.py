@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from semanticcmc.decoding import accuracies, chance, knn_accuracy, linear_probe_accuracy, obstacle
+from semanticcmc import decoding
+from semanticcmc.decoding import accuracy_table, chance, class_interval, linear_probe_accuracy, obstacle
 
 
 def linear_probe(x, y, folds=5):
-    return linear_probe_accuracy(x, y, folds)
+    return linear_probe_accuracy(x, y, folds).mean()
+
+
+def knn_accuracy(x, y, neighbours, folds):
+    return decoding.knn_accuracy(x, y, neighbours, folds).mean()
 
 
 CLASSIFIERS = [
@@ -126,14 +131,47 @@ def test_obstacle_is_empty_where_there_is_none():
     assert obstacle([0, 0, 1, 1]) == ""
 
 
-def test_accuracies_have_the_names_of_the_table():
+def test_each_class_has_the_accuracy_of_its_own_images():
+    """Two classes far apart, two that are one cloud: the mean over classes hides what each class shows."""
+    rng = np.random.default_rng(5)
+    y = np.repeat([3, 5, 8, 9], 50)
+    x = np.array([[10, 0], [0, 10], [-10, 0], [-10, 0]])[np.repeat(np.arange(4), 50)] + 0.1 * rng.normal(
+        size=(200, 2)
+    )
+    for by_class in (decoding.knn_accuracy(x, y, 5, 5), linear_probe_accuracy(x, y, 5)):
+        assert by_class[:2].tolist() == [1, 1]
+        assert by_class[2:].mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_interval_over_classes_is_the_spread_of_means_of_drawn_classes():
+    """Against scipy's bootstrap of the mean, and against the normal limit for many classes."""
+    from scipy.stats import bootstrap
+
+    rng = np.random.default_rng(6)
+    values = rng.uniform(0, 1, 60)
+    theirs = bootstrap([values], np.mean, n_resamples=20_000, method="percentile", confidence_level=0.9,
+                       rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
+    found = class_interval(values, 20_000, 0.9, seed=1)
+    assert found == pytest.approx([theirs.low, theirs.high], abs=0.003)
+    half = norm.ppf(0.95) * values.std() / np.sqrt(60)
+    assert found == pytest.approx([values.mean() - half, values.mean() + half], abs=0.004)
+    assert class_interval(np.full(9, 0.3), 100, 0.9, 0) == pytest.approx((0.3, 0.3))
+    assert np.isnan(class_interval(values, 0, 0.9, 0)).all()
+
+
+def test_accuracy_table_has_the_names_of_the_table():
     x, y = clusters(n_classes=4)
-    assert accuracies(x, y, neighbours=5, folds=5) == {"knn": 1.0, "linear_probe": 1.0, "chance": 0.25}
-    with pytest.warns(RuntimeWarning):
-        found = accuracies(*clusters(n=1), neighbours=5, folds=5)
-    assert math.isnan(found["knn"])
-    assert math.isnan(found["linear_probe"])
-    assert found["chance"] == pytest.approx(1 / 6)
+    table = accuracy_table(x, y, neighbours=5, folds=5, samples=50).set_index("measure")
+    assert table.accuracy.to_dict() == {"knn": 1.0, "linear_probe": 1.0, "chance": 0.25}
+    assert table.ci_low["knn"] == table.ci_high["knn"] == 1.0
+    assert np.isnan(table.loc["chance", ["ci_low", "ci_high"]].to_list()).all()
+    x, y = clusters(spread=1.0)
+    table = accuracy_table(x, y, neighbours=5, folds=5).set_index("measure").drop("chance")
+    assert (table.ci_low < table.accuracy).all() and (table.accuracy < table.ci_high).all()
+    with pytest.warns(RuntimeWarning, match="one image"):
+        table = accuracy_table(*clusters(n=1), neighbours=5, folds=5).set_index("measure")
+    assert table.drop("chance").isna().all(axis=None)
+    assert table.accuracy["chance"] == pytest.approx(1 / 6)
 
 
 def test_more_neighbours_than_images_to_learn_from():

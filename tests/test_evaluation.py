@@ -13,23 +13,24 @@ from scipy.spatial.distance import pdist, squareform
 
 from conftest import ROOT
 from semanticcmc.configuration import InputError, configure
-from semanticcmc.evaluation import COLUMNS, EvaluationConfig, lag_curve, over_seeds
+from semanticcmc.evaluation import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
 from semanticcmc.experiments import Experiment
 from semanticcmc.mantel import mantel, partial_mantel
-from semanticcmc.rdm import from_class_means, read_rdms, write_rdms
+from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.semantics import category_rdm, lch_rdm
 
 WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").groupby("category").head(3)
 SETTINGS = {"distance": "correlation", "method": "pearson", "alternative": "greater", "permutations": 199,
             "bootstrap_samples": 50, "confidence": 0.9, "models": ["category", "lch"], "model_files": {},
-            "controls": ["none", "random", "look"], "seed": 0}  # fmt: skip
+            "controls": ["none", "random", "cmc_lab", "look"], "random_seeds": [1, 2, 5], "seed": 0}  # fmt: skip
 STIMULI = {"folder": None, "size_px": 32, "images_per_class": None, "conditions": ["intact"], "blur_sigma_px": 2.0,
            "masked_grey": 255}  # fmt: skip
-NETWORKS = ("random", "augment", "semantic_60s")
+NETWORKS = ("random", "augment", "cmc_lab", "semantic_60s")
+RANDOM_SEEDS = (0, 1, 2, 5)  # the experiment's own and those of its controls
 
 
 def write(folder, network, seed, means, classes, layers=("conv5", "fc7"), condition="intact"):
-    rng = np.random.default_rng([len(network), seed])
+    rng = np.random.default_rng([*network.encode(), seed])
     rdms = {
         layer: from_class_means(means + 0.1 * rng.standard_normal(means.shape), classes) for layer in layers
     }
@@ -52,7 +53,9 @@ def experiment(tmp_path):
             order = rng.permutation(len(classes))  # every file in an order of its own
             means = meaning if network == "semantic_60s" else look
             write(tmp_path, network, seed, means[order], [classes[i] for i in order])
-    return Experiment("try", "A try", "world", (60.0,), ("random", "augment"), (0, 1), "fc7",
+    for seed in (2, 5):
+        write(tmp_path, "random", seed, look, classes)
+    return Experiment("try", "A try", "world", (60.0,), ("random", "augment", "cmc_lab"), (0, 1), "fc7",
                       {"evaluation": SETTINGS, "stimuli": STIMULI}, Path("try.yaml"), tmp_path)  # fmt: skip
 
 
@@ -65,7 +68,7 @@ def test_every_network_seed_layer_model_and_control_has_a_row(experiment):
     assert tuple(table.columns) == COLUMNS
     rows = {(r.network, r.seed, r.layer, r.model, r.control) for r in table.itertuples()}
     every = itertools.product(NETWORKS, (0, 1), ("conv5", "fc7"), ("category", "lch"), SETTINGS["controls"])
-    expected = {row for row in every if (row[0], row[-1]) != ("random", "random")}
+    expected = {row for row in every if row[0] != row[-1]}  # no network is tested given itself
     assert rows == expected and len(table) == len(expected)
     assert list(table.network.unique()) == list(NETWORKS)
     lags = table.drop_duplicates("network").set_index("network").lag_s
@@ -83,17 +86,20 @@ def test_rows_hold_the_mantel_tests_of_the_named_matrices(experiment):
     classes = tuple(sorted(WORLD.wnid))
     models = {"category": category_rdm(classes, folder / "world" / "classes.csv"), "lch": lch_rdm(classes)}
     for network, seed, layer in (("semantic_60s", 1, "fc7"), ("augment", 0, "conv5")):
-        mine, random = (read_rdms(folder / "rdms" / name / f"seed-{seed}_intact.parquet")[layer].subset(classes)
-                        for name in (network, "random"))  # fmt: skip
+        mine, cmc_lab = (read_rdms(folder / "rdms" / name / f"seed-{seed}_intact.parquet")[layer].subset(classes)
+                         for name in (network, "cmc_lab"))  # fmt: skip
+        random = np.mean([read_rdms(folder / "rdms" / "random" / f"seed-{k}_intact.parquet")[layer].subset(classes)
+                          .square() for k in RANDOM_SEEDS], axis=0)  # fmt: skip
         for model, rdm in models.items():
             found = {
                 control: table.loc[(network, seed, layer, model, control)] for control in SETTINGS["controls"]
             }
-            truth = {"none": mantel(mine, rdm, 199), "random": partial_mantel(mine, rdm, random, 199),
-                     "look": partial_mantel(mine, rdm, look, 199)}  # fmt: skip
+            given = {"random": RDM(random, classes), "cmc_lab": cmc_lab, "look": look}
             for control, row in found.items():
-                assert row.mantel_r == pytest.approx(truth[control].r, abs=1e-12)
-                assert row.p == truth[control].p and row.permutations == truth[control].permutations
+                truth = (partial_mantel(mine, rdm, given[control], int(row.permutations)) if control in given
+                         else mantel(mine, rdm, int(row.permutations)))  # fmt: skip
+                assert row.mantel_r == pytest.approx(truth.r, abs=1e-12)
+                assert row.p == truth.p and row.permutations == truth.permutations
                 assert row.ci_low < row.mantel_r < row.ci_high
 
 
@@ -106,7 +112,9 @@ def test_only_the_network_that_codes_the_category_is_found_to(experiment):
 
 def test_real_films_have_no_looks_to_control(experiment):
     (experiment.folder / "world" / "look_rdm.parquet").unlink()
-    assert set(lag_curve(experiment).control) == {"none", "random"}
+    assert set(lag_curve(experiment).control) == {"none", "random", "cmc_lab"}
+    without = dataclasses.replace(experiment, baselines=("random", "augment"))
+    assert set(lag_curve(without).control) == {"none", "random"}
 
 
 def test_classes_without_a_category_are_left_out_of_that_model_alone(experiment):
@@ -154,8 +162,77 @@ def test_missing_and_unlike_files_are_refused_by_name(experiment):
     with pytest.raises(InputError, match="augment/seed-1.*layers conv5"):
         lag_curve(experiment)
     (folder / "seed-1_intact.parquet").write_bytes(kept)
-    with pytest.raises(InputError, match="random"):
+
+
+def test_control_files_that_are_missing_or_unlike_are_refused_with_the_remedy(experiment):
+    folder = experiment.folder / "rdms" / "random"
+    kept = (folder / "seed-5_intact.parquet").read_bytes()
+    (folder / "seed-5_intact.parquet").unlink()
+    with pytest.raises(
+        InputError, match=r"random/seed-5_intact\.parquet: missing; .*semanticcmc\.controls try\.yaml"
+    ):
+        lag_curve(experiment)
+    means = np.random.default_rng(2).standard_normal((24, 5))
+    write(experiment.folder, "random", 5, means[1:], list(WORLD.wnid)[1:])
+    with pytest.raises(InputError, match="random/seed-5.*other classes.*remove the folder rdms"):
+        lag_curve(experiment)
+    write(experiment.folder, "random", 5, means, list(WORLD.wnid), layers=("conv4", "fc7"))
+    with pytest.raises(InputError, match="random/seed-5.*layers conv4, fc7.*remove the folder rdms"):
+        lag_curve(experiment)
+    lag_curve(with_settings(experiment, controls=["none"]))  # where it is no control it is not asked for
+    (folder / "seed-5_intact.parquet").write_bytes(kept)
+    table = lag_curve(
+        dataclasses.replace(experiment, baselines=("augment",))
+    )  # a control without being a baseline
+    assert set(table.control) == {"none", "random", "look"}
+    (folder / "seed-0_intact.parquet").unlink()
+    with pytest.raises(InputError, match=r"seed-0_intact\.parquet: missing; .*semanticcmc\.controls"):
         lag_curve(dataclasses.replace(experiment, baselines=("augment",)))
+
+
+def test_holm_corrects_over_the_networks_and_models_that_are_shown_together(experiment):
+    """Each family by hand: the i-th smallest of m p values times m - i, never falling, at most 1."""
+    table = lag_curve(experiment)
+    for (seed, layer, control), family in table.groupby(["seed", "layer", "control"]):
+        assert len(family) == 2 * (4 if control in ("none", "look") else 3)
+        ordered = family.sort_values("p", kind="stable")
+        by_hand, least = [], 0.0
+        for i, p in enumerate(ordered.p):
+            least = max(least, min(1.0, p * (len(ordered) - i)))
+            by_hand.append(least)
+        np.testing.assert_allclose(ordered.p_holm, by_hand, err_msg=f"{seed} {layer} {control}")
+        assert 1 / (family.permutations.min() + 1) * len(family) < 0.05  # the correction can be survived
+
+
+def test_the_mean_of_more_untrained_networks_is_a_better_measure_of_looks(experiment):
+    """A network that sees looks which go with category: the noisier the control, the more category seems left."""
+    rng = np.random.default_rng(5)
+    classes = list(WORLD.wnid)
+    category = pd.get_dummies(WORLD.category).to_numpy(dtype=float)
+    look = np.hstack([rng.standard_normal((24, 12)), 1.5 * category])
+    distance = from_class_means(look, classes).values
+
+    def drawn(folder, seed, noise):
+        noisy = distance + noise * distance.std() * rng.standard_normal(distance.shape)
+        write_rdms(folder, {layer: RDM(noisy, tuple(classes)) for layer in ("conv5", "fc7")})
+
+    rdms = experiment.folder / "rdms"
+    for seed in range(12):
+        drawn(rdms / "random" / f"seed-{seed}_intact.parquet", seed, 1.0)
+    for network, seed in itertools.product(NETWORKS[1:], (0, 1)):
+        drawn(rdms / network / f"seed-{seed}_intact.parquet", seed, 0.3)
+    left = {}
+    for seeds in ([0], list(range(12))):
+        one = dataclasses.replace(with_settings(experiment, random_seeds=seeds), seeds=(0,))
+        table = lag_curve(one)
+        table = table[(table.control == "random") & (table.model == "category")]
+        left[len(seeds)] = table.mantel_r.mean()
+    simple = (
+        lag_curve(one)
+        .query("control == 'none' and model == 'category' and network != 'random'")
+        .mantel_r.mean()
+    )
+    assert simple > left[1] > 2 * left[12] > 0
 
 
 def test_every_condition_is_tested_on_its_own_files(experiment):
@@ -165,9 +242,9 @@ def test_every_condition_is_tested_on_its_own_files(experiment):
     with pytest.raises(InputError, match=r"random/seed-0_background\.parquet: missing"):
         lag_curve(both)
     folder = experiment.folder / "rdms"
-    for network, seed in itertools.product(NETWORKS, (0, 1)):
+    for network, seed in [*itertools.product(NETWORKS, (0, 1)), ("random", 2), ("random", 5)]:
         other = "augment" if network == "random" else "random"  # its control must not be the network itself
-        rdms = read_rdms(folder / other / f"seed-{1 - seed}_intact.parquet")
+        rdms = read_rdms(folder / other / f"seed-{1 - seed % 2}_intact.parquet")
         write_rdms(folder / network / f"seed-{seed}_background.parquet", rdms)
     table = lag_curve(both)
     one = lag_curve(experiment)
@@ -188,6 +265,7 @@ def test_no_bootstrap_leaves_no_interval(experiment):
     ("permutations", 0, "at least 1"), ("confidence", 1.5, "between 0 and 1"), ("bootstrap_samples", -1, "0 "),
     ("models", [], "at least one"), ("models", ["lch", "lch"], "each once"),
     ("models", ["lhc"], "lhc"), ("model_files", {"lch": "a.csv"}, "lch"), ("controls", ["blur"], "blur"),
+    ("random_seeds", [1, 1], "each once"), ("random_seeds", [-1], "none below 0"),
     ("distance", "manhattan", "manhattan"), ("alternative", "bigger", "bigger"), ("seed", -1, "0 or more"),
 ])  # fmt: skip
 def test_settings_out_of_range_are_refused(key, value, message):
@@ -232,3 +310,18 @@ def test_interval_over_seeds_is_scipys():
     )
     assert result.seeds.to_dict() == {"semantic_60s": 3, "random": 1}
     assert np.isnan(result.loc["random", "ci_low"])
+
+
+def test_gather_joins_what_each_network_left_and_names_what_is_missing(experiment):
+    for network, seed in itertools.product(NETWORKS, (0, 1)):
+        row = {"network": network, "seed": seed, "measure": "knn", "accuracy": 0.1 + 0.2, "ci_low": np.nan}
+        pd.DataFrame([row]).to_csv(
+            experiment.folder / "rdms" / network / f"seed-{seed}_accuracy.csv", index=False
+        )
+    table = gather(experiment, "accuracy")
+    assert list(zip(table.network, table.seed, strict=True)) == list(itertools.product(NETWORKS, (0, 1)))
+    assert (table.accuracy == 0.1 + 0.2).all() and table.ci_low.isna().all()
+    assert len(pd.read_csv(experiment.folder / "tables" / "accuracy.csv")) == len(table)
+    (experiment.folder / "rdms" / "augment" / "seed-1_accuracy.csv").unlink()
+    with pytest.raises(InputError, match=r"augment/seed-1_accuracy\.csv: missing; make poster"):
+        gather(experiment, "accuracy")

@@ -17,7 +17,12 @@ from semanticcmc.inference import (
 )
 from semanticcmc.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rdm import from_class_means
-from semanticcmc.reliability import noise_ceiling, split_half_rdms, split_half_reliability
+from semanticcmc.reliability import (
+    noise_ceiling,
+    reliability_table,
+    split_half_rdms,
+    split_half_reliability,
+)
 from semanticcmc.standardised import standardise_table
 
 
@@ -200,13 +205,25 @@ def test_noise_ceiling_is_what_a_perfect_model_reaches(noise, least, most):
     for _ in range(6):
         features = truth[index] + noise * rng.standard_normal((480, 20))
         means = from_class_means([features[index == k].mean(0) for k in range(60)], names(60), "euclidean")
-        beyond.append(mantel(means, model, 1).r - noise_ceiling(features, index, names(60), "euclidean"))
+        ceiling = reliability_table(features, index, names(60), "euclidean").ceiling.item()
+        beyond.append(mantel(means, model, 1).r - ceiling)
     assert least < np.mean(beyond) < most
 
 
-def test_noise_ceiling_of_noise_is_low():
+def test_noise_ceiling_is_the_root_of_the_reliability():
     noise = np.random.default_rng(14).standard_normal((60, 5))
-    assert noise_ceiling(noise, np.repeat(np.arange(20), 3), names(20)) < 0.6
+    index = np.repeat(np.arange(20), 3)
+    [row] = reliability_table(noise, index, names(20)).itertuples()
+    assert row.ceiling < 0.6
+    assert row.reliability == split_half_reliability(noise, index, names(20))
+    assert [noise_ceiling(r) for r in (0.81, 0.0, -0.2)] == pytest.approx([0.9, 0, 0])
+
+
+def test_no_noise_ceiling_where_a_class_has_one_image_and_why():
+    noise = np.random.default_rng(14).standard_normal((9, 5))
+    with pytest.warns(RuntimeWarning, match="1 of 5 classes have one image"):
+        table = reliability_table(noise, [0, 0, 1, 1, 2, 2, 3, 3, 4], names(5))
+    assert table.isna().all(axis=None) and list(table) == ["reliability", "ceiling"]
 
 
 def test_tables_are_plain():

@@ -241,7 +241,11 @@ def test_layers_draws_a_line_a_network_in_the_order_of_the_layers():
 def test_dissociation_joins_by_network_and_seed_whatever_the_order():
     table = curve_table((0, 1))
     generator = np.random.default_rng(3)
-    accuracy = table[["network", "seed", "lag_s"]].drop_duplicates().assign(layer="fc7", measure="knn")
+    accuracy = (
+        table[["network", "seed", "lag_s"]]
+        .drop_duplicates()
+        .assign(layer="fc7", condition="intact", measure="knn")
+    )
     accuracy["accuracy"] = generator.uniform(0.1, 0.9, len(accuracy))
     both = pd.concat([accuracy, accuracy.assign(measure="chance", accuracy=1 / 48)]).sample(
         frac=1, random_state=0
@@ -261,7 +265,9 @@ def test_dissociation_joins_by_network_and_seed_whatever_the_order():
 def test_dissociation_without_any_accuracy_says_so():
     table = curve_table()
     accuracy = (
-        table[["network", "seed"]].drop_duplicates().assign(layer="fc7", measure="knn", accuracy=np.nan)
+        table[["network", "seed"]]
+        .drop_duplicates()
+        .assign(layer="fc7", condition="intact", measure="knn", accuracy=np.nan)
     )
     ax = curves.dissociation(table, accuracy, "fc7", "category")
     assert any("one image" in text.get_text() or "no class accuracy" in text.get_text() for text in ax.texts)

@@ -68,7 +68,7 @@ def results(
     table = pd.DataFrame(rows)
     table.loc[table.network.eq("random") & table.control.eq("random"), ["mantel_r", "p"]] = float("nan")
     table.to_csv(folder / "tables" / "lag_curve.csv", index=False)
-    accuracy = [{"network": network, "seed": seed, "layer": "fc7", "measure": "knn",
+    accuracy = [{"network": network, "seed": seed, "layer": "fc7", "condition": "intact", "measure": "knn",
                  "accuracy": 0.6 if network == "augment" else 0.4} for network in found for seed in seeds]  # fmt: skip
     pd.DataFrame(accuracy).to_csv(folder / "tables" / "accuracy.csv", index=False)
     quantities = {"films": 12, "hours": hours, "frames": 28_800, "label sets": labels, "labels": 3 * labels,

@@ -27,6 +27,7 @@ import torch
 import yaml
 
 from semanticcmc.activations import ActivationsConfig, class_means
+from semanticcmc.controls import make_controls
 from semanticcmc.evaluation import lag_curve
 from semanticcmc.experiments import Experiment, resolve_experiment
 from semanticcmc.plots import style
@@ -92,6 +93,7 @@ def measure(name: str, changes: dict[str, object]) -> tuple[Experiment, pd.DataF
                 layer: from_class_means(values, stimuli.classes, distance) for layer, values in means.items()
             }
             write_rdms(experiment.path("rdms", network, f"seed-{seed}_{condition}.parquet"), rdms)
+    make_controls(experiment)
     return experiment, lag_curve(experiment)
 
 

@@ -62,6 +62,11 @@ class ActivationsConfig:
                 raise ValueError(f"{name} {getattr(self, name)}: at least {least}")
 
 
+def evaluation_device() -> torch.device:
+    """Where networks are shown stimuli: CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextlib.contextmanager
 def _testing(network: nn.Module) -> Iterator[torch.device]:
     """The network in evaluation mode without gradients, so that no image's batch changes its activations."""

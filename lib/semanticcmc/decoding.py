@@ -11,9 +11,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import torch
+
+from semanticcmc.inference import bootstrap_counts, bootstrap_interval
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
     from sklearn.pipeline import Pipeline
 
 
@@ -43,15 +47,17 @@ def _folds(features: ArrayLike, labels: ArrayLike, folds: int):
     return x, y, StratifiedKFold(min(folds, smallest), shuffle=True, random_state=0)
 
 
-def _accuracy(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> float:
-    from sklearn.metrics import balanced_accuracy_score
+def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
+    """Share of each class's images that are recognised when left out; one NaN a class if undecodable."""
+    from sklearn.metrics import recall_score
     from sklearn.model_selection import cross_val_predict
 
     prepared = _folds(features, labels, folds)
     if prepared is None:
-        return math.nan
+        return np.full(len(np.unique(np.asarray(labels))), math.nan)
     x, y, split = prepared
-    return float(balanced_accuracy_score(y, cross_val_predict(classifier, x, y, cv=split)))
+    predicted = cross_val_predict(classifier, x, y, cv=split)
+    return recall_score(y, predicted, labels=np.unique(y), average=None, zero_division=0)
 
 
 def chance(labels: ArrayLike) -> float:
@@ -59,8 +65,8 @@ def chance(labels: ArrayLike) -> float:
     return 1.0 / len(np.unique(np.asarray(labels)))
 
 
-def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> float:
-    """Class accuracy of the `neighbours` most similar images by cosine, of other folds.
+def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> NDArray[np.float64]:
+    """Accuracy of each class by the `neighbours` most similar images by cosine, of other folds.
 
     Parameters
     ----------
@@ -74,15 +80,15 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
 
     Returns
     -------
-    float
-        NaN, with a warning that says why, where a class has one image.
+    array of float64, shape (classes,)
+        In the order of the sorted labels; NaN, with a warning that says why, where a class has one image.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
     smallest = int(np.unique(np.asarray(labels), return_counts=True)[1].min())
     learned_from = smallest - math.ceil(smallest / max(min(folds, smallest), 1))
     classifier = KNeighborsClassifier(min(neighbours, max(learned_from, 1)), metric="cosine")
-    return _accuracy(classifier, features, labels, folds)
+    return _recognised(classifier, features, labels, folds)
 
 
 def linear_probe(regularisation: float) -> Pipeline:
@@ -100,18 +106,57 @@ def linear_probe(regularisation: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=500))
 
 
-def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> float:
-    """Class accuracy of multinomial logistic regression (L2, C = 1) on features standardised within each fold.
+def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
+    """Accuracy of each class by multinomial logistic regression (L2, C = 1) on features standardised within each fold.
 
     Parameters, result and warning as in `knn_accuracy`.
     """
-    return _accuracy(linear_probe(1.0), features, labels, folds)
+    return _recognised(linear_probe(1.0), features, labels, folds)
 
 
-def accuracies(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> dict[str, float]:
-    """Accuracy by measure: knn, linear_probe and chance, as ``tables/accuracy.csv`` names them."""
-    return {
-        "knn": knn_accuracy(features, labels, neighbours, folds),
-        "linear_probe": linear_probe_accuracy(features, labels, folds),
-        "chance": chance(labels),
-    }
+def accuracy_table(
+    features: ArrayLike,
+    labels: ArrayLike,
+    neighbours: int,
+    folds: int,
+    samples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Class accuracy by measure with its interval over classes: rows of ``tables/accuracy.csv``.
+
+    Parameters
+    ----------
+    features, labels, neighbours, folds
+        As in `knn_accuracy`.
+    samples : int
+        Bootstrap samples of the classes, the same as those of `inference.bootstrap_intervals` with this seed; 0
+        for no interval.
+    confidence : float
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The interval says how much
+        accuracy hangs on which classes there are, with the classifier as it was taught; chance has none.
+    """
+    measured = {"knn": knn_accuracy(features, labels, neighbours, folds),
+                "linear_probe": linear_probe_accuracy(features, labels, folds)}  # fmt: skip
+    rows = []
+    for measure, by_class in measured.items():
+        low, high = class_interval(by_class, samples, confidence, seed)
+        rows.append((measure, float(by_class.mean()), low, high))
+    rows.append(("chance", chance(labels), math.nan, math.nan))
+    return pd.DataFrame(rows, columns=["measure", "accuracy", "ci_low", "ci_high"])
+
+
+def class_interval(
+    by_class: NDArray[np.float64], samples: int, confidence: float, seed: int
+) -> tuple[float, float]:
+    """Bootstrap interval of the mean over classes, drawn with replacement; NaN without samples."""
+    if samples == 0:
+        return math.nan, math.nan
+    means = bootstrap_counts(len(by_class), samples, seed) @ torch.from_numpy(by_class) / len(by_class)
+    low, high = bootstrap_interval(means, confidence)
+    return float(low), float(high)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,16 @@ from scipy.stats import t as student_t
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, network_lag_s, repository_root
-from semanticcmc.inference import bootstrap_intervals
+from semanticcmc.inference import bootstrap_intervals, holm, permutations_for_family
 from semanticcmc.mantel import mantel_table
 from semanticcmc.rdm import RDM, read_rdms
+from semanticcmc.representations import RDMFiles
 from semanticcmc.run import atomic
 from semanticcmc.semantics import WORDNET_MODELS, model_rdm
 from semanticcmc.stimuli import StimuliConfig
 
-Key = tuple[str, int, str]  # network, seed, layer
-COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "ci_low",
-           "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
+COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "p_holm",
+           "ci_low", "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +45,12 @@ class EvaluationConfig:
         Names of `semantics.model_rdm`: category, lch, path, wu_palmer, association, or a key of `model_files`.
     model_files : mapping of str to str
         A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
-    controls : tuple of {'none', 'random', 'look'}
-        What is partialled out: nothing, the same seed's random network at the same layer, the world's true
+    controls : tuple of {'none', 'random', 'cmc_lab', 'look'}
+        What is partialled out at the same layer: nothing; the mean RDM of untrained networks (`controls` says why
+        of several); the RDM of the same seed's CMC network (skipped where it is no baseline); the world's true
         looks (skipped where there are none).
+    random_seeds : tuple of int
+        Seeds of untrained networks whose mean is the control `random`, beside the experiment's own seeds.
     seed : int
         Of permutations and bootstrap.
     """
@@ -60,7 +63,8 @@ class EvaluationConfig:
     confidence: float
     models: tuple[str, ...]
     model_files: Mapping[str, str]
-    controls: tuple[Literal["none", "random", "look"], ...]
+    controls: tuple[Literal["none", "random", "cmc_lab", "look"], ...]
+    random_seeds: tuple[int, ...]
     seed: int
 
     def __post_init__(self) -> None:
@@ -78,8 +82,16 @@ class EvaluationConfig:
             raise ValueError(f"models: {unknown[0]!r} is none of {', '.join(own)}, nor a name in model_files")
         if taken := [name for name in self.model_files if name in own]:
             raise ValueError(f"model_files: {taken[0]!r} is a model already; give the file another name")
+        if len(set(self.random_seeds)) != len(self.random_seeds) or min(self.random_seeds, default=0) < 0:
+            raise ValueError(f"random_seeds {list(self.random_seeds)}: each once, none below 0")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: 0 or more")
+
+
+def control_seeds(experiment: Experiment) -> tuple[int, ...]:
+    """Seeds of the untrained networks whose mean RDM is the control `random`."""
+    config = experiment.section("evaluation", EvaluationConfig)
+    return tuple(sorted({*config.random_seeds, *experiment.seeds}))
 
 
 def lag_curve(experiment: Experiment) -> pd.DataFrame:
@@ -88,15 +100,18 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
     Parameters
     ----------
     experiment : Experiment
-        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks, seeds and conditions.
+        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks, seeds and conditions, one
+        seed's at a time.
 
     Returns
     -------
     DataFrame
         One row a condition, network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
-        partial r given the control, its p, the bootstrap interval over classes, and the number of classes.
-        Not tested are the random network given itself, and, against the category model, classes without
-        a category. A layer whose RDM is NaN or constant has NaN in its row, with a warning.
+        partial r given the control, its p, p corrected by Holm's method over the family of all networks and
+        models of one condition, seed, layer and control (with as many permutations as that needs), the bootstrap
+        interval over classes, and the number of classes. Not tested are a network given itself, and, against the
+        category model, classes without a category. A layer whose RDM is NaN or constant has NaN in its row,
+        with a warning.
 
     Raises
     ------
@@ -104,34 +119,139 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
         If a file is missing, networks have different classes or layers, or a model has too few classes.
     """
     config = experiment.section("evaluation", EvaluationConfig)
-    if "random" in config.controls and "random" not in experiment.networks:
-        raise InputError(f"{experiment.file}: controls name the random network, baselines do not")
-    conditions = experiment.section("stimuli", StimuliConfig).conditions
-    tables = [_lag_curve(experiment, config, condition) for condition in conditions]
+    tables = []
+    for condition in experiment.section("stimuli", StimuliConfig).conditions:
+        study = Study(experiment, condition)
+        for seed in experiment.seeds:
+            by_network = {network: study.files.read(network, seed) for network in experiment.networks}
+            for layer in study.files.layers:
+                rdms = {network: layers[layer] for network, layers in by_network.items()}
+                for control in study.controls:
+                    rest, given = study.given(rdms, layer, control)
+                    if rest:  # else the control is the only network
+                        found = _tested(rest, given, study.models, config, f"{layer}, seed {seed}")
+                        tables.append(
+                            found.assign(seed=seed, layer=layer, condition=condition, control=control)
+                        )
     table = pd.concat(tables, ignore_index=True)
+    table["lag_s"] = [network_lag_s(name) for name in table["network"]]
+    # In the order of the experiment and its YAML, whatever was tested together.
+    ranked: dict[str, Sequence[Any]] = {
+        "condition": table["condition"].unique().tolist(), "network": experiment.networks, "seed": experiment.seeds,
+        "layer": table["layer"].unique().tolist(), "model": config.models, "control": config.controls,
+    }  # fmt: skip
+    places = [
+        table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()
+    ]
+    table = table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
     with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
         table.to_csv(temporary, index=False)
     return table
 
 
-def _lag_curve(experiment: Experiment, config: EvaluationConfig, condition: str) -> pd.DataFrame:
-    """All tests of one condition, in the order of networks, seeds and layers."""
-    rdms = _network_rdms(experiment, condition)
-    classes = next(iter(rdms.values())).classes
-    files = {name: repository_root() / file for name, file in config.model_files.items()}
-    models = {name: model_rdm(name, classes, experiment, files.get(name)) for name in config.models}
-    look = _look_rdm(experiment) if "look" in config.controls else None
-    tables = [
-        _tested(rdms, name, model, control, look, config)
-        for name, model in models.items() for control in config.controls
-        if control != "look" or look is not None  # real films have no true looks
-    ]  # fmt: skip
+def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
+    """Rows that notebook 03 wrote of every network and seed, as one table ``tables/<measure>.csv``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    measure : str
+        ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``.
+
+    Raises
+    ------
+    InputError
+        If a network's file is missing.
+    """
+    parts = []
+    for network in experiment.networks:
+        for seed in experiment.seeds:
+            file = experiment.folder / "rdms" / network / f"seed-{seed}_{measure}.csv"
+            if not file.is_file():
+                raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
+            parts.append(pd.read_csv(file))
+    numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling")
+    table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
+    with atomic(experiment.path("tables", f"{measure}.csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    return table.reset_index(drop=True)
+
+
+class Study:
+    """What the tests of one condition share: RDM files, models of the same classes, controls.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    condition : str
+
+    Attributes
+    ----------
+    files : RDMFiles
+    models : dict of str to RDM
+        Category may hold fewer classes than the files: those that have a category.
+    controls : tuple of str
+        Those of the experiment that can be had.
+    """
+
+    def __init__(self, experiment: Experiment, condition: str) -> None:
+        config = experiment.section("evaluation", EvaluationConfig)
+        self.files = files = RDMFiles(experiment, condition)
+        own = {name: repository_root() / file for name, file in config.model_files.items()}
+        self.models = {
+            name: model_rdm(name, files.classes, experiment, own.get(name)) for name in config.models
+        }
+        look = experiment.folder / "world" / "look_rdm.parquet"
+        there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look.is_file()}
+        self.controls = tuple(control for control in config.controls if there.get(control, True))
+        self._look = read_rdms(look)["look"].subset(files.classes) if "look" in self.controls else None
+        self._random = files.mean("random", control_seeds(experiment)) if "random" in self.controls else {}
+
+    def given(self, rdms: Mapping[str, RDM], layer: str, control: str) -> tuple[dict[str, RDM], RDM | None]:
+        """RDMs that can be tested given a control, and its RDM (None for `none`): never a network given itself.
+
+        Parameters
+        ----------
+        rdms : mapping of str to RDM
+            Of all networks of one seed at `layer`, by network.
+        layer, control : str
+        """
+        rest = {network: rdm for network, rdm in rdms.items() if network != control}
+        matrices = {"random": self._random.get(layer), "cmc_lab": rdms.get("cmc_lab"), "look": self._look}
+        return rest, matrices.get(control)
+
+
+def by_classes(models: Mapping[str, RDM]) -> list[dict[str, RDM]]:
+    """Models in groups that hold the same classes, to be tested together."""
+    groups: dict[tuple[str, ...], dict[str, RDM]] = {}
+    for name, model in models.items():
+        groups.setdefault(model.classes, {})[name] = model
+    return list(groups.values())
+
+
+def _tested(
+    rdms: Mapping[str, RDM],
+    given: RDM | None,
+    models: Mapping[str, RDM],
+    config: EvaluationConfig,
+    where: str,
+) -> pd.DataFrame:
+    """All tests of one family: networks against models, given one control or none; warnings say `where`."""
+    permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)))
+    tables = []
+    for group in by_classes(models):
+        kept = next(iter(group.values())).classes
+        x = {f"{network}, {where}": rdm.subset(kept) for network, rdm in rdms.items()}
+        z = given.subset(kept) if given is not None else None
+        found = mantel_table(x, group, z, permutations=permutations, alternative=config.alternative,
+                             method=config.method, seed=config.seed)  # fmt: skip
+        low, high = bootstrap_intervals(x, group, z, config.bootstrap_samples, config.confidence, config.method,
+                                        config.seed)  # fmt: skip
+        found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
+        names = np.repeat(list(rdms), len(group))
+        tables.append(found.assign(network=names, ci_low=low.ravel(), ci_high=high.ravel()))
     table = pd.concat(tables, ignore_index=True)
-    table["lag_s"] = [network_lag_s(name) for name in table["network"]]
-    table = table.assign(condition=condition)[list(COLUMNS)]
-    order = {key: place for place, key in enumerate(rdms)}
-    place = [order[key] for key in zip(table["network"], table["seed"], table["layer"], strict=True)]
-    return table.iloc[np.argsort(place, kind="stable")]
+    return table.assign(p_holm=holm(table["p"]))
 
 
 def over_seeds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -156,59 +276,3 @@ def over_seeds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return rows[key].assign(
         mantel_r=rows["mean"], ci_low=rows["mean"] - half, ci_high=rows["mean"] + half, seeds=rows["count"]
     )
-
-
-def _tested(
-    rdms: dict[Key, RDM],
-    model: str,
-    model_rdm: RDM,
-    control: str,
-    look: RDM | None,
-    config: EvaluationConfig,
-) -> pd.DataFrame:
-    """Test all networks, seeds and layers against one model, given one control or none."""
-    kept = model_rdm.classes
-    rdms = {key: rdm.subset(kept) for key, rdm in rdms.items()}
-    given: RDM | dict[Key, RDM] | None = None
-    if control == "random":
-        given = {key: rdms["random", key[1], key[2]] for key in rdms}
-        rdms = {key: rdm for key, rdm in rdms.items() if key[0] != "random"}
-    elif look is not None and control == "look":
-        given = look.subset(kept)
-    table = mantel_table(rdms, {model: model_rdm}, given, permutations=config.permutations,
-                         alternative=config.alternative, method=config.method, seed=config.seed)  # fmt: skip
-    low, high = bootstrap_intervals(rdms, {model: model_rdm}, given, config.bootstrap_samples,
-                                    config.confidence, config.method, config.seed)  # fmt: skip
-    keys = pd.DataFrame(list(rdms), columns=["network", "seed", "layer"])
-    return pd.concat(
-        [keys, table.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])], axis=1
-    ).assign(ci_low=low[:, 0], ci_high=high[:, 0], control=control)
-
-
-def _network_rdms(experiment: Experiment, condition: str) -> dict[Key, RDM]:
-    """RDMs of all networks and seeds by (network, seed, layer); one set of classes and layers."""
-    rdms: dict[Key, RDM] = {}
-    expected: tuple[str, ...] = ()
-    for network in experiment.networks:
-        for seed in experiment.seeds:
-            file = experiment.folder / "rdms" / network / f"seed-{seed}_{condition}.parquet"
-            if not file.is_file():
-                raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
-            layers = read_rdms(file)
-            found = next(iter(layers.values())).classes
-            expected = expected or tuple(sorted(found))
-            if tuple(sorted(found)) != expected:
-                differ = sorted(set(found) ^ set(expected))
-                raise InputError(
-                    f"{file}: other classes than the networks before ({', '.join(differ[:5])}); remove the "
-                    "folder rdms so that all are made from the same stimuli"
-                )
-            if rdms and list(layers) != list(dict.fromkeys(layer for _, _, layer in rdms)):
-                raise InputError(f"{file}: layers {', '.join(layers)}, unlike the networks before")
-            rdms |= {(network, seed, layer): rdm.subset(expected) for layer, rdm in layers.items()}
-    return rdms
-
-
-def _look_rdm(experiment: Experiment) -> RDM | None:
-    file = experiment.folder / "world" / "look_rdm.parquet"
-    return read_rdms(file)["look"] if file.is_file() else None

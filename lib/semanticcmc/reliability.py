@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
 from semanticcmc.rdm import RDM, from_class_means
@@ -78,19 +80,41 @@ def split_half_reliability(
     return 2 * r / (1 + r)
 
 
-def noise_ceiling(
+def noise_ceiling(reliability: float) -> float:
+    """Greatest simple correlation that a perfect model could have with an RDM of this reliability.
+
+    Its square root (Spearman 1904: a correlation is attenuated by the square root of each reliability; a model has
+    no noise); 0 where halves do not agree at all. It holds for simple correlations, not for partial ones.
+    Spearman and Brown take the errors of distances as additive. Where class means are so noisy that errors
+    multiply, it is too low: simulated with 8 images a class, noise 2.5 times the spread of the classes, .52 where
+    .58 is reached.
+    """
+    return math.sqrt(max(reliability, 0.0)) if math.isfinite(reliability) else math.nan
+
+
+def reliability_table(
     features: ArrayLike | torch.Tensor,
     class_index: ArrayLike,
     classes: Sequence[str],
     distance: str = "correlation",
     splits: int = 20,
     seed: int = 0,
-) -> float:
-    """Greatest simple correlation that a perfect model could have with an RDM as noisy as this one.
+) -> pd.DataFrame:
+    """Reliability of an RDM and the noise ceiling that follows: a row of ``tables/noise_ceiling.csv``.
 
-    The square root of `split_half_reliability`, whose parameters these are; 0 where halves do not agree at
-    all. It holds for simple correlations of a model without noise, not for partial ones. Spearman and Brown
-    take the errors of distances as additive. Where class means are so noisy that errors multiply, it is too
-    low: simulated with 8 images a class, noise 2.5 times the spread of the classes, .52 where .58 is reached.
+    Parameters are those of `split_half_rdms`.
+
+    Returns
+    -------
+    DataFrame
+        One row: ``reliability, ceiling``; both NaN, with a RuntimeWarning that says why, where a class has fewer than
+        2 images.
     """
-    return math.sqrt(max(split_half_reliability(features, class_index, classes, distance, splits, seed), 0.0))
+    counts = np.bincount(np.asarray(class_index), minlength=len(classes))
+    reliability = math.nan
+    if few := int((counts < 2).sum()):
+        warnings.warn(f"no noise ceiling (NaN): {few} of {len(classes)} classes have one image, which has no halves",
+                      RuntimeWarning, stacklevel=2)  # fmt: skip
+    else:
+        reliability = split_half_reliability(features, class_index, classes, distance, splits, seed)
+    return pd.DataFrame({"reliability": [reliability], "ceiling": [noise_ceiling(reliability)]})

@@ -228,7 +228,8 @@ def dissociation(
         (table.layer == layer) & (table.model == model) & (table.control == control)
         & (table.condition == condition)
     ]  # fmt: skip
-    scores = accuracy[(accuracy.layer == layer) & (accuracy.measure == measure)]
+    accuracy = accuracy[(accuracy.layer == layer) & (accuracy.condition == condition)]
+    scores = accuracy[accuracy.measure == measure]
     both = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")
     both = both.dropna(subset=["mantel_r", "accuracy"])
     networks = style.network_styles(both.network)
@@ -239,7 +240,7 @@ def dissociation(
             own.accuracy, own.mantel_r, linestyle="none", gid=network, label=look["label"],
             color=look["color"], marker=look["marker"], markersize=9, markeredgecolor="white",
         )  # fmt: skip
-    chance = accuracy[(accuracy.layer == layer) & (accuracy.measure == "chance")].accuracy.dropna()
+    chance = accuracy[accuracy.measure == "chance"].accuracy.dropna()
     if len(chance) and len(both):
         ax.axvline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
         ax.annotate(" chance", (chance.iloc[0], 1), xycoords=("data", "axes fraction"), va="top",

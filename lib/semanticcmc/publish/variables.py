@@ -192,8 +192,8 @@ def claim(
     setting = film
     if experiment.source == "world":
         setting = world_setting(experiment)
-    accuracy = read_table(experiment, "accuracy", ("network", "layer", "measure", "accuracy"))
-    accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer)]
+    accuracy = read_table(experiment, "accuracy", ("network", "layer", "condition", "measure", "accuracy"))
+    accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer) & accuracy["condition"].eq("intact")]
     said = {
         "headline": claims.headline(evidence, setting, film if small else ""),
         "mark": mark(evidence, small),

@@ -1,0 +1,148 @@
+"""Networks two by two: whose correlation with a model is larger, and how alike their RDMs are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from semanticcmc.evaluation import EvaluationConfig, Study, by_classes
+from semanticcmc.experiments import Experiment
+from semanticcmc.inference import compare, holm
+from semanticcmc.rdm import RDM
+from semanticcmc.run import atomic
+from semanticcmc.significance import partial_correlation
+from semanticcmc.standardised import Matrix, standardise
+from semanticcmc.stimuli import StimuliConfig
+
+LAG_COMPARISONS = ("condition", "seed", "layer", "model", "control", "first", "second", "difference", "ci_low",
+                   "ci_high", "p", "p_holm")  # fmt: skip
+CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
+
+
+def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
+    """Compare networks two by two at the primary layer, and write tables/lag_comparisons.csv.
+
+    Which lag is better than which is a question about differences, which two overlapping intervals do not
+    answer: both networks are tested on the same classes, so that much of their uncertainty is shared. Each
+    difference comes from the paired bootstrap over classes (`inference.compare`).
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its RDM files are read as `evaluation.lag_curve` does.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition, seed, model, control and pair of networks, with the columns `LAG_COMPARISONS`:
+        `difference` is the (partial) correlation of `first` minus that of `second`, `p` two-sided, `p_holm`
+        corrected over all pairs and models of one condition, seed and control. Networks are in the order of the
+        experiment; the control itself is not among them. Without bootstrap samples the table is empty.
+    """
+    config = experiment.section("evaluation", EvaluationConfig)
+    tables = [pd.DataFrame(columns=list(LAG_COMPARISONS))]
+    for study, seed, rdms in _by_seed(experiment):
+        for control in study.controls:
+            rest, given = study.given(rdms, experiment.primary_layer, control)
+            if len(rest) < 2 or config.bootstrap_samples == 0:
+                continue
+            found = _compared(rest, given, study.models, config)
+            tables.append(found.assign(condition=study.files.condition, seed=seed, layer=experiment.primary_layer,
+                                       control=control))  # fmt: skip
+    table = pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
+    with atomic(experiment.path("tables", "lag_comparisons.csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def connectivity(experiment: Experiment) -> pd.DataFrame:
+    """Correlate the networks' RDMs with each other at the primary layer, and write tables/connectivity.csv.
+
+    Representational connectivity (Kriegeskorte, Mur & Bandettini 2008): how alike two networks see the classes,
+    whatever any model says. Given `random`, the mean RDM of untrained networks is partialled out of both: what
+    they share because they learned it, and not because both see pixels.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition, seed, control (``none``, and ``random`` where it is a control of the experiment) and
+        pair of networks, with the columns `CONNECTIVITY`. NaN where an RDM is NaN or constant.
+    """
+    config = experiment.section("evaluation", EvaluationConfig)
+    layer, rows = experiment.primary_layer, []
+    for study, seed, rdms in _by_seed(experiment):
+        for control in (
+            control for control in ("none", "random") if control == "none" or control in study.controls
+        ):
+            r = rdm_correlations(*study.given(rdms, layer, control), config.method)
+            rows += [(study.files.condition, layer, seed, control, first, second, r.loc[first, second])
+                     for first, second in itertools.combinations(r.index, 2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(CONNECTIVITY))
+    with atomic(experiment.path("tables", "connectivity.csv")) as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def rdm_correlations(
+    rdms: Mapping[str, Matrix], control: Matrix | None = None, method: str = "pearson"
+) -> pd.DataFrame:
+    """(Partial) correlation of each two RDMs.
+
+    Parameters
+    ----------
+    rdms : mapping of str to RDM, array or tensor
+        Of the same classes.
+    control : RDM, array or tensor, optional
+        Partialled out of both.
+    method : {'pearson', 'spearman'}
+
+    Returns
+    -------
+    DataFrame
+        Square, symmetric, 1 on its diagonal (or NaN); rows and columns are the names.
+    """
+    named = {f"RDM {name}": rdm for name, rdm in rdms.items()}
+    given = {} if control is None else {"control": control}
+    x = standardise(named | given, method, nan_allowed=True).flatten(1)
+    r = x @ x.T / 2  # each pair of classes stands in a square twice
+    if control is not None:
+        with_control = r[:-1, -1]
+        r = partial_correlation(r[:-1, :-1], with_control[:, None], with_control[None, :])
+    values = r.clamp(-1, 1).fill_diagonal_(1).cpu().numpy()
+    values[:, r.isnan().all(0).cpu().numpy()] = math.nan
+    return pd.DataFrame(values, index=list(rdms), columns=list(rdms))
+
+
+def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[str, RDM]]]:
+    """Each condition and seed with the networks' RDMs at the primary layer."""
+    for condition in experiment.section("stimuli", StimuliConfig).conditions:
+        study = Study(experiment, condition)
+        for seed in experiment.seeds:
+            yield (
+                study,
+                seed,
+                {
+                    network: study.files.read(network, seed)[experiment.primary_layer]
+                    for network in experiment.networks
+                },
+            )
+
+
+def _compared(
+    rdms: Mapping[str, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig
+) -> pd.DataFrame:
+    """All comparisons of one family."""
+    # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
+    tests = math.comb(len(rdms), 2) * len(models)
+    samples = max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05))
+    tables = []
+    for group in by_classes(models):
+        kept = next(iter(group.values())).classes
+        x = {network: rdm.subset(kept) for network, rdm in rdms.items()}
+        z = given.subset(kept) if given is not None else None
+        tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(p_holm=holm(table["p"]))

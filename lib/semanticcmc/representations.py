@@ -1,0 +1,113 @@
+"""RDMs of an experiment's networks: made of stimuli, kept as files, read back one file at a time and checked alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from semanticcmc.activations import ActivationsConfig, class_means
+from semanticcmc.configuration import InputError
+from semanticcmc.experiments import Experiment
+from semanticcmc.networks import TrainedNetwork
+from semanticcmc.rdm import RDM, from_class_means, read_rdms
+from semanticcmc.stimuli import StimulusFolder
+
+
+def rdm_file(experiment: Experiment, network: str, seed: int, condition: str) -> Path:
+    """``rdms/<network>/seed-<seed>_<condition>.parquet`` below the results folder."""
+    return experiment.folder / "rdms" / network / f"seed-{seed}_{condition}.parquet"
+
+
+def network_rdms(
+    network: TrainedNetwork, stimuli: StimulusFolder, condition: str, config: ActivationsConfig, distance: str
+) -> dict[str, RDM]:
+    """RDM of every layer of a network that is shown all stimuli under one condition.
+
+    Parameters
+    ----------
+    network : TrainedNetwork
+    stimuli : StimulusFolder
+    condition : str
+        Of `conditions.CONDITIONS`.
+    config : ActivationsConfig
+    distance : str
+        As in `rdm.from_class_means`.
+    """
+    batches = stimuli.batches(config.batch_size, condition)
+    means = class_means(network, batches, len(stimuli.classes), config)
+    return {layer: from_class_means(values, stimuli.classes, distance) for layer, values in means.items()}
+
+
+class RDMFiles:
+    """The RDM files of an experiment under one condition, all of the same classes and layers.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    condition : str
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Sorted, as in the first file; every RDM is brought into this order.
+    layers : tuple of str
+
+    Raises
+    ------
+    InputError
+        If the first network's file is missing.
+    """
+
+    def __init__(self, experiment: Experiment, condition: str) -> None:
+        self.experiment, self.condition = experiment, condition
+        first = self._open(experiment.networks[0], experiment.seeds[0])
+        self.layers = tuple(first)
+        self.classes = tuple(sorted(next(iter(first.values())).classes))
+
+    def _open(self, network: str, seed: int) -> dict[str, RDM]:
+        file = rdm_file(self.experiment, network, seed, self.condition)
+        if file.is_file():
+            return read_rdms(file)
+        remedy = f"make poster EXPERIMENT={self.experiment.name} makes it"
+        if network == "random" and (
+            seed not in self.experiment.seeds or network not in self.experiment.networks
+        ):
+            remedy = f"python -m semanticcmc.controls {self.experiment.file} makes it"
+        raise InputError(f"{file}: missing; {remedy}")
+
+    def read(self, network: str, seed: int) -> dict[str, RDM]:
+        """RDMs of one network by layer.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, or has other classes or layers than the first network's.
+        """
+        found = self._open(network, seed)
+        file = rdm_file(self.experiment, network, seed, self.condition)
+        classes = next(iter(found.values())).classes
+        if tuple(sorted(classes)) != self.classes:
+            differ = sorted(set(classes) ^ set(self.classes))
+            raise InputError(
+                f"{file}: other classes than the networks before ({', '.join(differ[:5])}); remove the "
+                "folder rdms so that all are made from the same stimuli"
+            )
+        if tuple(found) != self.layers:
+            raise InputError(
+                f"{file}: layers {', '.join(found)}, unlike the networks before ({', '.join(self.layers)}); remove "
+                "the folder rdms so that all are made with the same section activations"
+            )
+        return {layer: rdm.subset(self.classes) for layer, rdm in found.items()}
+
+    def mean(self, network: str, seeds: Sequence[int]) -> dict[str, RDM]:
+        """Mean over `seeds` of one network's RDMs, by layer; one file at a time is in memory.
+
+        Distances are averaged as they are: networks that differ in their seed alone have them on one scale.
+        """
+        sums: dict[str, np.ndarray] = {}
+        for seed in seeds:
+            for layer, rdm in self.read(network, seed).items():
+                sums[layer] = sums[layer] + rdm.values if layer in sums else rdm.values
+        return {layer: RDM(values / len(seeds), self.classes) for layer, values in sums.items()}
