@@ -74,7 +74,7 @@ rule all:
         "poster/poster.html",
         "poster/poster.pdf",
         "labels/label_nouns.csv" if IMPORTED else [],
-        [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet")],
+        [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness")],
         [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
 
 
@@ -239,6 +239,7 @@ rule represent:
         code=ANALYSIS / "03_representations.ipynb",
     output:
         [f"rdms/{{network}}/seed-{{seed}}_{condition}.parquet" for condition in CONDITIONS],
+        "rdms/{network}/seed-{seed}_intact_distances.parquet",
         "rdms/{network}/seed-{seed}_accuracy.csv",
         "rdms/{network}/seed-{seed}_noise_ceiling.csv",
         notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
@@ -261,7 +262,7 @@ if UNTRAINED:
         input:
             "frames/index.parquet" if WORLD else "stimuli.json",
         output:
-            [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
+            [f"rdms/random/seed-{seed}_{kind}.parquet" for seed in UNTRAINED for kind in (*CONDITIONS, "intact_distances")],
             [f"rdms/random/seed-{seed}.json" for seed in UNTRAINED],
         log:
             "logs/controls.log",
@@ -313,6 +314,24 @@ rule lag_curve:
         parameters="",
     shell:
         papermill("04_lag_curve.ipynb")
+
+
+rule robustness:
+    input:
+        [f"rdms/{network}/seed-{seed}_{kind}.parquet" for network, seed in RUNS for kind in ("intact", "intact_distances")],
+        [f"rdms/random/seed-{seed}_{kind}.parquet" for seed in UNTRAINED for kind in ("intact", "intact_distances")],
+        code=ANALYSIS / "07_robustness.ipynb",
+    output:
+        "tables/robustness.csv",
+        "figures/robustness.svg",
+        notebook="notebooks/07_robustness.ipynb",
+    log:
+        "logs/07_robustness.log",
+    params:
+        settings=settings("evaluation", "activations", "primary_layer", "title"),
+        parameters="",
+    shell:
+        papermill("07_robustness.ipynb")
 
 
 rule estimators:  # no part of the poster: worlds of labels alone, made and measured in the notebook

@@ -35,7 +35,7 @@ def files_of(folder):
 def test_one_command_leaves_every_promised_file(smoke):
     folder, said = smoke
     experiment = load_experiment(folder / "experiment.yaml")
-    names = ["01_dataset_statistics", "04_lag_curve", "05_wordnet"]
+    names = ["01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness"]
     for network in experiment.networks:
         for seed in experiment.seeds:
             names += [f"02_training_{network}_seed-{seed}", f"03_representations_{network}_seed-{seed}"]

@@ -15,6 +15,7 @@ PARAMETERS = {
     "04": ["experiment"],
     "05": ["experiment"],
     "06": ["experiment"],
+    "07": ["experiment"],
 }
 UNITS = {"lag_s": r"\bs\b|\bseconds?\b"}
 
@@ -39,7 +40,7 @@ def number(request, notebook):
 
 
 def test_the_story_is_whole():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 def test_notebook_is_valid_and_runs_on_the_plain_kernel(notebook):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
@@ -20,6 +21,16 @@ def test_r2_is_that_of_scikit_learn():
             x, y = rows[: len(rows) - lag], rows[lag:]
             expected.append(r2_score(y, Ridge(alpha=1.0).fit(x, y).predict(x)))
         assert mean_r2 == pytest.approx(np.mean(expected))
+
+
+def test_sparse_and_dense_films_give_the_same():
+    generator = np.random.default_rng(5)
+    some = [generator.random((80, 6)) < 0.2 for _ in range(6)]
+    dense, thin = (
+        association_r2(some, [0, 3, 70], 3),
+        association_r2(list(map(sparse.csr_array, some)), [0, 3, 70], 3),
+    )
+    np.testing.assert_allclose(dense["mean_r2"], thin["mean_r2"], rtol=1e-10)
 
 
 def by_heart(rates, a):

@@ -31,7 +31,7 @@ from semanticcmc.evaluation import EvaluationConfig, control_seeds
 from semanticcmc.experiments import Experiment, load_experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.rdm import write_rdms
-from semanticcmc.representations import network_rdms, rdm_file
+from semanticcmc.representations import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.run import Progress, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.views import ViewsConfig
@@ -79,6 +79,7 @@ def make_controls(experiment: Experiment) -> list[Path]:
             files.append(rdm_file(experiment, "random", seed, condition))
             write_rdms(files[-1], rdms)
             progress.update(len(files), f"seed {seed}, {condition}")
+        write_distance_rdms(experiment, "random", seed, network)
         settings = {
             "network": "random",
             "networks": dataclasses.asdict(experiment.section("networks", NetworksConfig)),

@@ -59,7 +59,8 @@ def association_r2(
     Parameters
     ----------
     films : sequence of arrays (T, labels)
-        Which labels stand at each time, film after film, in whatever order the rows have.
+        Which labels stand at each time, film after film, in whatever order the rows have. Sparse ones stay sparse:
+        better for thousands of labels, slower for some dozens.
     lags : sequence of int
         In rows, from 0.
     parts : int
@@ -77,9 +78,7 @@ def association_r2(
         raise InputError(f"{parts} parts of {len(films)} films: expected at most one part a film")
     found = np.full((parts, len(lags)), np.nan)
     for i, part in enumerate(np.array_split(np.arange(len(films)), parts)):
-        rows = sparse.csr_array(
-            sparse.vstack([sparse.csr_array(films[film], dtype=np.float64) for film in part])
-        )
+        rows = _end_to_end([films[film] for film in part])
         for k, lag in enumerate(lags):
             if rows.shape[0] - lag > 1:
                 found[i, k] = _in_sample_r2(rows[: rows.shape[0] - lag], rows[lag:], penalty)
@@ -92,13 +91,24 @@ def association_r2(
     )
 
 
-def _in_sample_r2(x: sparse.csr_array, y: sparse.csr_array, penalty: float) -> float:
+def _end_to_end(films: Sequence[np.ndarray | sparse.spmatrix]) -> np.ndarray | sparse.csr_array:
+    """Films one after the other in float64, dense if they are."""
+    if all(isinstance(film, np.ndarray) for film in films):
+        return np.concatenate(films).astype(np.float64)
+    return sparse.csr_array(sparse.vstack([sparse.csr_array(film, dtype=np.float64) for film in films]))
+
+
+def _in_sample_r2(
+    x: np.ndarray | sparse.csr_array, y: np.ndarray | sparse.csr_array, penalty: float
+) -> float:
     """Mean over columns of y of the R2 of ridge regression with intercept, on the rows that it was fitted to."""
     n = x.shape[0]
     x_mean, y_mean = (np.asarray(m.sum(axis=0)).ravel() / n for m in (x, y))
-    xx = (x.T @ x).toarray() - n * np.outer(x_mean, x_mean)
-    xy = (x.T @ y).toarray() - n * np.outer(x_mean, y_mean)
-    total = np.asarray(y.multiply(y).sum(axis=0)).ravel() - n * y_mean**2
+    products = (x.T @ x, x.T @ y)
+    xx, xy = (one.toarray() if sparse.issparse(one) else one for one in products)
+    xx, xy = xx - n * np.outer(x_mean, x_mean), xy - n * np.outer(x_mean, y_mean)
+    squares = y.multiply(y) if isinstance(y, sparse.csr_array) else y * y
+    total = np.asarray(squares.sum(axis=0)).ravel() - n * y_mean**2
     coefficients = np.linalg.solve(xx + penalty * np.eye(len(xx)), xy)
     residual = total - 2 * (coefficients * xy).sum(axis=0) + (coefficients * (xx @ coefficients)).sum(axis=0)
     changes = total > 1e-9 * n

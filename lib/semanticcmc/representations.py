@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.configuration import InputError
+from semanticcmc.distances import DISTANCES
 from semanticcmc.experiments import Experiment
-from semanticcmc.networks import TrainedNetwork
-from semanticcmc.rdm import RDM, from_class_means, read_rdms
-from semanticcmc.stimuli import StimulusFolder
+from semanticcmc.networks import CONV_LAYERS, TrainedNetwork
+from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
+from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POOLINGS = {True: "spatial mean", False: "every unit"}  # of convolutional maps, by activations.spatial_mean
 
 
 def rdm_file(experiment: Experiment, network: str, seed: int, condition: str) -> Path:
@@ -38,6 +47,67 @@ def network_rdms(
     batches = stimuli.batches(config.batch_size, condition)
     means = class_means(network, batches, len(stimuli.classes), config)
     return {layer: from_class_means(values, stimuli.classes, distance) for layer, values in means.items()}
+
+
+def distance_rdms(
+    means: Mapping[str, NDArray[np.float64]], channels: Mapping[str, int], classes: Sequence[str]
+) -> dict[str, RDM]:
+    """RDMs of class means at every distance, of convolutional layers with and without spatial mean.
+
+    Parameters
+    ----------
+    means : mapping of str to array, shape (n, d)
+        Class means by layer, every unit; of a convolutional layer channel by channel.
+    channels : mapping of str to int
+        Of the convolutional layers.
+    classes : sequence of str
+        The n names.
+
+    Returns
+    -------
+    dict of str to RDM
+        By `column`.
+    """
+    rdms = {}
+    for layer, values in means.items():
+        pooled: dict[bool | None, NDArray[np.float64]] = {None: values}
+        if layer in channels:
+            pooled = {True: values.reshape(len(values), channels[layer], -1).mean(2), False: values}
+        for spatial_mean, rows in pooled.items():
+            for distance in DISTANCES:
+                rdms[column(layer, distance, spatial_mean)] = from_class_means(rows, classes, distance)
+    return rdms
+
+
+def column(layer: str, distance: str, spatial_mean: bool | None) -> str:
+    """Name of an RDM: ``fc7, euclidean``, or ``conv5, spatial mean, euclidean`` of a convolutional layer."""
+    pooling = "" if spatial_mean is None else f"{POOLINGS[spatial_mean]}, "
+    return f"{layer}, {pooling}{distance}"
+
+
+def distance_layers(primary_layer: str) -> tuple[str, ...]:
+    """Layers that are seen at every distance: the primary one and the last convolutional one."""
+    return tuple(dict.fromkeys([primary_layer, CONV_LAYERS[-1]]))
+
+
+def write_distance_rdms(experiment: Experiment, network: str, seed: int, trained: TrainedNetwork) -> None:
+    """Show a network the intact stimuli and write ``rdms/<network>/seed-<k>_intact_distances.parquet``.
+
+    The spatial mean of class means is the class mean of spatial means: class means of every unit, in one stream, give
+    both. Memory is that of one convolutional layer's (346 MB for 1,000 classes of the published conv5).
+    """
+    config = dataclasses.replace(
+        experiment.section("activations", ActivationsConfig),
+        layers=distance_layers(experiment.primary_layer), spatial_mean=False,
+    )  # fmt: skip
+    stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
+    means = class_means(trained, stimuli.batches(config.batch_size), len(stimuli.classes), config)
+    one = torch.zeros(1, 3, stimuli.config.size_px, stimuli.config.size_px, dtype=torch.uint8)
+    with torch.inference_mode():
+        shapes = {layer: values.shape for layer, values in trained.activations(one).items()}
+    channels = {layer: shapes[layer][1] for layer in config.layers if len(shapes[layer]) == 4}
+    file = rdm_file(experiment, network, seed, "intact_distances")
+    write_rdms(file, distance_rdms(means, channels, stimuli.classes))
 
 
 class RDMFiles:

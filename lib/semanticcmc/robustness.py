@@ -1,0 +1,278 @@
+"""Robustness: does what the declared analysis found hang on a choice that could have been another?
+
+Each row of the panel changes the declared analysis in one respect: the distance between class means, and whether
+convolutional maps are averaged over space; the layer; the control; the classes (one category left out); the
+correlation between RDMs. All is read from files: RDMs at other distances are made where the others are
+(`representations.write_distance_rdms`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.configuration import InputError
+from semanticcmc.distances import DISTANCES
+from semanticcmc.evaluation import EvaluationConfig, control_seeds
+from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.inference import bootstrap_intervals
+from semanticcmc.mantel import mantel_table
+from semanticcmc.networks import CONV_LAYERS
+from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.representations import POOLINGS, RDMFiles, column, distance_layers
+from semanticcmc.semantics import categories, category_table
+
+Run = tuple[str, int]  # network, seed
+ALPHA = 0.05  # a row is survived where p is below it in every seed
+COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "p", "ci_low", "ci_high",
+           "classes")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One row of the panel: what it changes, and what it tests.
+
+    Attributes
+    ----------
+    varied, value : str
+        What is changed, and to what.
+    rdms : mapping of (network, seed) to RDM
+    control : mapping of (network, seed) to RDM, or None
+        Partialled out; runs that it lacks are not tested.
+    classes : tuple of str
+        Tested, as far as a model has them.
+    method : str
+        Correlation between RDMs.
+    """
+
+    varied: str
+    value: str
+    rdms: Mapping[Run, RDM]
+    control: Mapping[Run, RDM] | None
+    classes: tuple[str, ...]
+    method: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """RDMs that the rows of a panel choose from.
+
+    Attributes
+    ----------
+    by_layer : mapping of (network, seed) to mapping of str to RDM
+        At the declared distance, by layer.
+    by_distance : mapping of (network, seed) to mapping of str to RDM
+        By `representations.column`.
+    random_by_layer, random_by_distance : mapping of int to mapping of str to RDM
+        The same of the random networks, by seed.
+    look : RDM or None
+        The world's true looks.
+    category : mapping of str to str
+        Of each class.
+    """
+
+    by_layer: Mapping[Run, Mapping[str, RDM]]
+    by_distance: Mapping[Run, Mapping[str, RDM]]
+    random_by_layer: Mapping[int, Mapping[str, RDM]]
+    random_by_distance: Mapping[int, Mapping[str, RDM]]
+    look: RDM | None
+    category: Mapping[str, str]
+
+
+def material(experiment: Experiment) -> Material:
+    """RDMs of an experiment's networks, read from the folder ``rdms``.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, networks have different classes or layers, or none is there but the untrained one.
+    """
+    files, distances = (RDMFiles(experiment, condition) for condition in ("intact", "intact_distances"))
+    runs = [
+        (network, seed) for network in experiment.networks if network != "random" for seed in experiment.seeds
+    ]
+    if not runs:
+        raise InputError(
+            f"{experiment.file}: no network beside the untrained one, so that there is no result to vary"
+        )
+    controls = experiment.section("evaluation", EvaluationConfig).controls
+    seeds = control_seeds(experiment) if "random" in controls else ()
+    look = experiment.folder / "world" / "look_rdm.parquet"
+    return Material(
+        {run: files.read(*run) for run in runs},
+        {run: distances.read(*run) for run in runs},
+        {seed: files.read("random", seed) for seed in seeds},
+        {seed: distances.read("random", seed) for seed in seeds},
+        read_rdms(look)["look"] if look.is_file() else None,
+        categories(files.classes, category_table(experiment)),
+    )
+
+
+def choices(
+    given: Material, primary_layer: str, distance: str, spatial_mean: bool, method: str
+) -> Iterator[Choice]:
+    """Rows of the panel: the declared analysis first, then each change of it; none stands there twice.
+
+    Parameters
+    ----------
+    given : Material
+    primary_layer, distance, spatial_mean, method
+        The declared analysis. Its control is the mean RDM of all random networks; none where there are none.
+    """
+    runs, random = list(given.by_layer), given.random_by_layer
+    rdms = {run: by_layer[primary_layer] for run, by_layer in given.by_layer.items()}
+    classes = rdms[runs[0]].classes
+    declared = Choice(
+        "declared", "declared analysis", rdms, _means(random, primary_layer, runs), classes, method
+    )
+    vary = functools.partial(dataclasses.replace, declared)
+    yield declared
+    for layer in distance_layers(primary_layer):
+        for pooling in POOLINGS if layer in CONV_LAYERS else (None,):
+            for other in DISTANCES:
+                if other == distance and pooling in (None, spatial_mean):
+                    continue  # declared, or a row of the layers
+                name = column(layer, other, pooling)
+                seen = {run: by_distance[name] for run, by_distance in given.by_distance.items()}
+                control = _means(given.random_by_distance, name, runs)
+                yield vary(varied="distance", value=name, rdms=seen, control=control)
+    for layer in given.by_layer[runs[0]]:
+        if layer != primary_layer:
+            seen = {run: by_layer[layer] for run, by_layer in given.by_layer.items()}
+            yield vary(varied="layer", value=layer, rdms=seen, control=_means(random, layer, runs))
+    if random:
+        yield vary(varied="control", value="none (simple r)", control=None)
+    for seed in random if len(random) > 1 else ():
+        control = dict.fromkeys(runs, random[seed][primary_layer])
+        yield vary(varied="control", value=f"random network, seed {seed}", control=control)
+    if lab := {
+        run: rdms["cmc_lab", run[1]] for run in runs if run[0] != "cmc_lab" and ("cmc_lab", run[1]) in rdms
+    }:
+        yield vary(varied="control", value="L / ab network", control=lab)
+    if given.look is not None:
+        yield vary(varied="control", value="true looks", control=dict.fromkeys(runs, given.look))
+    for category in dict.fromkeys(given.category[wnid] for wnid in classes):
+        kept = tuple(wnid for wnid in classes if given.category[wnid] != category)
+        yield vary(varied="classes", value=f"without {category}", classes=kept)
+    other = "spearman" if method == "pearson" else "pearson"
+    yield vary(varied="method", value=other, method=other)
+
+
+def _means(random: Mapping[int, Mapping[str, RDM]], name: str, runs: Iterable[Run]) -> dict[Run, RDM] | None:
+    """Control of every run: the mean RDM of all random networks."""
+    return dict.fromkeys(runs, mean_rdm(rdms[name] for rdms in random.values())) if random else None
+
+
+def mean_rdm(rdms: Iterable[RDM]) -> RDM:
+    """Mean of RDMs of the same classes, joined by name."""
+    found = list(rdms)
+    classes = found[0].classes
+    return RDM(np.mean([rdm.subset(classes).values for rdm in found], axis=0), classes)
+
+
+def survival(table: pd.DataFrame) -> pd.DataFrame:
+    """Which rows of the panel each network survives: p below .05 in every seed, with the sign of r that is tested.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `panel` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One row a network, model, varied and value: ``mantel_r`` the mean over seeds, ``lowest`` and ``highest`` r of a
+        seed, ``p`` the largest, ``seeds`` their number, ``survives``, and ``excludes_0``: whether every seed's interval
+        lies on that side of 0 too. A test that could not be done (NaN) does not survive.
+    """
+    key = ["network", "lag_s", "model", "varied", "value"]
+    groups = table.groupby(key, sort=False, dropna=False)
+    r = groups.mantel_r.agg(["mean", "min", "max", "size"])
+    found = r.set_axis(["mantel_r", "lowest", "highest", "seeds"], axis=1)
+    found["p"] = groups.p.agg(lambda p: p.max(skipna=False))
+    found["survives"] = (found.p < ALPHA) & (found.lowest * found.highest > 0)
+    low, high = groups.ci_low.agg(["min", "max"]), groups.ci_high.agg(["min", "max"])
+    found["excludes_0"] = found.survives & ((low["min"] > 0) | (high["max"] < 0))
+    return found.reset_index()
+
+
+def largest(table: pd.DataFrame) -> pd.DataFrame:
+    """Find the network with a lag whose mean correlation over seeds is the largest, in each row of the panel.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, varied and value: ``network``, ``lag_s``, ``mantel_r``.
+    """
+    rows = survival(table)
+    rows = rows[rows.lag_s > 0].dropna(subset="mantel_r")
+    best = rows.groupby(["model", "varied", "value"], sort=False).mantel_r.idxmax()
+    return rows.loc[best, ["model", "varied", "value", "network", "lag_s", "mantel_r"]].reset_index(drop=True)
+
+
+def verdict(table: pd.DataFrame, network: str, model: str) -> str:
+    """Say in one sentence in how many rows of the panel a network's correlation with a model survives, and where not.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `panel` returns it.
+    network, model : str
+    """
+    rows = survival(table)
+    rows = rows[(rows.network == network) & (rows.model == model)]
+    fails = [
+        f"{one.value} (r {one.mantel_r:.2f}, p {one.p:.2g})" for one in rows[~rows.survives].itertuples()
+    ]
+    seeds = rows.seeds.max()
+    every = "" if seeds == 1 else f" in every one of {seeds} seeds"
+    return (
+        f"{network}, {model}: p < {ALPHA:g}{every} in {rows.survives.sum()} of {len(rows)} rows "
+        f"({rows.excludes_0.sum()} with intervals on one side of 0); "
+        f"{'fails in: ' + ', '.join(fails) if fails else 'it fails in none'}."
+    )
+
+
+def panel(rows: Iterable[Choice], models: Mapping[str, RDM], config: EvaluationConfig) -> pd.DataFrame:
+    """Test every row of the panel against every model.
+
+    Returns
+    -------
+    DataFrame
+        One row a network, seed, model and choice, with the columns `COLUMNS`. A choice that leaves a model too few
+        classes, or only one category, has no row with it.
+    """
+    tables = []
+    for row in rows:
+        for name, model in models.items():
+            kept = [wnid for wnid in model.classes if wnid in set(row.classes)]
+            if row.varied == "classes" and len(kept) == len(model.classes):
+                continue  # what is left out, the model does not have
+            own = model.subset(kept)
+            if len(kept) < FEWEST_CLASSES or np.ptp(own.values) == 0:
+                continue
+            tables.append(_tested(row, name, own, config))
+    table = pd.concat(tables, ignore_index=True)
+    table["lag_s"] = [network_lag_s(network) for network in table["network"]]
+    return table[list(COLUMNS)]
+
+
+def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.DataFrame:
+    tested = [run for run in row.rdms if row.control is None or run in row.control]
+    rdms = {run: row.rdms[run].subset(model.classes) for run in tested}
+    control = None
+    if row.control is not None:  # one subset of each: equal controls are transformed once
+        distinct = {id(row.control[run]): row.control[run].subset(model.classes) for run in tested}
+        control = {run: distinct[id(row.control[run])] for run in tested}
+    table = mantel_table(rdms, {name: model}, control, permutations=config.permutations,
+                         alternative=config.alternative, method=row.method, seed=config.seed)  # fmt: skip
+    low, high = bootstrap_intervals(rdms, {name: model}, control, config.bootstrap_samples, config.confidence,
+                                    row.method, config.seed)  # fmt: skip
+    keys = pd.DataFrame(tested, columns=["network", "seed"])
+    found = table[["model", "mantel_r", "p", "n"]].rename(columns={"n": "classes"})
+    return pd.concat([keys, found], axis=1).assign(varied=row.varied, value=row.value, ci_low=low[:, 0],
+                                                   ci_high=high[:, 0])  # fmt: skip
