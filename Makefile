@@ -11,7 +11,7 @@ VENV       := .venv
 RUN        := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install poster films test lint lab validate benchmark lock clean
+.PHONY: help install poster films site test lint lab validate benchmark lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, 
 films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
 	@test -n "$(FILMS)" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
 	@$(RUN) -m semanticcmc.film_manifest "$(FILMS)"
+
+site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
+	@$(RUN) -m semanticcmc.website
 
 test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85

@@ -66,7 +66,7 @@ wildcard_constraints:
     name=r"\d\d_[\w.-]+",  # of an executed notebook
 
 
-localrules: all
+localrules: all, site
 
 
 rule all:
@@ -76,6 +76,12 @@ rule all:
         "labels/label_nouns.csv" if IMPORTED else [],
         [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness")],
         [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
+
+
+rule site:  # what the site shows besides: python -m semanticcmc.workflow miniature -- site
+    input:
+        rules.all.input,
+        "notebooks/06_estimators.html",
 
 
 if WORLD:

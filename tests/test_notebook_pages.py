@@ -50,15 +50,15 @@ class Page(HTMLParser):
         ]
 
 
-@pytest.fixture
-def notebook(tmp_path):
-    """``results/tiny/notebooks/04_lag_curve.ipynb`` as papermill and `plots.style.save` leave it."""
-    folder = tmp_path / "results" / "tiny"
-    for name in ("notebooks", "figures", "tables"):
-        (folder / name).mkdir(parents=True)
+def executed_notebook(folder, name):
+    """``<folder>/notebooks/<name>.ipynb`` as papermill and `plots.style.save` leave it, with its figure and table."""
+    for place in ("notebooks", "figures", "tables"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
     for ending in ("svg", "png"):
         (folder / "figures" / f"curve.{ending}").write_text("")
-    (folder / "tables" / "lag_curve.csv").write_text("network\n")
+    table = folder / "tables" / "lag_curve.csv"
+    if not table.exists():
+        table.write_text("network\n")
     inputs = [{"path": "tables/lag_curve.csv"}, {"path": "frames/index.parquet"}]
     (folder / "figures" / "curve.json").write_text(json.dumps({"alt": ALT, "inputs": inputs}))
     v4 = nbformat.v4
@@ -78,9 +78,14 @@ def notebook(tmp_path):
         "parameters": {"experiment": str(folder / "experiment.yaml"), "seed": 3},
         "end_time": "2026-11-21T03:05:42",
     }
-    path = folder / "notebooks" / "04_lag_curve.ipynb"
+    path = folder / "notebooks" / f"{name}.ipynb"
     nbformat.write(v4.new_notebook(cells=cells, metadata={"papermill": run}), path)
     return path
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return executed_notebook(tmp_path / "results" / "tiny", "04_lag_curve")
 
 
 def test_page_shows_what_the_notebook_showed(notebook):

@@ -1,0 +1,149 @@
+"""What a rendered site must not have: unresolved marks, missing files, anything from elsewhere, pictures without text.
+
+Quarto exits 0 after all of these; this is its post-render step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from semanticcmc.configuration import InputError
+
+TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:")
+"""Lines of Quarto's log after which the site is not as meant, although Quarto exits 0."""
+
+UNRESOLVED = re.compile(
+    r"\{\{<[^<>]*>\}\}|\?var:[\w.-]+|\?meta:[\w.-]+|\?@[\w-]+|(?<![\w.@])@(?:fig|tbl|sec|eq)-[\w-]+"
+)
+"""Marks that Quarto leaves in a page where it found nothing to put there."""
+
+_LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "video": "src",
+    "audio": "src",
+    "source": "src",
+    "embed": "src",
+}
+_LINK_LOADS = {"stylesheet", "icon", "preload", "modulepreload", "shortcut"}
+_SKIPPED_TEXT = {"script", "style", "code", "pre"}
+
+
+_CSS_ADDRESS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")
+
+
+class _Page(HTMLParser):
+    """References, pictures and text of one page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.loaded: list[str] = []
+        self.links: list[str] = []
+        self.without_text: list[str] = []
+        self.ids: set[str] = set()
+        self.text: list[str] = []
+        self._within: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.ids.update(given[name] for name in ("id", "name") if name in given)
+        if tag in _SKIPPED_TEXT:
+            self._within.append(tag)
+        if tag == "img" and not given.get("alt", "").strip() and not _decorative(given):
+            self.without_text.append(given.get("src", "")[:80])
+        if tag == "link" and _LINK_LOADS & set(given.get("rel", "").split()):
+            self.loaded.append(given.get("href", ""))
+        elif tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        elif tag in _LOADED and _LOADED[tag] in given:
+            self.loaded.append(given[_LOADED[tag]])
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._within and self._within[-1] == tag:
+            self._within.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._within:
+            self.text.append(data)
+
+
+def _decorative(given: dict[str, str]) -> bool:
+    return given.get("aria-hidden") == "true" or given.get("role") in ("presentation", "none")
+
+
+def check_page(page: Path, root: Path) -> list[str]:
+    """What is wrong with one HTML page, in words; nothing for a good one.
+
+    Parameters
+    ----------
+    page : Path
+    root : Path
+        The site's folder: addresses that begin with ``/`` start there, and none may lead out of it.
+    """
+    found = _Page(page.read_text(encoding="utf-8"))
+    problems = [f"unresolved {mark}" for mark in dict.fromkeys(UNRESOLVED.findall(" ".join(found.text)))]
+    problems += [f"a picture without text (alt): {source}" for source in found.without_text]
+    for address in dict.fromkeys(found.loaded):
+        if urlsplit(address).scheme in ("http", "https") or address.startswith("//"):
+            problems.append(f"loads {address} from elsewhere")
+        elif problem := _missing(address, page, root):
+            problems.append(problem)
+    for address in dict.fromkeys(found.links):
+        if address.startswith("#"):
+            if len(address) > 1 and unquote(address[1:]) not in found.ids and address != "#top":
+                problems.append(f"no place {address} in the page")
+        elif problem := _missing(address, page, root):
+            problems.append(problem)
+    return problems
+
+
+def _missing(address: str, page: Path, root: Path) -> str | None:
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc or not parts.path:
+        return None
+    path = unquote(parts.path)
+    target = (root / path.lstrip("/") if path.startswith("/") else page.parent / path).resolve()
+    if not target.is_relative_to(root.resolve()):
+        return f"{address} leads out of the site"
+    if target.is_dir():
+        target /= "index.html"
+    return None if target.exists() else f"{address} is not there"
+
+
+def check_site(folder: Path) -> None:
+    """Check every page of a rendered site.
+
+    Raises
+    ------
+    InputError
+        Lists every page and what is wrong with it.
+    """
+    pages = sorted(folder.rglob("*.html"))
+    if not pages:
+        raise InputError(f"{folder}: no page; `make site` renders the site")
+    problems = [
+        f"{page.relative_to(folder)}: {problem}" for page in pages for problem in check_page(page, folder)
+    ]
+    for sheet in sorted(folder.rglob("*.css")):
+        loaded = _CSS_ADDRESS.findall(sheet.read_text(encoding="utf-8"))
+        problems += [f"{sheet.relative_to(folder)}: loads {address} from elsewhere" for address in loaded]
+    if problems:
+        raise InputError(f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
+
+
+def check_log(lines: Iterable[str]) -> None:
+    """Refuse a log of Quarto that holds a warning.
+
+    Raises
+    ------
+    InputError
+        With the lines.
+    """
+    if trouble := [line.strip() for line in lines if TROUBLE.search(line)]:
+        raise InputError("quarto render warns of:\n  " + "\n  ".join(trouble))
