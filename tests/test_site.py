@@ -199,7 +199,7 @@ def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
             cells = [cell.strip() for cell in shown.strip("|").split("|")]
             for value, cell in zip(row, cells, strict=True):
                 if isinstance(value, float) and cell != "–":
-                    assert float(cell) == pytest.approx(value, rel=6e-4)
+                    assert float(cell.replace(",", "")) == pytest.approx(value, rel=6e-4)
                 elif cell != "–":
                     assert cell == str(value)
         assert rows == [] or len(rows) == len(table)

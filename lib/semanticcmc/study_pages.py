@@ -137,12 +137,18 @@ def _shown(path: str, table: pd.DataFrame) -> tuple[pd.DataFrame | None, str]:
 def _table(table: pd.DataFrame) -> str:
     """As Markdown: numbers with four digits, to the right; a dash where there is none."""
     numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-    text = table.map(
-        lambda value: "–" if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
-    )
+    text = table.map(_value)
     return text.to_markdown(
         index=False, disable_numparse=True, colalign=["right" if number else "left" for number in numeric]
     )
+
+
+def _value(value: object) -> str:
+    if pd.isna(value):
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 or value.is_integer() else f"{value:.4g}"
 
 
 def scrolling(table: str, name: str) -> list[str]:
