@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -143,7 +144,7 @@ def _table(table: pd.DataFrame) -> str:
     )
 
 
-def _value(value: object) -> str:
+def _value(value: Any) -> str:
     if pd.isna(value):
         return "–"
     if not isinstance(value, float):
