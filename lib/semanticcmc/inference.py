@@ -3,6 +3,14 @@
 A permutation test asks whether a correlation is 0. How far it is from 0, and how well it is known, the
 bootstrap over classes says: classes are drawn with replacement, and pairs of a class with itself, which a
 sample holds though no experiment measured them, are dropped.
+
+What an interval generalises over: classes, drawn as these were from all that there might be. Another sample has
+other classes, and as many of each category as it happens to have; where these numbers are fixed by design, intervals
+are wide enough or too wide. It says nothing about other images of the same classes, other seeds or other films. An
+interval that spans 0 is never evidence that there is no effect: it holds effects, too.
+
+Bootstrap samples vary more than samples of classes do (`class_sampling`), so only the shape of an interval is theirs.
+Its width is brought to that of samples of classes (`class_sampling.interval_width`).
 """
 
 from __future__ import annotations
@@ -16,6 +24,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from semanticcmc.class_sampling import (
+    degenerate_variance,
+    degenerate_variances,
+    interval_width,
+    pair_influences,
+)
 from semanticcmc.cosets import SINGLE_FROM
 from semanticcmc.significance import partial_correlation
 from semanticcmc.standardised import Matrix, standardise_table
@@ -25,6 +39,7 @@ if TYPE_CHECKING:
 
 _BLOCK_VALUES = 2**22  # weights of samples and pairs at a time
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
+CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
 
 def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
@@ -133,13 +148,39 @@ def bootstrap_intervals(
     Returns
     -------
     array, shape (2, M, K)
-        Lower and upper limits; partial r, where there is a control, computed anew in each sample.
+        Lower and upper limits; partial r, where there is a control, computed anew in each sample. On Fisher's
+        scale (z = artanh r) they are ``z + w (q - z)``, with q the samples' quantiles and w the factor that brings
+        their spread to that of samples of classes. What they do not say: see the module's docstring.
     """
     x, moving, own = standardise_table(rdms, models, control, method, device)
     if samples == 0:
         return np.full((2, len(rdms), len(models)), np.nan)
-    counts = bootstrap_counts(x.shape[-1], samples, seed)
-    return bootstrap_interval(bootstrap_correlations(x, moving, own, counts), confidence)
+    found = bootstrap_correlations(x, moving, own, bootstrap_counts(x.shape[-1], samples, seed))
+    return corrected_interval(x, moving, own, found, confidence)
+
+
+def corrected_interval(
+    x: torch.Tensor, moving: torch.Tensor, own: list[int], found: torch.Tensor, confidence: float
+) -> NDArray[np.float64]:
+    """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same x, moving and own."""
+    r, left_out = _all_and_left_out(x, moving, own)
+    z, resampled, jackknife = (a.clamp(-CERTAIN, CERTAIN).atanh() for a in (r, found, left_out))
+    degenerate = (
+        degenerate_variances(x, moving, own) * z.cosh() ** 4
+    )  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
+    width = interval_width(resampled, jackknife, degenerate, confidence)
+    limits = torch.from_numpy(bootstrap_interval(resampled, confidence)).to(z)
+    return np.tanh((z + width * (limits - z)).cpu().numpy())
+
+
+def _all_and_left_out(
+    x: torch.Tensor, moving: torch.Tensor, own: list[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
+    n = x.shape[-1]
+    counts = torch.cat([torch.ones(1, n), 1 - torch.eye(n)])
+    found = bootstrap_correlations(x, moving, own, counts)
+    return found[..., 0], found[..., 1:]
 
 
 def compare(
@@ -154,8 +195,9 @@ def compare(
 ) -> pd.DataFrame:
     """Differences of the (partial) correlations of each two RDMs with each model, by the paired bootstrap.
 
-    Both correlations come from the same bootstrap samples of the classes. A permutation test cannot answer
-    this question: permuting a model's classes sets both correlations to 0, not their difference.
+    Both correlations come from the same bootstrap samples of the classes; their differences are brought to the
+    spread of samples of classes as in `bootstrap_intervals`, without Fisher's transformation. A permutation test
+    cannot answer this question: permuting a model's classes sets both correlations to 0, not their difference.
 
     Parameters
     ----------
@@ -169,20 +211,25 @@ def compare(
     DataFrame
         One row a pair of RDMs and model: ``first, second, model, difference`` (first minus second), ``ci_low,
         ci_high, p`` (two-sided: twice the smaller share of samples on either side of 0, at least
-        2 / (samples + 1)), ``samples``.
+        2 / (samples + 1)), ``samples``. As with an interval, a large p is no evidence that there is no difference.
     """
     x, moving, own = standardise_table(rdms, models, control, method, device)
-    once = bootstrap_correlations(x, moving, own, x.new_ones(1, x.shape[-1]))[..., 0]
+    y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
+    once, left_out = _all_and_left_out(x, moving, own)
     found = bootstrap_correlations(x, moving, own, bootstrap_counts(x.shape[-1], samples, seed))
     rows = []
     for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
         for k, model in enumerate(models):
+            influences = [pair_influences(x[row], y[k], z[own[row]] if own else None) for row in (i, j)]
+            observed = once[i, k] - once[j, k]
             difference = found[i, k] - found[j, k]
-            difference = difference[~torch.isnan(difference)]
+            width = interval_width(difference, left_out[i, k] - left_out[j, k],
+                                   degenerate_variance(influences[0] - influences[1]), confidence)  # fmt: skip
+            difference = observed + width * (difference[~torch.isnan(difference)] - observed)
             low, high = bootstrap_interval(difference, confidence)
             tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
             p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
-            rows.append((first, second, model, float(once[i, k] - once[j, k]), float(low), float(high), p,
+            rows.append((first, second, model, float(observed), float(low), float(high), p,
                          len(difference)))  # fmt: skip
     columns = ["first", "second", "model", "difference", "ci_low", "ci_high", "p", "samples"]
     return pd.DataFrame(rows, columns=columns)
