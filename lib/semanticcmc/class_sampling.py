@@ -75,8 +75,8 @@ def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:
     """
     n = len(influences)
     a = influences.sum(1) / (n - 2)  # their mean over pairs is 0
-    rest = influences - a[:, None] - a
-    squares = (rest.square().sum() - rest.diagonal().square().sum()) / 2
+    rest = (influences - a[:, None] - a).fill_diagonal_(0)
+    squares = rest.square().sum() / 2
     return squares / (n * (n - 3) / 2) / (n * (n - 1) / 2)
 
 
