@@ -245,6 +245,37 @@ def test_a_matrix_of_ones_own_is_a_model(tmp_path):
         model_rdm("words", [*classes[:2], DOG], None, file)
 
 
+@pytest.mark.parametrize("classes", ["published", "imagenet"])
+def test_small_category_sets_are_as_large_as_the_posters_and_agree_with_the_categories(classes):
+    table = pd.read_csv(MANIFESTS / f"small_categories_{classes}.csv", comment="#").set_index("wnid")
+    listed = (MANIFESTS / "class_lists" / f"{classes}.txt").read_text().split()
+    of = wnids_of_synsets()
+    assert set(table.index) <= {of.get(name, name) for name in listed}
+    assert 25 <= len(table) <= 34 and 9 <= table.category.nunique() <= 11
+    assert (table.category.value_counts() == 3).all()
+    assert categories(list(table.index)) == table.category.to_dict()
+
+
+def test_a_table_of_categories_is_a_model_of_its_classes(tmp_path):
+    """Its classes alone, in the experiment's order, whatever else is tested; `other` is no category."""
+    file = MANIFESTS / "small_categories_imagenet.csv"
+    table = pd.read_csv(file, comment="#").set_index("wnid")
+    with pytest.warns(UserWarning, match="967 of 1000 classes"):
+        found = model_rdm("small_category", IMAGENET, None, file)
+    assert found.classes == tuple(wnid for wnid in IMAGENET if wnid in table.index)
+    of = table.category.loc[list(found.classes)].to_numpy()
+    np.testing.assert_array_equal(found.square(), of[:, None] != of)
+    mine = tmp_path / "mine.csv"
+    rows = [
+        f"{wnid},{name}" for wnid, name in zip(IMAGENET, ["sea", "sea", "sky", "sky", "other"], strict=False)
+    ]
+    mine.write_text("# by me\nwnid,category\n" + "\n".join(rows))
+    assert read_matrix(mine).classes == tuple(IMAGENET[:4])
+    mine.write_text("wnid,category\n" + "\n".join([*rows, f"{IMAGENET[9]},"]))
+    with pytest.raises(InputError, match=f"no category of {IMAGENET[9]}"):
+        read_matrix(mine)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -178,7 +178,8 @@ def model_rdm(model: str, classes: Sequence[str], experiment: Experiment, file: 
         wnids.
     experiment : Experiment
     file : Path, optional
-        A matrix of the user's own, for instance of word vectors or of human similarity (`read_matrix`).
+        A matrix of the user's own, for instance of word vectors or of human similarity, or a table of categories
+        (`read_matrix`).
 
     Returns
     -------
@@ -221,19 +222,35 @@ def model_rdm(model: str, classes: Sequence[str], experiment: Experiment, file: 
     return found.subset(kept)
 
 
+def is_category_table(file: Path) -> bool:
+    """Whether a CSV has the columns wnid and category, below `#` lines."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            head = next((line for line in lines if not line.startswith("#")), "")
+    except (OSError, UnicodeDecodeError):  # `read_matrix` says so
+        return False
+    return {"wnid", "category"} <= {name.strip() for name in head.split(",")}
+
+
 def read_matrix(file: Path) -> RDM:
     """A user's own RDM: a square CSV with classes in its head and first column, or a Parquet table of `write_rdms`.
+
+    Or a CSV with the columns wnid and category, as ``data_manifests/small_categories_published.csv``: then same or
+    different category (`category_rdm`) of its classes.
 
     Raises
     ------
     InputError
-        If it is neither, is not symmetric with zeros on the diagonal, or names rows and columns differently.
+        If it is none of these, is not symmetric with zeros on the diagonal, or names rows and columns differently.
     """
     if file.suffix == ".parquet":
         rdms = read_rdms(file)
         if len(rdms) != 1:
             raise InputError(f"{file}: holds the RDMs {', '.join(rdms)}; a model's file holds one")
         return next(iter(rdms.values()))
+    if is_category_table(file):
+        rows = read_wnid_table(file, ("wnid", "category"))
+        return category_rdm(rows.loc[rows["category"] != NO_CATEGORY, "wnid"].tolist(), file)
     try:
         table = pd.read_csv(file, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str})
         table.index = table.index.astype(str)
