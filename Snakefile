@@ -32,7 +32,7 @@ def settings(*keys):
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
             "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
             "distance": E.sections.get("evaluation", {}).get("distance"),
-            "intervals": [E.sections["evaluation"][key] for key in ("bootstrap_samples", "confidence", "seed")]}
+            "intervals": [E.sections["evaluation"][key] for key in ("method", "bootstrap_samples", "confidence", "seed")]}
     return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
 
@@ -312,6 +312,8 @@ rule lag_curve:
         "figures/lag_curve.svg",
         "figures/rdms.svg",
         "figures/dissociation.svg",
+        [f"figures/{name}.svg" for name in ("controls", "lag_comparisons", "noise_ceiling", "layers", "accuracy", "connectivity")],
+        "figures/lag_curve_conditions.svg" if len(CONDITIONS) > 1 else [],
         notebook="notebooks/04_lag_curve.ipynb",
     log:
         "logs/04_lag_curve.log",

@@ -166,7 +166,7 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, reposito
     assert "Seven films could not be used, at any lag." in variables._data(experiment, dataset)["labels"]
     assert len(BAD) == 7
     workflow._say_where(experiment)
-    assert "LEFT OUT   7 film(s) could not be used" in capsys.readouterr().out
+    assert "LEFT OUT   7 films could not be used" in capsys.readouterr().out
 
 
 CHILD = """

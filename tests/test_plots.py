@@ -25,9 +25,13 @@ from scipy.spatial.distance import pdist
 from scipy.stats import percentileofscore
 
 from semanticcmc.configuration import InputError
+from semanticcmc.evaluation import over_seeds
 from semanticcmc.experiments import Experiment
 from semanticcmc.plots import films, representations, style, training
 from semanticcmc.plots import lag_curve as curves
+from semanticcmc.plots.comparisons import connectivity
+from semanticcmc.plots.layers import layers
+from semanticcmc.plots.published import published_table
 from semanticcmc.plots.svg_text import embed_fonts, font_files
 from semanticcmc.rdm import RDM
 
@@ -56,7 +60,7 @@ def curve_table(seeds=(0,), lags_s=LAGS_S, layers=("conv5", "fc7"), draw=0):
         r = generator.uniform(-0.1, 0.3)
         rows.append(
             {"network": network, "lag_s": lag_s, "seed": seed, "layer": layer, "condition": "intact",
-             "model": model, "control": control, "mantel_r": r, "p": generator.choice([0.001, 0.4]),
+             "model": model, "control": control, "mantel_r": r, "p": 0.001, "p_holm": generator.choice([0.01, 0.4]),
              "ci_low": r - generator.uniform(0.01, 0.1), "ci_high": r + generator.uniform(0.01, 0.1),
              "permutations": 9999, "alternative": "greater", "method": "pearson", "classes": 48}
         )  # fmt: skip
@@ -152,11 +156,11 @@ def test_lag_curve_draws_the_rows_of_the_table(seeds):
             assert line.get_ydata() == pytest.approx(wanted.to_numpy())
             assert np.abs(np.log(line.get_xdata() / wanted.index)).max() < 0.5 * np.log(3.3)  # at its lag
         own = semantic[(semantic.seed == seed) & (semantic.control == "random")]
-        wanted = list(zip(own.mantel_r, own.p < 0.05, strict=True))
+        wanted = list(zip(own.mantel_r, own.p_holm < 0.05, strict=True))
         assert points(ax, f"partial {model} seed {seed}") == wanted
         one = rows[(rows.seed == seed) & (rows.network == "augment") & (rows.control == "random")]
         [(height, filled)] = points(ax, f"partial {model} seed {seed} augment")
-        assert (height, filled) == (one.mantel_r.item(), one.p.item() < 0.05)
+        assert (height, filled) == (one.mantel_r.item(), one.p_holm.item() < 0.05)
 
 
 def test_lag_curve_shows_every_interval_and_nothing_that_was_not_asked_for():
@@ -202,9 +206,12 @@ def test_lag_curve_of_baselines_alone_is_drawn():
 def test_caption_tells_classes_seeds_interval_and_test_of_the_table():
     table = curve_table((0, 1, 2))
     table.loc[table.model == "category", "classes"] = 40
-    text = curves.lag_curve_caption(table, "fc7", "random", 0.9).replace("\N{NO-BREAK SPACE}", " ")
-    for part in ("fc7", "40 to 48 classes", "3 seeds", "90 % bootstrap", "one-sided", "9,999 permutations"):
+    text = curves.lag_curve_caption(table, "fc7", "random", 0.9, 5).replace("\N{NO-BREAK SPACE}", " ")
+    for part in ("fc7", "40 to 48 classes", "3 seeds", "90 % bootstrap", "one-sided", "9,999 permutations",
+                 "mean RDM of 5 untrained networks", "Holm-corrected for the 16 tests"):  # fmt: skip
         assert part in text
+    one = curves.lag_curve_caption(table[table.seed == 0], "fc7", "none", 0.9, 1)
+    assert "1 seed (0)" in one and "seeds" not in one
 
 
 def test_a_note_stays_clear_of_the_data():
@@ -226,59 +233,12 @@ def test_little_film_is_said_to_be_little(films, hours, text):
     assert curves.too_little_film(films, hours) == text
 
 
-def test_layers_draws_a_line_a_network_in_the_order_of_the_layers():
-    table = curve_table((0, 1), layers=("conv1", "conv5", "fc6", "fc7"))
-    ax = curves.layers(table, "lch")
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["conv1", "conv5", "fc6", "fc7"]
-    chosen = table[(table.model == "lch") & (table.control == "random")]
-    assert {line.get_gid() for line in ax.get_lines()} - {None} == set(chosen.network)
-    for network in set(chosen.network):
-        [line] = lines(ax, network)
-        wanted = chosen[chosen.network == network].groupby("layer", sort=False).mantel_r.mean()
-        assert line.get_ydata() == pytest.approx(wanted.to_numpy())
-
-
-def test_dissociation_joins_by_network_and_seed_whatever_the_order():
-    table = curve_table((0, 1))
-    generator = np.random.default_rng(3)
-    accuracy = (
-        table[["network", "seed", "lag_s"]]
-        .drop_duplicates()
-        .assign(layer="fc7", condition="intact", measure="knn")
-    )
-    accuracy["accuracy"] = generator.uniform(0.1, 0.9, len(accuracy))
-    both = pd.concat([accuracy, accuracy.assign(measure="chance", accuracy=1 / 48)]).sample(
-        frac=1, random_state=0
-    )
-    ax = curves.dissociation(table, both, "fc7", "category")
-    for network in ("augment", "semantic_60s"):
-        [line] = lines(ax, network)
-        drawn = set(zip(line.get_xdata(), line.get_ydata(), strict=True))
-        for seed in (0, 1):
-            row = table[(table.network == network) & (table.seed == seed) & (table.layer == "fc7")
-                        & (table.model == "category") & (table.control == "random")]  # fmt: skip
-            score = accuracy[(accuracy.network == network) & (accuracy.seed == seed)]
-            assert (score.accuracy.item(), row.mantel_r.item()) in drawn
-    assert any(np.allclose(line.get_xdata(), 1 / 48) for line in ax.get_lines())
-
-
-def test_dissociation_without_any_accuracy_says_so():
-    table = curve_table()
-    accuracy = (
-        table[["network", "seed"]]
-        .drop_duplicates()
-        .assign(layer="fc7", condition="intact", measure="knn", accuracy=np.nan)
-    )
-    ax = curves.dissociation(table, accuracy, "fc7", "category")
-    assert any("one image" in text.get_text() or "no class accuracy" in text.get_text() for text in ax.texts)
-
-
 def test_published_numbers_stand_at_their_lags(repository):
     published = pd.read_csv(repository / "data_manifests" / "published_results.csv")
     seconds = published.network.str.extract(r"semantic_(\d+)s")[0].astype(float)
     table = published.assign(lag_s=seconds, source="published", ci_low=np.nan, ci_high=np.nan)
     ours = curve_table().query("layer == 'fc7' and model == 'lch'").assign(source="ours")
-    ax = curves.published_table(pd.concat([table, ours]))
+    ax = published_table(pd.concat([table, ours]))
     [line] = lines(ax, "published partial")
     # the poster's numbers at conv5, controlling the random network
     assert dict(zip(line.get_xdata(), line.get_ydata(), strict=True)) == pytest.approx(
@@ -505,7 +465,21 @@ def test_pairs_stand_one_above_the_other():
 def test_no_text_is_smaller_than_the_house_allows():
     figures = [
         curves.lag_curve(curve_table(), "fc7").figure,
-        curves.layers(curve_table()).figure,
+        layers(curve_table(), over_seeds(curve_table(), 0.95)).figure,
+        connectivity(
+            pd.DataFrame(
+                {
+                    "control": ["none"],
+                    "condition": ["intact"],
+                    "first": ["augment"],
+                    "second": ["random"],
+                    "r": 0.5,
+                }
+            ),
+            ["random", "augment"],
+            "none",
+            "intact",
+        ).figure,
         films.film_strip(pictures(5), [0.0, 1.0, 2.0, 3.0, 4.0], [["dog"]] * 5, (1, 3)),
         representations.rdm_matrices({"a": random_rdm(0)}, CATEGORIES),
         representations.mds(random_rdm(0), CATEGORIES, CATEGORIES).figure,

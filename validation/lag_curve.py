@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation import over_seeds
+from semanticcmc.evaluation import control_seeds, over_seeds
 from semanticcmc.experiments import Experiment, resolve_experiment
 from semanticcmc.plots import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
@@ -74,7 +74,7 @@ def primary_layer(file: Path, layer: str) -> pd.DataFrame:
     return table[table.layer == layer]
 
 
-def draw(table: pd.DataFrame, layer: str) -> None:
+def draw(table: pd.DataFrame, layer: str, random_networks: int) -> None:
     """One lag curve a world, on one scale."""
     style.use_house_style()
     figure, axes = plt.subplots(1, len(WORLDS), figsize=(4.6 * len(WORLDS), 4.2), sharey=True, squeeze=False)
@@ -84,7 +84,7 @@ def draw(table: pd.DataFrame, layer: str) -> None:
             lag_curve.lag_curve(rows, layer, over_seeds=over_seeds(rows, 0.95), ax=ax)
         ax.set_title(WORLDS[world][0], pad=42, fontsize=style.TEXT_PT)
         ax.label_outer()
-    style.caption(figure, lag_curve.lag_curve_caption(table, layer, "random", 0.95))
+    style.caption(figure, lag_curve.lag_curve_caption(table, layer, "random", 0.95, random_networks))
     with atomic(HERE / "lag_curve.png") as temporary:
         figure.savefig(temporary, dpi=110)
 
@@ -101,7 +101,7 @@ def main() -> None:
         with atomic(HERE / "lag_curve.csv") as temporary:
             gathered.to_csv(temporary, index=False, float_format="%.5g")
         write_json(HERE / "lag_curve.json", record(configs, seeds=list(range(SEEDS))))
-    draw(gathered, experiment.primary_layer)
+    draw(gathered, experiment.primary_layer, len(control_seeds(experiment)))
     print(f"Wrote {HERE / 'lag_curve.csv'}, .json and .png")
 
 

@@ -1,4 +1,4 @@
-"""Networks two by two: whose correlation with a model is larger, and how alike their RDMs are."""
+"""Networks two by two: whose correlation with a model is larger, and how alike their RDMs are; one network by layer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
 from semanticcmc.evaluation import EvaluationConfig, Study, by_classes
 from semanticcmc.experiments import Experiment
-from semanticcmc.inference import compare, holm
+from semanticcmc.inference import bootstrap_intervals, compare, holm
 from semanticcmc.rdm import RDM
 from semanticcmc.run import atomic
 from semanticcmc.significance import partial_correlation
@@ -114,6 +115,37 @@ def rdm_correlations(
     values = r.clamp(-1, 1).fill_diagonal_(1).cpu().numpy()
     values[:, r.isnan().all(0).cpu().numpy()] = math.nan
     return pd.DataFrame(values, index=list(rdms), columns=list(rdms))
+
+
+def simple_by_layer(
+    rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: EvaluationConfig
+) -> pd.DataFrame:
+    """Correlation of one network's RDMs with a model, with its bootstrap interval over classes and nothing controlled.
+
+    Parameters
+    ----------
+    rdms : mapping of str to mapping of str to RDM
+        By condition and layer, of the model's classes and perhaps others.
+    model : RDM
+    config : EvaluationConfig
+
+    Returns
+    -------
+    DataFrame
+        One row a condition and layer: ``condition, layer, mantel_r, ci_low, ci_high``.
+    """
+    tables = []
+    for condition, layers in rdms.items():
+        x = {layer: rdm.subset(model.classes) for layer, rdm in layers.items()}
+        low, high = bootstrap_intervals(x, {"model": model}, None, config.bootstrap_samples, config.confidence,
+                                        config.method, config.seed)  # fmt: skip
+        r = [
+            rdm_correlations({"layer": rdm, "model": model}, method=config.method).to_numpy()[0, 1]
+            for rdm in x.values()
+        ]
+        found = {"layer": list(x), "mantel_r": np.array(r), "ci_low": low[:, 0], "ci_high": high[:, 0]}
+        tables.append(pd.DataFrame(found).assign(condition=condition))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[str, RDM]]]:

@@ -254,25 +254,28 @@ def _tested(
     return table.assign(p_holm=holm(table["p"]))
 
 
-def over_seeds(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Mean correlation over seeds and its interval, by Student's t: how far training repeats itself.
+def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") -> pd.DataFrame:
+    """Mean over seeds and its interval, by Student's t: how far training repeats itself.
 
     Parameters
     ----------
     table : DataFrame
-        As `lag_curve` returns it.
+        As `lag_curve` returns it, or the table of class accuracy.
     confidence : float
         Level of the intervals, between 0 and 1.
+    value : {'mantel_r', 'accuracy'}
+        Column to average.
 
     Returns
     -------
     DataFrame
-        One row a network, layer, condition, model and control: ``mantel_r`` the mean, ``ci_low`` and
+        One row a network, layer, condition, and model and control, or measure: `value` the mean, ``ci_low`` and
         ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
     """
-    key = ["network", "lag_s", "layer", "condition", "model", "control"]
-    rows = table.groupby(key, sort=False, dropna=False).mantel_r.agg(["mean", "sem", "count"]).reset_index()
+    names = ("network", "lag_s", "layer", "condition", "model", "control", "measure")
+    key = [name for name in names if name in table]
+    rows = table.groupby(key, sort=False, dropna=False)[value].agg(["mean", "sem", "count"]).reset_index()
     half = rows["sem"] * student_t.ppf(0.5 + confidence / 2, np.maximum(rows["count"] - 1, 1))
     return rows[key].assign(
-        mantel_r=rows["mean"], ci_low=rows["mean"] - half, ci_high=rows["mean"] + half, seeds=rows["count"]
+        **{value: rows["mean"]}, ci_low=rows["mean"] - half, ci_high=rows["mean"] + half, seeds=rows["count"]
     )

@@ -186,6 +186,11 @@ class Progress:
             write_json(self.file, values)
 
 
+def counted(number: int, noun: str) -> str:
+    """Number and noun as a person would say them: ``1 seed``, ``3 seeds``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person would say them: ``45 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:

@@ -25,7 +25,7 @@ from typing import IO
 from semanticcmc.conditions import MASKED
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import SECTIONS, Experiment, repository_root, resolve_experiment
-from semanticcmc.run import duration
+from semanticcmc.run import counted, duration
 from semanticcmc.workflow_log import Jobs, explain_failure
 
 NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}
@@ -181,9 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.seeds,
         )
         check_sections(experiment)
-        networks = (
-            f"{len(experiment.networks)} networks, {len(experiment.seeds)} seed(s), {options.cores} cores"
-        )
+        sizes = {"network": len(experiment.networks), "seed": len(experiment.seeds), "core": options.cores}
+        networks = ", ".join(counted(number, noun) for noun, number in sizes.items())
         print(f"{experiment.title}\n  {networks}; results in {experiment.folder}", flush=True)
         status = run_workflow(experiment, options.cores, snakemake)
     except InputError as error:
@@ -212,13 +211,13 @@ def _say_where(experiment: Experiment) -> None:
         with films.open(encoding="utf-8", newline="") as rows:
             left_out = sum(bool(row["problem"]) for row in csv.DictReader(rows))
         if left_out:
-            print(f"  LEFT OUT   {left_out} film(s) could not be used; why stands in {films}")
+            print(f"  LEFT OUT   {counted(left_out, 'film')} could not be used; why stands in {films}")
     matched = experiment.folder / "labels" / "films.csv"
     if matched.exists():
         with matched.open(encoding="utf-8", newline="") as rows:
             apart = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
         if apart:
-            print(f"  NOT MATCHED {len(apart)} film(s) of the films and the labels, all in {matched}\n    "
+            print(f"  NOT MATCHED {counted(len(apart), 'film')} of the films and the labels, all in {matched}\n    "
                   + "\n    ".join(apart[:5]))  # fmt: skip
 
 

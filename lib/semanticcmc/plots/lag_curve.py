@@ -1,14 +1,14 @@
-"""Semantics against lag, layer and accuracy, and beside the published numbers: drawn from tables/lag_curve.csv."""
+"""Semantics against the lag that a network was trained at: drawn from tables/lag_curve.csv."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import style
+from semanticcmc.plots import captions, style
+from semanticcmc.run import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,8 +31,8 @@ def lag_curve(
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
 
     Solid: partial correlation given `control`, a point a seed with its interval, the line through the
-    mean of the seeds; faint and dashed: the simple correlation. Filled points: p below .05. Networks
-    without a lag stand to the left, in grey.
+    mean of the seeds; faint and dashed: the simple correlation. Filled points: Holm-corrected p below .05.
+    Networks without a lag stand to the left, in grey.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def lag_curve(
     seeds = sorted(rows.seed.unique())
     for m, model in enumerate(models):
         look = style.model_style(model)
-        aside = SPREAD * _offset(m, len(models))
+        aside = SPREAD * captions.offset(m, len(models))
         for kind, shown in (("partial", control), ("simple", "none")):
             solid = kind == "partial"
             chosen = rows[(rows.model == model) & (rows.control == shown)]
@@ -84,7 +84,7 @@ def lag_curve(
                                 linewidth=0, gid=f"over seeds {model}", zorder=1)  # fmt: skip
             for s, seed in enumerate(seeds):
                 own = chosen[chosen.seed == seed]
-                shift = step ** (aside + SPREAD * _offset(s, len(seeds)) / len(models))
+                shift = step ** (aside + SPREAD * captions.offset(s, len(seeds)) / len(models))
                 size = 7.0 if len(seeds) == 1 else 4.5
                 gid = f"{kind} {model} seed {seed}"
                 if solid:
@@ -113,7 +113,9 @@ def lag_curve(
     return ax
 
 
-def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence: float) -> str:
+def lag_curve_caption(
+    table: pd.DataFrame, layer: str, control: str, confidence: float, random_networks: int
+) -> str:
     """What a lag curve's points, bars and fillings mean, with the numbers that are the table's.
 
     Parameters
@@ -124,25 +126,23 @@ def lag_curve_caption(table: pd.DataFrame, layer: str, control: str, confidence:
         As drawn.
     confidence : float
         Level of the intervals, between 0 and 1.
+    random_networks : int
+        Number of untrained networks behind the control `random` (`evaluation.control_seeds`).
     """
     rows = table[(table.layer == layer) & (table.control == control)]
     seeds = sorted(rows.seed.unique())
     tail = {"greater": "one-sided", "less": "one-sided", "two-sided": "two-sided"}
+    family = rows.groupby(["seed", "condition"]).size()
     parts = [
-        f"{layer}; {_values(rows.classes)} classes",
-        f"{len(seeds)} seed{'s, a point each' if len(seeds) > 1 else ' (' + str(seeds[0]) + ')'}"
-        if seeds
-        else "no seed",
-        f"partial: given the RDM of {'the random network' if control == 'random' else 'the true looks'}",
-        f"bars: {confidence:.0%} bootstrap over classes".replace("%", "\N{NO-BREAK SPACE}%"),
-        *(
-            [f"bands: {confidence:.0%} of the mean over seeds".replace("%", "\N{NO-BREAK SPACE}%")]
-            if len(seeds) > 1
-            else []
-        ),
+        f"{layer}; {captions.values_text(rows.classes)} classes",
+        f"1 seed ({seeds[0]})" if len(seeds) == 1 else f"{counted(len(seeds), 'seed')}, a point each",
+        f"partial: {captions.control_text(control, random_networks)}",
+        f"bars: {captions.percent(confidence)} bootstrap over classes",
+        *([f"bands: {captions.percent(confidence)} of the mean over seeds"] if len(seeds) > 1 else []),
         f"filled: p < {style.SIGNIFICANT:g}".replace("0.", ".")
         + f", {' or '.join(sorted({tail[a] for a in rows.alternative}))} Mantel test, "
-        + f"{_values(rows.permutations)} permutations",
+        + f"{captions.values_text(rows.permutations)} permutations, "
+        + f"Holm-corrected for the {captions.values_text(family)} tests of a seed",
         "grey dash: simple r of a network without a lag",
     ]
     return "; ".join(parts) + "."
@@ -153,159 +153,16 @@ def too_little_film(films: int, hours: float) -> str:
     if hours >= ENOUGH_FILM_H:
         return ""
     length = f"{hours:.3g} h" if hours >= 1.5 else f"{hours * 60:.3g} min"
-    return f"{films} {'film' if films == 1 else 'films'}, {length}: too little film to teach semantics"
-
-
-def layers(
-    table: pd.DataFrame,
-    model: str = "category",
-    control: str = "random",
-    condition: str = "intact",
-    ax: Axes | None = None,
-) -> Axes:
-    """Correlation with one model layer by layer: a line a network, darker for a longer lag.
-
-    Several seeds are averaged; the bars are the mean of their intervals.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``; layers in the order of their first rows.
-    model, control, condition : str
-        Which rows to draw.
-    ax : Axes, optional
-    """
-    ax = style.axes(ax)
-    rows = table[(table.model == model) & (table.control == control) & (table.condition == condition)]
-    rows = rows.dropna(subset="mantel_r")
-    names = list(dict.fromkeys(table.layer))
-    networks = style.network_styles(rows.network)
-    means = rows.groupby(["network", "layer"])[["mantel_r", "ci_low", "ci_high"]].mean()
-    for i, (network, look) in enumerate(networks.items()):
-        own = means.loc[network].reindex(names)
-        x = np.arange(len(names)) + 0.6 * _offset(i, len(networks))
-        baseline = network in style.BASELINE_STYLES
-        ax.plot(
-            x, own.mantel_r, gid=network, label=look["label"], color=look["color"],
-            marker=look["marker"], markersize=5.5, linewidth=1.1 if baseline else 1.8,
-            linestyle=(0, (2, 1.5)) if baseline else "-", zorder=2 if baseline else 3,
-        )  # fmt: skip
-        ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=0.9, alpha=0.5, zorder=1)
-    style.zero_line(ax)
-    ax.set_xticks(range(len(names)), names)
-    ax.set_xlabel("layer")
-    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
-    ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
-    return ax
-
-
-def dissociation(
-    table: pd.DataFrame,
-    accuracy: pd.DataFrame,
-    layer: str,
-    model: str = "category",
-    control: str = "random",
-    measure: str = "knn",
-    condition: str = "intact",
-    ax: Axes | None = None,
-) -> Axes:
-    """How well classes are told apart against how semantic their distances are: a point a network and seed.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``.
-    accuracy : DataFrame
-        ``tables/accuracy.csv``; a ``chance`` row, where there is one, gives the dotted line.
-    layer, model, control, condition : str
-        Rows of `table` to draw.
-    measure : str
-        Row of `accuracy`: ``knn`` or ``linear_probe``.
-    ax : Axes, optional
-    """
-    ax = style.axes(ax)
-    rows = table[
-        (table.layer == layer) & (table.model == model) & (table.control == control)
-        & (table.condition == condition)
-    ]  # fmt: skip
-    accuracy = accuracy[(accuracy.layer == layer) & (accuracy.condition == condition)]
-    scores = accuracy[accuracy.measure == measure]
-    both = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")
-    both = both.dropna(subset=["mantel_r", "accuracy"])
-    networks = style.network_styles(both.network)
-    for network, look in networks.items():
-        own = both[both.network == network]
-        ax.vlines(own.accuracy, own.ci_low, own.ci_high, color=look["color"], linewidth=1.0, alpha=0.6)
-        ax.plot(
-            own.accuracy, own.mantel_r, linestyle="none", gid=network, label=look["label"],
-            color=look["color"], marker=look["marker"], markersize=9, markeredgecolor="white",
-        )  # fmt: skip
-    chance = accuracy[accuracy.measure == "chance"].accuracy.dropna()
-    if len(chance) and len(both):
-        ax.axvline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
-        ax.annotate(" chance", (chance.iloc[0], 1), xycoords=("data", "axes fraction"), va="top",
-                    fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
-    style.zero_line(ax)
-    words = {"knn": "nearest neighbours", "linear_probe": "linear probe"}
-    ax.set_xlabel(f"class accuracy, {words.get(measure, measure)} (share correct)")
-    ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
-    if both.empty:
-        ax.set(xticks=[], yticks=[])
-        ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
-                va="bottom", color=style.QUIET)  # fmt: skip
-    else:
-        ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
-    return ax
-
-
-def published_table(table: pd.DataFrame, control: str = "random", ax: Axes | None = None) -> Axes:
-    """The published correlations with LCH beside ours, each at its lag.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/published.csv``: ``source`` (``published`` or ``ours``), ``network``, ``lag_s``,
-        ``control``, ``mantel_r``, and ``ci_low``, ``ci_high`` where known.
-    control : str
-        Control of the partial correlation; the simple one is drawn faint.
-    ax : Axes, optional
-    """
-    ax = style.axes(ax)
-    looks = {
-        "published": {"color": style.QUIET, "marker": "D", "label": "published"},
-        "ours": {"color": style.MODEL_STYLES["lch"]["color"], "marker": "s", "label": "here"},
-    }
-    lags_s = sorted(table.lag_s[table.lag_s > 0].unique())
-    for source, look in looks.items():
-        rows = table[(table.source == source) & (table.lag_s > 0)].dropna(subset="mantel_r")
-        for kind, shown in (("partial", control), ("simple", "none")):
-            solid = kind == "partial"
-            own = rows[rows.control == shown].sort_values("lag_s")
-            if own.empty:
-                continue
-            mean = own.groupby("lag_s")[["mantel_r", "ci_low", "ci_high"]].mean()
-            ax.plot(
-                mean.index, mean.mantel_r, gid=f"{source} {kind}", label=f"{look['label']}, {kind}",
-                color=look["color"], marker=look["marker"], alpha=1.0 if solid else 0.55,
-                linestyle="-" if solid else (0, (3, 2)), linewidth=2.4 if solid else 1.2,
-                markerfacecolor=look["color"] if solid else "white",
-            )  # fmt: skip
-            if solid:
-                ax.vlines(mean.index, mean.ci_low, mean.ci_high, color=look["color"], linewidth=1.2)
-    style.zero_line(ax)
-    style.lag_axis(ax, lags_s, "time lag between the two views")
-    ax.set_ylabel("r with WordNet (LCH)")
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-    return ax
+    return f"{counted(films, 'film')}, {length}: too little film to teach semantics"
 
 
 def _points(
     ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str
 ) -> None:
-    """Points at `x` with their intervals, filled where p is below .05."""
+    """Points at `x` with their intervals, filled where the corrected p is below .05."""
     ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=1.3, zorder=3)
     for filled in (True, False):
-        chosen = (rows.p < style.SIGNIFICANT) == filled
+        chosen = (rows.p_holm < style.SIGNIFICANT) == filled
         ax.plot(
             x[chosen], rows.mantel_r[chosen], linestyle="none", marker=look["marker"], color=look["color"],
             markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.3, markersize=size,
@@ -318,13 +175,3 @@ def _step(lags_s: Sequence[float]) -> float:
     if len(lags_s) < 2:
         return 3.0
     return float(lags_s[-1] / lags_s[0]) ** (1 / (len(lags_s) - 1))
-
-
-def _offset(i: int, n: int) -> float:
-    """Place of item `i` of `n`, from -1/2 to 1/2."""
-    return 0.0 if n < 2 else i / (n - 1) - 0.5
-
-
-def _values(column: Iterable[float]) -> str:
-    values = sorted(set(column))
-    return f"{values[0]:,.0f}" if len(values) == 1 else f"{values[0]:,.0f} to {values[-1]:,.0f}"

@@ -202,7 +202,7 @@ def note(ax: Axes, text: str) -> None:
 
 def caption(figure: Figure, text: str) -> None:
     """A small line below the figure: how many classes and seeds, what the interval is."""
-    letters = int(figure.get_figwidth() * 72 / (0.53 * SMALL_PT))
+    letters = int(figure.get_figwidth() * 72 / (0.56 * SMALL_PT))
     figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
 
 
