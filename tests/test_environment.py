@@ -1,6 +1,7 @@
 """environment.yml, pyproject.toml and requirements.lock name the same packages with the same bounds."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -50,3 +51,32 @@ def test_citation_names_software_poster_and_methods():
     titles = " ".join(reference["title"].lower() for reference in citation["references"])
     for words in ("semanticcmc", "contrastive multiview coding", "representational similarity analysis"):
         assert words in titles
+
+
+def make_targets():
+    return set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
+
+
+def test_make_help_lists_every_command():
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make (\w+) +\S", said, re.MULTILINE)) >= make_targets()
+
+
+def test_public_integration_runs_the_commands_of_the_repository():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    commands = " ".join(step.get("run", "") for step in steps)
+    assert {"lint", "test", "poster"} <= set(re.findall(r"make (\w+)", commands)) <= make_targets()
+    for name in re.findall(r"\b(?:tests/\w+\.py|environment\.yml)", str(workflow)):
+        assert (ROOT / name).exists()
+    for action in [step["uses"] for step in steps if "uses" in step]:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+", action)
+    low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", pyproject()[1]["requires-python"]).groups()
+    pythons = workflow["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    assert pythons == [f"3.{minor}" for minor in range(int(low), int(high))]
+
+
+def test_changelog_and_citation_name_the_version():
+    version = pyproject()[1]["version"]
+    assert f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version

@@ -37,6 +37,7 @@ NOTEBOOKS = {
     "04_lag_curve": "04_lag_curve",
     "05_wordnet": "05_wordnet",
     "06_estimators": "06_estimators",
+    "07_robustness": "07_robustness",
 }
 """Chapters of the site, and the executed notebooks that they show."""
 
