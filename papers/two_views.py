@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
+from semanticcmc.plots.svg_text import FAMILY, embed_fonts
+
 INK, QUIET, RULE, PAPER = "#1F2430", "#5B6270", "#C9CED6", "#FFFFFF"
 FIRST, SECOND = "#C64F63", "#4B2A74"
-FONT = "font-family=\"'Libertinus Serif', 'Palatino Linotype', Palatino, P052, Georgia, serif\""
+FONT = f"font-family=\"'{FAMILY}'\""
 WIDTH, HEIGHT = 1000, 720
 Palette = Callable[[str], str]
 
@@ -58,7 +60,7 @@ def path(d: str, fill: str = "none", more: str = "") -> str:
     return f'<path d="{d}" fill="{fill}" {more}/>'
 
 
-def text(x: float, y: float, words: str, size: float = 27, colour: str = INK, anchor: str = "middle",
+def text(x: float, y: float, words: str, size: float = 23, colour: str = INK, anchor: str = "middle",
          more: str = "") -> str:  # fmt: skip
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{colour}" text-anchor="{anchor}" {FONT} {more}>{words}</text>'
 
@@ -147,7 +149,7 @@ def strip() -> str:
     bracket = f"M{first} 66 V44 H{second} V66"
     parts.append(path(bracket, more=f'stroke="{INK}" stroke-width="3"'))
     parts.append(rect((first + second) / 2 - 62, 26, 124, 34, PAPER))
-    parts.append(text((first + second) / 2, 53, "time lag", 31, more='font-style="italic"'))
+    parts.append(text((first + second) / 2, 53, "time lag", 26, more='font-style="italic"'))
     return "".join(parts)
 
 
@@ -172,10 +174,10 @@ def semantic() -> str:
     parts = [strip()]
     for x, name, colour in ((first, "frame <tspan font-style='italic'>t</tspan>", FIRST),
                             (second, "frame <tspan font-style='italic'>t</tspan> + lag", SECOND)):  # fmt: skip
-        parts.append(text(x, 234, name, 29, colour))
+        parts.append(text(x, 234, name, 24, colour))
         parts.append(arrow(x, 246, x, 284, colour))
         parts.append(encoder(x, 292, 150, 74, 92))
-        parts.append(text(x, 347, "encoder", 27, PAPER))
+        parts.append(text(x, 347, "encoder", 22, PAPER))
     parts.append(
         path(
             f"M{first + 66} 338 H{second - 66}",
@@ -183,17 +185,17 @@ def semantic() -> str:
         )
     )
     parts.append(rect(middle - 50, 302, 100, 72, PAPER))
-    parts += [text(middle, 331, "the same", 26, QUIET), text(middle, 361, "weights", 26, QUIET)]
+    parts += [text(middle, 331, "the same", 21, QUIET), text(middle, 361, "weights", 21, QUIET)]
     parts.append(arrow(first, 388, middle - 76, 458, FIRST))
     parts.append(arrow(second, 388, middle + 76, 458, SECOND))
     parts.append(codes(middle, 556, 118))
     parts += [
-        text(middle - 140, 566, "one moment’s", 26, QUIET, "end"),
-        text(middle - 140, 596, "pair attracts", 26, QUIET, "end"),
+        text(middle - 140, 566, "one moment’s", 21, QUIET, "end"),
+        text(middle - 140, 596, "pair attracts", 21, QUIET, "end"),
     ]
     parts += [
-        text(middle + 140, 566, "all others", 26, QUIET, "start"),
-        text(middle + 140, 596, "repel", 26, QUIET, "start"),
+        text(middle + 140, 566, "all others", 21, QUIET, "start"),
+        text(middle + 140, 596, "repel", 21, QUIET, "start"),
     ]
     return "".join(parts)
 
@@ -201,7 +203,7 @@ def semantic() -> str:
 def lab() -> str:
     x, left, right = 845, 772, 918
     parts = [path("M684 20 V680", more=f'stroke="{RULE}" stroke-width="3"')]
-    parts.append(text(x, 53, "one frame, two halves", 29, more='font-style="italic"'))
+    parts.append(text(x, 53, "one frame, two halves", 23, more='font-style="italic"'))
     parts.append(frame(x - 60, 76, kitchen(in_colour, "both")))
     parts += [arrow(x - 30, 172, left, 212), arrow(x + 30, 172, right, 212)]
     parts += [
@@ -209,26 +211,26 @@ def lab() -> str:
         frame(right - 60, 220, kitchen(chroma, "both")),
     ]
     parts += [
-        text(left, 342, "L", 29, more='font-style="italic"'),
-        text(right, 342, "ab", 29, more='font-style="italic"'),
+        text(left, 342, "L", 25, more='font-style="italic"'),
+        text(right, 342, "ab", 25, more='font-style="italic"'),
     ]
     for at in (left, right):
         parts.append(encoder(at, 356, 104, 60, 66, QUIET))
-        parts.append(text(at, 397, "half", 26, PAPER))
+        parts.append(text(at, 397, "half", 20, PAPER))
     parts += [arrow(left, 426, x - 52, 474), arrow(right, 426, x + 52, 474)]
     parts.append(codes(x, 556, 92).replace(FIRST, "#8D939D").replace(SECOND, "#E0A03A"))
     return "".join(parts)
 
 
 def main() -> None:
-    captions = text(333, 711, "SemanticCMC", 30, more='font-weight="bold"') + text(
-        845, 711, "CMC, for comparison", 30, more='font-weight="bold"'
+    captions = text(333, 711, "SemanticCMC", 25, more='font-weight="bold"') + text(
+        845, 711, "CMC, for comparison", 24, more='font-weight="bold"'
     )
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
         f"<title>Two views</title>{semantic()}{lab()}{captions}</svg>\n"
     )
-    (Path(__file__).parent / "two_views.svg").write_text(drawing, encoding="utf-8")
+    (Path(__file__).parent / "two_views.svg").write_text(embed_fonts(drawing), encoding="utf-8")
 
 
 if __name__ == "__main__":
