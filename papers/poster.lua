@@ -50,7 +50,7 @@ end
 
 emit_panel = function(block, out)
   local kind = "plain"
-  for _, class in ipairs({ "hero", "accent", "small" }) do
+  for _, class in ipairs({ "hero", "accent" }) do
     if block.classes:includes(class) then kind = class end
   end
   out:insert(raw(string.format('(row: none, kind: "%s", grow: %s, body: [', kind,
@@ -95,6 +95,8 @@ local inner = {
       out:insert(raw("))"))
       return out
     end
+    if has(block, "poster-scroll") then return block.content end
+    if has(block, "poster-source") or has(block, "poster-caption") then return {} end -- for the screen
     if has(block, "poster-table") then return wrapped("#poster-table[", block.content, "]") end
   end,
   Span = function(span)
@@ -125,13 +127,14 @@ local function text_of(meta, key)
 end
 
 function Pandoc(document)
-  local claim, code, poster = nil, nil, nil
+  local claim, code, poster, footer = nil, nil, nil, nil
   for _, block in ipairs(document.blocks) do
     if has(block, "poster-claim") then claim = block end
     if has(block, "poster-code") then code = block end
     if has(block, "poster") then poster = block end
+    if has(block, "poster-footer") then footer = block end
   end
-  if not (claim and code and poster) then return nil end -- another page of the site
+  if not (claim and code and poster and footer) then return nil end -- another page of the site
   poster = poster:walk(inner)
   code = code:walk(inner)
   local out = pandoc.List({})
@@ -139,6 +142,7 @@ function Pandoc(document)
     out:extend(wrapped("#poster-header(claim: [", claim.content, "],"))
     out:extend(wrapped("code: [", code.content, "])"))
     emit_poster(poster, out)
+    out:extend(wrapped("#poster-footer[", footer.content, "]"))
   elseif html then
     local meta = document.meta
     local names = pandoc.Div({
@@ -163,7 +167,12 @@ function Pandoc(document)
     end })
     meta.pagetitle = pandoc.utils.stringify(meta.title) .. ": " .. pandoc.utils.stringify(meta.subtitle)
     meta.title, meta.subtitle, meta.author, meta.institute = nil, nil, nil, nil
-    out:insert(pandoc.Div({ header, poster }, { class = "poster-sheet" }))
+    if quarto == nil then
+      local open, close = '<main class="poster-sheet">', "</main>"
+      out:extend({ pandoc.RawBlock("html", open), header, poster, footer, pandoc.RawBlock("html", close) })
+    else -- whose page is a <main> already
+      out:insert(pandoc.Div({ header, poster, footer }, { class = "poster-sheet" }))
+    end
   else
     fail("no poster in the format " .. FORMAT)
   end

@@ -201,7 +201,7 @@ def note(ax: Axes, text: str) -> None:
 
 
 def caption(figure: Figure, text: str) -> None:
-    """A small line below the figure: how many classes and seeds, what the interval is."""
+    """A small line below the figure: how many classes and seeds, what the interval is. Its sidecar gets it too."""
     letters = int(figure.get_figwidth() * 72 / (0.56 * SMALL_PT))
     figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
 
@@ -251,6 +251,7 @@ def save(
     described = {
         "figure": name,
         "alt": " ".join(alt.split()),
+        "caption": " ".join(figure.get_supxlabel().split()) or None,
         "experiment": experiment.name,
         "title": experiment.title,
         "seeds": experiment.seeds,

@@ -1,15 +1,17 @@
-"""What the poster may say: sentences chosen by p, interval and direction of the experiment's own tests."""
+"""What the poster may say: sentences chosen by p, interval, direction and comparisons of the experiment's own tests.
+
+Where a test finds nothing they say that nothing was found, never that there is nothing: an interval about 0 holds
+effects of both signs.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment
+from semanticcmc.publish.evidence import MODELS, SIGNIFICANT, Evidence, weigh
 from semanticcmc.publish.numbers import (
     Effect,
     count,
@@ -22,82 +24,23 @@ from semanticcmc.publish.numbers import (
     whole,
 )
 
-SIGNIFICANT = 0.05
+__all__ = ["MODELS", "baselines", "conclusion", "dissociation", "headline", "limits", "mark", "reading",
+           "test_text", "weigh"]  # fmt: skip
 
-MODELS = {"category": "superordinate category", "lch": "WordNet similarity"}
-"""Semantic models in the order in which one of them carries the claim."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What the claim rests on: one model, tested with looks controlled, at the primary layer.
-
-    Attributes
-    ----------
-    model, control : str
-        As in ``tables/lag_curve.csv``.
-    best : Effect
-        The semantic network with the largest partial r.
-    by_network : mapping of str to Effect
-    learned : bool
-        Whether `best` is above 0: its interval is, and its p is below .05 after Bonferroni's
-        correction for the number of lags among which it was the largest.
-    peaks : bool
-        Whether, besides, shorter and longer lags were tried and the intervals of the shortest and the
-        longest lie below it.
-    """
-
-    model: str
-    control: str
-    best: Effect
-    by_network: Mapping[str, Effect]
-    learned: bool
-    peaks: bool
-
-    @property
-    def semantic(self) -> list[Effect]:
-        """Effects of the semantic networks by lag, shortest first."""
-        found = [effect for effect in self.by_network.values() if effect.lag_s > 0]
-        return sorted(found, key=lambda effect: effect.lag_s)
+SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
+"""Models in the headline."""
 
 
-def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
-    """Evidence of an experiment from its tests at the primary layer.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    table : DataFrame
-        As `numbers.read_lag_curve` returns it.
-
-    Raises
-    ------
-    InputError
-        If no semantic network was tested with the random network controlled.
-    """
-    for model in MODELS:
-        by_network = effects(table, model, "random")
-        semantic = sorted((e for e in by_network.values() if e.lag_s > 0), key=lambda e: e.lag_s)
-        if not semantic:
-            continue
-        best = max(semantic, key=lambda effect: effect.r)
-        learned = best.r > 0 and best.p * len(semantic) < SIGNIFICANT and not best.ci_low <= 0
-        shortest, longest = semantic[0], semantic[-1]
-        ends = best not in (shortest, longest)
-        peaks = learned and ends and all(end.ci_high < best.ci_low for end in (shortest, longest))
-        return Evidence(model, "random", best, by_network, learned, peaks)
-    raise InputError(
-        f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no partial test (control random) of a semantic "
-        f"network at {experiment.primary_layer} with model {' or '.join(MODELS)}; list random in baselines"
-    )
+def interval(low: float, high: float) -> str:
+    """`` [0.12, 0.30]`` with the space before it; empty where there is none."""
+    return f" [{number(low)}, {number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
 
 
 def test_text(effect: Effect) -> str:
     """``partial r = 0.21 [0.12, 0.30], p < 0.001``; the interval is left out where there is none."""
-    interval = ""
-    if math.isfinite(effect.ci_low) and math.isfinite(effect.ci_high):
-        interval = f" [{number(effect.ci_low)}, {number(effect.ci_high)}]"
-    return f"partial r = {number(effect.r)}{interval}, {probability(effect.p)}"
+    return (
+        f"partial r = {number(effect.r)}{interval(effect.ci_low, effect.ci_high)}, {probability(effect.p)}"
+    )
 
 
 def headline(evidence: Evidence, setting: str, too_little: str = "") -> str:
@@ -111,33 +54,51 @@ def headline(evidence: Evidence, setting: str, too_little: str = "") -> str:
     too_little : str
         Amount of film if it is too little to carry a claim (``3.7 minutes of film``), else empty.
     """
-    best = evidence.best
-    what = {"category": "category", "lch": "WordNet's semantics"}[evidence.model]
+    best, what = evidence.best, SHORT[evidence.model]
     if too_little:
         return f"{too_little} cannot teach meaning: this poster tests the way from film to result"
     if evidence.learned:
-        tail = "; shorter and longer lags taught less" if evidence.peaks else ""
+        less = taught_less(evidence)
+        tail = f"; {less} taught less" if less else ""
         return f"In {setting}, a lag of about {seconds(best.lag_s)} taught {what}{tail}"
     return (
-        f"In {setting}, no lag taught {what} "
-        f"(largest partial r = {number(best.r)}, at {seconds(best.lag_s)}, {probability(best.p)})"
+        f"In {setting}, no lag was found to teach {what} "
+        f"(largest partial r = {number(best.r)}{interval(best.ci_low, best.ci_high)}, at {seconds(best.lag_s)})"
     )
+
+
+def taught_less(evidence: Evidence) -> str:
+    """The lags that comparisons show to have taught less: ``lags up to 5 s and from 3 min on``; empty for none."""
+    said = []
+    if evidence.shorter:
+        far = seconds(evidence.shorter[-1].lag_s)
+        said.append(f"up to {far}" if len(evidence.shorter) > 1 else f"of {far}")
+    if evidence.longer:
+        far = seconds(evidence.longer[0].lag_s)
+        said.append(f"from {far} on" if len(evidence.longer) > 1 else f"of {far}")
+    if not said:
+        return ""
+    alone = len(evidence.shorter) + len(evidence.longer) == 1
+    return f"{'a lag' if alone else 'lags'} {spoken(said)}"
 
 
 def reading(evidence: Evidence) -> str:
     """What the lag curve shows, beside it."""
     best, lags = evidence.best, len(evidence.semantic)
-    start = f"At {seconds(best.lag_s)} {test_text(best)}: the largest of {count(lags, 'lag')}"
-    if lags == 1:
-        start = f"At {seconds(best.lag_s)} {test_text(best)}: the only lag tried"
-    corrected = "after correction for choosing among them (Bonferroni)" if lags > 1 else "at .05"
-    if evidence.peaks:
-        ends = (evidence.semantic[0], evidence.semantic[-1])
-        tails = spoken([f"{number(e.r)} at {seconds(e.lag_s)}" for e in ends])
-        return f"{start}, above chance {corrected}. Both ends stay below its interval ({tails})."
-    if evidence.learned:
-        return f"{start}, above chance {corrected}. Its interval does not set it apart from both ends."
-    return f"{start}, not above chance {corrected}."
+    start = f"At {seconds(best.lag_s)} {test_text(best)}: "
+    start += f"the largest of {count(lags, 'lag')}" if lags > 1 else "the only lag tried"
+    corrected = "All p after Holm’s correction."
+    if not evidence.learned:
+        possible = f" An effect up to {number(best.ci_high)} remains possible." if best.ci_high > 0 else ""
+        return f"{start}, not shown to be above chance.{possible} {corrected}"
+    less, untold = [], []
+    for effect in evidence.semantic:
+        if effect.network != best.network:
+            (less if evidence.below_best(effect.network) else untold).append(seconds(effect.lag_s))
+    compared = [f"less at {spoken(less)}"] if less else []
+    compared += [f"not told apart from {spoken(untold)}"] if untold else []
+    pairs = f" In pairs: {'; '.join(compared)}." if compared else ""
+    return f"{start}, above chance.{pairs} {corrected}"
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
@@ -149,36 +110,101 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     for network, name in (("augment", "the same frame twice"), ("cmc_lab", "CMC’s lightness and colour")):
         effect = evidence.by_network.get(network)
         if effect:
-            learned = effect.r > 0 and effect.p < SIGNIFICANT
-            verdict = (
-                ("taught it too" if learned else "did not") if claims_allowed and evidence.learned else ""
-            )
-            sentences.append(
-                f"{name} {verdict} ({test_text(effect)})" if verdict else f"{name} ({test_text(effect)})"
-            )
+            learned = effect.r > 0 and effect.p < SIGNIFICANT and not effect.ci_low <= 0
+            verdict = ""
+            if claims_allowed and evidence.learned:
+                below = evidence.below_best(network)
+                verdict = " taught it, but less" if below and learned else " taught less" if below else ""
+                verdict = verdict or (" taught it too" if learned else " is not shown to have taught it")
+            sentences.append(f"{name}{verdict} ({test_text(effect)})")
     if not sentences:
         return "No network of looks alone was trained to compare with."
     return f"Looks alone: {spoken(sentences)}."
 
 
 def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
-    """Whether the network that tells classes apart best is also the most semantic one.
+    """Whether the network that tells classes apart best is also the most semantic one, in this sample.
 
     Parameters
     ----------
     evidence : Evidence
     accuracy : DataFrame
-        Columns network, measure, accuracy: kNN at the primary layer.
+        As `numbers.read_accuracy` returns it.
     """
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
-    means = knn.groupby("network")["accuracy"].mean().dropna()
-    if means.empty:
+    knn = knn.dropna(subset="accuracy")
+    if knn.empty:
         return "There are too few pictures of a class to measure how well classes are told apart."
-    best, own = str(means.idxmax()), evidence.best.network
-    first = f"Best at telling classes apart: {network_phrase(best)} ({whole(100 * means[best])} % correct"
+    means = knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
+    best, own = str(means["accuracy"].idxmax()), evidence.best.network
+
+    def correct(network: str) -> str:
+        share, low, high = 100 * means.loc[network]
+        bounds = f" [{whole(low)}, {whole(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
+        return f"{whole(share)} %{bounds} correct"
+
+    first = f"Highest class accuracy: {network_phrase(best)} ({correct(best)}"
     if best == own:
         return f"{first}), which also has the largest partial r: here the two agree."
     first += f", partial r = {number(evidence.by_network[best].r)})"
-    if own not in means:
+    if own not in means.index:
         return f"{first}."
-    return f"{first}. Largest partial r: {network_phrase(own)} ({whole(100 * means[own])} % correct)."
+    return f"{first}. Largest partial r: {network_phrase(own)} ({correct(own)})."
+
+
+def mark(evidence: Evidence, small: bool) -> str:
+    """The few words set large beside the lag curve."""
+    if small:
+        return "too little film"
+    return seconds(evidence.best.lag_s) if evidence.learned else "none found"
+
+
+def conclusion(evidence: Evidence, setting: str, small: bool) -> str:
+    """The last word, no stronger than the headline."""
+    best = seconds(evidence.best.lag_s)
+    if small:
+        return (
+            f"The corridor runs from film to poster. What it measured ({test_text(evidence.best)} at "
+            f"{best}) says nothing about meaning: that takes hundreds of scenes."
+        )
+    what = MODELS[evidence.model]
+    if not evidence.learned:
+        return (
+            f"In {setting}, time alone was not found to teach {what}: {test_text(evidence.best)} at {best}."
+        )
+    first = f"A network that never saw a label picked up {what} from frames {best} apart"
+    less = taught_less(evidence)
+    if evidence.peaks:
+        return f"{first}, less from {less}, as if a pair had to share a scene but not a view."
+    if less:
+        return f"{first}, less from {less}. Which lag serves best remains open."
+    return f"{first}. Which lag serves best remains open."
+
+
+def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_little: str) -> str:
+    """What the reader must know before believing the headline."""
+    said = []
+    if experiment.source == "world":
+        said.append(
+            "We drew this world and chose how long its scenes last: the time scale found is the one put in."
+            if evidence.learned
+            else "We drew this world and chose what there is to find in it."
+        )
+        random = effects(tests, evidence.model, "none").get("random")
+        rho = experiment.sections["world"].get("appearance_semantics")
+        if random and rho is not None:
+            said.append(
+                f"Random weights carry r = {number(random.r)} ({probability(random.p)}); "
+                f"category was given {number(100 * float(rho), 0)} % of how things look."
+            )
+        look = effects(tests, evidence.model, "look").get(evidence.best.network)
+        if look:
+            said.append(f"With the true looks controlled instead, {test_text(look)}.")
+    if too_little:
+        said.append(f"No test on {too_little} bears on semantics.")
+    many = count(len(experiment.seeds), "seed").capitalize()
+    if len(experiment.seeds) == 1:
+        said.append(f"{many} a network: neighbouring lags may differ by chance.")
+    else:
+        said.append(f"{many} a network: means, with the largest p and the widest bounds of the intervals.")
+    return " ".join(said)

@@ -24,6 +24,8 @@ NOTEBOOKS = {
     "timescales": "01_dataset_statistics",
     "half_lives": "01_dataset_statistics",
     "accuracy": "04_lag_curve",
+    "lag_comparisons": "04_lag_curve",
+    "recommended_lag": "01_dataset_statistics",
 }
 """Which notebook makes a figure or a table, by its name without the ending."""
 
@@ -71,21 +73,40 @@ def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
         "model",
         "control",
         "mantel_r",
-        "p",
+        "p_holm",
         "ci_low",
         "ci_high",
     )
-    table = read_table(experiment, "lag_curve", columns)
-    # pandas reads the word none as a missing value in some versions and as text in others
-    table["control"] = table["control"].fillna("none")
-    keep = table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer)
-    keep &= table["network"].isin(experiment.networks) & table["seed"].isin(experiment.seeds)
+    table = _reported(experiment, read_table(experiment, "lag_curve", columns))
+    keep = table["network"].isin(experiment.networks)
     if not keep.any():
         raise InputError(
             f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no row with condition {CONDITION}, layer "
             f"{experiment.primary_layer} (primary_layer) and one of this experiment's networks and seeds"
         )
     return table[keep]
+
+
+def read_lag_comparisons(experiment: Experiment) -> pd.DataFrame:
+    """Networks of the experiment compared two by two, as `read_lag_curve` has their tests; may be empty."""
+    columns = ("seed", "layer", "condition", "model", "control", "first", "second", "difference", "ci_low",
+               "ci_high", "p_holm")  # fmt: skip
+    return _reported(experiment, read_table(experiment, "lag_comparisons", columns))
+
+
+def read_accuracy(experiment: Experiment) -> pd.DataFrame:
+    """How well the networks tell classes apart, at the primary layer and on intact stimuli."""
+    columns = ("network", "seed", "layer", "condition", "measure", "accuracy", "ci_low", "ci_high")
+    return _reported(experiment, read_table(experiment, "accuracy", columns))
+
+
+def _reported(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the experiment's seeds and primary layer, on intact stimuli."""
+    if "control" in table:
+        # pandas reads the word none as a missing value in some versions and as text in others
+        table = table.assign(control=table["control"].fillna("none"))
+    keep = table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer)
+    return table[keep & table["seed"].isin(experiment.seeds)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +121,8 @@ class Effect:
     r : float
         Mean over seeds.
     p : float
-        The largest of the seeds: significant means significant in every one of them.
+        The largest of the seeds: significant means significant in every one of them. Of this experiment,
+        corrected by Holm's method over the networks and models of one figure.
     ci_low, ci_high : float
         The lowest and the highest bound of the seeds' bootstrap intervals.
     seeds : int
@@ -115,17 +137,52 @@ class Effect:
     seeds: int
 
 
-def effects(table: pd.DataFrame, model: str, control: str) -> dict[str, Effect]:
-    """Effects by network, for one semantic model and one controlled RDM (``none``: simple Mantel)."""
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """By how much one network's r is larger than another's, over the seeds: p and bounds as in `Effect`."""
+
+    difference: float
+    p: float
+    ci_low: float
+    ci_high: float
+
+
+def comparisons(table: pd.DataFrame, model: str, control: str, network: str) -> dict[str, Comparison]:
+    """`network` minus each other network, by the other's name.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `read_lag_comparisons` returns it.
+    model, control, network : str
+    """
+    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["difference", "p_holm"])
     found = {}
-    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["mantel_r", "p"])
+    for other in {*rows["first"], *rows["second"]} - {network}:
+        ahead = rows[rows["first"].eq(network) & rows["second"].eq(other)]
+        behind = rows[rows["first"].eq(other) & rows["second"].eq(network)]
+        lows = pd.concat([ahead["ci_low"], -behind["ci_high"]])
+        if len(lows):
+            found[str(other)] = Comparison(
+                difference=float(pd.concat([ahead["difference"], -behind["difference"]]).mean()),
+                p=float(pd.concat([ahead["p_holm"], behind["p_holm"]]).max()),
+                ci_low=float(lows.min(skipna=False)),
+                ci_high=float(pd.concat([ahead["ci_high"], -behind["ci_low"]]).max(skipna=False)),
+            )
+    return found
+
+
+def effects(table: pd.DataFrame, model: str, control: str, p: str = "p_holm") -> dict[str, Effect]:
+    """Effects by network, for one semantic model and one controlled RDM (``none``: simple Mantel); `p`: its column."""
+    found = {}
+    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["mantel_r", p])
     for network, seeds in rows.groupby("network", sort=False):
         name = str(network)
         found[name] = Effect(
             network=name,
             lag_s=network_lag_s(name),
             r=float(seeds["mantel_r"].mean()),
-            p=float(seeds["p"].max()),
+            p=float(seeds[p].max()),
             ci_low=float(seeds["ci_low"].min(skipna=False)),
             ci_high=float(seeds["ci_high"].max(skipna=False)),
             seeds=len(seeds),

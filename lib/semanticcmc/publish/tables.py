@@ -20,7 +20,7 @@ def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
     )
     published = published[published["source"].eq("published")]
     published = published.assign(network=published["network"].replace("cmc_lab_movies", "cmc_lab"))
-    theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random")
+    theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random", p="p")
     ours = {model: effects(tests, model, "random") for model in claims.MODELS}
     ours = {model: found for model, found in ours.items() if found}
     networks = sorted({*theirs, *(name for found in ours.values() for name in found)}, key=_order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,13 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.plots.lag_curve import ENOUGH_FILM_H
 from semanticcmc.publish import claims
+from semanticcmc.publish.evidence import Evidence
 from semanticcmc.publish.numbers import (
+    NOTEBOOKS,
     count,
-    effects,
     number,
     plain,
-    probability,
+    read_accuracy,
     read_lag_curve,
     read_table,
     required,
@@ -28,6 +30,7 @@ from semanticcmc.publish.numbers import (
     time_range,
     whole,
 )
+from semanticcmc.publish.sources import figure_source, source
 from semanticcmc.publish.tables import mantel_rows
 from semanticcmc.run import git_commit
 
@@ -46,7 +49,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     experiment : Experiment
         Its tables are read.
     folder : Path
-        Staged source: gets ``_variables.yml``, ``_facts.md``, ``_table_mantel.md``, ``qr.svg``.
+        Staged source: gets ``_variables.yml``, ``_facts.md``, ``_table_mantel.md``, ``_source_*.md``, ``qr.svg``.
 
     Raises
     ------
@@ -58,6 +61,10 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     counted = dataset(experiment)
     (folder / "_facts.md").write_text(facts(counted), encoding="utf-8")
     (folder / "_table_mantel.md").write_text(mantel_rows(experiment, tests), encoding="utf-8")
+    for name in FIGURES:
+        (folder / f"_source_{name}.md").write_text(figure_source(sidecar(experiment, name)), encoding="utf-8")
+    tables = ("lag_curve.csv", "published.csv")
+    (folder / "_source_table.md").write_text(source(NOTEBOOKS["published"], tables), encoding="utf-8")
     address = repository_address()
     segno.make(address, error="m").save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     values = {
@@ -66,9 +73,9 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
             "title": plain(experiment.title),
             "layer": experiment.primary_layer,
             "seeds": count(len(experiment.seeds), "seed"),
-            "commit": git_commit() or "outside git",
+            "commit": _commit(),
         },
-        "repository": {"address": address, "short": address.removeprefix("https://")},
+        "repository": {"address": address, "short": address.removeprefix("https://").replace("/", "/\u200b")},
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
@@ -85,13 +92,25 @@ def unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
 
 
-def alternative_text(experiment: Experiment, figure: str) -> str:
-    """What a figure shows, in words, from the JSON beside it."""
+def sidecar(experiment: Experiment, figure: str) -> dict[str, Any]:
+    """The JSON beside a figure: what it shows and from what it was made."""
     path = required(experiment, "figures", f"{figure}.json")
-    alt = json.loads(path.read_text(encoding="utf-8")).get("alt", "")
-    if not alt:
+    described = dict(json.loads(path.read_text(encoding="utf-8")))
+    if not described.get("alt"):
         raise InputError(f"{path}: no text in alt; save the figure by plots.style.save")
-    return plain(alt).replace('"', "”")
+    return described
+
+
+def alternative_text(experiment: Experiment, figure: str) -> str:
+    """What a figure shows, in words, with what its caption says of n, seeds and intervals."""
+    described = sidecar(experiment, figure)
+    words = " ".join(filter(None, (described["alt"], described.get("caption"))))
+    return plain(words).replace('"', "”")
+
+
+def _commit() -> str:
+    commit = git_commit()
+    return f"commit {commit}" if commit else "outside git"
 
 
 def repository_address() -> str:
@@ -148,7 +167,7 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     constants = read_table(
         experiment,
         "half_lives",
-        ("measure", "level", "half_strength_s", "half_strength_high_s"),
+        ("measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"),
     )
     return {"labels": labels, "persistence": persistence(curves, constants)}
 
@@ -166,7 +185,7 @@ def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
         above = rows["value"].gt(rows["null_high"]).to_numpy()
         last = len(above) if above.all() else int((~above).argmax())
         if last == 0:
-            said.append(f"{name} are at chance {'at the shortest lag' if above.any() else 'at every lag'}.")
+            said.append(f"{name} are not above chance at {'the shortest' if above.any() else 'any'} lag.")
             continue
         stay = "stay above chance to the longest lag, " if last == len(above) else "stay above chance up to "
         said.append(f"{name} {_half(constants, measure)}{stay}{seconds(rows['lag_s'].iloc[last - 1])}.")
@@ -179,11 +198,13 @@ def _half(constants: pd.DataFrame, measure: str) -> str:
     rows = rows[np.isfinite(rows["half_strength_s"]) & np.isfinite(rows["half_strength_high_s"])]
     if rows.empty:
         return ""
-    return f"halve in {seconds(float(f'{rows.half_strength_s.iloc[0]:.2g}'))} and "
+    columns = ["half_strength_s", "half_strength_low_s", "half_strength_high_s"]
+    half, low, high = (seconds(float(f"{value:.2g}")) for value in rows[columns].iloc[0])
+    return f"halve in {half} ({low} to {high}) and "
 
 
 def claim(
-    experiment: Experiment, evidence: claims.Evidence, counted: dict[str, float], tests: pd.DataFrame
+    experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame
 ) -> dict[str, str]:
     """What may be said of the experiment, sentence by sentence."""
     hours = counted["hours"]
@@ -192,69 +213,30 @@ def claim(
     setting = film
     if experiment.source == "world":
         setting = world_setting(experiment)
-    accuracy = read_table(experiment, "accuracy", ("network", "layer", "condition", "measure", "accuracy"))
-    accuracy = accuracy[accuracy["layer"].eq(experiment.primary_layer) & accuracy["condition"].eq("intact")]
     said = {
         "headline": claims.headline(evidence, setting, film if small else ""),
-        "mark": mark(evidence, small),
+        "mark": claims.mark(evidence, small),
         "reading": claims.reading(evidence),
+        "prediction": prediction(experiment, evidence),
         "baselines": claims.baselines(evidence, claims_allowed=not small),
-        "dissociation": claims.dissociation(evidence, accuracy),
-        "conclusion": conclusion(evidence, setting, small),
-        "limits": limits(experiment, evidence, tests, film if small else ""),
+        "dissociation": claims.dissociation(evidence, read_accuracy(experiment)),
+        "conclusion": claims.conclusion(evidence, setting, small),
+        "limits": claims.limits(experiment, evidence, tests, film if small else ""),
     }
     return {key: unbroken(sentence) for key, sentence in said.items()}
 
 
-def mark(evidence: claims.Evidence, small: bool) -> str:
-    """The few words set large beside the lag curve."""
-    if small:
-        return "too little film"
-    return seconds(evidence.best.lag_s) if evidence.learned else "no lag"
-
-
-def conclusion(evidence: claims.Evidence, setting: str, small: bool) -> str:
-    """The last word, no stronger than the headline."""
-    best = seconds(evidence.best.lag_s)
-    if small:
-        return (
-            f"The corridor runs from film to poster. What it measured ({claims.test_text(evidence.best)} at "
-            f"{best}) says nothing about meaning: that takes hundreds of scenes."
-        )
-    what = claims.MODELS[evidence.model]
-    if not evidence.learned:
-        return f"In {setting}, time alone did not teach {what}: {claims.test_text(evidence.best)} at {best}."
-    first = f"A network that never saw a label picked up {what} from frames {best} apart"
-    if evidence.peaks:
-        return f"{first}, less from nearer and farther ones: meaning shows where a pair shares a scene but not a view."
-    return f"{first}. Which lag serves best remains open."
-
-
-def limits(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFrame, too_little: str) -> str:
-    """What the reader must know before believing the headline."""
-    said = []
-    if experiment.source == "world":
-        said.append(
-            "We drew this world and chose how long its scenes last: the time scale found is the one put in."
-        )
-        random = effects(tests, evidence.model, "none").get("random")
-        rho = experiment.sections["world"].get("appearance_semantics")
-        if random and rho is not None:
-            said.append(
-                f"Random weights carry r = {number(random.r)} ({probability(random.p)}): partly by construction, "
-                f"since category was given {number(100 * float(rho), 0)} % of how things look."
-            )
-        look = effects(tests, evidence.model, "look").get(evidence.best.network)
-        if look:
-            said.append(f"With the true looks controlled instead, {claims.test_text(look)}.")
-    if too_little:
-        said.append(f"No test on {too_little} bears on semantics.")
-    many = count(len(experiment.seeds), "seed").capitalize()
-    if len(experiment.seeds) == 1:
-        said.append(f"{many} a network: neighbouring lags may differ by chance.")
-    else:
-        said.append(f"{many} a network: means, with the largest p and the widest bounds of the intervals.")
-    return " ".join(said)
+def prediction(experiment: Experiment, evidence: Evidence) -> str:
+    """The lag that the labels recommend before any training, where they do."""
+    if not (experiment.folder / "tables" / "recommended_lag.csv").exists():
+        return "No lag was predicted: that takes labels."
+    columns = ("model", "lag_s", "ci_low_s", "ci_high_s")
+    table = read_table(experiment, "recommended_lag", columns).set_index("model")
+    if evidence.model not in table.index:
+        return "No lag was predicted for this model."
+    lag_s, low_s, high_s = (float(table.loc[evidence.model, column]) for column in columns[1:])
+    bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
+    return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
 
 def world_setting(experiment: Experiment) -> str:
