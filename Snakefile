@@ -392,6 +392,7 @@ rule poster:
         "tables/timescales.csv",
         "tables/half_lives.csv",
         "tables/lag_curve.csv",
+        "tables/lag_comparisons.csv",
         "tables/accuracy.csv",
         "tables/published.csv",
         "figures/film_strip.svg",

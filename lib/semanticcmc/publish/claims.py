@@ -87,18 +87,29 @@ def reading(evidence: Evidence) -> str:
     best, lags = evidence.best, len(evidence.semantic)
     start = f"At {seconds(best.lag_s)} {test_text(best)}: "
     start += f"the largest of {count(lags, 'lag')}" if lags > 1 else "the only lag tried"
-    corrected = "All p after Holm’s correction."
     if not evidence.learned:
         possible = f" An effect up to {number(best.ci_high)} remains possible." if best.ci_high > 0 else ""
-        return f"{start}, not shown to be above chance.{possible} {corrected}"
-    less, untold = [], []
-    for effect in evidence.semantic:
-        if effect.network != best.network:
-            (less if evidence.below_best(effect.network) else untold).append(seconds(effect.lag_s))
-    compared = [f"less at {spoken(less)}"] if less else []
-    compared += [f"not told apart from {spoken(untold)}"] if untold else []
-    pairs = f" In pairs: {'; '.join(compared)}." if compared else ""
-    return f"{start}, above chance.{pairs} {corrected}"
+        return f"{start}, not shown to be above chance.{possible}"
+    return f"{start}, above chance. {pairs(evidence)}".strip()
+
+
+def pairs(evidence: Evidence) -> str:
+    """From which lags the best one can be told, by paired comparisons; empty where there are none."""
+    others = [e for e in evidence.semantic if e.network in evidence.against_best]
+    less = [seconds(e.lag_s) for e in others if evidence.below_best(e.network)]
+    apart = [seconds(e.lag_s) for e in others if evidence.apart_from_best(e.network)]
+    if not others:
+        return ""
+    if less:
+        rest = [seconds(e.lag_s) for e in others if not evidence.below_best(e.network)]
+        tail = f"; not told apart from {spoken(rest)}" if rest else ""
+        return f"In pairs it is above {spoken(less)}{tail}."
+    if apart:
+        return (
+            f"In pairs, intervals of the difference exclude 0 for {spoken(apart)}, one by one; "
+            "after Holm’s correction over all pairs no lag is told apart from it."
+        )
+    return "In pairs, no lag is told apart from it."
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:

@@ -49,9 +49,14 @@ class Evidence:
         return sorted(found, key=lambda effect: effect.lag_s)
 
     def below_best(self, network: str) -> bool:
-        """Whether a paired comparison shows, in every seed, that a network learned less than `best`."""
+        """Whether a paired comparison shows, corrected and in every seed, that a network learned less than `best`."""
         found = self.against_best.get(network)
-        return bool(self.learned and found and found.ci_low > 0 and found.p < SIGNIFICANT)
+        return bool(found and self.apart_from_best(network) and found.p < SIGNIFICANT)
+
+    def apart_from_best(self, network: str) -> bool:
+        """Whether the interval of the difference, of one comparison alone, lies below `best` in every seed."""
+        found = self.against_best.get(network)
+        return bool(self.learned and found and found.ci_low > 0)
 
     @property
     def shorter(self) -> list[Effect]:
