@@ -1,11 +1,14 @@
 """The poster: its numbers are the tables', its claims follow the tests, and what is missing stops it."""
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,8 +16,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accessibility import assert_readable
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.plots import style
 from semanticcmc.publish import claims, numbers, poster, variables
 from semanticcmc.publish.__main__ import main
 from semanticcmc.publish.rendering import render, resolve
@@ -31,20 +36,23 @@ def _without_quarto(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
 
 
-def results(
-    folder, partial=None, p=0.0001, seeds=(0,), source="world", hours=8.0, labels=1000, half_width=0.05
-):
-    """Results of an experiment as the contract has them, its partial r by lag as given."""
+def results(folder, partial=None, p=0.0001, seeds=(0,), source="world", hours=8.0, labels=1000, half_width=0.05,
+            pair_width=0.05, shuffled=False, baselines=("random", "augment", "cmc_lab")):  # fmt: skip
+    """Results of an experiment as the workflow leaves them, its partial r by lag as given.
+
+    Intervals of r and of differences between two networks are as wide as said; p is that of an r above 0.1, and of
+    a difference whose interval excludes 0.
+    """
     partial = PEAK if partial is None else partial
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True)
     head = {"name": folder.name, "title": "A test", "source": source, "lags_s": list(partial), "seeds": list(seeds),
-            "baselines": ["random", "augment", "cmc_lab"], "primary_layer": "fc7"}  # fmt: skip
+            "baselines": list(baselines), "primary_layer": "fc7"}  # fmt: skip
     if source == "world":
         head["world"] = {
             "scene_s": [120, 240],
             "time_scale": 0.5,
-            "shuffle_objects": False,
+            "shuffle_objects": shuffled,
             "appearance_semantics": 0.0,
         }
     (folder / "experiment.yaml").write_text(yaml.safe_dump(head))
@@ -55,6 +63,7 @@ def results(
         "cmc_lab": -0.0233,
         **{f"semantic_{k}s": v for k, v in partial.items()},
     }
+    found = {name: r for name, r in found.items() if name in baselines or name.startswith("semantic")}
     for network, r in found.items():
         for seed in seeds:
             for layer in ("conv1", "fc7"):
@@ -63,13 +72,27 @@ def results(
                         value = r * scale if layer == "fc7" else 0.9  # a wrong layer would be seen
                         rows.append({"network": network, "seed": seed, "layer": layer, "condition": "intact",
                                      "model": model, "control": control, "mantel_r": value,
-                                     "p": p if value > 0.1 else 0.4, "ci_low": value - half_width,
+                                     "p": 1e-5, "p_holm": p if value > 0.1 else 0.4, "ci_low": value - half_width,
                                      "ci_high": value + half_width, "permutations": 9999, "classes": 48})  # fmt: skip
     table = pd.DataFrame(rows)
-    table.loc[table.network.eq("random") & table.control.eq("random"), ["mantel_r", "p"]] = float("nan")
+    table.loc[table.network.eq("random") & table.control.eq("random"), ["mantel_r", "p_holm"]] = float("nan")
     table.to_csv(folder / "tables" / "lag_curve.csv", index=False)
+    pairs = [
+        {"condition": "intact", "seed": seed, "layer": layer, "model": model, "control": "random", "first": first,
+         "second": second, "difference": d, "ci_low": d - pair_width, "ci_high": d + pair_width, "p": 1e-5,
+         "p_holm": p if abs(d) > pair_width else 0.9}
+        for seed in seeds
+        for layer, sign in (("conv1", -1), ("fc7", 1))
+        for model, scale in (("category", 1), ("lch", 0.5))
+        for first, second in itertools.combinations([name for name in found if name != "random"], 2)
+        for d in [sign * scale * (found[first] - found[second])]
+    ]  # fmt: skip
+    columns = ["condition", "seed", "layer", "model", "control", "first", "second", "difference", "ci_low", "ci_high",
+               "p", "p_holm"]  # fmt: skip
+    pd.DataFrame(pairs, columns=columns).to_csv(folder / "tables" / "lag_comparisons.csv", index=False)
     accuracy = [{"network": network, "seed": seed, "layer": "fc7", "condition": "intact", "measure": "knn",
-                 "accuracy": 0.6 if network == "augment" else 0.4} for network in found for seed in seeds]  # fmt: skip
+                 "accuracy": 0.6 if network == "augment" else 0.4, "ci_low": 0.35,
+                 "ci_high": 0.64} for network in found for seed in seeds]  # fmt: skip
     pd.DataFrame(accuracy).to_csv(folder / "tables" / "accuracy.csv", index=False)
     quantities = {"films": 12, "hours": hours, "frames": 28_800, "label sets": labels, "labels": 3 * labels,
                   "distinct labels": 48, "films left out": 1}  # fmt: skip
@@ -91,7 +114,10 @@ def results(
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
             f'<rect width="{width}" height="{height}" fill="#ccd"/></svg>'
         )
-        (folder / "figures" / f"{name}.json").write_text(json.dumps({"alt": f"What {name} [shows]"}))
+        table = "lag_curve" if numbers.NOTEBOOKS[name].startswith("04") else "timescales"
+        described = {"figure": name, "alt": f"What {name} [shows].", "caption": f"n of {name}; 3 seeds.",
+                     "notebook": numbers.NOTEBOOKS[name], "inputs": [{"path": f"tables/{table}.csv"}]}  # fmt: skip
+        (folder / "figures" / f"{name}.json").write_text(json.dumps(described))
     return load_experiment(folder / "experiment.yaml")
 
 
@@ -170,8 +196,9 @@ def test_the_table_on_the_page_is_the_table_on_disk(made):
 def test_the_page_says_what_the_tables_say(made):
     _, _, page = made
     for said in ("12 films", "8.0 hours", "28,800 frames", "1,000 label sets", "9,999 permutations", "48 classes",
-                 "partial r = 0.23 [0.18, 0.28], p < 0.001", "r = 0.03 (p = 0.400)", "One film could not be used",
-                 "40 % correct", "three seeds a network"):  # fmt: skip
+                 "partial r = 0.23 [0.18, 0.28], p < 0.001", "r = 0.03 (p = 0.400)", "60 % [35, 64] correct",
+                 "One film could not be used",
+                 "40 % [35, 64] correct", "three seeds a network"):  # fmt: skip
         assert said in page.text, said
     assert not re.search(r"\{\{<|\?var|undefined|\bnan\b", page.text)
 
@@ -179,18 +206,39 @@ def test_the_page_says_what_the_tables_say(made):
 def test_the_claim_names_the_worlds_scenes_and_the_lag(made):
     _, _, page = made
     assert page.claim.startswith(
-        "In a world whose scenes last 1–2 minutes, a lag of about 60 s taught category"
+        "In a world whose scenes last 1–2 minutes, a lag of about 60 s taught categories"
     )
-    assert "shorter and longer lags taught less" in page.claim
+    assert "lags up to 20 s and of 10 min taught less" in page.claim
 
 
 def test_every_picture_has_a_text_and_the_page_stands_alone(made):
     _, paths, page = made
     assert len(page.alts) == 7 and all(page.alts)
-    assert "What lag_curve [shows]" in page.alts
+    assert "What lag_curve [shows]. n of lag_curve; 3 seeds." in page.alts
+    text = paths[0].read_text(encoding="utf-8")
+    assert not re.search(r'src="(?!data:|#)', text)
     assert not re.search(
-        r'(src|href)="(?!data:|#|https://github|https://doi)', paths[0].read_text(encoding="utf-8")
+        r'href="(?!data:|#|https://github|https://doi|\.\./(notebooks|tables|figures)/)', text
     )
+
+
+def test_every_figure_leads_to_its_notebook_its_data_and_its_record(made):
+    experiment, paths, _ = made
+    links = re.findall(r'href="\.\./([^"]+)"', paths[0].read_text(encoding="utf-8"))
+    for name in variables.FIGURES:
+        described = json.loads((experiment.folder / "figures" / f"{name}.json").read_text())
+        assert f"notebooks/{described['notebook']}.html" in links
+        assert described["inputs"][0]["path"] in links and f"figures/{name}.json" in links
+    for link in links:
+        assert link.startswith("notebooks/") or (experiment.folder / link).is_file(), link
+    shown = re.search(
+        r'<img[^>]*alt="What lag_curve.*?</section>', paths[0].read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert shown and "../notebooks/04_lag_curve.html" in shown[0], "below the figure itself"
+
+
+def test_everybody_can_read_the_page_at_a_desk_and_on_a_phone(made):
+    assert_readable(made[1][0])
 
 
 def test_the_pdf_is_one_a0_page(made):
@@ -215,41 +263,132 @@ def test_the_page_prints_to_one_a0_sheet(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("partial", "p", "half_width", "learned", "peaks"),
+    ("partial", "p", "half_width", "pair_width", "learned", "less"),
     [
-        (PEAK, 0.0001, 0.05, True, True),
-        (PEAK, 0.013, 0.05, False, False),  # .013 times four lags is above .05
-        (PEAK, 0.0001, 0.30, False, False),  # the interval holds 0
-        (PEAK, 0.0001, 0.15, True, False),  # the intervals overlap
-        ({1: 0.1, 20: 0.2, 60: 0.3}, 0.0001, 0.02, True, False),  # still rising at the longest lag
-        ({1: -0.3, 60: -0.2, 600: -0.3}, 0.0001, 0.02, False, False),  # the wrong direction
-        ({60: 0.3}, 0.0001, 0.02, True, False),  # nothing to compare with
+        (PEAK, 0.0001, 0.05, 0.05, True, "lags up to 20 s and of 10 min"),
+        (PEAK, 0.0001, 0.05, 0.15, True, "lags of 1 s and of 10 min"),  # 20 s is not told apart
+        (PEAK, 0.0001, 0.15, 0.05, True, "lags up to 20 s and of 10 min"),  # intervals overlap, differences are told
+        (PEAK, 0.0001, 0.05, 0.20, True, "a lag of 10 min"),
+        (PEAK, 0.0001, 0.05, 0.30, True, ""),  # no difference is told
+        (PEAK, 0.06, 0.05, 0.05, False, ""),  # p of one test is .00001: that corrected counts
+        (PEAK, 0.0001, 0.30, 0.05, False, ""),  # the interval holds 0
+        ({1: 0.1, 20: 0.2, 60: 0.3}, 0.0001, 0.02, 0.05, True, "lags up to 20 s"),  # still rising at the longest lag
+        ({1: 0.1, 5: 0.29, 20: 0.1, 60: 0.3, 180: 0.1, 300: 0.28, 600: 0}, 0.0001, 0.02, 0.05, True,
+         "lags of 1 s and of 10 min"),  # lags nearer than one that is not told apart are not named
+        ({1: -0.3, 60: -0.2, 600: -0.3}, 0.0001, 0.02, 0.05, False, ""),  # the wrong direction
+        ({60: 0.3}, 0.0001, 0.02, 0.05, True, ""),  # nothing to compare with
     ],
-)
-def test_what_may_be_claimed(tmp_path, partial, p, half_width, learned, peaks):
-    experiment = results(tmp_path / "e", partial, p=p, half_width=half_width)
+)  # fmt: skip
+def test_what_may_be_claimed(tmp_path, partial, p, half_width, pair_width, learned, less):
+    experiment = results(tmp_path / "e", partial, p=p, half_width=half_width, pair_width=pair_width)
     evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
-    assert (evidence.learned, evidence.peaks) == (learned, peaks)
+    assert evidence.learned == learned
+    assert evidence.peaks == (" and " in less)
     headline = claims.headline(evidence, "a world")
-    assert ("no lag taught" in headline) is not learned
-    assert ("taught less" in headline) is peaks
+    assert ("no lag was found to teach" in headline) is not learned
+    assert headline.endswith(f"; {less} taught less" if less else headline)
+    assert ("taught less" in headline) == bool(less)
+    assert (f"less from {less}" in claims.conclusion(evidence, "a world", small=False)) == bool(less)
+
+
+def test_a_difference_counts_whichever_network_stands_first(tmp_path):
+    experiment = results(tmp_path / "e")
+    before = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    file = experiment.folder / "tables" / "lag_comparisons.csv"
+    table = pd.read_csv(file)
+    turned = table.rename(
+        columns={"first": "second", "second": "first", "ci_low": "ci_high", "ci_high": "ci_low"}
+    )
+    turned[["difference", "ci_low", "ci_high"]] *= -1
+    turned.to_csv(file, index=False)
+    assert claims.weigh(experiment, numbers.read_lag_curve(experiment)) == before
+    assert before.against_best["semantic_1s"].difference == pytest.approx(0.2345 - 0.05)
+
+
+def test_without_any_comparison_no_lag_is_called_better(tmp_path):
+    experiment = results(tmp_path / "e")
+    file = experiment.folder / "tables" / "lag_comparisons.csv"
+    pd.read_csv(file).head(0).to_csv(file, index=False)  # bootstrap_samples: 0
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    assert evidence.learned and not evidence.shorter and not evidence.longer
+    assert "In pairs" not in claims.reading(evidence)
+
+
+def test_an_interval_about_zero_is_never_called_absence(tmp_path):
+    experiment = results(tmp_path / "e", dict.fromkeys(PEAK, 0.02))
+    tests = numbers.read_lag_curve(experiment)
+    evidence = claims.weigh(experiment, tests)
+    said = " ".join([claims.headline(evidence, "a world"), claims.reading(evidence), claims.baselines(evidence),
+                     claims.conclusion(evidence, "a world", small=False)])  # fmt: skip
+    assert "An effect up to 0.07 remains possible" in said
+    for denial in ("did not", "no effect", "taught nothing", "at chance", "no difference", "no lag taught"):
+        assert denial not in said
 
 
 def test_one_seed_without_the_effect_is_enough_to_doubt_it(tmp_path):
     experiment = results(tmp_path / "e", seeds=(0, 1))
     table = numbers.read_lag_curve(experiment)
     assert claims.weigh(experiment, table).learned
-    table.loc[table.seed.eq(1) & table.network.eq("semantic_60s"), "p"] = 0.2
+    table.loc[table.seed.eq(1) & table.network.eq("semantic_60s"), "p_holm"] = 0.2
     assert not claims.weigh(experiment, table).learned
 
 
 def test_an_absent_effect_and_too_little_film_are_said_in_the_headline(tmp_path):
-    absent = Page(poster(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213)))[0])
-    assert "no lag taught category (largest partial r = 0.02" in absent.claim
-    assert "no lag" in absent.text and "picked up" not in absent.text
+    absent = Page(poster(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213), shuffled=True))[0])
+    assert "its objects shuffled across scenes, no lag was found to teach categories" in absent.claim
+    assert "(largest partial r = 0.02 [−0.03, 0.07], at 1 s)" in absent.claim
+    assert "none found" in absent.text and "picked up" not in absent.text and "taught" not in absent.text
     clips = Page(poster(results(tmp_path / "clips", source="films", hours=0.05, labels=0))[0])
     assert clips.claim.startswith("3.0 minutes of film cannot teach meaning"), "whatever p says"
     assert "No labels came with these films" in clips.text and "picked up" not in clips.text
+
+
+def test_no_baseline_but_random_and_no_labels_make_a_poster_too(tmp_path):
+    page = Page(
+        poster(results(tmp_path / "few", source="films", hours=158.4, labels=0, baselines=("random",)))[0]
+    )
+    assert page.claim.startswith("In 158.4 hours of film, a lag of about 60 s taught categories")
+    assert "No network of looks alone was trained" in page.text and "No lag was predicted" in page.text
+
+
+def test_the_recommended_lag_is_that_of_the_claims_model(tmp_path):
+    experiment = results(tmp_path / "e")
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    table = pd.DataFrame([("lch", 20, 10, 30), ("category", 40, 28, 60)],
+                         columns=["model", "lag_s", "ci_low_s", "ci_high_s"])  # fmt: skip
+    table.to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
+    assert "before any training: 40 s (28 s to 60 s)" in variables.prediction(experiment, evidence)
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs pdftotext")
+def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
+    experiment = results(tmp_path / "e")
+    with matplotlib.rc_context():
+        style.use_house_style()
+        ax = style.axes(None)
+        ax.set_xlabel("time lag between the two views")
+        ax.set_ylabel("partial R², größer")
+        style.save(ax.figure, experiment, "lag_curve", [], "what it shows")
+        plt.close("all")
+    said = subprocess.run(
+        ["pdftotext", str(poster(experiment)[1]), "-"], capture_output=True, text=True, check=True
+    )
+    for words in ("time lag between the two views", "partial R², größer", "CMC, for comparison"):
+        assert words in said.stdout
+    fonts = subprocess.run(
+        ["pdffonts", str(experiment.folder / "poster" / "poster.pdf")], capture_output=True, text=True
+    )
+    assert "DejaVuSans" in fonts.stdout
+
+
+def test_figures_make_room_for_a_longer_text(made, tmp_path):
+    staged = tmp_path / "e" / "poster"
+    shutil.copytree(made[0].folder / "poster", staged)
+    shutil.copytree(made[0].folder / "figures", tmp_path / "e" / "figures")
+    source = staged / "poster.qmd"
+    source.write_text(source.read_text().replace("## Why time?", "word " * 60 + "\n\n## Why time?"))
+    render(staged, "poster")
+    assert (staged / "poster.pdf").stat().st_size > 0
 
 
 def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys):
@@ -350,13 +489,13 @@ def test_the_citation_file_and_the_bibliography_name_what_this_stands_on():
 def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
     monkeypatch.undo()
     paths = poster(results(tmp_path / "e"))
-    assert "taught category" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+    assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
 
 
 @pytest.mark.parametrize(
     ("high_s", "text"),
     [
-        (7.0, "Looks halve in 4.1 s and stay above chance up to 10 s."),
+        (7.0, "Looks halve in 4.1 s (2 s to 7 s) and stay above chance up to 10 s."),
         (np.inf, "Looks stay above chance up to 10 s."),
     ],
 )
@@ -364,5 +503,6 @@ def test_the_time_to_half_is_said_where_its_interval_is_told(high_s, text):
     curves = pd.DataFrame({"measure": "appearance", "level": "film base rate", "lag_s": [1, 10, 100],
                            "value": [1, 0.2, 0], "null_high": 0.1})  # fmt: skip
     constants = pd.DataFrame({"measure": ["appearance"], "level": "film base rate", "half_strength_s": 4.12,
+                              "half_strength_low_s": 2.0,
                               "half_strength_high_s": high_s})  # fmt: skip
     assert variables.persistence(curves, constants) == text

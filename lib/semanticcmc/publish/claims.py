@@ -38,9 +38,7 @@ def interval(low: float, high: float) -> str:
 
 def test_text(effect: Effect) -> str:
     """``partial r = 0.21 [0.12, 0.30], p < 0.001``; the interval is left out where there is none."""
-    return (
-        f"partial r = {number(effect.r)}{interval(effect.ci_low, effect.ci_high)}, {probability(effect.p)}"
-    )
+    return f"partial r = {number(effect.r)}{interval(effect.ci_low, effect.ci_high)}, {probability(effect.p)}"
 
 
 def headline(evidence: Evidence, setting: str, too_little: str = "") -> str:

@@ -156,7 +156,9 @@ def comparisons(table: pd.DataFrame, model: str, control: str, network: str) -> 
         As `read_lag_comparisons` returns it.
     model, control, network : str
     """
-    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["difference", "p_holm"])
+    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(
+        subset=["difference", "p_holm"]
+    )
     found = {}
     for other in {*rows["first"], *rows["second"]} - {network}:
         ahead = rows[rows["first"].eq(network) & rows["second"].eq(other)]
