@@ -148,7 +148,7 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
     best, own = str(means["accuracy"].idxmax()), evidence.best.network
 
     def correct(network: str) -> str:
-        share, low, high = 100 * means.loc[network]
+        share, low, high = (100 * float(value) for value in means.loc[network].to_numpy())
         bounds = f" [{whole(low)}, {whole(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
         return f"{whole(share)} %{bounds} correct"
 

@@ -234,7 +234,7 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     table = read_table(experiment, "recommended_lag", columns).set_index("model")
     if evidence.model not in table.index:
         return "No lag was predicted for this model."
-    lag_s, low_s, high_s = (float(table.loc[evidence.model, column]) for column in columns[1:])
+    lag_s, low_s, high_s = map(float, table.loc[evidence.model, list(columns[1:])].to_numpy())
     bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
