@@ -24,11 +24,14 @@ from semanticcmc.publish.numbers import (
     whole,
 )
 
-__all__ = ["MODELS", "baselines", "conclusion", "dissociation", "headline", "limits", "mark", "reading",
+__all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "dissociation", "headline", "limits", "mark", "reading",
            "test_text", "weigh"]  # fmt: skip
 
 SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
 """Models in the headline."""
+
+LEARNED = {"category": "superordinate categories", "lch": "WordNet similarity"}
+"""Models as what was learned."""
 
 
 def interval(low: float, high: float) -> str:
@@ -176,7 +179,7 @@ def conclusion(evidence: Evidence, setting: str, small: bool) -> str:
             f"The corridor runs from film to poster. What it measured ({test_text(evidence.best)} at "
             f"{best}) says nothing about meaning: that takes hundreds of scenes."
         )
-    what = MODELS[evidence.model]
+    what = LEARNED[evidence.model]
     if not evidence.learned:
         return (
             f"In {setting}, time alone was not found to teach {what}: {test_text(evidence.best)} at {best}."

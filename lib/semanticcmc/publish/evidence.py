@@ -13,7 +13,7 @@ from semanticcmc.publish.numbers import Comparison, Effect, comparisons, effects
 
 SIGNIFICANT = 0.05
 
-MODELS = {"category": "superordinate categories", "lch": "WordNet similarity"}
+MODELS = {"category": "superordinate category", "lch": "WordNet similarity"}
 """Semantic models in the order in which one of them carries the claim."""
 
 
