@@ -24,8 +24,8 @@ from semanticcmc.publish.numbers import (
     whole,
 )
 
-__all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "dissociation", "headline", "limits", "mark", "reading",
-           "test_text", "weigh"]  # fmt: skip
+__all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "dissociation", "headline", "limits",
+           "mark", "reading", "test_text", "weigh"]  # fmt: skip
 
 SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
 """Models in the headline."""
