@@ -225,15 +225,19 @@ def verdict(table: pd.DataFrame, network: str, model: str) -> str:
     """
     rows = survival(table)
     rows = rows[(rows.network == network) & (rows.model == model)]
+    lost = rows[~rows.survives]
     fails = [
-        f"{one.value} (r {one.mantel_r:.2f}, p {one.p:.2g})" for one in rows[~rows.survives].itertuples()
+        f"{value} (r {r:.2f}, p {p:.2g})"
+        for value, r, p in zip(lost.value, lost.mantel_r, lost.p, strict=True)
     ]
+    where = f"fails in: {', '.join(fails)}" if fails else "it fails in none"
+    if (lost.varied == "declared").any():
+        where = f"the {fails[0]} is not among them, so that there is no result to survive"
     seeds = rows.seeds.max()
     every = "" if seeds == 1 else f" in every one of {seeds} seeds"
     return (
         f"{network}, {model}: p < {ALPHA:g}{every} in {rows.survives.sum()} of {len(rows)} rows "
-        f"({rows.excludes_0.sum()} with intervals on one side of 0); "
-        f"{'fails in: ' + ', '.join(fails) if fails else 'it fails in none'}."
+        f"({rows.excludes_0.sum()} with intervals on one side of 0); {where}."
     )
 
 
