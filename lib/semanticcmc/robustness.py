@@ -217,6 +217,8 @@ def largest(table: pd.DataFrame) -> pd.DataFrame:
 def verdict(table: pd.DataFrame, network: str, model: str) -> str:
     """Say in one sentence in how many rows of the panel a network's correlation with a model survives, and where not.
 
+    Of several seeds r is the mean, p the largest.
+
     Parameters
     ----------
     table : DataFrame
@@ -225,16 +227,15 @@ def verdict(table: pd.DataFrame, network: str, model: str) -> str:
     """
     rows = survival(table)
     rows = rows[(rows.network == network) & (rows.model == model)]
-    lost = rows[~rows.survives]
+    lost, seeds = rows[~rows.survives], rows.seeds.max()
+    every, most = ("", "") if seeds == 1 else (f" in every one of {seeds} seeds", "largest ")
     fails = [
-        f"{value} (r {r:.2f}, p {p:.2g})"
+        f"{value} (r {r:.2f}, {most}p {p:.2g})"
         for value, r, p in zip(lost.value, lost.mantel_r, lost.p, strict=True)
     ]
-    where = f"fails in: {', '.join(fails)}" if fails else "it fails in none"
+    where = f"fails in: {'; '.join(fails)}" if fails else "it fails in none"
     if (lost.varied == "declared").any():
         where = f"the {fails[0]} is not among them, so that there is no result to survive"
-    seeds = rows.seeds.max()
-    every = "" if seeds == 1 else f" in every one of {seeds} seeds"
     return (
         f"{network}, {model}: p < {ALPHA:g}{every} in {rows.survives.sum()} of {len(rows)} rows "
         f"({rows.excludes_0.sum()} with intervals on one side of 0); {where}."
