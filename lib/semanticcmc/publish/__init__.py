@@ -1,7 +1,8 @@
 """The poster and the paper of an experiment: numbers and wording from its tables, rendered by Quarto or by pandoc.
 
 `numbers` reads the tables, `claims` decides what may be said, `tables` and `variables` write both for the poster,
-`rendering` makes the pages. By hand: ``python -m semanticcmc.publish analysis/experiments/miniature.yaml``.
+`paper_variables`, `paper_tables` and `paper_methods` for the paper, with `studies` of what was validated; `rendering`
+makes the pages. By hand: ``python -m semanticcmc.publish miniature paper``.
 """
 
 from __future__ import annotations
@@ -14,18 +15,12 @@ from pathlib import Path
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.plots.svg_text import font_files
+from semanticcmc.publish import paper_variables, variables
 from semanticcmc.publish.numbers import required
 from semanticcmc.publish.rendering import render
-from semanticcmc.publish.variables import FIGURES, write_generated
 
-SOURCES = (
-    "poster.qmd",
-    "poster.lua",
-    "poster.css",
-    "poster-template.typst",
-    "two_views.svg",
-    "references.bib",
-)
+POSTER = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
+PAPER = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
 
 FONTS = "fonts"
 """Folder of the staged document that its head names as ``font-paths``."""
@@ -39,9 +34,16 @@ def poster(experiment: Experiment) -> list[Path]:
     InputError
         As `publish` does, and for a missing figure or table, with the command that makes it.
     """
-    for figure in FIGURES:
+    for figure in variables.FIGURES:
         required(experiment, "figures", f"{figure}.svg")
-    return publish(experiment, "poster", SOURCES, write_generated)
+    return publish(experiment, "poster", POSTER, variables.write_generated)
+
+
+def paper(experiment: Experiment) -> list[Path]:
+    """Make ``paper/paper.html`` and ``paper/paper.pdf`` below the results folder; errors as of `poster`."""
+    for figure in paper_variables.FIGURES:
+        required(experiment, "figures", f"{figure}.svg")
+    return publish(experiment, "paper", PAPER, paper_variables.write_generated)
 
 
 def publish(

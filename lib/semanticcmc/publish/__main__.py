@@ -1,4 +1,4 @@
-"""``python -m semanticcmc.publish <yaml>``: render the poster of an experiment."""
+"""``python -m semanticcmc.publish <yaml> [poster|paper]``: render a document of an experiment."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import sys
 
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import load_experiment
-from semanticcmc.publish import poster
+from semanticcmc.publish import paper, poster
+
+DOCUMENTS = {"poster": poster, "paper": paper}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Render; returns 0, or 2 after ``error: ...`` for input that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m semanticcmc.publish", description=__doc__)
     parser.add_argument("experiment", help="an experiment's YAML, or its name")
+    parser.add_argument("document", nargs="?", choices=DOCUMENTS, default="poster", help="default: poster")
     options = parser.parse_args(arguments)
     try:
-        for path in poster(load_experiment(options.experiment)):
+        for path in DOCUMENTS[options.document](load_experiment(options.experiment)):
             print(path)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

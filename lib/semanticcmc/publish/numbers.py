@@ -23,9 +23,12 @@ NOTEBOOKS = {
     "dataset": "01_dataset_statistics",
     "timescales": "01_dataset_statistics",
     "half_lives": "01_dataset_statistics",
+    "recommended_lag": "01_dataset_statistics",
     "accuracy": "04_lag_curve",
     "lag_comparisons": "04_lag_curve",
-    "recommended_lag": "01_dataset_statistics",
+    "lag_curve_conditions": "04_lag_curve",
+    "predicted_lag_curve": "04_lag_curve",
+    "robustness": "07_robustness",
 }
 """Which notebook makes a figure or a table, by its name without the ending."""
 

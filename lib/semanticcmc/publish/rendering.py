@@ -64,7 +64,7 @@ def resolve(source: Path, variables: Mapping[str, Any]) -> str:
         path = source.parent / match[1]
         if not path.is_file():
             raise InputError(f"{source.name} includes {match[1]}, which nobody made ({path})")
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        return _INCLUDE.sub(included, path.read_text(encoding="utf-8").rstrip("\n"))
 
     def variable(match: re.Match[str]) -> str:
         value: Any = variables

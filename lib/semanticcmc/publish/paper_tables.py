@@ -1,0 +1,146 @@
+"""The paper's tables of one experiment, as Markdown."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from semanticcmc.experiments import Experiment
+from semanticcmc.publish import claims
+from semanticcmc.publish.markdown import framed, table
+from semanticcmc.publish.numbers import (
+    Effect,
+    effects,
+    network_title,
+    number,
+    plain,
+    probability,
+    read_table,
+    stars,
+)
+from semanticcmc.publish.tables import mantel_rows
+
+MEASURES = {
+    "appearance": "looks, correlation",
+    "rms": "looks, RMS difference",
+    "features": "looks, untrained network",
+    "association": "associations",
+    "prediction_r2": "prediction of labels, R²",
+}
+"""Measures of ``tables/half_lives.csv`` in words."""
+
+CONTROL_HEADS = {"none": "simple", "random": "random", "cmc_lab": "CMC", "look": "true looks"}
+MODEL_HEADS = {"category": "category", "lch": "WordNet"}
+
+
+def tests_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Simple and partial correlation with each model, a row a network: interval and p."""
+    corrected = "p_holm" in tests
+    heads, columns = ["network"], []
+    for model in (model for model in claims.MODELS if model in set(tests["model"])):
+        found = effects(tests, model, "random")
+        holm = effects(tests.assign(p=tests["p_holm"]), model, "random") if corrected else found
+        columns.append((effects(tests, model, "none"), found, holm))
+        heads += [f"{MODEL_HEADS[model]}: r", "partial r", "p (Holm)" if corrected else "p"]
+    rows = []
+    for network in experiment.networks:
+        row = [network_title(network)]
+        for simple, partial, holm in columns:
+            row += [_r(simple.get(network)), _with_interval(partial.get(network)), _p(holm.get(network))]
+        rows.append(row)
+    return table("Correlations with the models of meaning", heads, rows)
+
+
+def controls_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Correlation with each model under each control, a row a network."""
+    controls = [control for control in CONTROL_HEADS if control in set(tests["control"])]
+    models = [model for model in claims.MODELS if model in set(tests["model"])]
+    heads = ["network"] + [f"{MODEL_HEADS[model]}: {CONTROL_HEADS[control]}" if place == 0 else CONTROL_HEADS[control]
+                           for model in models for place, control in enumerate(controls)]  # fmt: skip
+    found = [effects(tests, model, control) for model in models for control in controls]
+    rows = [
+        [network_title(network), *(_starred(one.get(network)) for one in found)]
+        for network in experiment.networks
+    ]
+    return table("Correlations under each control", heads, rows)
+
+
+def accuracy_table(experiment: Experiment, tests: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """Accuracy of nearest neighbours and of a linear probe beside the partial correlation."""
+    means = accuracy.groupby(["network", "measure"])["accuracy"].mean()
+    partial = effects(tests, "category", "random")
+    rows = []
+    for network in experiment.networks:
+        shares = [means.get((network, measure), math.nan) for measure in ("knn", "linear_probe")]
+        rows.append(
+            [network_title(network), *(_percent(share) for share in shares), _r(partial.get(network))]
+        )
+    return table("Class accuracy", ["network", "nearest neighbours", "linear probe", "partial r"], rows)
+
+
+def timescales_table(experiment: Experiment) -> str:
+    """Time constants of looks and associations, above the film base rate."""
+    constants = read_table(experiment, "half_lives", ("measure", "level", "half_strength_s", "half_strength_low_s",
+                                                      "half_strength_high_s", "half_life_s", "ci_low_s", "ci_high_s", "reason"))  # fmt: skip
+    rows = [
+        [MEASURES.get(str(row.measure), str(row.measure)), _time(row.half_strength_s, row.half_strength_low_s, row.half_strength_high_s),
+         _time(row.half_life_s, row.ci_low_s, row.ci_high_s) if row.half_life_s == row.half_life_s else plain(str(row.reason))]
+        for row in constants[constants["level"].eq("film base rate")].itertuples()
+    ]  # fmt: skip
+    return table("Time constants", ["measure", "half (s)", "half-life (s)"], rows)
+
+
+def published_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Partial correlations beside the published ones."""
+    return framed("Partial correlations here and as published", mantel_rows(experiment, tests))
+
+
+def comparisons_table(comparisons: pd.DataFrame, best: str) -> str:
+    """Difference of the best network from each other one.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        As `paper_variables.read_comparisons` returns it.
+    best : str
+        Name of the network that the others are compared with.
+    """
+    rows = [
+        [network_title(str(row.network)), f"{number(row.difference)} [{number(row.ci_low)}, {number(row.ci_high)}]", _bare(row.p_holm)]
+        for row in comparisons.itertuples()
+    ]  # fmt: skip
+    return table(f"Differences from {network_title(best)}", ["network", "difference", "p (Holm)"], rows)
+
+
+def _r(effect: Effect | None) -> str:
+    return number(effect.r) if effect else "–"
+
+
+def _p(effect: Effect | None) -> str:
+    return _bare(effect.p) if effect else "–"
+
+
+def _bare(p: float) -> str:
+    """``0.032``, ``< 0.001``: in a column that says p at its head."""
+    return probability(p).removeprefix("p = ").removeprefix("p ") if p == p else "–"
+
+
+def _starred(effect: Effect | None) -> str:
+    return f"{number(effect.r)} {plain(stars(effect.p))}" if effect else "–"
+
+
+def _with_interval(effect: Effect | None) -> str:
+    if effect is None:
+        return "–"
+    known = math.isfinite(effect.ci_low) and math.isfinite(effect.ci_high)
+    return number(effect.r) + (f" [{number(effect.ci_low)}, {number(effect.ci_high)}]" if known else "")
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 0)} %" if share == share else "–"
+
+
+def _time(value: float, low: float, high: float) -> str:
+    told = [f"{bound:.3g}" if math.isfinite(bound) else "∞" for bound in (value, low, high)]
+    return f"{told[0]} [{told[1]}, {told[2]}]" if value == value else "–"
