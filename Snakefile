@@ -1,4 +1,4 @@
-# The corridor: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster.
+# The corridor: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster and paper.
 #
 #   make poster EXPERIMENT=miniature              the usual way: checks first, shows the time left, says where everything is
 #   python -m semanticcmc.workflow miniature -- --profile slurm        the same on a cluster: lags and films become jobs
@@ -73,6 +73,8 @@ rule all:
     input:
         "poster/poster.html",
         "poster/poster.pdf",
+        "paper/paper.html",
+        "paper/paper.pdf",
         "labels/label_nouns.csv" if IMPORTED else [],
         [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness")],
         [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
@@ -411,3 +413,31 @@ rule poster:
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
         "{PYTHON} -m semanticcmc.publish {E.file} > {log} 2>&1"
+
+
+rule paper:
+    input:
+        "tables/dataset.csv",
+        "tables/timescales.csv",
+        "tables/half_lives.csv",
+        "tables/lag_curve.csv",
+        "tables/lag_comparisons.csv",
+        "tables/accuracy.csv",
+        "tables/published.csv",
+        "figures/persistence.svg",
+        "figures/lag_curve.svg",
+        "figures/rdms.svg",
+        "figures/dissociation.svg",
+        citation=ROOT / "CITATION.cff",
+        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.name.removeprefix("_").startswith(("paper", "references"))),
+        studies=sorted(path for path in (ROOT / "validation").iterdir() if path.suffix in (".csv", ".json", ".png")),
+    output:
+        "paper/paper.html",
+        "paper/paper.pdf",
+    log:
+        "logs/paper.log",
+    params:
+        settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
+                          "timescales"),
+    shell:
+        "{PYTHON} -m semanticcmc.publish {E.file} paper > {log} 2>&1"

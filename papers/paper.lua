@@ -1,5 +1,5 @@
 -- What paper.qmd needs besides Markdown. Runs as Quarto's filter and as pandoc's, before citations are resolved.
--- In both: the abstract. In plain pandoc only, since Quarto does it itself: figures, tables, sections and equations are
+-- In both: the abstract, the widths of columns. In plain pandoc only, since Quarto does it itself: figures, tables, sections and equations are
 -- numbered, and @fig-x, @tbl-x, @sec-x and @eq-x become links to them. A reference to nothing stops the build.
 
 local typst = FORMAT:match("typst") ~= nil
@@ -145,22 +145,29 @@ local finish = {
       return wrapped("#paper-equation([", { pandoc.Plain({ formula }) }, "], [" .. number .. "])\n<" .. identifier .. ">")
     end
     return pandoc.Div(pandoc.Plain({ formula, pandoc.Span(number, { class = "equation-number" }) }),
-      { id = identifier, class = "equation" })
+      { id = identifier, class = "equation", tabindex = "0", role = "group",
+        ["aria-label"] = "Equation " .. numbers[identifier] }) -- scrolls where it is wider than the page
   end,
 }
 
-local abstract = {
+local always = {
   Div = function(div)
-    if typst and div.classes:includes("abstract") then return wrapped("#paper-abstract[", div.content, "]") end
+    for _, name in ipairs({ "abstract", "provenance" }) do
+      if typst and div.classes:includes(name) then return wrapped("#paper-" .. name .. "[", div.content, "]") end
+    end
+  end,
+  Table = function(block) -- columns as wide as what they hold, not as the dashes of the source
+    block.colspecs = block.colspecs:map(function(column) return { column[1], nil } end)
+    return block
   end,
 }
 
 function Pandoc(document)
   if not (typst or html) then fail("no paper in the format " .. FORMAT) end
-  document = document:walk(abstract)
+  document = document:walk(always)
   if quarto ~= nil then return document end
   number_all(document)
   document = document:walk({ Cite = resolve }):walk(finish)
-  if html then document.blocks = { pandoc.Div(document.blocks, { role = "main" }) } end
+  if html then document.blocks = wrapped("<main>", document.blocks, "</main>") end
   return document
 end

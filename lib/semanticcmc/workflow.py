@@ -200,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say_where(experiment: Experiment) -> None:
-    places = {"poster": "poster/poster.html", "poster, A0": "poster/poster.pdf", "notebooks": "notebooks/",
+    places = {"poster": "poster/poster.html", "poster, A0": "poster/poster.pdf", "paper": "paper/paper.html",
+              "paper, A4": "paper/paper.pdf", "notebooks": "notebooks/",
               "figures": "figures/", "tables": "tables/", "RDMs": "rdms/", "networks": "networks/"}  # fmt: skip
     print("Finished.")
     for what, place in places.items():

@@ -16,13 +16,12 @@ def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words:
     rows : sequence of sequence of str
         Cells are Markdown; as many as heads.
     words : int
-        Number of leading columns that hold words, set to the left; the others, numbers, are set to the right.
+        Number of leading columns that hold words, set to the left; the others, numbers, are set to the right
+        and not broken.
     """
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    # where a line is long, pandoc gives each column its share of the dashes
-    rules = [":" + width * "-" if i < words else width * "-" + ":" for i, width in enumerate(widths)]
-    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
-    lines.insert(1, f"|{'|'.join(rules)}|")
+    body = [[cell.replace(" ", "\u00a0") if i >= words else cell for i, cell in enumerate(row)] for row in rows]
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *body)]
+    lines.insert(1, f"|{'|'.join(':---' if i < words else '---:' for i in range(len(heads)))}|")
     return framed(name, "\n".join(lines))
 
 

@@ -104,7 +104,15 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
         "corrected by Holm’s method [@holm_1979]." if holm else "The largest of several lags is called significant where its p, times "
         "the number of lags (Bonferroni), is below .05.",
         "frame_px": f"{width} by {height} pixels",
+        "random": random_networks(experiment),
     }  # fmt: skip
+
+
+def random_networks(experiment: Experiment) -> str:
+    """How many untrained networks the control is the mean of."""
+    evaluation = experiment.sections["evaluation"]
+    seeds = {*evaluation.get("random_seeds", ()), *experiment.seeds}
+    return f"the mean RDM of {count(len(seeds), 'such network')}" if len(seeds) > 1 else "the RDM of one such network"
 
 
 def trained(training: Mapping[str, Any]) -> str:

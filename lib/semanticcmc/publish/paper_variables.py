@@ -31,6 +31,9 @@ from semanticcmc.run import git_commit
 FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")
 """Figures of the experiment that every paper shows."""
 
+SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals", "real_images")
+"""Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
+
 SIGNIFICANT = claims.SIGNIFICANT
 
 STUDIES = {
@@ -88,7 +91,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "data": variables.data(experiment, counted) | _data(experiment, counted),
         "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
         "claim": variables.claim(experiment, evidence, counted, tests)
-        | {"test": claims.test_text(evidence.best), "controls": under_controls(evidence, tests)},
+        | {"test": claims.test_text(evidence.best), "controls": under_controls(evidence, tests), "caveat": caveat(experiment, counted)},
         "published": published(experiment),
         "caption": captions(experiment, tests, counted, accuracy),
     }  # fmt: skip
@@ -115,7 +118,7 @@ def _sections(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataF
 
     Adds what they ask for to `values` and `tables`; returns the figures that they show.
     """
-    section = dict.fromkeys(("comparisons", "predicted", "robustness", "conditions"), "")
+    section = dict.fromkeys(SECTIONS, "")
     section["data"] = "world" if experiment.source == "world" else "films"
     section["objective"] = str(experiment.sections["training"]["objective"])
     figures = []
@@ -174,6 +177,14 @@ def _data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     drawn = variables.world_setting(experiment) if experiment.source == "world" else ""
     where = f"{drawn.replace('a world', 'a drawn world', 1)}" if drawn else f"{time} of film"
     return {"counts": spoken(amounts), "where": where}
+
+
+def caveat(experiment: Experiment, counted: dict[str, float]) -> str:
+    """What the reader of the abstract must know."""
+    seeds = f"{count(len(experiment.seeds), 'seed').capitalize()} a network."
+    if experiment.source == "world":
+        return f"The world is drawn and its scenes are as long as we made them, so that the lag found is no measure of real films. {seeds}"
+    return seeds
 
 
 def published(experiment: Experiment) -> dict[str, str]:

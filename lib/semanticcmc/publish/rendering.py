@@ -19,7 +19,7 @@ from semanticcmc.configuration import InputError
 
 VARIABLES = "_variables.yml"
 
-_INCLUDE = re.compile(r"^\{\{<\s*include\s+(\S+)\s*>\}\}\s*$", re.MULTILINE)
+_INCLUDE = re.compile(r"^\{\{<\s*include\s+(\S+)\s*>\}\}[ \t]*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
 # Quarto exits 0 after any of these.
 _QUARTO_TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|\?var:")

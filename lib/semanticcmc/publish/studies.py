@@ -151,6 +151,7 @@ def timescales() -> Study:
         "films": "–".join(f"{worlds['films'].agg(end):g}" for end in ("min", "max")),
         "minimum": number(middle),
         "quartiles": f"{number(low)} to {number(high)}",
+        "margin": number(NEAR_HALF),
         "near": percent((minimum - 0.5).abs().le(NEAR_HALF).mean()),
         "verdict": verdict,
         "short": whole(short["worlds"]),
@@ -329,7 +330,8 @@ def conditions() -> Study:
             if p < SIGNIFICANT and seeds["mantel_r"].min() > 0:
                 shown.append(str(condition))
         said.append(f"{words_of(str(world))}: {'under ' + spoken(shown) if shown else 'under no condition'}")
-    values = {"verdict": "; ".join(said), "seeds": count(int(own["seed"].nunique()), "seed")}
+    values = {"verdict": "; ".join(said), "seeds": count(int(own["seed"].nunique()), "seed"),
+              "lag": spoken([seconds(network_lag_s(name)) for name in own["network"].unique()])}
     return Study(
         values, table("Things and places", ["world", "pictures", "seeds", "partial r", "p"], rows, words=2)
     )
