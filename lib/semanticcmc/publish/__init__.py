@@ -19,7 +19,14 @@ from semanticcmc.publish import paper_variables, variables
 from semanticcmc.publish.numbers import required
 from semanticcmc.publish.rendering import render
 
-POSTER = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
+POSTER = (
+    "poster.qmd",
+    "poster.lua",
+    "poster.css",
+    "poster-template.typst",
+    "two_views.svg",
+    "references.bib",
+)
 PAPER = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
 
 FONTS = "fonts"

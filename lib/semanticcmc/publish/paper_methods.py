@@ -26,13 +26,20 @@ DISTANCES = {
 }
 
 CONTROLS = {
-    "cmc_lab": "A second control is the network of CMC’s own views, with the same seed, which has seen the films but no time.",
-    "look": "In the drawn world the true looks are known: a third one is the matrix of distances between the looks themselves.",
+    "cmc_lab": "Another control is the network of CMC’s own views of the same seed: it saw the films, but no time.",
+    "look": "In the drawn world the true looks are known, and the distances between them are controlled as well.",
 }
 
-OPTIMISERS = {"adamw": "AdamW", "sgd": "stochastic gradient descent", "lars": "LARS"}
-SCHEDULES = {"one_cycle": "a one-cycle schedule", "step": "a rate that drops in steps", "cosine": "a cosine schedule",
-             "constant": "a constant rate"}  # fmt: skip
+SHUFFLED = (
+    " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
+)
+
+OPTIMISERS = {"adamw": "AdamW", "sgd": "stochastic gradient descent"}
+SCHEDULES = {
+    "one_cycle": "a one-cycle schedule",
+    "step": "a rate that drops in steps",
+    "cosine": "a cosine schedule",
+}
 
 
 def settings(values: Any) -> Any:
@@ -67,9 +74,7 @@ def world(experiment: Experiment) -> dict[str, str]:
         "beat": time_range(*(scale * float(bound) for bound in own["beat_s"])),
         "shot": time_range(*(float(bound) for bound in own["shot_s"])),
         "label_interval": seconds(float(own["label_interval_s"])),
-        "shuffled": " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
-        if own["shuffle_objects"]
-        else "",
+        "shuffled": SHUFFLED if own["shuffle_objects"] else "",
         "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
     }
 
@@ -89,30 +94,29 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
     low, high = views["crop_scale"]
     others = [BASELINES[name] for name in experiment.baselines]
     controls = [CONTROLS[name] for name in CONTROLS if name in set(tests["control"])]
-    holm = "p_holm" in tests
     return {
         "tolerance": f"{number(100 * float(training['lag_tolerance']), 0)} %",
         "crop": f"{number(100 * float(low), 0)} to {number(100 * float(high), 0)} %",
-        "baselines": f"{count(len(others), 'network').capitalize()} without a lag {'serves' if len(others) == 1 else 'serve'} "
-        f"as comparison: {'; '.join(others)}." if others else "",
+        "baselines": f"Networks without a lag serve as comparison: {'; '.join(others)}." if others else "",
         "training": trained(training),
         "temperature": " and is learned" if training.get("learn_temperature") else "",
         "distance": DISTANCES[str(evaluation["distance"])],
         "controls": " ".join(controls),
         "confidence": f"{number(100 * float(evaluation['confidence']), 0)} %",
-        "family": "The p values of a family, which is what one figure shows (all networks and models of one layer, seed and control), are "
-        "corrected by Holm’s method [@holm_1979]." if holm else "The largest of several lags is called significant where its p, times "
-        "the number of lags (Bonferroni), is below .05.",
         "frame_px": f"{width} by {height} pixels",
         "random": random_networks(experiment),
-    }  # fmt: skip
+    }
 
 
 def random_networks(experiment: Experiment) -> str:
     """How many untrained networks the control is the mean of."""
     evaluation = experiment.sections["evaluation"]
     seeds = {*evaluation.get("random_seeds", ()), *experiment.seeds}
-    return f"the mean RDM of {count(len(seeds), 'such network')}" if len(seeds) > 1 else "the RDM of one such network"
+    return (
+        f"the mean RDM of {count(len(seeds), 'such network')}"
+        if len(seeds) > 1
+        else "the RDM of one such network"
+    )
 
 
 def trained(training: Mapping[str, Any]) -> str:
@@ -120,7 +124,6 @@ def trained(training: Mapping[str, Any]) -> str:
     steps, epochs = training.get("steps"), training.get("epochs")
     length = f"{whole(steps)} steps" if steps else f"{whole(epochs or 0)} passes through the frames"
     optimiser, schedule = str(training["optimiser"]), str(training["schedule"])
-    return (
-        f"Training took {length} of {OPTIMISERS.get(optimiser, optimiser)} (learning rate {training['learning_rate']:g}, weight decay "
-        f"{training['weight_decay']:g}, {SCHEDULES.get(schedule, schedule)}) on batches of {whole(training['batch_pairs'])} pairs from all films."
-    )
+    rates = f"learning rate {training['learning_rate']:g}, weight decay {training['weight_decay']:g}"
+    how = f"{OPTIMISERS.get(optimiser, optimiser)} ({rates}, {SCHEDULES.get(schedule, schedule)})"
+    return f"Training took {length} of {how} on batches of {whole(training['batch_pairs'])} pairs from all films."

@@ -15,10 +15,10 @@ from semanticcmc.publish.numbers import (
     network_title,
     number,
     plain,
-    probability,
     read_table,
     stars,
 )
+from semanticcmc.publish.studies import bare
 from semanticcmc.publish.tables import mantel_rows
 
 MEASURES = {
@@ -81,13 +81,19 @@ def accuracy_table(experiment: Experiment, tests: pd.DataFrame, accuracy: pd.Dat
 
 def timescales_table(experiment: Experiment) -> str:
     """Time constants of looks and associations, above the film base rate."""
-    constants = read_table(experiment, "half_lives", ("measure", "level", "half_strength_s", "half_strength_low_s",
-                                                      "half_strength_high_s", "half_life_s", "ci_low_s", "ci_high_s", "reason"))  # fmt: skip
-    rows = [
-        [MEASURES.get(str(row.measure), str(row.measure)), _time(row.half_strength_s, row.half_strength_low_s, row.half_strength_high_s),
-         _time(row.half_life_s, row.ci_low_s, row.ci_high_s) if row.half_life_s == row.half_life_s else plain(str(row.reason))]
-        for row in constants[constants["level"].eq("film base rate")].itertuples()
-    ]  # fmt: skip
+    half = ("half_strength_s", "half_strength_low_s", "half_strength_high_s")
+    fitted = ("half_life_s", "ci_low_s", "ci_high_s")
+    constants = read_table(experiment, "half_lives", ("measure", "level", *half, *fitted, "reason"))
+    rows = []
+    for row in constants[constants["level"].eq("film base rate")].to_dict("records"):
+        told = math.isfinite(row["half_life_s"])
+        rows.append(
+            [
+                MEASURES.get(str(row["measure"]), str(row["measure"])),
+                _time(*(row[name] for name in half)),
+                _time(*(row[name] for name in fitted)) if told else plain(str(row["reason"])),
+            ]
+        )
     return table("Time constants", ["measure", "half (s)", "half-life (s)"], rows)
 
 
@@ -102,14 +108,16 @@ def comparisons_table(comparisons: pd.DataFrame, best: str) -> str:
     Parameters
     ----------
     comparisons : DataFrame
-        As `paper_variables.read_comparisons` returns it.
+        As `paper_sentences.read_comparisons` returns it.
     best : str
         Name of the network that the others are compared with.
     """
-    rows = [
-        [network_title(str(row.network)), f"{number(row.difference)} [{number(row.ci_low)}, {number(row.ci_high)}]", _bare(row.p_holm)]
-        for row in comparisons.itertuples()
-    ]  # fmt: skip
+    rows = []
+    for row in comparisons.to_dict("records"):
+        difference, low, high = (number(row[name]) for name in ("difference", "ci_low", "ci_high"))
+        rows.append(
+            [network_title(str(row["network"])), f"{difference} [{low}, {high}]", bare(row["p_holm"])]
+        )
     return table(f"Differences from {network_title(best)}", ["network", "difference", "p (Holm)"], rows)
 
 
@@ -118,12 +126,7 @@ def _r(effect: Effect | None) -> str:
 
 
 def _p(effect: Effect | None) -> str:
-    return _bare(effect.p) if effect else "–"
-
-
-def _bare(p: float) -> str:
-    """``0.032``, ``< 0.001``: in a column that says p at its head."""
-    return probability(p).removeprefix("p = ").removeprefix("p ") if p == p else "–"
+    return bare(effect.p) if effect else "–"
 
 
 def _starred(effect: Effect | None) -> str:

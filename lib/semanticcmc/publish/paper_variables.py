@@ -9,20 +9,24 @@ import pandas as pd
 import yaml
 
 from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s, repository_root
-from semanticcmc.publish import claims, paper_tables, paper_methods, studies, variables
+from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.publish import (
+    claims,
+    paper_methods,
+    paper_sentences,
+    paper_tables,
+    study_tests,
+    study_timescales,
+    study_worlds,
+    variables,
+)
 from semanticcmc.publish.numbers import (
     CONDITION,
     count,
-    effects,
-    network_phrase,
     network_title,
     number,
-    plain,
-    probability,
     read_lag_curve,
     read_table,
-    seconds,
     spoken,
     whole,
 )
@@ -37,17 +41,15 @@ SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals",
 SIGNIFICANT = claims.SIGNIFICANT
 
 STUDIES = {
-    "timescales": (studies.timescales, "timescales_study"),
-    "worlds": (studies.trained_worlds, "worlds"),
-    "tests": (studies.permutation_tests, "type_i"),
-    "predicted": (studies.predicted_worlds, "predicted"),
-    "objectives": (studies.objectives, "objectives"),
-    "places": (studies.conditions, "places"),
-    "software": (studies.software, ""),
+    "timescales": (study_timescales.timescales, "timescales_study"),
+    "worlds": (study_worlds.trained_worlds, "worlds"),
+    "tests": (study_tests.permutation_tests, "type_i"),
+    "predicted": (study_worlds.predicted_worlds, "predicted"),
+    "objectives": (study_worlds.objectives, "objectives"),
+    "places": (study_worlds.conditions, "places"),
+    "software": (study_tests.software, ""),
 }
 """Studies by the name of their variables: what reads them, and their table."""
-
-Parts = dict[str, dict[str, str]]
 
 
 def write_generated(experiment: Experiment, folder: Path) -> None:
@@ -91,8 +93,9 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "data": variables.data(experiment, counted) | _data(experiment, counted),
         "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
         "claim": variables.claim(experiment, evidence, counted, tests)
-        | {"test": claims.test_text(evidence.best), "controls": under_controls(evidence, tests), "caveat": caveat(experiment, counted)},
-        "published": published(experiment),
+        | {"test": claims.test_text(evidence.best), "controls": paper_sentences.under_controls(evidence, tests),
+           "caveat": paper_sentences.caveat(experiment)},
+        "published": paper_sentences.published(experiment),
         "caption": captions(experiment, tests, counted, accuracy),
     }  # fmt: skip
     for name, (study, its_table) in STUDIES.items():
@@ -123,23 +126,26 @@ def _sections(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataF
     section["objective"] = str(experiment.sections["training"]["objective"])
     figures = []
     if _has(experiment, "tables", "lag_comparisons.csv"):
-        compared = read_comparisons(experiment, evidence)
+        compared = paper_sentences.read_comparisons(experiment, evidence)
         if len(compared):
             section["comparisons"] = "comparisons"
             best = evidence.best.network
             tables["comparisons"] = paper_tables.comparisons_table(compared, best)
-            values["comparisons"] = {"best": network_title(best), "reading": differences(compared)}
+            values["comparisons"] = {
+                "best": network_title(best),
+                "reading": paper_sentences.differences(compared),
+            }
     if _has(experiment, "figures", "predicted_lag_curve.svg"):
         section["predicted"] = "predicted"
-        values["predicted_here"] = {"reading": recommendation(experiment, evidence)}
+        values["predicted_here"] = {"reading": paper_sentences.recommendation(experiment, evidence)}
         figures.append("predicted_lag_curve")
     if _has(experiment, "figures", "robustness.svg"):
         section["robustness"] = "robustness"
-        values["robustness"] = {"reading": variations(experiment, evidence)}
+        values["robustness"] = {"reading": paper_sentences.variations(experiment, evidence)}
         figures.append("robustness")
     if _has(experiment, "figures", "lag_curve_conditions.svg"):
         section["conditions"] = "conditions"
-        values["conditions"] = parts_of_pictures(experiment, evidence)
+        values["conditions"] = paper_sentences.parts_of_pictures(experiment, evidence)
         figures.append("lag_curve_conditions")
     for name, source in section.items():
         partial = repository_root() / "papers" / f"_paper_{source}.md"
@@ -179,27 +185,9 @@ def _data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     return {"counts": spoken(amounts), "where": where}
 
 
-def caveat(experiment: Experiment, counted: dict[str, float]) -> str:
-    """What the reader of the abstract must know."""
-    seeds = f"{count(len(experiment.seeds), 'seed').capitalize()} a network."
-    if experiment.source == "world":
-        return f"The world is drawn and its scenes are as long as we made them, so that the lag found is no measure of real films. {seeds}"
-    return seeds
-
-
-def published(experiment: Experiment) -> dict[str, str]:
-    """The published partial correlations that the introduction names."""
-    table = read_table(experiment, "published", ("source", "network", "model", "control", "mantel_r", "p"))
-    table = table[table["source"].eq("published")].assign(ci_low=float("nan"), ci_high=float("nan"))
-    found = [effect for effect in effects(table, "lch", "random").values() if effect.lag_s > 0]
-    best, shortest = max(found, key=lambda effect: effect.r), min(found, key=lambda effect: effect.lag_s)
-    return {"best_lag": seconds(best.lag_s), "best_r": f"{number(best.r)} ({probability(best.p)})",
-            "shortest_lag": seconds(shortest.lag_s), "shortest_r": f"{number(shortest.r)} ({probability(shortest.p)})"}  # fmt: skip
-
-
 def captions(
     experiment: Experiment, tests: pd.DataFrame, counted: dict[str, float], accuracy: pd.DataFrame
-) -> Parts | dict[str, str]:
+) -> dict[str, str]:
     """What n, the seeds and the intervals of each figure and table are."""
     level = f"{number(100 * float(experiment.sections['evaluation']['confidence']), 0)} %"
     over_films = f"{number(100 * float(experiment.sections['timescales']['confidence']), 0)} %"
@@ -210,135 +198,18 @@ def captions(
     p = "p corrected by Holm’s method over the family" if "p_holm" in tests else "p not corrected"
     of_seeds = ", the largest of the seeds" if several else ""
     chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"]
+    films = count(int(counted["films"]), "film").capitalize()
+    bars = f"{level} bootstrap over classes"
+    means, widest = (", means", " (widest of the seeds)") if several else ("", "")
+    marks = f"\\*\\*\\* p ≤ .001, \\*\\* ≤ .01, \\* ≤ .05, n.s. above{of_seeds}"
     return {
-        "persistence": f"{count(int(counted['films']), 'film').capitalize()}; bands and brackets: {over_films} bootstrap over films.",
-        "lag_curve": f"{layer}; bars: {level} bootstrap over classes"
-        + ("; bands: the same level over seeds." if several else "."),
-        "tests": f"{layer}; brackets: {level} bootstrap over classes{' (widest of the seeds)' if several else ''}; {p}{of_seeds}.",
-        "controls": f"{layer}{' (means)' if several else ''}; \\*\\*\\* p ≤ .001, \\*\\* ≤ .01, \\* ≤ .05, n.s. above{of_seeds}, uncorrected.",
+        "persistence": f"{films}; bands and brackets: {over_films} bootstrap over films.",
+        "lag_curve": f"{layer}; bars: {bars}{'; bands: the same level over seeds' if several else ''}.",
+        "tests": f"{layer}{means}; brackets: {bars}{widest}; {p}{of_seeds}.",
+        "controls": f"{layer}{means}; {marks}, uncorrected.",
         "dissociation": f"{layer}, a point a network and seed.",
-        "accuracy": f"{seeds.capitalize()}{', means' if several else ''}; chance is {number(100 * chance.mean(), 1)} %." if len(chance) else
-        f"{seeds.capitalize()}{', means' if several else ''}.",
-        "published": f"\\*\\*\\* p ≤ .001, \\*\\* ≤ .01, \\* ≤ .05, n.s. above{of_seeds}.",
-        "comparisons": f"{seeds.capitalize()}{': mean differences, widest bounds, largest p' if several else ''}; {level} intervals.",
-    }  # fmt: skip
-
-
-def under_controls(evidence: claims.Evidence, tests: pd.DataFrame) -> str:
-    """Whether the best network's correlation stays under every control that was tested."""
-    best = evidence.best.network
-    found = {
-        control: effects(tests, evidence.model, control).get(best) for control in paper_tables.CONTROL_HEADS
+        "accuracy": f"{seeds.capitalize()}{means}"
+        + (f"; chance is {number(100 * chance.mean(), 1)} %." if len(chance) else "."),
+        "published": f"{marks}.",
+        "comparisons": f"{seeds.capitalize()}{means}{widest}; {level} intervals; p of the family of all pairs.",
     }
-    tested = {control: effect for control, effect in found.items() if effect}
-    given = {"none": "with nothing controlled", "random": "given random weights", "cmc_lab": "given CMC’s views",
-             "look": "given the true looks"}  # fmt: skip
-    said = spoken([f"{number(effect.r)} {given[control]}" for control, effect in tested.items()])
-    kept = [control for control, effect in tested.items() if effect.r > 0 and effect.p < SIGNIFICANT]
-    start = f"For {network_phrase(best)} the correlation with {claims.MODELS[evidence.model]} is {said}"
-    if len(kept) == len(tested):
-        return (
-            f"{start}: above 0 under each of them ({probability(max(e.p for e in tested.values()))} at most)."
-        )
-    if not kept:
-        return f"{start}: not above 0 under any of them at .05."
-    return f"{start}: above 0 at .05 only {spoken([given[control] for control in kept])}."
-
-
-def recommendation(experiment: Experiment, evidence: claims.Evidence) -> str:
-    """What was recommended from the labels, and which of the trained lags is nearest to it and best."""
-    table = read_table(experiment, "recommended_lag", ("model", "lag_s", "ci_low_s", "ci_high_s"))
-    own = table[table["model"].eq(evidence.model)]
-    if own.empty:
-        return "They had recommended no lag."
-    row = own.iloc[0]
-    interval = f"{seconds(row.lag_s)} (interval {seconds(row.ci_low_s)} to {seconds(row.ci_high_s)})"
-    nearest = min(
-        (effect.lag_s for effect in evidence.semantic), key=lambda lag: max(lag / row.lag_s, row.lag_s / lag)
-    )
-    best = evidence.best.lag_s
-    agrees = f"which is also where the largest partial r is, {seconds(best)}" if nearest == best else (
-        f"while the largest partial r is at {seconds(best)}")  # fmt: skip
-    if nearest == best:
-        return f"They recommended {interval}. The nearest of the lags trained is {seconds(nearest)}, where the largest partial r is."
-    return f"They recommended {interval}. The nearest of the lags trained is {seconds(nearest)}, {agrees}."
-
-
-def read_comparisons(experiment: Experiment, evidence: claims.Evidence) -> pd.DataFrame:
-    """Differences of the best network from every other: ``network, lag_s, difference, ci_low, ci_high, p_holm``.
-
-    Over seeds the mean difference, the widest bounds and the largest p.
-    """
-    columns = (
-        "condition",
-        "seed",
-        "layer",
-        "model",
-        "control",
-        "first",
-        "second",
-        "difference",
-        "ci_low",
-        "ci_high",
-        "p_holm",
-    )
-    table = read_table(experiment, "lag_comparisons", columns)
-    table["control"] = table["control"].fillna("none")
-    best = evidence.best.network
-    own = table[table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer) & table["model"].eq(evidence.model)
-                & table["control"].eq(evidence.control) & table["seed"].isin(experiment.seeds)]  # fmt: skip
-    forth, back = own[own["first"].eq(best)], own[own["second"].eq(best)]
-    back = back.assign(
-        second=back["first"], difference=-back["difference"], ci_low=-back["ci_high"], ci_high=-back["ci_low"]
-    )
-    both = pd.concat([forth, back]).rename(columns={"second": "network"})
-    found = both.groupby("network", sort=False).agg(
-        difference=("difference", "mean"),
-        ci_low=("ci_low", "min"),
-        ci_high=("ci_high", "max"),
-        p_holm=("p_holm", "max"),
-    )
-    order = [name for name in experiment.networks if name in found.index]
-    return found.loc[order].reset_index().assign(lag_s=[network_lag_s(name) for name in order])
-
-
-def differences(compared: pd.DataFrame) -> str:
-    """How many of the other networks the best one differs from."""
-    apart = compared[compared["p_holm"].lt(SIGNIFICANT) & compared["difference"].gt(0)]
-    if apart.empty:
-        return (
-            "It differs from none of them at .05 after Holm’s correction: which lag is best is not settled."
-        )
-    if len(apart) == len(compared):
-        return "It is above every one of them at .05 after Holm’s correction."
-    names = spoken([network_phrase(str(name)) for name in apart["network"]])
-    return f"It is above {len(apart)} of {len(compared)} at .05 after Holm’s correction: {names}."
-
-
-def variations(experiment: Experiment, evidence: claims.Evidence) -> str:
-    """In how many variations of the analysis the largest mean correlation stays where it is."""
-    table = read_table(experiment, "robustness", ("network", "lag_s", "model", "varied", "value", "mantel_r"))
-    own = table[table["model"].eq(evidence.model) & table["lag_s"].gt(0)].dropna(subset=["mantel_r"])
-    best = {
-        key: curve.groupby("lag_s")["mantel_r"].mean().idxmax()
-        for key, curve in own.groupby(["varied", "value"], sort=False)
-    }
-    same = [key for key, lag_s in best.items() if lag_s == evidence.best.lag_s]
-    start = f"In {len(same)} of {len(best)} variations the largest mean correlation is at {seconds(evidence.best.lag_s)}"
-    moved = [f"{plain(str(varied))} {plain(str(value))} ({seconds(lag_s)})" for (varied, value), lag_s in best.items()
-             if lag_s != evidence.best.lag_s]  # fmt: skip
-    return f"{start}; elsewhere: {spoken(moved)}." if moved else f"{start}."
-
-
-def parts_of_pictures(experiment: Experiment, evidence: claims.Evidence) -> dict[str, str]:
-    """What the best network codes under each condition of the stimuli."""
-    table = read_table(experiment, "lag_curve", ("condition", "layer", "network", "seed"))
-    table["control"] = table["control"].fillna("none")
-    table = table[table["layer"].eq(experiment.primary_layer) & table["seed"].isin(experiment.seeds)]
-    best, said, names = evidence.best.network, [], []
-    for condition, own in table.groupby("condition", sort=False):
-        effect = effects(own, evidence.model, evidence.control).get(best)
-        names.append(str(condition))
-        if effect:
-            said.append(f"{condition}: {claims.test_text(effect)}")
-    return {"names": spoken(names), "reading": f"For {network_phrase(best)}: {'; '.join(said)}."}
