@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.experiments import Experiment
 from semanticcmc.publish import claims
+from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
 from semanticcmc.publish.numbers import (
-    CONDITION,
     count,
     effects,
     network_phrase,
@@ -18,8 +18,6 @@ from semanticcmc.publish.numbers import (
     seconds,
     spoken,
 )
-
-SIGNIFICANT = claims.SIGNIFICANT
 
 GIVEN = {
     "none": "with nothing controlled",
@@ -42,7 +40,7 @@ def published(experiment: Experiment) -> dict[str, str]:
     """The published partial correlations that the introduction names."""
     table = read_table(experiment, "published", ("source", "network", "model", "control", "mantel_r", "p"))
     table = table[table["source"].eq("published")].assign(ci_low=float("nan"), ci_high=float("nan"))
-    found = [effect for effect in effects(table, "lch", "random").values() if effect.lag_s > 0]
+    found = [effect for effect in effects(table, "lch", "random", p="p").values() if effect.lag_s > 0]
     best, shortest = max(found, key=lambda effect: effect.r), min(found, key=lambda effect: effect.lag_s)
     return {
         "best_lag": seconds(best.lag_s),
@@ -52,7 +50,7 @@ def published(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def under_controls(evidence: claims.Evidence, tests: pd.DataFrame) -> str:
+def under_controls(evidence: Evidence, tests: pd.DataFrame) -> str:
     """Whether the best network's correlation stays under every control that was tested."""
     best = evidence.best.network
     found = {control: effects(tests, evidence.model, control).get(best) for control in GIVEN}
@@ -69,7 +67,7 @@ def under_controls(evidence: claims.Evidence, tests: pd.DataFrame) -> str:
     return f"{start}: above 0 at .05 only {spoken([GIVEN[control] for control in kept])}."
 
 
-def recommendation(experiment: Experiment, evidence: claims.Evidence) -> str:
+def recommendation(experiment: Experiment, evidence: Evidence) -> str:
     """What was recommended from the labels, and which of the trained lags is nearest to it and best."""
     table = read_table(experiment, "recommended_lag", ("model", "lag_s", "ci_low_s", "ci_high_s"))
     own = table[table["model"].eq(evidence.model)]
@@ -89,59 +87,7 @@ def recommendation(experiment: Experiment, evidence: claims.Evidence) -> str:
     return f"{start}; the largest partial r is at {seconds(evidence.best.lag_s)}."
 
 
-def read_comparisons(experiment: Experiment, evidence: claims.Evidence) -> pd.DataFrame:
-    """Differences of the best network from every other: ``network, lag_s, difference, ci_low, ci_high, p_holm``.
-
-    Over seeds the mean difference, the widest bounds and the largest p.
-    """
-    columns = (
-        "condition",
-        "seed",
-        "layer",
-        "model",
-        "control",
-        "first",
-        "second",
-        "difference",
-        "ci_low",
-        "ci_high",
-        "p_holm",
-    )
-    table = read_table(experiment, "lag_comparisons", columns)
-    table["control"] = table["control"].fillna("none")
-    best = evidence.best.network
-    keep = table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer)
-    keep &= table["model"].eq(evidence.model) & table["control"].eq(evidence.control)
-    own = table[keep & table["seed"].isin(experiment.seeds)]
-    forth, back = own[own["first"].eq(best)], own[own["second"].eq(best)]
-    back = back.assign(
-        second=back["first"], difference=-back["difference"], ci_low=-back["ci_high"], ci_high=-back["ci_low"]
-    )
-    both = pd.concat([forth, back]).rename(columns={"second": "network"})
-    found = both.groupby("network", sort=False).agg(
-        difference=("difference", "mean"),
-        ci_low=("ci_low", "min"),
-        ci_high=("ci_high", "max"),
-        p_holm=("p_holm", "max"),
-    )
-    order = [name for name in experiment.networks if name in found.index]
-    return found.loc[order].reset_index().assign(lag_s=[network_lag_s(name) for name in order])
-
-
-def differences(compared: pd.DataFrame) -> str:
-    """How many of the other networks the best one differs from."""
-    apart = compared[compared["p_holm"].lt(SIGNIFICANT) & compared["difference"].gt(0)]
-    if apart.empty:
-        return (
-            "It differs from none of them at .05 after Holm’s correction: which lag is best is not settled."
-        )
-    if len(apart) == len(compared):
-        return "It is above every one of them at .05 after Holm’s correction."
-    names = spoken([network_phrase(str(name)) for name in apart["network"]])
-    return f"It is above {len(apart)} of {len(compared)} at .05 after Holm’s correction: {names}."
-
-
-def variations(experiment: Experiment, evidence: claims.Evidence) -> str:
+def variations(experiment: Experiment, evidence: Evidence) -> str:
     """In how many variations of the analysis the largest mean correlation stays where it is."""
     table = read_table(experiment, "robustness", ("network", "lag_s", "model", "varied", "value", "mantel_r"))
     own = table[table["model"].eq(evidence.model) & table["lag_s"].gt(0) & table["varied"].ne("declared")]
@@ -157,7 +103,7 @@ def variations(experiment: Experiment, evidence: claims.Evidence) -> str:
     return f"{start}; in the others elsewhere: {'; '.join(moved)}." if moved else f"{start}."
 
 
-def parts_of_pictures(experiment: Experiment, evidence: claims.Evidence) -> dict[str, str]:
+def parts_of_pictures(experiment: Experiment, evidence: Evidence) -> dict[str, str]:
     """What the best network codes under each condition of the stimuli."""
     table = read_table(experiment, "lag_curve", ("condition", "layer", "network", "seed"))
     table["control"] = table["control"].fillna("none")

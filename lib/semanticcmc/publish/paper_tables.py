@@ -8,6 +8,7 @@ import pandas as pd
 
 from semanticcmc.experiments import Experiment
 from semanticcmc.publish import claims
+from semanticcmc.publish.evidence import Evidence
 from semanticcmc.publish.markdown import framed, table
 from semanticcmc.publish.numbers import (
     Effect,
@@ -35,19 +36,16 @@ MODEL_HEADS = {"category": "category", "lch": "WordNet"}
 
 
 def tests_table(experiment: Experiment, tests: pd.DataFrame) -> str:
-    """Simple and partial correlation with each model, a row a network: interval and p."""
-    corrected = "p_holm" in tests
+    """Simple and partial correlation with each model, a row a network: interval and corrected p."""
     heads, columns = ["network"], []
     for model in (model for model in claims.MODELS if model in set(tests["model"])):
-        found = effects(tests, model, "random")
-        holm = effects(tests.assign(p=tests["p_holm"]), model, "random") if corrected else found
-        columns.append((effects(tests, model, "none"), found, holm))
-        heads += [f"{MODEL_HEADS[model]}: r", "partial r", "p (Holm)" if corrected else "p"]
+        columns.append((effects(tests, model, "none"), effects(tests, model, "random")))
+        heads += [f"{MODEL_HEADS[model]}: r", "partial r", "p"]
     rows = []
     for network in experiment.networks:
         row = [network_title(network)]
-        for simple, partial, holm in columns:
-            row += [_r(simple.get(network)), _with_interval(partial.get(network)), _p(holm.get(network))]
+        for simple, partial in columns:
+            row += [_r(simple.get(network)), _with_interval(partial.get(network)), _p(partial.get(network))]
         rows.append(row)
     return table("Correlations with the models of meaning", heads, rows)
 
@@ -102,23 +100,15 @@ def published_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     return framed("Partial correlations here and as published", mantel_rows(experiment, tests))
 
 
-def comparisons_table(comparisons: pd.DataFrame, best: str) -> str:
-    """Difference of the best network from each other one.
-
-    Parameters
-    ----------
-    comparisons : DataFrame
-        As `paper_sentences.read_comparisons` returns it.
-    best : str
-        Name of the network that the others are compared with.
-    """
+def comparisons_table(experiment: Experiment, evidence: Evidence) -> str:
+    """Difference of the best network from each other one, with interval and corrected p."""
     rows = []
-    for row in comparisons.to_dict("records"):
-        difference, low, high = (number(row[name]) for name in ("difference", "ci_low", "ci_high"))
-        rows.append(
-            [network_title(str(row["network"])), f"{difference} [{low}, {high}]", bare(row["p_holm"])]
-        )
-    return table(f"Differences from {network_title(best)}", ["network", "difference", "p (Holm)"], rows)
+    for network in experiment.networks:
+        if found := evidence.against_best.get(network):
+            interval = f"[{number(found.ci_low)}, {number(found.ci_high)}]"
+            rows.append([network_title(network), f"{number(found.difference)} {interval}", bare(found.p)])
+    name = f"Differences from {network_title(evidence.best.network)}"
+    return table(name, ["network", "difference", "p"], rows)
 
 
 def _r(effect: Effect | None) -> str:

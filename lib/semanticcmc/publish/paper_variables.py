@@ -20,13 +20,13 @@ from semanticcmc.publish import (
     study_worlds,
     variables,
 )
+from semanticcmc.publish.evidence import Evidence
 from semanticcmc.publish.numbers import (
-    CONDITION,
     count,
     network_title,
     number,
+    read_accuracy,
     read_lag_curve,
-    read_table,
     spoken,
     whole,
 )
@@ -37,8 +37,6 @@ FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")
 
 SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals", "real_images")
 """Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
-
-SIGNIFICANT = claims.SIGNIFICANT
 
 STUDIES = {
     "timescales": (study_timescales.timescales, "timescales_study"),
@@ -70,12 +68,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     tests = read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
     counted = variables.dataset(experiment)
-    accuracy = read_table(experiment, "accuracy", ("network", "layer", "measure", "accuracy"))
-    accuracy = accuracy[
-        accuracy["layer"].eq(experiment.primary_layer) & accuracy["network"].isin(experiment.networks)
-    ]
-    if "condition" in accuracy:
-        accuracy = accuracy[accuracy["condition"].eq(CONDITION)]
+    accuracy = read_accuracy(experiment)
     tables = {
         "timescales": paper_tables.timescales_table(experiment),
         "tests": paper_tables.tests_table(experiment, tests),
@@ -83,6 +76,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "accuracy": paper_tables.accuracy_table(experiment, tests, accuracy),
         "published": paper_tables.published_table(experiment, tests),
     }
+    claim = variables.claim(experiment, evidence, counted, tests)
     address = variables.repository_address()
     values: dict[str, object] = {
         "experiment": {"name": experiment.name, "layer": experiment.primary_layer,
@@ -92,7 +86,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "world": paper_methods.world(experiment),
         "data": variables.data(experiment, counted) | _data(experiment, counted),
         "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
-        "claim": variables.claim(experiment, evidence, counted, tests)
+        "claim": {key: said.replace("this poster", "this paper") for key, said in claim.items()}
         | {"test": claims.test_text(evidence.best), "controls": paper_sentences.under_controls(evidence, tests),
            "caveat": paper_sentences.caveat(experiment)},
         "published": paper_sentences.published(experiment),
@@ -115,7 +109,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     (folder / "_variables.yml").write_text(text, encoding="utf-8")
 
 
-def _sections(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataFrame, folder: Path,
+def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, folder: Path,
               values: dict[str, object], tables: dict[str, str]) -> list[str]:  # fmt: skip
     """Write ``_section_<name>.md``: the text in ``papers/_paper_*.md`` that this experiment has, else nothing.
 
@@ -125,16 +119,10 @@ def _sections(experiment: Experiment, evidence: claims.Evidence, tests: pd.DataF
     section["data"] = "world" if experiment.source == "world" else "films"
     section["objective"] = str(experiment.sections["training"]["objective"])
     figures = []
-    if _has(experiment, "tables", "lag_comparisons.csv"):
-        compared = paper_sentences.read_comparisons(experiment, evidence)
-        if len(compared):
-            section["comparisons"] = "comparisons"
-            best = evidence.best.network
-            tables["comparisons"] = paper_tables.comparisons_table(compared, best)
-            values["comparisons"] = {
-                "best": network_title(best),
-                "reading": paper_sentences.differences(compared),
-            }
+    if evidence.against_best:
+        section["comparisons"] = "comparisons"
+        tables["comparisons"] = paper_tables.comparisons_table(experiment, evidence)
+        values["comparisons"] = {"best": network_title(evidence.best.network)}
     if _has(experiment, "figures", "predicted_lag_curve.svg"):
         section["predicted"] = "predicted"
         values["predicted_here"] = {"reading": paper_sentences.recommendation(experiment, evidence)}
@@ -195,7 +183,7 @@ def captions(
     seeds = count(len(experiment.seeds), "seed")
     several = len(experiment.seeds) > 1
     layer = f"Layer {experiment.primary_layer}, {classes}, {seeds}"
-    p = "p corrected by Holm’s method over the family" if "p_holm" in tests else "p not corrected"
+    p = "p corrected by Holm’s method over all networks and models"
     of_seeds = ", the largest of the seeds" if several else ""
     chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"]
     films = count(int(counted["films"]), "film").capitalize()
@@ -206,10 +194,11 @@ def captions(
         "persistence": f"{films}; bands and brackets: {over_films} bootstrap over films.",
         "lag_curve": f"{layer}; bars: {bars}{'; bands: the same level over seeds' if several else ''}.",
         "tests": f"{layer}{means}; brackets: {bars}{widest}; {p}{of_seeds}.",
-        "controls": f"{layer}{means}; {marks}, uncorrected.",
+        "controls": f"{layer}{means}; {marks}, corrected as there.",
         "dissociation": f"{layer}, a point a network and seed.",
         "accuracy": f"{seeds.capitalize()}{means}"
         + (f"; chance is {number(100 * chance.mean(), 1)} %." if len(chance) else "."),
         "published": f"{marks}.",
-        "comparisons": f"{seeds.capitalize()}{means}{widest}; {level} intervals; p of the family of all pairs.",
+        "comparisons": f"{seeds.capitalize()}{means}{widest}; {level} intervals; "
+        "p corrected by Holm’s method over all pairs.",
     }
