@@ -78,7 +78,12 @@ def test_every_room_of_the_reference_has_its_page(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for section in CONFIGURATION["quartodoc"]["sections"]:
         for room in section["contents"]:
-            assert (tmp_path / "reference" / f"{room}.qmd").stat().st_size > 100
+            page = (tmp_path / "reference" / f"{room}.qmd").read_text()
+            assert len(page) > 100
+            places = set(re.findall(r"\{ #([\w.]+) \}", page))
+            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, (
+                f"{room}: links to places that are not there"
+            )
 
 
 def test_all_pages_are_rendered_and_reached():
