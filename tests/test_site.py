@@ -14,7 +14,7 @@ import yaml
 from semanticcmc import website
 from semanticcmc.configuration import InputError
 from semanticcmc.publish.rendering import resolve
-from semanticcmc.study_pages import SHOWN, markdown, studies
+from semanticcmc.study_pages import ROWS, SHOWN, markdown, studies
 from test_notebook_pages import ALT, executed_notebook
 from test_publish import results
 
@@ -211,12 +211,13 @@ def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
         assert rows == [] or len(rows) == len(table)
 
 
-def test_every_study_of_the_repository_is_shown():
-    """A study may have too many rows to show; then `SHOWN` says which answer its question."""
-    for study in studies(ROOT / "validation") + studies(ROOT / "benchmarks", ROOT / "benchmarks" / "results"):
-        assert "\n| " in markdown([study], ROOT), (
-            f"{study.table}: too long a table; add it to study_pages.SHOWN"
-        )
+def test_a_table_too_long_for_a_page_is_linked_to(tmp_path):
+    (tmp_path / "long.py").write_text('"""Is it long? Yes."""')
+    pd.DataFrame({"x": range(ROWS + 1)}).to_csv(tmp_path / "long.csv", index=False)
+    text = markdown(studies(tmp_path), tmp_path)
+    assert text.startswith("## Is it long? {#long}\n\nYes.")
+    assert "[long.csv](../long.csv)" in text
+    assert "|" not in text
 
 
 # --- Quarto

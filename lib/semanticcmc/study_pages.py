@@ -26,6 +26,10 @@ SHOWN = {
         _PRIMARY,
         ["world", "condition", "lag_s", "seed", "mantel_r", "ci_low", "ci_high", "p"],
     ),
+    "validation/robustness.csv": (
+        'model == "category" and network == "semantic_60s"',
+        ["varied", "value", "seed", "mantel_r", "ci_low", "ci_high", "p"],
+    ),
     "benchmarks/results/mantel.csv": (
         'test == "partial"',
         ["tool", "n", "permutations", "permutations_run", "seconds", "ratio"],
