@@ -46,9 +46,10 @@ def site(tmp_path_factory):
     experiment = results(root / "results" / "miniature")
     for name in website.NOTEBOOKS.values():
         executed_notebook(experiment.folder, name).with_suffix(".html").write_text("<p>A page</p>")
-    (experiment.folder / "poster").mkdir()
-    for ending in ("html", "pdf"):
-        (experiment.folder / "poster" / f"poster.{ending}").write_text("")
+    for name in website.REQUIRED:
+        path = experiment.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     website.prepare(root, experiment)
     return root, experiment
 

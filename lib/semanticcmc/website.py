@@ -41,7 +41,8 @@ NOTEBOOKS = {
 }
 """Chapters of the site, and the executed notebooks that they show."""
 
-REQUIRED = ("poster/poster.html", "poster/poster.pdf", "tables/lag_curve.csv", "figures/lag_curve.svg")
+REQUIRED = ("poster/poster.html", "poster/poster.pdf", "paper/paper.html", "paper/paper.pdf",
+            "tables/lag_curve.csv", "figures/lag_curve.svg")  # fmt: skip
 """Results that the pages lead to, besides the notebooks."""
 
 MAKE = ".venv/bin/python -m semanticcmc.workflow miniature -- site"
