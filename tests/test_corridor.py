@@ -57,6 +57,8 @@ def test_one_command_leaves_every_promised_file(smoke):
         assert figure.with_suffix(".png").exists()
     assert (folder / "poster/poster.html").stat().st_size > 10_000
     assert (folder / "poster/poster.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "paper/paper.html").stat().st_size > 10_000
+    assert (folder / "paper/paper.pdf").read_bytes().startswith(b"%PDF")
     assert re.search(r"\d+ of \d+ jobs", said)
     assert "poster/poster.html" in said
 
@@ -198,7 +200,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
     assert pd.read_csv(folder / "frames/films.csv").problem.notna().sum() == 1
     assert "LEFT OUT" in done.stdout
     assert set(pd.read_parquet(folder / "rdms/random/seed-0_intact.parquet").class_i) <= set(classes)
-    assert (folder / "poster/poster.pdf").exists()
+    assert (folder / "poster/poster.pdf").exists() and (folder / "paper/paper.pdf").exists()
 
 
 def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, corridor):

@@ -193,6 +193,7 @@ def captions(
     return {
         "persistence": f"{films}; bands and brackets: {over_films} bootstrap over films.",
         "lag_curve": f"{layer}; bars: {bars}{'; bands: the same level over seeds' if several else ''}.",
+        "robustness": f"{classes}, {seeds}; bars: {bars}; layer {experiment.primary_layer} where a row names none.",
         "tests": f"{layer}{means}; brackets: {bars}{widest}; {p}{of_seeds}.",
         "controls": f"{layer}{means}; {marks}, corrected as there.",
         "dissociation": f"{layer}, a point a network and seed.",
