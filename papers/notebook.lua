@@ -33,7 +33,26 @@ local function described(image)
   return image
 end
 
+local function is_code(block)
+  return block and block.t == "Div" and block.classes:includes("code") and block.content[1].t == "CodeBlock"
+end
+
+-- Cells that show nothing are folded together with the next one.
+local function joined(blocks)
+  local out = pandoc.List({})
+  for i, block in ipairs(blocks) do
+    local next_block = blocks[i + 1]
+    if is_code(block) and #block.content == 1 and is_code(next_block) then
+      next_block.content[1].text = block.content[1].text .. "\n\n" .. next_block.content[1].text
+    else
+      out:insert(block)
+    end
+  end
+  return out
+end
+
 function Pandoc(document)
+  document.blocks = joined(document.blocks)
   document = document:walk({ Table = scrolling, Image = described }):walk({ Div = cell })
   document.blocks:insert(1, pandoc.RawBlock("html", "<main>"))
   document.blocks:insert(pandoc.RawBlock("html", "</main>"))
