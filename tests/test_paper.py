@@ -351,7 +351,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
 
     assert study_worlds.trained_worlds().values["followed"] == "3"
     monkeypatch.setattr(study_worlds, "read", otherwise)
-    assert "category in the places alone: under background" in study_worlds.conditions().values["verdict"]
+    assert "with category in the places alone under background" in study_worlds.conditions().values["verdict"]
     assert study_worlds.trained_worlds().values["followed"] == "2"
 
 

@@ -69,7 +69,9 @@ def world(experiment: Experiment) -> dict[str, str]:
         "duration": seconds(float(own["film_duration_s"])),
         "frame_interval": seconds(float(own["frame_interval_s"])),
         "classes": whole(int(own["categories"]) * int(own["classes_per_category"])),
-        "looks": ": looks tell nothing of category" if category == 0 else ", so that looks go with category",
+        "looks": "Looks are drawn without regard to category, so that they tell nothing of it."
+        if category == 0
+        else f"A share of {category:g} of the looks’ variance is common to the classes of a category.",
         "scene": time_range(*(scale * float(bound) for bound in own["scene_s"])),
         "beat": time_range(*(scale * float(bound) for bound in own["beat_s"])),
         "shot": time_range(*(float(bound) for bound in own["shot_s"])),

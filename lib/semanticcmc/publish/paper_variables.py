@@ -165,12 +165,13 @@ def _unbroken(values: object) -> object:
 
 def _data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     time = " ".join(variables.film_time(counted["hours"]))
-    amounts = [count(int(counted["films"]), "film"), time, f"{whole(counted['frames'])} frames"]
+    amounts = [time, f"{whole(counted['frames'])} frames"]
     if counted["label sets"] > 0:
         amounts.append(f"{whole(counted['label sets'])} sets of labels")
     drawn = variables.world_setting(experiment) if experiment.source == "world" else ""
     where = f"{drawn.replace('a world', 'a drawn world', 1)}" if drawn else f"{time} of film"
-    return {"counts": spoken(amounts), "where": where}
+    films = count(int(counted["films"]), "film")
+    return {"amounts": spoken(amounts), "counts": spoken([films, *amounts]), "where": where}
 
 
 def captions(

@@ -70,6 +70,7 @@ def timescales() -> Study:
         "margin": number(NEAR_HALF),
         "near": percent((minimum - 0.5).abs().le(NEAR_HALF).mean()),
         "verdict": verdict,
+        "whatever": ", whatever the truth" if follows else "",
         "short": whole(short["worlds"]),
         "short_told": percent(short["identifiable"]),
         "error": percent(short["median_error"], 1),
