@@ -26,13 +26,14 @@ def lag_curve(
     control: str = "random",
     condition: str = "intact",
     over_seeds: pd.DataFrame | None = None,
+    predicted: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
 
     Solid: partial correlation given `control`, a point a seed with its interval, the line through the
-    mean of the seeds; faint and dashed: the simple correlation. Filled points: Holm-corrected p below .05.
-    Networks without a lag stand to the left, in grey.
+    mean of the seeds; faint and dashed: the simple correlation; dotted: what was predicted. Filled points:
+    Holm-corrected p below .05. Networks without a lag stand to the left, in grey.
 
     Parameters
     ----------
@@ -48,12 +49,15 @@ def lag_curve(
         Stimulus condition.
     over_seeds : DataFrame, optional
         `evaluation.over_seeds` of the table; where there are several seeds its intervals are drawn as bands.
+    predicted : DataFrame, optional
+        ``tables/predicted_lag_curve.csv``: the partial correlation predicted from the labels before any training.
     ax : Axes, optional
 
     Returns
     -------
     Axes
-        Lines carry a gid: ``partial category`` the mean, ``partial category seed 0`` its points,
+        Lines carry a gid: ``partial category`` the mean, ``predicted category`` the prediction,
+        ``partial category seed 0`` its points,
         ``partial category seed 0 augment`` a baseline; ``simple ...`` likewise.
     """
     ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.72 * style.COLUMN_IN))
@@ -82,6 +86,10 @@ def lag_curve(
                 band = band[band.lag_s > 0].sort_values("lag_s")
                 ax.fill_between(band.lag_s * step**aside, band.ci_low, band.ci_high, color=look["color"], alpha=0.15,
                                 linewidth=0, gid=f"over seeds {model}", zorder=1)  # fmt: skip
+            if solid and predicted is not None:
+                told = predicted[(predicted.model == model) & predicted.lag_s.between(lags_s[0], lags_s[-1])]
+                ax.plot(told.lag_s, told.predicted_r, color=look["color"], linestyle=(0, (1, 1.2)), linewidth=1.6,
+                        zorder=2, gid=f"predicted {model}", label=f"{look['label']}, predicted")  # fmt: skip
             for s, seed in enumerate(seeds):
                 own = chosen[chosen.seed == seed]
                 shift = step ** (aside + SPREAD * captions.offset(s, len(seeds)) / len(models))
@@ -114,7 +122,12 @@ def lag_curve(
 
 
 def lag_curve_caption(
-    table: pd.DataFrame, layer: str, control: str, confidence: float, random_networks: int
+    table: pd.DataFrame,
+    layer: str,
+    control: str,
+    confidence: float,
+    random_networks: int,
+    predicted: bool = False,
 ) -> str:
     """What a lag curve's points, bars and fillings mean, with the numbers that are the table's.
 
@@ -128,6 +141,8 @@ def lag_curve_caption(
         Level of the intervals, between 0 and 1.
     random_networks : int
         Number of untrained networks behind the control `random` (`evaluation.control_seeds`).
+    predicted : bool
+        Whether a predicted curve is drawn.
     """
     rows = table[(table.layer == layer) & (table.control == control)]
     seeds = sorted(rows.seed.unique())
@@ -144,6 +159,11 @@ def lag_curve_caption(
         + f"{captions.values_text(rows.permutations)} permutations, "
         + f"Holm-corrected for the {captions.values_text(family)} tests of a seed",
         "grey dash: simple r of a network without a lag",
+        *(
+            ["dotted: predicted from the labels before training; where it peaks counts, not its height"]
+            if predicted
+            else []
+        ),
     ]
     return "; ".join(parts) + "."
 
