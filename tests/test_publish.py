@@ -357,7 +357,11 @@ def test_the_recommended_lag_is_that_of_the_claims_model(tmp_path):
     table = pd.DataFrame([("lch", 20, 10, 30), ("category", 40, 28, 60)],
                          columns=["model", "lag_s", "ci_low_s", "ci_high_s"])  # fmt: skip
     table.to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
+    curve = pd.DataFrame({"model": "category", "lag_s": [20, 40], "ci_low": [-0.01, 0.02]})
+    curve.to_csv(experiment.folder / "tables" / "predicted_lag_curve.csv", index=False)
     assert "before any training: 40 s (28 s to 60 s)" in variables.prediction(experiment, evidence)
+    curve.assign(ci_low=-0.01).to_csv(experiment.folder / "tables" / "predicted_lag_curve.csv", index=False)
+    assert "predicted no lag to learn from" in variables.prediction(experiment, evidence)
 
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs pdftotext")
@@ -490,6 +494,18 @@ def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
     monkeypatch.undo()
     paths = poster(results(tmp_path / "e"))
     assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+
+
+def test_associations_that_no_lag_shows_are_not_kept_silent():
+    curves = pd.DataFrame({"measure": ["appearance", "association"], "level": "film base rate", "lag_s": 1,
+                           "value": [1, np.nan], "null_high": [0.1, np.nan]})  # fmt: skip
+    constants = pd.DataFrame(columns=["measure", "level", "half_strength_s", "half_strength_low_s",
+                                      "half_strength_high_s"])  # fmt: skip
+    said = variables.persistence(curves, constants)
+    assert (
+        said
+        == "Looks stay above chance to the longest lag, 1 s. No associations that fall with the lag were found."
+    )
 
 
 @pytest.mark.parametrize(

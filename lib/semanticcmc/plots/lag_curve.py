@@ -60,7 +60,7 @@ def lag_curve(
         ``partial category seed 0`` its points,
         ``partial category seed 0 augment`` a baseline; ``simple ...`` likewise.
     """
-    ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.72 * style.COLUMN_IN))
+    ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.78 * style.COLUMN_IN))
     rows = table[(table.layer == layer) & (table.condition == condition) & table.model.isin(models)]
     rows = rows[rows.control.isin(["none", control])].dropna(subset="mantel_r")
     lags_s = sorted(rows.lag_s[rows.lag_s > 0].unique()) or [1.0]
@@ -180,7 +180,7 @@ def _points(
     ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str
 ) -> None:
     """Points at `x` with their intervals, filled where the corrected p is below .05."""
-    ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=1.3, zorder=3)
+    ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=0.18 * size, zorder=3)
     for filled in (True, False):
         chosen = (rows.p_holm < style.SIGNIFICANT) == filled
         ax.plot(

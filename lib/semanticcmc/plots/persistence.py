@@ -50,7 +50,7 @@ def persistence(
     """
     ax = style.axes(ax)
     table = table[table.lag_s > 0]
-    measures = [name for name in MEASURE_STYLES if (table.measure == name).any()]
+    measures = [name for name in MEASURE_STYLES if table.value[table.measure == name].notna().any()]
     levels = [name for name in LEVEL_LINES if table.value[table.level == name].notna().any()]
     for measure in measures:
         look = MEASURE_STYLES[measure]

@@ -49,7 +49,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     rows = -(-len(rdms) // columns)
     side = (2 * style.COLUMN_IN - 2.2) / max(room, 3)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows), squeeze=False
+        rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows + 0.25), squeeze=False
     )
     for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))

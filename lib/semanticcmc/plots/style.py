@@ -203,7 +203,8 @@ def note(ax: Axes, text: str) -> None:
 def caption(figure: Figure, text: str) -> None:
     """A small line below the figure: how many classes and seeds, what the interval is. Its sidecar gets it too."""
     letters = int(figure.get_figwidth() * 72 / (0.56 * SMALL_PT))
-    figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
+    lines = textwrap.fill(text, letters, break_on_hyphens=False)
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
 
 
 def save(

@@ -106,8 +106,9 @@ def pairs(evidence: Evidence) -> str:
         tail = f"; not told apart from {spoken(rest)}" if rest else ""
         return f"In pairs it is above {spoken(less)}{tail}."
     if apart:
+        told = spoken(apart) if len(apart) < len(others) else "every other lag"
         return (
-            f"In pairs, intervals of the difference exclude 0 for {spoken(apart)}, one by one; "
+            f"In pairs, intervals of the difference exclude 0 for {told}, one by one; "
             "after Holm’s correction over all pairs no lag is told apart from it."
         )
     return "In pairs, no lag is told apart from it."

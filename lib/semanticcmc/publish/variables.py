@@ -176,7 +176,10 @@ def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
     """When looks and associations are down to half, and until which lag they stay above their null."""
     said = []
     for measure, name in (("appearance", "Looks"), ("association", "Associations")):
-        rows = timescales[timescales["measure"].eq(measure)].dropna(subset=["value", "null_high"])
+        rows = timescales[timescales["measure"].eq(measure)]
+        if len(rows) and rows["value"].isna().all():
+            said.append(f"No {name.lower()} that fall with the lag were found.")
+        rows = rows.dropna(subset=["value", "null_high"])
         if "level" in rows and len(rows):
             rows = rows[rows["level"].eq(rows["level"].iloc[0])]
         rows = rows.sort_values("lag_s")
@@ -234,6 +237,9 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     table = read_table(experiment, "recommended_lag", columns).set_index("model")
     if evidence.model not in table.index:
         return "No lag was predicted for this model."
+    curve = read_table(experiment, "predicted_lag_curve", ("model", "lag_s", "ci_low"))
+    if not curve["ci_low"][curve["model"].eq(evidence.model)].gt(0).any():
+        return "Before any training the labels predicted no lag to learn from."
     lag_s, low_s, high_s = map(float, table.loc[evidence.model, list(columns[1:])].to_numpy())
     bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
@@ -264,6 +270,7 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
     classes = tests["classes"].max() if "classes" in tests else float("nan")
     return {
         "lags": spoken,
+        "marks": plain("***\u00a0p\u00a0≤\u00a00.001, **\u00a0p\u00a0≤\u00a00.01, *\u00a0p\u00a0≤\u00a00.05"),
         "permutations": whole(permutations) if permutations == permutations else "random",
         "classes": whole(classes) if classes == classes else "all",
     }
