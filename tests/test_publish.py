@@ -499,8 +499,8 @@ def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
 def test_associations_that_no_lag_shows_are_not_kept_silent():
     curves = pd.DataFrame({"measure": ["appearance", "association"], "level": "film base rate", "lag_s": 1,
                            "value": [1, np.nan], "null_high": [0.1, np.nan]})  # fmt: skip
-    constants = pd.DataFrame(columns=["measure", "level", "half_strength_s", "half_strength_low_s",
-                                      "half_strength_high_s"])  # fmt: skip
+    unknown = {f"half_strength{bound}_s": np.nan for bound in ("", "_low", "_high")}
+    constants = pd.DataFrame([{"measure": "association", "level": "film base rate", **unknown}])
     said = variables.persistence(curves, constants)
     assert (
         said
