@@ -16,7 +16,7 @@ RUN        := $(VENV)/bin/python
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
-	@echo "  make poster takes EXPERIMENT=miniature|clips|poster|poster:fast|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
+	@echo "  make poster takes EXPERIMENT=miniature|miniature:shuffled|clips|poster|poster:fast|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
 	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>"
 	@echo "  and, if there are labels in time, LABELS=<folder or file of them>."
 

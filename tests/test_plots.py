@@ -203,6 +203,17 @@ def test_lag_curve_of_baselines_alone_is_drawn():
     assert len(points(ax, "partial category seed 0 augment")) == 1
 
 
+def test_the_predicted_curve_is_that_of_its_table_within_the_lags_that_were_tried():
+    predicted = pd.DataFrame({"model": ["category"] * 3 + ["lch"] * 3, "lag_s": [10.0, 40.0, 3600.0] * 2,
+                              "predicted_r": [0.1, 0.3, 0.9, 0.2, 0.25, 0.9]})  # fmt: skip
+    ax = curves.lag_curve(curve_table(), "fc7", predicted=predicted)
+    assert [y for y, _ in points(ax, "predicted category")] == [0.1, 0.3]
+    assert [y for y, _ in points(ax, "predicted lch")] == [0.2, 0.25]
+    assert not lines(curves.lag_curve(curve_table(), "fc7"), "predicted category")
+    told = curves.lag_curve_caption(curve_table(), "fc7", "random", 0.95, 5, predicted=True)
+    assert "predicted from the labels before training" in told
+
+
 def test_caption_tells_classes_seeds_interval_and_test_of_the_table():
     table = curve_table((0, 1, 2))
     table.loc[table.model == "category", "classes"] = 40
@@ -582,6 +593,18 @@ def test_text_of_a_saved_figure_is_text_and_its_letters_travel_with_it(experimen
 def test_a_drawing_without_text_stays_as_it_is():
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"><rect width="1" height="1"/></svg>'
     assert embed_fonts(drawing) == drawing
+
+
+def test_the_record_of_a_figure_holds_its_caption_as_it_was_written(experiment):
+    ax = curves.lag_curve(curve_table(), "fc7")
+    words = (
+        "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
+    )
+    style.caption(ax.figure, words)
+    svg = style.save(ax.figure, experiment, "a", [], "what it shows")
+    assert json.loads(svg.with_suffix(".json").read_text())["caption"] == words.strip()
+    plain = style.save(curves.lag_curve(curve_table(), "fc7").figure, experiment, "b", [], "what it shows")
+    assert json.loads(plain.with_suffix(".json").read_text())["caption"] is None
 
 
 def test_save_refuses_a_missing_input_or_no_words_before_anything_is_written(experiment):
