@@ -294,7 +294,7 @@ def prose():
 
 
 KNOWN = ("conv5", "WordNet 3.0", "at lag 0", "95 % interval", "at .05", "is 0 for", "and 1 otherwise", "mean 0",
-         "greater than 0", "never 0")  # fmt: skip
+         "greater than 0", "never 0", "spans 0")  # fmt: skip
 """Numbers that belong to a name or a definition."""
 
 

@@ -30,12 +30,13 @@ from semanticcmc.publish.numbers import (
     spoken,
     whole,
 )
+from semanticcmc.publish.studies import exists
 from semanticcmc.run import git_commit
 
 FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")
 """Figures of the experiment that every paper shows."""
 
-SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals", "real_images")
+SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals")
 """Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
 
 STUDIES = {
@@ -135,6 +136,10 @@ def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, f
         section["conditions"] = "conditions"
         values["conditions"] = paper_sentences.parts_of_pictures(experiment, evidence)
         figures.append("lag_curve_conditions")
+    if exists("intervals"):
+        section["intervals"] = "intervals"
+        coverage = study_tests.intervals()
+        values["intervals"], tables["coverage"] = coverage.values, coverage.table
     for name, source in section.items():
         partial = repository_root() / "papers" / f"_paper_{source}.md"
         if source and not partial.exists():

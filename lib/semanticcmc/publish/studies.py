@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def read(name: str, columns: Sequence[str], folder: str = "validation") -> pd.Da
         If it is not there, or lacks one of `columns`; the message holds the command that makes it.
     """
     path = repository_root() / folder / f"{name}.csv"
-    script = f"{folder}/{Path(name).stem.removesuffix('_summary')}.py"
+    script = f"{folder}/{name.removesuffix('_summary').removesuffix('_contrasts')}.py"
     if not path.exists():
         raise InputError(
             f"{path}: missing. `git checkout -- {folder}` restores it, `python {script}` makes it anew"
@@ -56,6 +55,11 @@ def read(name: str, columns: Sequence[str], folder: str = "validation") -> pd.Da
     if missing := [column for column in columns if column not in found]:
         raise InputError(f"{path}: no column {', '.join(missing)}; make it again with `python {script}`")
     return found
+
+
+def exists(name: str) -> bool:
+    """Whether there is a table ``validation/<name>.csv``: for studies that a checkout may not have."""
+    return (repository_root() / "validation" / f"{name}.csv").exists()
 
 
 def record(name: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from semanticcmc.publish.numbers import number, spoken, whole
 from semanticcmc.publish.studies import Study, interval, percent, read
 
 LEVELS = ("0.05", "0.01")
+CASE = ("design", "model", "effect")
+"""What tells apart the populations of ``validation/intervals.csv``."""
 
 
 def permutation_tests() -> Study:
@@ -72,7 +74,7 @@ def one_by_one(null: pd.DataFrame) -> str:
 def intervals() -> Study:
     """How often intervals over classes hold the truth (``validation/intervals.py``)."""
     keys = ["interval", "sampling", "quantity"]
-    found = read("intervals", (*keys, "coverage", "half_width"))
+    found = read("intervals", (*keys, *CASE, "coverage", "half_width"))
     rows = []
     for values in found[keys].drop_duplicates().to_dict("records"):
         own = found[(found[keys] == pd.Series(values)).all(axis=1)]
@@ -90,7 +92,7 @@ def intervals() -> Study:
         f"{kind} {percent(own['coverage'].min(), 1)} to {percent(own['coverage'].max(), 1)}"
         for kind, own in drawn.groupby("interval", sort=False)
     ]
-    cases = whole(len(drawn) / max(1, drawn["interval"].nunique()))
+    cases = whole(len(drawn[[*CASE, "quantity"]].drop_duplicates()))
     heads = ["interval", "classes drawn", "quantity", "cases", "covered", "half width"]
     return Study(
         {"cases": cases, "covered": spoken(said)}, table("Coverage of the intervals", heads, rows, words=3)

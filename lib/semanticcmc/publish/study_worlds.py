@@ -11,7 +11,7 @@ import pandas as pd
 from semanticcmc.experiments import network_lag_s
 from semanticcmc.publish.markdown import table
 from semanticcmc.publish.numbers import count, number, probability, seconds, spoken
-from semanticcmc.publish.studies import SIGNIFICANT, Study, bare, interval, read
+from semanticcmc.publish.studies import SIGNIFICANT, Study, bare, exists, interval, read
 
 WORLDS = {
     "miniature": ("as it is", 1.0),
@@ -211,12 +211,29 @@ def conditions() -> Study:
         said.append(f"in the world with {words_of(str(world))} {where}")
     values = {
         "verdict": "; ".join(said),
+        "contrasts": contrasts(),
         "seeds": count(int(own["seed"].nunique()), "seed"),
         "lag": spoken([seconds(network_lag_s(name)) for name in own["network"].unique()]),
     }
     return Study(
         values, table("Things and places", ["world", "pictures", "seeds", "partial r", "p"], rows, words=2)
     )
+
+
+def contrasts() -> str:
+    """By how much more is coded under things than under places; empty where that was not compared."""
+    if not exists("conditions_contrasts"):
+        return ""
+    columns = ("world", "first", "second", "model", "difference", "ci_low", "ci_high", "p", "seed")
+    found = read("conditions_contrasts", columns)
+    said = []
+    for world, own in found[found["model"].eq("category")].groupby("world", sort=False):
+        first, second = (str(own[name].iloc[0]) for name in ("first", "second"))
+        difference = interval(own["difference"].mean(), own["ci_low"].min(), own["ci_high"].max())
+        p = probability(own["p"].max())
+        said.append(f"in the world with {words_of(str(world))} {first} less {second} is {difference} ({p})")
+    seeds = ", means, widest bounds and largest p of the seeds" if found["seed"].nunique() > 1 else ""
+    return f"By the paired bootstrap{seeds}, {'; '.join(said)}."
 
 
 def _with_range(values: pd.Series) -> str:
