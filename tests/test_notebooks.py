@@ -97,6 +97,11 @@ def test_notebook_defines_no_functions_or_classes(notebook):
             assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)
 
 
+def test_notebook_ends_with_a_figure(notebook):
+    calls = [node for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
+    assert "save" in {getattr(call.func, "attr", "") for call in calls}
+
+
 def test_notebook_names_no_place_of_its_own(notebook):
     for cell in notebook.cells:
         assert not re.search(r"/home/|/work/|/tmp/|/Users/|results/", cell.source)

@@ -103,12 +103,15 @@ class LabelStream:
 
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
-        rows = self.times[self.times["movie_id"] == movie_id]
-        if not len(rows):
+        if movie_id not in self._films:
             raise InputError(
                 f"no film {movie_id!r} in the label stream; there are {', '.join(self.movies[:20])}"
             )
-        return rows.iloc[0]
+        return self._films[movie_id]
+
+    @functools.cached_property
+    def _films(self) -> dict[str, pd.Series]:
+        return {row["movie_id"]: row for _, row in self.times.iterrows()}
 
 
 def label_stream(
