@@ -15,6 +15,7 @@ from semanticcmc import website
 from semanticcmc.configuration import InputError
 from semanticcmc.publish.rendering import resolve
 from semanticcmc.study_pages import ROWS, SHOWN, markdown, studies
+from semanticcmc.website_checks import check_page
 from test_notebook_pages import ALT, executed_notebook
 from test_publish import results
 
@@ -125,6 +126,41 @@ def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, sou
         assert (root / target).exists() or target.startswith("reference/"), f"{name}: {address}"
         if target.endswith(".qmd") and not target.startswith("reference/"):
             assert ROOT / target in SOURCES, f"{name}: {address} is no page of the site"
+
+
+def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, tmp_path):
+    """Resources are copied and pages made as `_quarto.yml` says; only the reference is not there."""
+    pypandoc = pytest.importorskip("pypandoc")
+    root, _ = site
+    rendered = [page.relative_to(ROOT).as_posix() for page in SOURCES]
+    rendered += [f"site/notebooks/{chapter}.ipynb" for chapter in website.NOTEBOOKS]
+    for pattern in CONFIGURATION["project"]["resources"]:
+        for path in root.glob(pattern):
+            (tmp_path / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / path.relative_to(root))
+    values = yaml.safe_load((root / "_variables.yml").read_text())
+    for name in rendered:
+        source = root / name
+        notebook = source.suffix == ".ipynb"
+        text = source.read_text() if notebook else resolve(source, values).replace("fig-alt=", "alt=")
+        command = [pypandoc.get_pandoc_path(), "--from", "ipynb" if notebook else "markdown", "--to", "html"]
+        command += (
+            ["--standalone", "--embed-resources", "--metadata", "pagetitle=A chapter"] if notebook else []
+        )
+        page = subprocess.run(
+            command, input=text, cwd=source.parent, capture_output=True, text=True, check=True
+        ).stdout
+
+        def to_page(match, name=name):
+            target = os.path.normpath(Path(name).parent / match[1])
+            return match[0].replace(match[2], ".html") if target in rendered else match[0]
+
+        page = re.sub(r'href="([^"#:]+(\.qmd|\.ipynb))', to_page, page)
+        target = (tmp_path / name).with_suffix(".html")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page)
+    problems = [line for page in sorted(tmp_path.rglob("*.html")) for line in check_page(page, tmp_path)]
+    assert [line for line in problems if "reference/" not in line] == []
 
 
 def test_links_into_the_reference_lead_to_rooms():
