@@ -171,3 +171,13 @@ def test_every_notebook_of_a_run_has_its_page(smoke):
         assert all((path.parent / link).exists() for link in page.local_links)
         assert path.stat().st_size < 2_000_000
     assert_readable(folder / "notebooks" / "04_lag_curve.html")
+
+
+@pytest.mark.corridor
+def test_two_clicks_lead_from_the_poster_to_the_data_of_its_central_figure(smoke):
+    folder, _ = smoke
+    poster = folder / "poster" / "poster.html"
+    [link] = {link for link in Page(poster).local_links if link.endswith("04_lag_curve.html")}
+    notebook = (poster.parent / link).resolve()
+    links = [link for link in Page(notebook).local_links if link.endswith("tables/lag_curve.csv")]
+    assert (notebook.parent / links[0]).read_text().startswith("network,lag_s,seed,")
