@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +26,7 @@ from semanticcmc.publish.numbers import (
     count,
     network_title,
     number,
+    plain,
     read_accuracy,
     read_lag_curve,
     spoken,
@@ -35,6 +37,17 @@ from semanticcmc.run import git_commit
 
 FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")
 """Figures of the experiment that every paper shows."""
+
+FLOATS = {
+    "persistence": "persistence",
+    "lag_curve": "lag-curve",
+    "predicted_lag_curve": "predicted",
+    "robustness": "robustness",
+    "lag_curve_conditions": "conditions",
+    "dissociation": "dissociation",
+    "rdms": "rdms",
+}
+"""Figures of an experiment, in the paper's order, and what they are called in its source after ``fig-``."""
 
 SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals")
 """Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
@@ -101,6 +114,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
     shown = [*FIGURES, *_sections(experiment, evidence, tests, folder, values, tables)]
     values["figure"] = {name: variables.alternative_text(experiment, name) for name in shown}
+    (folder / "_list_sources.md").write_text(sources(experiment, shown), encoding="utf-8")
     for name, text in tables.items():
         (folder / f"_table_{name}.md").write_text(text, encoding="utf-8")
     # quoted, or Quarto prints 0.30 as 0.3
@@ -108,6 +122,19 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         _unbroken(values), sort_keys=False, allow_unicode=True, default_style='"', width=10_000
     )
     (folder / "_variables.yml").write_text(text, encoding="utf-8")
+
+
+def sources(experiment: Experiment, figures: Sequence[str]) -> str:
+    """Which notebook drew each figure and from which tables, as a Markdown list with links to both."""
+    lines = []
+    for figure in (name for name in FLOATS if name in figures):
+        described = variables.sidecar(experiment, figure)
+        notebook = described.get("notebook")
+        links = [f"[{notebook}](../notebooks/{notebook}.html)"] if notebook else []
+        inputs = [str(entry["path"]) for entry in described.get("inputs", ())]
+        links += [f"[{plain(Path(path).name)}](../{path})" for path in inputs if path.startswith("tables/")]
+        lines.append(f"- @fig-{FLOATS[figure]}: {', '.join(links)}\n")
+    return "".join(lines)
 
 
 def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, folder: Path,
