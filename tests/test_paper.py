@@ -212,10 +212,23 @@ def test_an_absent_effect_is_reported_as_absent(tmp_path):
     assert "not above 0 under any of them" in text
 
 
-def test_films_are_told_of_as_films(tmp_path):
-    experiment = with_methods(results(tmp_path / "films", source="films", hours=0.05, labels=0), "clips")
-    text = Page(paper(experiment)[0]).text
-    assert "3.0 minutes of film" in text and "drawn world" not in text.split("Methods")[2].split("Results")[0]
+@pytest.mark.parametrize(
+    ("source", "hours", "labels", "said"),
+    [
+        (
+            "clips",
+            0.05,
+            0,
+            ("3.0 minutes of film cannot teach meaning: this paper", "symmetric InfoNCE", "No labels came"),
+        ),
+        ("poster", 158.4, 1000, ("158.4 hours", "against a memory bank of all frames", "3,000 labels")),
+    ],
+)
+def test_films_are_told_of_as_films(tmp_path, source, hours, labels, said):
+    experiment = with_methods(results(tmp_path / "e", source="films", hours=hours, labels=labels), source)
+    text = Page(paper(experiment)[0]).text.replace("\u00a0", " ")
+    assert [words for words in said if words not in text] == []
+    assert "drawn world" not in text.split("A world tuned to peak")[0]
 
 
 def test_a_section_that_an_experiment_has_is_in_its_paper(tmp_path, made):
