@@ -50,7 +50,7 @@ def test_one_command_leaves_every_promised_file(smoke):
             cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source
         )
     for table in ("dataset", "timescales", "half_lives", "lag_curve", "accuracy", "published", "lag_comparisons",
-                  "noise_ceiling", "connectivity"):  # fmt: skip
+                  "noise_ceiling", "connectivity", "robustness"):  # fmt: skip
         assert len(pd.read_csv(folder / f"tables/{table}.csv"))
     for figure in (folder / "figures").glob("*.json"):
         assert figure.with_suffix(".svg").exists()

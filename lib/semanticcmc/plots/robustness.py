@@ -68,7 +68,7 @@ def robustness(table: pd.DataFrame, network: str, models: Sequence[str] = ("cate
         kept = survived[(survived.network == network) & (survived.model == model)]
         for one in kept[~kept.survives].to_dict("records"):
             y = place[one["varied"], one["value"]]
-            ax.axhspan(y - 0.5, y + 0.5, color=style.RULE, alpha=0.55, linewidth=0, zorder=0)
+            ax.axhspan(y - 0.5, y + 0.5, color=style.RULE, alpha=0.9, linewidth=0, zorder=0)
         _marks(ax, own, place, style.model_style(model))
         _best_lags(ax, best[best.model == model], place)
         ax.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
