@@ -348,6 +348,7 @@ def test_no_baseline_but_random_and_no_labels_make_a_poster_too(tmp_path):
         poster(results(tmp_path / "few", source="films", hours=158.4, labels=0, baselines=("random",)))[0]
     )
     assert page.claim.startswith("In 158.4 hours of film, a lag of about 60 s taught categories")
+    assert "Looks alone: no network here." in page.text and "CMC’s lightness" not in page.text
     assert "No network of looks alone was trained" in page.text and "No lag was predicted" in page.text
 
 

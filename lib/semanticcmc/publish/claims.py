@@ -30,6 +30,9 @@ __all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "diss
 SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
 """Models in the headline."""
 
+LOOKS = {"augment": "the same frame twice", "cmc_lab": "CMC’s lightness and colour"}
+"""Networks that see looks alone, as what they see."""
+
 LEARNED = {"category": "superordinate categories", "lch": "WordNet similarity"}
 """Models as what was learned."""
 
@@ -120,7 +123,7 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     Where there is too little film for any claim, and where no lag taught anything, the numbers stand alone.
     """
     sentences = []
-    for network, name in (("augment", "the same frame twice"), ("cmc_lab", "CMC’s lightness and colour")):
+    for network, name in LOOKS.items():
         effect = evidence.by_network.get(network)
         if effect:
             learned = effect.r > 0 and effect.p < SIGNIFICANT and not effect.ci_low <= 0

@@ -27,6 +27,7 @@ from semanticcmc.publish.numbers import (
     read_table,
     required,
     seconds,
+    spoken,
     time_range,
     whole,
 )
@@ -262,14 +263,16 @@ def world_setting(experiment: Experiment) -> str:
 
 
 def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
-    """Lags, permutations and classes of the tests."""
+    """Lags, networks of looks alone, permutations and classes of the tests."""
     lags = [seconds(lag_s).removesuffix(" s") for lag_s in sorted(experiment.lags_s) if lag_s < 120]
     longer = [seconds(lag_s) for lag_s in sorted(experiment.lags_s) if lag_s >= 120]
-    spoken = ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer])
+    listed = ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer])
     permutations = tests["permutations"].max() if "permutations" in tests else float("nan")
     classes = tests["classes"].max() if "classes" in tests else float("nan")
     return {
-        "lags": spoken,
+        "lags": listed,
+        "looks": spoken([name for network, name in claims.LOOKS.items() if network in experiment.baselines])
+        or "no network here",
         "marks": plain("***\u00a0p\u00a0≤\u00a00.001, **\u00a0p\u00a0≤\u00a00.01, *\u00a0p\u00a0≤\u00a00.05"),
         "permutations": whole(permutations) if permutations == permutations else "random",
         "classes": whole(classes) if classes == classes else "all",
