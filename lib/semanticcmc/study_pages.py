@@ -120,7 +120,10 @@ def _section(study: Study, root: Path, back: str) -> str:
     if study.figure:
         address = f"{back}/{study.figure.relative_to(root).as_posix()}"
         alt = f"Figure of this study, drawn from the table {study.table.name}: {study.question}"
-        lines += [f'![]({address}){{fig-alt="{alt}" width="100%"}}', ""]
+        lines += [
+            f'[![]({address}){{fig-alt="{alt}" width="100%"}}]({address})',
+            "",
+        ]  # a phone may want it larger
     shown, what = _shown(study.table.relative_to(root).as_posix(), pd.read_csv(study.table))
     if shown is not None:
         lines += scrolling(_table(shown), f"{study.name}: {what}")
