@@ -8,6 +8,7 @@ from semanticcmc.experiments import Experiment
 from semanticcmc.publish import claims
 from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
 from semanticcmc.publish.numbers import (
+    Effect,
     count,
     effects,
     network_phrase,
@@ -103,15 +104,12 @@ def variations(experiment: Experiment, evidence: Evidence) -> str:
     return f"{start}; in the others elsewhere: {'; '.join(moved)}." if moved else f"{start}."
 
 
-def parts_of_pictures(experiment: Experiment, evidence: Evidence) -> dict[str, str]:
-    """What the best network codes under each condition of the stimuli."""
+def by_condition(experiment: Experiment, evidence: Evidence) -> dict[str, dict[str, Effect]]:
+    """Partial effects of all networks under each condition of the stimuli, at the primary layer."""
     table = read_table(experiment, "lag_curve", ("condition", "layer", "network", "seed"))
-    table["control"] = table["control"].fillna("none")
+    table = table.assign(control=table["control"].fillna("none"))
     table = table[table["layer"].eq(experiment.primary_layer) & table["seed"].isin(experiment.seeds)]
-    best, said, names = evidence.best.network, [], []
-    for condition, own in table.groupby("condition", sort=False):
-        effect = effects(own, evidence.model, evidence.control).get(best)
-        names.append(str(condition))
-        if effect:
-            said.append(f"{condition}: {claims.test_text(effect)}")
-    return {"names": spoken(names), "reading": f"For {network_phrase(best)}: {'; '.join(said)}."}
+    return {
+        str(condition): effects(own, evidence.model, evidence.control)
+        for condition, own in table.groupby("condition", sort=False)
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -64,15 +65,29 @@ def controls_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     return table("Correlations under each control", heads, rows)
 
 
-def accuracy_table(experiment: Experiment, tests: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+def conditions_table(experiment: Experiment, by_condition: Mapping[str, Mapping[str, Effect]]) -> str:
+    """Partial correlation under each condition of the stimuli, a row a network."""
+    heads = ["network", *(head for name in by_condition for head in (name, "p"))]
+    rows = []
+    for network in experiment.networks:
+        effects_here = [found.get(network) for found in by_condition.values()]
+        cells = [cell for effect in effects_here for cell in (_with_interval(effect), _p(effect))]
+        rows.append([network_title(network), *cells])
+    return table("Parts of the pictures", heads, rows)
+
+
+def accuracy_table(experiment: Experiment, evidence: Evidence, accuracy: pd.DataFrame) -> str:
     """Accuracy of nearest neighbours and of a linear probe beside the partial correlation."""
     means = accuracy.groupby(["network", "measure"])["accuracy"].mean()
-    partial = effects(tests, "category", "random")
     rows = []
     for network in experiment.networks:
         shares = [means.get((network, measure), math.nan) for measure in ("knn", "linear_probe")]
         rows.append(
-            [network_title(network), *(_percent(share) for share in shares), _r(partial.get(network))]
+            [
+                network_title(network),
+                *(_percent(share) for share in shares),
+                _r(evidence.by_network.get(network)),
+            ]
         )
     return table("Class accuracy", ["network", "nearest neighbours", "linear probe", "partial r"], rows)
 

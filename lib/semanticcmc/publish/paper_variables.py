@@ -43,7 +43,6 @@ FLOATS = {
     "lag_curve": "lag-curve",
     "predicted_lag_curve": "predicted",
     "robustness": "robustness",
-    "lag_curve_conditions": "conditions",
     "dissociation": "dissociation",
     "rdms": "rdms",
 }
@@ -87,10 +86,13 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "timescales": paper_tables.timescales_table(experiment),
         "tests": paper_tables.tests_table(experiment, tests),
         "controls": paper_tables.controls_table(experiment, tests),
-        "accuracy": paper_tables.accuracy_table(experiment, tests, accuracy),
+        "accuracy": paper_tables.accuracy_table(experiment, evidence, accuracy),
         "published": paper_tables.published_table(experiment, tests),
     }
     claim = variables.claim(experiment, evidence, counted, tests)
+    claim["abstract"] = claim["headline"] + (
+        f": {claims.test_text(evidence.best)}" if evidence.learned else ""
+    )
     address = variables.repository_address()
     values: dict[str, object] = {
         "experiment": {"name": experiment.name, "layer": experiment.primary_layer,
@@ -101,7 +103,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "data": variables.data(experiment, counted) | _data(experiment, counted),
         "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
         "claim": {key: said.replace("this poster", "this paper") for key, said in claim.items()}
-        | {"test": claims.test_text(evidence.best), "controls": paper_sentences.under_controls(evidence, tests),
+        | {"model": claims.MODELS[evidence.model], "controls": paper_sentences.under_controls(evidence, tests),
            "caveat": paper_sentences.caveat(experiment)},
         "published": paper_sentences.published(experiment),
         "caption": captions(experiment, tests, counted, accuracy),
@@ -159,10 +161,11 @@ def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, f
         section["robustness"] = "robustness"
         values["robustness"] = {"reading": paper_sentences.variations(experiment, evidence)}
         figures.append("robustness")
-    if _has(experiment, "figures", "lag_curve_conditions.svg"):
+    if len(experiment.sections["stimuli"].get("conditions", ())) > 1:
         section["conditions"] = "conditions"
-        values["conditions"] = paper_sentences.parts_of_pictures(experiment, evidence)
-        figures.append("lag_curve_conditions")
+        by_condition = paper_sentences.by_condition(experiment, evidence)
+        values["conditions"] = {"names": spoken(list(by_condition))}
+        tables["conditions"] = paper_tables.conditions_table(experiment, by_condition)
     if exists("intervals"):
         section["intervals"] = "intervals"
         coverage = study_tests.intervals()

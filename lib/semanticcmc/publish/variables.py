@@ -89,7 +89,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
 
 def unbroken(text: str) -> str:
     """Text whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
-    text = re.sub(r"\b([rp]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", text)
+    text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", text)
     return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
 
 
