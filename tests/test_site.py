@@ -39,8 +39,10 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     for name in ("_quarto.yml", "index.qmd"):
         shutil.copy(ROOT / name, root / name)
-    for name in ("analysis", "papers", "lib", "validation", "benchmarks"):
+    for name in ("analysis", "lib"):
         (root / name).symlink_to(ROOT / name)
+    for name in ("papers", "validation", "benchmarks"):  # Quarto writes beside what it renders
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("runs", "__pycache__"))
     (root / "site").mkdir()
     for page in (ROOT / "site").glob("*.qmd"):
         shutil.copy(page, root / "site" / page.name)
