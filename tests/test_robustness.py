@@ -189,6 +189,16 @@ def test_controls_are_those_that_there_are(everything):
     ]
 
 
+def test_without_untrained_networks_the_simple_correlation_is_declared():
+    given = rows(material(one_of("bird"), random_seeds=()))
+    assert all(row.control is None for row in given if row.varied != "control")
+    assert [row.value for row in given if row.varied == "control"] == ["L / ab network", "true looks"]
+    found = panel(given[:2], {"category": same_or_different()}, CONFIG)
+    run = found[(found.network == "semantic_60s") & (found.seed == 0) & (found.varied == "declared")]
+    expected = np.corrcoef(given[0].rdms["semantic_60s", 0].values, same_or_different().values)[0, 1]
+    assert run.mantel_r.item() == pytest.approx(expected, abs=1e-10)
+
+
 def test_the_mean_rdm_joins_classes_by_name():
     rng = np.random.default_rng(0)
     first, second = (rng.random((5, 5)) for _ in range(2))
