@@ -232,7 +232,7 @@ def captions(
         "robustness": f"{classes}, {seeds}; bars: {bars}; layer {experiment.primary_layer} where a row names none.",
         "tests": f"{layer}{means}; brackets: {bars}{widest}; {p}{of_seeds}.",
         "controls": f"{layer}{means}; {marks}, corrected as there.",
-        "dissociation": f"{layer}, a point a network and seed.",
+        "dissociation": f"{layer}; points and bars as the note in the figure says.",
         "accuracy": f"{seeds.capitalize()}{means}"
         + (f"; chance is {number(100 * chance.mean(), 1)} %." if len(chance) else "."),
         "published": f"{marks}.",
