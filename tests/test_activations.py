@@ -307,3 +307,28 @@ def test_bad_values_are_refused_by_name(key, value):
               "decoding_folds": 2, "decoding_neighbours": 1} | {key: value}  # fmt: skip
     with pytest.raises(InputError, match=key):
         configure(ActivationsConfig, values, "my.yaml")
+
+
+def test_products_are_not_rounded_on_a_gpu_and_its_settings_come_back():
+    """TF32, cuDNN's default for convolutions, keeps 10 bits: class means would differ from a CPU's by 1e-3."""
+
+    class Watcher(nn.Module):
+        def activations(self, images):
+            self.seen = (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled)
+            return {"conv": images.float(), "fc": images.flatten(1).float()}
+
+    before = (
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.enabled,
+    )
+    network = Watcher()
+    images, labels = stimuli()
+    class_means(network, [(images, labels)], 5, config())
+    assert network.seen == (False, before[2])
+    after = (
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.enabled,
+    )
+    assert after == before

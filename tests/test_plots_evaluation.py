@@ -89,6 +89,11 @@ def test_seeds_are_counted_as_a_person_would():
     assert seeds_text(table, 0.9).startswith("3 seeds: points are their means")
     assert captions.control_text("random", 1) == "given the RDM of one untrained network"
     assert "mean RDM of 7" in captions.control_text("random", 7)
+    assert [captions.values_text(column) for column in ([48, 48], [40, 48, 1000], [])] == [
+        "48",
+        "40 to 1,000",
+        "no",
+    ]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

@@ -37,7 +37,7 @@ from semanticcmc.standardised import Matrix, standardise_table
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_BLOCK_VALUES = 2**22  # weights of samples and pairs at a time
+_BLOCK_VALUES = 2**22  # products of samples and classes at a time
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
 CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
@@ -54,7 +54,7 @@ def bootstrap_correlations(
     """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
 
     A pair of two classes that stand a and b times in a sample stands there a b times. So each sample is a
-    correlation weighted by these products, and one matrix product gives the sums of all of them.
+    correlation weighted by these products, whose sums are quadratic forms of the counts.
 
     Parameters
     ----------
@@ -69,38 +69,34 @@ def bootstrap_correlations(
         NaN where a sample leaves a matrix constant or collinear with its control.
     """
     dtype = torch.float64 if x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
-    y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    counts = counts.to(x.device, dtype)
-    first, second = torch.triu_indices(x.shape[-1], x.shape[-1], 1, device=x.device)
-    sums = torch.zeros((), dtype=torch.float64, device=x.device)
-    for i, j in zip(
-        *(part.split(max(1, _BLOCK_VALUES // len(counts))) for part in (first, second)), strict=True
-    ):
-        a, b, c = (matrices[:, i, j].to(dtype) for matrices in (x, y, z))
-        terms = [
-            torch.ones_like(b[:1]),
-            a,
-            b,
-            c,
-            a**2,
-            b**2,
-            c**2,
-            a[:, None] * b,
-            c[:, None] * b,
-            a[: len(own)] * c[own],
-        ]
-        weights = counts[:, i] * counts[:, j]
-        sums = sums + (torch.cat([term.reshape(-1, len(i)) for term in terms]) @ weights.T).to(torch.float64)
-    m, k, n = len(x), len(y), len(z)
-    total, *means = sums.split([1, m, k, n, m, k, n, m * k, n * k, m if n else 0])
-    x1, y1, z1, x2, y2, z2, xy, zy, xz = (part / total for part in means)
+    y, z = torch.tensor_split(moving.to(dtype), [len(moving) - len(set(own))])
+    x, counts = x.to(dtype), counts.to(x.device, dtype)
+    x1, y1, z1, x2, y2, z2 = (
+        _pair_means(one, counts) for one in (x, y, z, x.square(), y.square(), z.square())
+    )
     x2, y2, z2 = x2 - x1**2, y2 - y1**2, z2 - z1**2
-    r_xy = _ratio(xy.view(m, k, -1) - x1[:, None] * y1, x2[:, None] * y2)
-    if not n:
+    xy = torch.stack([_pair_means(one * y, counts) for one in x])
+    r_xy = _ratio(xy - x1[:, None] * y1, x2[:, None] * y2)
+    if not own:
         return r_xy
-    r_zy = _ratio(zy.view(n, k, -1) - z1[:, None] * y1, z2[:, None] * y2)
+    zy = torch.stack([_pair_means(one * y, counts) for one in z])
+    xz = torch.cat([_pair_means((one * z[place])[None], counts) for one, place in zip(x, own, strict=True)])
+    r_zy = _ratio(zy - z1[:, None] * y1, z2[:, None] * y2)
     r_xz = _ratio(xz - x1 * z1[own], x2 * z2[own])
     return partial_correlation(r_xy, r_xz[:, None], r_zy[own])
+
+
+def _pair_means(matrices: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Mean of each symmetric matrix (T, n, n), 0 on its diagonal, over the pairs of each sample: float64, (T, B).
+
+    Over pairs of different classes, sum c_i c_j a_ij is c'A c / 2: one matrix product for all samples, and no
+    list of pairs.
+    """
+    wide = counts.to(torch.float64)
+    pairs = (wide.sum(1) ** 2 - wide.square().sum(1)) / 2
+    blocks = matrices.split(max(1, _BLOCK_VALUES // counts.numel()))
+    sums = [((counts @ block) * counts).sum(-1, dtype=torch.float64) / 2 for block in blocks]
+    return torch.cat(sums) / pairs
 
 
 def _ratio(covariance: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:

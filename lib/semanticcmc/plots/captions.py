@@ -33,8 +33,10 @@ def control_text(control: str, random_networks: int) -> str:
 
 
 def values_text(column: Iterable[float]) -> str:
-    """Number that a column holds, or its least and greatest: ``48``, ``40 to 48``."""
+    """Number that a column holds, or its least and greatest: ``48``, ``40 to 48``; ``no`` of an empty one."""
     values = sorted(set(column))
+    if not values:
+        return "no"
     return f"{values[0]:,.0f}" if len(values) == 1 else f"{values[0]:,.0f} to {values[-1]:,.0f}"
 
 
