@@ -354,6 +354,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
     def otherwise(name, columns, *more):
         table = read(name, columns, *more)
         if name == "conditions":
+            table.loc[table.world.eq("places"), "p"] = 0.9
             table.loc[table.world.eq("places") & table.condition.eq("background"), ["mantel_r", "p"]] = (
                 0.3,
                 0.0001,
