@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from accessibility import assert_readable
 from semanticcmc.configuration import InputError
 from semanticcmc.experiments import load_experiment, repository_root
-from semanticcmc.publish import paper, study_timescales, study_worlds
+from semanticcmc.publish import paper, study_tests, study_timescales, study_worlds
 from semanticcmc.publish.__main__ import main
 from semanticcmc.publish.paper_methods import settings
 from semanticcmc.publish.rendering import render
@@ -367,6 +367,32 @@ def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
     monkeypatch.setattr(study_worlds, "read", otherwise)
     assert "with category in the places alone under background" in study_worlds.conditions().values["verdict"]
     assert study_worlds.trained_worlds().values["followed"] == "2"
+
+
+def test_studies_that_a_checkout_may_not_have(tmp_path, monkeypatch):
+    monkeypatch.setattr("semanticcmc.publish.studies.repository_root", lambda: tmp_path)
+    (tmp_path / "validation").mkdir()
+    assert study_worlds.contrasts() == ""
+    columns = ["world", "seed", "first", "second", "model", "difference", "ci_low", "ci_high", "p"]
+    rows = [("places", seed, "object", "background", "category", d, d - 0.1, d + 0.1, p)
+            for seed, d, p in ((0, -0.2, 0.01), (1, -0.3, 0.03))]  # fmt: skip
+    pd.DataFrame(rows, columns=columns).to_csv(
+        tmp_path / "validation" / "conditions_contrasts.csv", index=False
+    )
+    said = "in the world with category in the places alone object less background is −0.25 [−0.40, −0.10] (p = 0.030)"
+    assert said in study_worlds.contrasts()
+    columns = ["design", "model", "effect", "sampling", "quantity", "interval", "coverage", "half_width"]
+    rows = [("a", "tree", 0, "classes", "simple", kind, covered, 0.1)
+            for kind, covered in (("percentile", 0.99), ("corrected", 0.951))]  # fmt: skip
+    rows += [("b", "tree", 0, "classes", "simple", "corrected", 0.94, 0.3)]
+    rows += [("a", "tree", 0, "fixed numbers", "simple", "corrected", 1.0, 0.3)]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "validation" / "intervals.csv", index=False)
+    found = study_tests.intervals()
+    assert found.values == {
+        "cases": "2",
+        "covered": "percentile 99.0 % to 99.0 % and corrected 94.0 % to 95.1 %",
+    }
+    assert found.table.count("\n|") == 5  # heads, rule, three rows
 
 
 @pytest.mark.skipif(not shutil.which("quarto"), reason="needs quarto")
