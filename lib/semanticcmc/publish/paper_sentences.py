@@ -42,8 +42,10 @@ def published(experiment: Experiment) -> dict[str, str]:
     table = read_table(experiment, "published", ("source", "network", "model", "control", "mantel_r", "p"))
     table = table[table["source"].eq("published")].assign(ci_low=float("nan"), ci_high=float("nan"))
     found = [effect for effect in effects(table, "lch", "random", p="p").values() if effect.lag_s > 0]
+    untrained = effects(table, "lch", "none", p="p")["random"]
     best, shortest = max(found, key=lambda effect: effect.r), min(found, key=lambda effect: effect.lag_s)
     return {
+        "random": f"{number(untrained.r)} ({probability(untrained.p)})",
         "best_lag": seconds(best.lag_s),
         "best_r": f"{number(best.r)} ({probability(best.p)})",
         "shortest_lag": seconds(shortest.lag_s),

@@ -16,6 +16,7 @@ from semanticcmc.publish import (
     paper_methods,
     paper_sentences,
     paper_tables,
+    study_images,
     study_tests,
     study_timescales,
     study_worlds,
@@ -48,7 +49,7 @@ FLOATS = {
 }
 """Figures of an experiment, in the paper's order, and what they are called in its source after ``fig-``."""
 
-SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals")
+SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals", "real_images")
 """Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
 
 STUDIES = {
@@ -170,6 +171,10 @@ def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, f
         section["intervals"] = "intervals"
         coverage = study_tests.intervals()
         values["intervals"], tables["coverage"] = coverage.values, coverage.table
+    if exists("real_images"):
+        section["real_images"] = "real_images"
+        looks = study_images.real_images()
+        values["images"], tables["images"] = looks.values, looks.table
     for name, source in section.items():
         partial = repository_root() / "papers" / f"_paper_{source}.md"
         if source and not partial.exists():
