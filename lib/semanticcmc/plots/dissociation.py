@@ -147,6 +147,7 @@ def accuracy_by_condition(
         ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
                 color=style.QUIET)  # fmt: skip
     captions.network_axis(ax, names)
+    ax.set_xlim(right=len(names) + 0.1)  # room for the word chance beside the last network
     ax.set_ylim(0, 1.03)
     ax.set_ylabel("class accuracy (share correct)")
     ax.set_title(MEASURES[measure])
