@@ -50,7 +50,7 @@ from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.semantics import NO_CATEGORY, categories, category_rdm, lch_rdm
 from semanticcmc.standardised import standardise_table
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.taxonomy import taxonomy_of
+from semanticcmc.taxonomy import depths, taxonomy_of
 from semanticcmc.views import ViewsConfig
 
 torch.set_num_threads(1)
@@ -168,8 +168,10 @@ def broader_classes(owners, fewest):
     for position, wnid in enumerate(owners):
         for above in taxonomy.distances_above(wnid):
             below.setdefault(above, []).append(position)
-    taken, found = set(), {}
-    for wnid, positions in sorted(below.items(), key=lambda item: (len(item[1]), item[0])):
+    depth, taken, found = depths(taxonomy, list(below)), set(), {}
+    for wnid, positions in sorted(
+        below.items(), key=lambda item: (len(item[1]), -depth[item[0]][1], item[0])
+    ):
         if len(positions) >= fewest and taken.isdisjoint(positions):
             taken.update(positions)
             found[wnid] = np.array(positions)
