@@ -10,7 +10,8 @@ million pairs of its classes.
 
 Sampling: every class is drawn by itself, so that the numbers in the categories vary, as intervals assume (`classes`);
 or as many are drawn of each category as the population holds, as in a list that someone balanced (`fixed numbers`). The
-truth then is the correlation at those shares of pairs. Writes validation/intervals.csv, a record and a figure.
+truth then is the correlation at those shares of pairs. Writes validation/intervals.csv, a record and a figure; a study
+that was stopped goes on, so remove the table to do everything again.
 """
 
 import os
@@ -204,23 +205,49 @@ def cases():
                        "sampling": "fixed numbers" if fixed else "classes"}, shares, fixed  # fmt: skip
 
 
-def study(samples=SAMPLES, populations=POPULATIONS, bootstrap=BOOTSTRAP, pairs=PAIRS, chosen=None, keep=None):
-    """Coverage in all cases, or those in `chosen`; `keep(table)` after each, since a case takes minutes."""
+def study(
+    samples=SAMPLES,
+    populations=POPULATIONS,
+    bootstrap=BOOTSTRAP,
+    pairs=PAIRS,
+    chosen=None,
+    kept=None,
+    keep=None,
+):
+    """Coverage in all cases, or those of the designs `chosen`.
+
+    A case takes minutes: `keep(table)` is called after each, and those that the table `kept` holds are not done again.
+    """
     todo = [case for case in cases() if chosen is None or case[0]["design"] in chosen]
-    progress, rows = Progress("validation of intervals", len(todo)), []
-    for done, (case, shares, fixed) in enumerate(todo, 1):
-        found = []
-        for number in range(populations):
-            population = Population(case["model"], shares, STRENGTHS[case["model"]][case["effect"]], number)
-            truth = population.truth(case["classes"], fixed, pairs, np.random.default_rng(number))
-            for repeat in range(samples // populations):
-                seed = number * samples + repeat
-                found += intervals(population, case["classes"], fixed, truth, seed, bootstrap)
-        rows += summary(found, case)
+    progress, tables = Progress("validation of intervals", len(todo)), []
+    for number, (case, shares, fixed) in enumerate(todo, 1):
+        tables.append(before(kept, case))
+        if tables[-1].empty:
+            tables[-1] = one_case(case, shares, fixed, samples, populations, bootstrap, pairs)
         if keep:
-            keep(pd.DataFrame(rows))
-        progress.update(done)
-    return pd.DataFrame(rows)
+            keep(pd.concat(tables))
+        progress.update(number)
+    return pd.concat(tables, ignore_index=True)
+
+
+def before(kept, case):
+    """Rows of a case in a table, or none."""
+    if kept is None:
+        return pd.DataFrame()
+    return kept[(kept[list(case)] == list(case.values())).all(axis=1)]
+
+
+def one_case(case, shares, fixed, samples, populations, bootstrap, pairs):
+    """Summary of one case."""
+    found, strength = [], STRENGTHS[case["model"]][case["effect"]]
+    for number in range(populations):
+        population = Population(case["model"], shares, strength, number)
+        truth = population.truth(case["classes"], fixed, pairs, np.random.default_rng(number))
+        for repeat in range(samples // populations):
+            found += intervals(
+                population, case["classes"], fixed, truth, number * samples + repeat, bootstrap
+            )
+    return pd.DataFrame(summary(found, case))
 
 
 def draw(table, path):
@@ -270,7 +297,11 @@ def main():
         with atomic(HERE / "intervals.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.5f")
 
-    table = study(samples, keep=keep)
+    file = HERE / "intervals.csv"
+    kept = pd.read_csv(file, dtype={"effect": str}) if file.is_file() else None
+    if kept is not None and set(kept["samples"]) != {samples}:
+        kept = None
+    table = study(samples, kept=kept, keep=keep)
     print(table.to_string(index=False, float_format="{:.3f}".format))
     draw(table, HERE / "intervals.png")
     write_json(HERE / "intervals.json", record(seed=0, samples=samples, populations=POPULATIONS, bootstrap=BOOTSTRAP,
