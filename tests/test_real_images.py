@@ -98,8 +98,13 @@ def test_the_study_runs_on_a_folder_and_is_drawn(study, imagenet, tmp_path):
             pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / wnid / f"{k}.png")
     network = TrainedNetwork(small("random"), load_experiment("smoke").section("views", ViewsConfig)).eval()
-    table = study.study(tmp_path / "images", settings=FEW, networks=[("small", 0, network)], fewest=(2,))
+    table = study.study(
+        tmp_path / "images", settings=FEW, networks=[("small", 0, lambda: network)], fewest=(2,)
+    )
     assert list(table.columns) == list(study.COLUMNS)
+    refused = [("small", 0, lambda: pytest.fail("tested again"))]
+    again = study.study(tmp_path / "images", settings=FEW, networks=refused, fewest=(2,), kept=table)
+    pd.testing.assert_frame_equal(again, table)
     assert set(table.study) == {"layers", "images"} and set(table[table.study == "layers"].model) == {
         "lch",
         "category",

@@ -22,6 +22,7 @@ figure.
 """
 
 import argparse
+import functools
 import os
 import sys
 
@@ -58,7 +59,7 @@ HERE = Path(__file__).parent
 UNTRAINED = {
     "AlexNet": ("poster", "random", 3),
     "halves for L and ab": ("poster", "cmc_lab", 2),
-    "miniature": ("miniature", "random", 5),
+    "miniature": ("miniature", "random", 3),
 }  # fmt: skip  (experiment, network, seeds)
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 PRIMARY = "conv5"
@@ -77,12 +78,18 @@ SETTINGS = {
 
 
 def untrained():
-    """Name, seed and network of all that are drawn at random."""
-    for name, (experiment, kind, seeds) in UNTRAINED.items():
-        found = load_experiment(experiment)
-        config, views = found.section("networks", NetworksConfig), found.section("views", ViewsConfig)
-        for seed in range(seeds):
-            yield name, seed, TrainedNetwork(build(kind, config, seed), views).eval()
+    """Name, seed and a function that makes the network, of all drawn at random: the first seed of each first."""
+    for seed in range(max(seeds for *_, seeds in UNTRAINED.values())):
+        for name, (experiment, kind, seeds) in UNTRAINED.items():
+            if seed < seeds:
+                yield name, seed, functools.partial(as_drawn, experiment, kind, seed)
+
+
+def as_drawn(experiment, kind, seed):
+    """Return an untrained network of an experiment."""
+    found = load_experiment(experiment)
+    config, views = found.section("networks", NetworksConfig), found.section("views", ViewsConfig)
+    return TrainedNetwork(build(kind, config, seed), views).eval()
 
 
 def from_file(file):
@@ -224,31 +231,46 @@ def growth(rows, members, model, fewest, seed, settings):
     found["r_150", fewest] = r * at_150.sqrt()
     table = []
     for (quantity, n), values in found.items():
-        low, high = bootstrap_interval(values[1:], settings["confidence"])
+        with np.errstate(invalid="ignore"):  # between samples without a limit
+            low, high = bootstrap_interval(values[1:], settings["confidence"])
         table.append((quantity, n, float(values[0]), float(low), float(high)))
     table = pd.DataFrame(table, columns=["quantity", "images", "value", "ci_low", "ci_high"])
     return table.assign(study="images", fewest=fewest, classes=len(classes))
 
 
-def study(folder, weights=(), images_per_class=16, settings=None, networks=None, fewest=FEWEST, keep=None):
-    """All networks on the images of a folder: one table; `keep(table)` after each network."""
+def study(
+    folder, weights=(), images_per_class=16, settings=None, networks=None, fewest=FEWEST, kept=None, keep=None
+):
+    """All networks on the images of a folder.
+
+    `keep(table)` is called after each network, and those that the table `kept` holds are not tested again.
+    """
     settings = settings or SETTINGS
-    networks = list(networks or untrained()) + [(Path(file).stem, 0, from_file(file)) for file in weights]
+    networks = list(networks or untrained())
+    networks += [(Path(file).stem, 0, functools.partial(from_file, file)) for file in weights]
     progress, tables = Progress("real images", len(networks)), []
-    for done, (name, seed, network) in enumerate(networks, 1):
-        rows, owners = activations(network, folder, images_per_class)
-        table, rdm, lch = layers(rows, owners, seed, settings)
-        parts = [table, subsets(rdm, lch, seed, settings)]
-        for least in fewest:
-            members = broader_classes(owners, least)
-            if len(members) >= 20:
-                part = growth(rows[PRIMARY], members, lch_rdm(list(members)), least, seed, settings)
-                parts.append(part.assign(layer=PRIMARY, model="lch"))
-        tables.append(pd.concat(parts).assign(network=name, seed=seed))
+    for number, (name, seed, made) in enumerate(networks, 1):
+        tables.append(pd.DataFrame() if kept is None else kept[(kept.network == name) & (kept.seed == seed)])
+        if tables[-1].empty:
+            found = one_network(made(), folder, images_per_class, seed, settings, fewest)
+            tables[-1] = found.assign(network=name, seed=seed)[list(COLUMNS)]
         if keep:
-            keep(pd.concat(tables)[list(COLUMNS)])
-        progress.update(done)
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+            keep(pd.concat(tables))
+        progress.update(number)
+    return pd.concat(tables, ignore_index=True)
+
+
+def one_network(network, folder, images_per_class, seed, settings, fewest):
+    """All studies of one network."""
+    rows, owners = activations(network, folder, images_per_class)
+    table, rdm, lch = layers(rows, owners, seed, settings)
+    parts = [table, subsets(rdm, lch, seed, settings)]
+    for least in fewest:
+        members = broader_classes(owners, least)
+        if len(members) >= 20:
+            part = growth(rows[PRIMARY], members, lch_rdm(list(members)), least, seed, settings)
+            parts.append(part.assign(layer=PRIMARY, model="lch"))
+    return pd.concat(parts)
 
 
 def published_r():
@@ -265,6 +287,7 @@ def main(arguments=None):
     parser.add_argument(
         "--images-per-class", type=int, default=16, help="at most so many images (default: %(default)s)"
     )
+    parser.add_argument("--keep", type=Path, help="table of this study: its networks are not tested again")
     given = parser.parse_args(arguments)
     if given.folder is None:  # make validate
         print("real_images: no folder of class folders given, nothing done")
@@ -275,7 +298,8 @@ def main(arguments=None):
             table.to_csv(temporary, index=False, float_format="%.5g")
 
     try:
-        table = study(given.folder, given.weights, given.images_per_class, keep=keep)
+        kept = pd.read_csv(given.keep) if given.keep else None
+        table = study(given.folder, given.weights, given.images_per_class, kept=kept, keep=keep)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
