@@ -30,6 +30,25 @@ SHOWN = {
         'model == "category" and network == "semantic_60s"',
         ["varied", "value", "seed", "mantel_r", "ci_low", "ci_high", "p"],
     ),
+    "validation/intervals.csv": (
+        'interval == "corrected" and quantity != "simple"',
+        [
+            "design",
+            "model",
+            "sampling",
+            "effect",
+            "quantity",
+            "samples",
+            "truth",
+            "sd",
+            "half_width",
+            "coverage",
+        ],
+    ),
+    "validation/real_images.csv": (
+        'quantity == "mantel_r" and layer == "conv5" and seed == 0',
+        ["network", "study", "model", "fewest", "classes", "images", "value", "ci_low", "ci_high", "p"],
+    ),
     "benchmarks/results/mantel.csv": (
         'test == "partial"',
         ["tool", "n", "permutations", "permutations_run", "seconds", "ratio"],
