@@ -62,7 +62,7 @@ def _by_layer(ax: Axes, rows: pd.DataFrame) -> None:
     markers = dict(zip(dict.fromkeys(means["network"]), style.GROUP_MARKERS, strict=False))
     for place, ((network, model), one) in enumerate(pairs):
         x = one["layer"].map(layers.index) + 0.09 * (place - (len(pairs) - 1) / 2)
-        colour = style.model_style(model)["color"]
+        colour = style.model_style(str(model))["color"]
         ax.errorbar(x, one["value"], one[["below", "above"]].T, fmt=markers[network], color=colour, markersize=4.5,
                     markerfacecolor=colour if model == "lch" else "white", linewidth=0.9,
                     label=f"{network}: {'WordNet' if model == 'lch' else model}")  # fmt: skip
@@ -72,13 +72,14 @@ def _by_layer(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def _by_images(ax: Axes, rows: pd.DataFrame) -> None:
-    for place, (fewest, part) in enumerate(rows.groupby("fewest")):
+    for place, fewest in enumerate(sorted(int(number) for number in rows["fewest"].unique())):
+        part = rows[rows["fewest"] == fewest]
         colour, marker = style.GROUP_COLOURS[place], style.GROUP_MARKERS[place]
         means = _means(part[part["quantity"] == "mantel_r"], ["images"])
         aside = 1.07 ** (place - 1.5)
         ax.errorbar(means["images"] * aside, means["value"], means[["below", "above"]].T, fmt=f"{marker}-",
                     color=colour, markersize=5, linewidth=0.9,
-                    label=f"{int(part['classes'].iloc[0])} nouns of {int(fewest)} images or more")  # fmt: skip
+                    label=f"{int(part['classes'].iloc[0])} nouns of {fewest} images or more")  # fmt: skip
         far = _means(part[part["quantity"] == "r_150"], ["images"]).iloc[0]
         if np.isfinite(far["value"]):
             ax.errorbar(PUBLISHED_IMAGES * aside**2, far["value"], [[far["below"]], [far["above"]]], fmt=marker,
