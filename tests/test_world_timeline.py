@@ -304,6 +304,26 @@ def test_shuffled_objects_keep_looks_and_times_and_lose_associations():
     assert not association(shuffled, np.array([0.0, 60])).any()
 
 
+def test_shuffled_objects_leave_the_association_to_the_places():
+    """Themes alike and independent: two beats of a scene agree if one of five members plays twice, or by the cast."""
+    config = world(
+        films=60, film_duration_s=2400.0, theme_preference=0.0, theme_relatedness=0.0, shuffle_objects=True
+    )
+    category = categories(read_classes(config))[1]
+    within, between, things = [], [], []
+    for film in timelines(config):
+        scene = film.shots.groupby("beat")["scene"].first().to_numpy()
+        place, thing = category[film.place_classes], category[film.objects]
+        agree, one_scene = place[1:] == place[:-1], scene[1:] == scene[:-1]
+        within.extend(agree[one_scene])
+        between.extend(agree[~one_scene])
+        things.extend((thing == place[:, None]).ravel())
+    cast = 0.9**2 + 7 * (0.1 / 7) ** 2
+    assert np.mean(within) == pytest.approx(1 / 5 + 4 / 5 * cast, abs=0.03)
+    assert np.mean(between) == pytest.approx(1 / 8, abs=0.04)
+    assert np.mean(things) == pytest.approx(1 / 8, abs=0.02)  # what stands there does not tell the place
+
+
 def test_themes_follow_and_mix_by_relatedness():
     close = closeness(read_classes(WORLD))
     config = world(theme_preference=0.0)
