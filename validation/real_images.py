@@ -233,8 +233,8 @@ def growth(rows, members, model, fewest, seed, settings):
     for (quantity, n), values in found.items():
         with np.errstate(invalid="ignore"):  # between samples without a limit
             low, high = bootstrap_interval(values[1:], settings["confidence"])
-        value = float(values[0]) if values[0].isfinite() else np.nan
-        table.append((quantity, n, value, float(low), float(high)))
+        numbers = np.array([float(values[0]), low, high])
+        table.append((quantity, n, *np.where(np.isfinite(numbers), numbers, np.nan)))
     table = pd.DataFrame(table, columns=["quantity", "images", "value", "ci_low", "ci_high"])
     return table.assign(study="images", fewest=fewest, classes=len(classes))
 
