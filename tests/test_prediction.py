@@ -119,6 +119,7 @@ def test_the_association_ends_with_the_groups():
     assert curve.p[20.0] > 0.05
     assert curve.predicted_r[1.0] > curve.predicted_r[5.0] > abs(curve.predicted_r[20.0])
     assert (curve.ci_low <= curve.ci_high).all()
+    assert found.best.p_holm[0] == pytest.approx(len(curve) * curve.p.min()), "Holm's first step"
 
 
 def test_looks_move_the_best_lag_beyond_themselves():

@@ -355,13 +355,11 @@ def test_no_baseline_but_random_and_no_labels_make_a_poster_too(tmp_path):
 def test_the_recommended_lag_is_that_of_the_claims_model(tmp_path):
     experiment = results(tmp_path / "e")
     evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
-    table = pd.DataFrame([("lch", 20, 10, 30), ("category", 40, 28, 60)],
-                         columns=["model", "lag_s", "ci_low_s", "ci_high_s"])  # fmt: skip
+    table = pd.DataFrame([("lch", 20, 10, 30, 0.2), ("category", 40, 28, 60, 0.01)],
+                         columns=["model", "lag_s", "ci_low_s", "ci_high_s", "p_holm"])  # fmt: skip
     table.to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
-    curve = pd.DataFrame({"model": "category", "lag_s": [20, 40], "ci_low": [-0.01, 0.02]})
-    curve.to_csv(experiment.folder / "tables" / "predicted_lag_curve.csv", index=False)
     assert "before any training: 40 s (28 s to 60 s)" in variables.prediction(experiment, evidence)
-    curve.assign(ci_low=-0.01).to_csv(experiment.folder / "tables" / "predicted_lag_curve.csv", index=False)
+    table.assign(p_holm=0.06).to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
     assert "predicted no lag to learn from" in variables.prediction(experiment, evidence)
 
 

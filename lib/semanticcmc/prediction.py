@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.configuration import InputError
+from semanticcmc.inference import holm
 from semanticcmc.label_pairs import LabelPairs
 from semanticcmc.labels import LabelStream, label_stream
 from semanticcmc.mantel import mantel_table
@@ -95,8 +96,9 @@ class Prediction:
         one-sided test), `information_nats`, `looks` (share of the pairing that looks explain),
         `predicted_r, ci_low, ci_high`; one row a model and lag.
     best : DataFrame
-        `model, lag_s, ci_low_s, ci_high_s`: lag of the largest predicted_r, and the interval of that lag over
-        bootstrap samples.
+        `model, lag_s, ci_low_s, ci_high_s, p_holm`: lag of the largest predicted_r, the interval of that lag over
+        bootstrap samples, and the least p of association_r, by Holm's correction over the lags. A largest value
+        there always is: where p_holm is not small, no lag is recommended.
     """
 
     curve: pd.DataFrame
@@ -277,6 +279,7 @@ def _prediction(
     lags_s, models = curve["lag_s"].unique(), curve["model"].unique()
     # Quantiles that are themselves lags of the grid.
     first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
+    p_holm = [np.nanmin([1.0, *holm(curve["p"][curve["model"] == model])]) for model in models]
     best = pd.DataFrame({"model": models, "lag_s": lags_s[predicted.argmax(axis=1)],
-                         "ci_low_s": first, "ci_high_s": last})  # fmt: skip
+                         "ci_low_s": first, "ci_high_s": last, "p_holm": p_holm})  # fmt: skip
     return Prediction(curve[COLUMNS], best)

@@ -17,6 +17,8 @@ def predicted_lag_curve(
 ) -> Axes:
     """Predicted correlation with each model against lag, its interval a band, the recommended lags marked below.
 
+    Of a model that no lag is recommended for (p_holm of .05 or more) none is marked.
+
     Parameters
     ----------
     curve, best : DataFrame
@@ -41,13 +43,18 @@ def predicted_lag_curve(
             ax.plot(own.lag_s, own.mantel_r, linestyle="none", marker=look["marker"], color=look["color"],
                     gid=f"trained {model}", label=f"{look['label']}, trained")  # fmt: skip
         one = best[best["model"] == model].iloc[0]
+        if one.p_holm >= style.SIGNIFICANT:
+            continue
         height = -0.06 - 0.04 * m  # below the axis' zero, in its own units of the axes
         ax.plot([one.ci_low_s, one.ci_high_s], [height, height], color=look["color"], linewidth=1.5, clip_on=False,
                 transform=ax.get_xaxis_transform(), gid=f"recommended {model}")  # fmt: skip
         ax.plot([one.lag_s], [height], color=look["color"], marker=look["marker"], clip_on=False,
                 transform=ax.get_xaxis_transform())  # fmt: skip
-    ax.annotate("recommended", (best.ci_high_s.max(), -0.06), (8, 0), ax.get_xaxis_transform(), "offset points",
-                annotation_clip=False, va="center", color=style.QUIET, fontsize=style.SMALL_PT)  # fmt: skip
+    known = best[best["p_holm"] < style.SIGNIFICANT]
+    place = known.ci_high_s.max() if len(known) else curve.lag_s.min()
+    ax.annotate("recommended" if len(known) else "no lag recommended", (place, -0.06), (8 if len(known) else 0, 0),
+                ax.get_xaxis_transform(), "offset points", annotation_clip=False, va="center", color=style.QUIET,
+                fontsize=style.SMALL_PT)  # fmt: skip
     style.zero_line(ax)
     style.lag_axis(ax, sorted(curve.lag_s.unique()), "time lag between the two views")
     ax.tick_params(axis="x", pad=6 + 14 * curve["model"].nunique())

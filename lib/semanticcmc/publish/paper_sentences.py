@@ -72,10 +72,10 @@ def under_controls(evidence: Evidence, tests: pd.DataFrame) -> str:
 
 def recommendation(experiment: Experiment, evidence: Evidence) -> str:
     """What was recommended from the labels, and which of the trained lags is nearest to it and best."""
-    table = read_table(experiment, "recommended_lag", ("model", "lag_s", "ci_low_s", "ci_high_s"))
-    own = table[table["model"].eq(evidence.model)]
+    table = read_table(experiment, "recommended_lag", ("model", "lag_s", "ci_low_s", "ci_high_s", "p_holm"))
+    own = table[table["model"].eq(evidence.model) & table["p_holm"].lt(SIGNIFICANT)]
     if own.empty:
-        return "They had recommended no lag."
+        return "They had recommended no lag: at none do their associations go with the model."
     row = own.iloc[0]
     lag_s, low_s, high_s = (float(row[name]) for name in ("lag_s", "ci_low_s", "ci_high_s"))
     nearest = min(

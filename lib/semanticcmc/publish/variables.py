@@ -16,7 +16,7 @@ from semanticcmc.configuration import InputError
 from semanticcmc.experiments import Experiment, repository_root
 from semanticcmc.plots.lag_curve import ENOUGH_FILM_H
 from semanticcmc.publish import claims
-from semanticcmc.publish.evidence import Evidence
+from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
 from semanticcmc.publish.numbers import (
     NOTEBOOKS,
     count,
@@ -234,14 +234,13 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     """The lag that the labels recommend before any training, where they do."""
     if not (experiment.folder / "tables" / "recommended_lag.csv").exists():
         return "No lag was predicted: that takes labels."
-    columns = ("model", "lag_s", "ci_low_s", "ci_high_s")
+    columns = ("model", "lag_s", "ci_low_s", "ci_high_s", "p_holm")
     table = read_table(experiment, "recommended_lag", columns).set_index("model")
     if evidence.model not in table.index:
         return "No lag was predicted for this model."
-    curve = read_table(experiment, "predicted_lag_curve", ("model", "lag_s", "ci_low"))
-    if not curve["ci_low"][curve["model"].eq(evidence.model)].gt(0).any():
+    lag_s, low_s, high_s, p_holm = map(float, table.loc[evidence.model, list(columns[1:])].to_numpy())
+    if p_holm >= SIGNIFICANT:
         return "Before any training the labels predicted no lag to learn from."
-    lag_s, low_s, high_s = map(float, table.loc[evidence.model, list(columns[1:])].to_numpy())
     bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
