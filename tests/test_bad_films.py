@@ -160,10 +160,10 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, reposito
     (experiment.folder / "tables/half_lives.csv").write_text(
         "measure,level,half_strength_s,half_strength_high_s\n"
     )
-    dataset = variables._dataset(experiment)
+    dataset = variables.dataset(experiment)
     assert (dataset["films"], dataset["frames"], dataset["films left out"]) == (len(GOOD), 50, len(BAD))
     assert dataset["hours"] == pytest.approx(50 / 3600)
-    assert "Seven films could not be used, at any lag." in variables._data(experiment, dataset)["labels"]
+    assert "Seven films could not be used, at any lag." in variables.data(experiment, dataset)["labels"]
     assert len(BAD) == 7
     workflow._say_where(experiment)
     assert "LEFT OUT   7 films could not be used" in capsys.readouterr().out
