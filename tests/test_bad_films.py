@@ -158,7 +158,7 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, reposito
         exec(next(source for source in cells if mark in source), names)
     (experiment.folder / "tables/timescales.csv").write_text("measure,lag_s,value,null_high\n")
     (experiment.folder / "tables/half_lives.csv").write_text(
-        "measure,level,half_strength_s,half_strength_high_s\n"
+        "measure,level,half_strength_s,half_strength_low_s,half_strength_high_s\n"
     )
     dataset = variables.dataset(experiment)
     assert (dataset["films"], dataset["frames"], dataset["films left out"]) == (len(GOOD), 50, len(BAD))
