@@ -57,7 +57,7 @@ from semanticcmc.inference import compare
 from semanticcmc.plots import style
 from semanticcmc.rdm import write_rdms
 from semanticcmc.representations import network_rdms, rdm_file
-from semanticcmc.run import atomic, record, write_json
+from semanticcmc.run import atomic, counted, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.trained import load_network
 from semanticcmc.training import train
@@ -155,23 +155,24 @@ def draw(table: pd.DataFrame) -> None:
     figure, axes = plt.subplots(1, len(WORLDS), figsize=(4.6 * len(WORLDS), 4.2), sharey=True)
     look = style.model_style("category")
     for ax, (world, (words, _)) in zip(axes, WORLDS.items(), strict=True):
-        for network, control, colour, label in (
-            ("semantic_60s", "random", look["color"], "60 s, given random networks"),
-            ("random", "none", style.QUIET, "random network"),
+        for network, control, colour, marker, label in (
+            ("semantic_60s", "random", look["color"], "o", "60 s, given random networks"),
+            ("random", "none", style.QUIET, "X", "random network"),
         ):
             rows = table[(table.world == world) & (table.network == network) & (table.control == control)]
             rows = rows[rows.model == "category"]
             aside = 0.12 if network == "random" else -0.12
             x = rows.condition.map(CONDITIONS.index) + aside + 0.06 * (rows.seed - rows.seed.max() / 2)
             bars = np.stack([rows.mantel_r - rows.ci_low, rows.ci_high - rows.mantel_r])
-            ax.errorbar(x, rows.mantel_r, bars, fmt="o", color=colour, label=label)
+            ax.errorbar(x, rows.mantel_r, bars, fmt=marker, color=colour, label=label)
         style.zero_line(ax)
         ax.set_xticks(range(len(CONDITIONS)), CONDITIONS)
         ax.set_title(words)
     axes[0].set_ylabel("correlation with category")
     axes[-1].legend()
     style.caption(
-        figure, f"Bars: 95 % bootstrap over classes. {table.seed.nunique()} seed(s); {table.layer.iloc[0]}."
+        figure,
+        f"Bars: 95 % bootstrap over classes. {counted(table.seed.nunique(), 'seed')}; {table.layer.iloc[0]}.",
     )
     with atomic(HERE / "conditions.png") as temporary:
         figure.savefig(temporary, dpi=110)
