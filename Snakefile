@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from semanticcmc.experiments import load_experiment, network_lag_s
+from semanticcmc.experiment import load_experiment, network_lag_s
 
 E = load_experiment(config["experiment"])
 ROOT = Path(workflow.basedir)

@@ -42,7 +42,7 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from semanticcmc import networks, views
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.film_files import Frame, merge_index, write_film
 from semanticcmc.memory_bank import MemoryBankNCE
 from semanticcmc.objectives import PairRows

@@ -20,7 +20,7 @@ from semanticcmc.activations import (
     features,
     half_class_means,
 )
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.networks import LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.views import ViewsConfig
 

@@ -20,7 +20,7 @@ import yaml
 from conftest import ROOT
 from counter_films import HEIGHT, WIDTH, constant, counter, number
 from semanticcmc import movies, workflow
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.frames import FrameStore
 from semanticcmc.publish import variables
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from semanticcmc import classification
 from semanticcmc.classification import COLUMNS, main
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.linear_probes import held_out, layer_features, pooled, top1
 from semanticcmc.networks import LAYERS, NetworksConfig, build
 from semanticcmc.training import train

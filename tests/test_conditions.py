@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms.functional import gaussian_blur
 
 from semanticcmc.conditions import CONDITIONS, mask_file, read_mask, under, visible
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.stimulus_probing import probe
 

@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from PIL import Image
 from conftest import ROOT
 from semanticcmc import controls
 from semanticcmc.activations import ActivationsConfig, class_means_and_features
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.rdm import from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.trained import load_network

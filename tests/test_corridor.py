@@ -18,7 +18,7 @@ from PIL import Image
 
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.controls import untrained_network
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.rdm import read_rdms
 from semanticcmc.representations import network_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder

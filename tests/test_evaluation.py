@@ -12,9 +12,9 @@ import yaml
 from scipy.spatial.distance import pdist, squareform
 
 from conftest import ROOT
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.evaluation import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.mantel import mantel, partial_mantel
 from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.semantics import category_rdm, lch_rdm

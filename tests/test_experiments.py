@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment, network_lag_s, network_name, resolve_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, network_lag_s, network_name, resolve_experiment
 
 HEAD = {"name": "tiny", "title": "A tiny one", "source": "films", "lags_s": [5, 1], "baselines": ["random", "augment"],
         "seeds": [0], "primary_layer": "fc7", "movies": {"folder": None}, "stimuli": {"folder": None}}  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from counter_films import constant
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.film_manifest import main, read_manifest, refuse_changed, sha256_of, title_and_year
 from semanticcmc.frames import FrameStore
 from semanticcmc.movies import MoviesConfig, ingest, merge

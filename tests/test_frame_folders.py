@@ -15,7 +15,7 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from counter_films import HEIGHT, WIDTH, constant, counter, number, on_screen
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.frame_folders import folder_state, probe_folder, read_folder
 from semanticcmc.frames import FrameStore
 from semanticcmc.movies import MoviesConfig, ingest, merge

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from semanticcmc import frames as frames_module
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.frames import FrameStore
 

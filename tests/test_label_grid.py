@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.label_grid import TOLERANCE, FilmLabels, on_grid, sampling, spans_on_grid
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc import label_imports
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.label_imports import import_experiment, import_labels, main
 from semanticcmc.labels import LabelsConfig, experiment_labels, read_labels, write_labels
 

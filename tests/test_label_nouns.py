@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.label_nouns import first_sense, label_nouns, main
 from semanticcmc.labels import write_labels
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import label_stream
 from semanticcmc.timescales import TimescalesConfig

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.labels import (
     frequencies,
     label_stream,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.labels import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.lag_choice import choose_lag, label_wnids
 from semanticcmc.prediction import as_wnids, association_kernel, embedding

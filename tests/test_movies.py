@@ -12,7 +12,7 @@ from av.video.frame import PictureType
 
 from counter_films import HEIGHT, WIDTH, constant, counter, damaged, film, number
 from semanticcmc import movies, video
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.frames import FrameStore
 from semanticcmc.movies import MoviesConfig, ingest, merge
 from semanticcmc.probing import probe

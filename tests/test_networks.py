@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from semanticcmc.checkpoints import load_weights, read_checkpoint
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.networks import LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.views import ViewsConfig, evaluation_view
 

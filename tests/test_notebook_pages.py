@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from accessibility import assert_readable
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.notebook_pages import annotated, main, write_page
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.pairs import lagged_pairs
 
 

@@ -14,8 +14,8 @@ import yaml
 from scipy.stats import spearmanr
 
 from accessibility import assert_readable
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.publish import paper, study_tests, study_timescales, study_worlds
 from semanticcmc.publish.__main__ import main
 from semanticcmc.publish.paper_methods import settings

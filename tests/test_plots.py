@@ -24,9 +24,9 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from scipy.stats import percentileofscore
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.evaluation import over_seeds
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.plots import films, representations, style, training
 from semanticcmc.plots import lag_curve as curves
 from semanticcmc.plots.comparisons import connectivity

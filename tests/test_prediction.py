@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import label_stream
 from semanticcmc.prediction import (

@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from semanticcmc.checkpoints import read_checkpoint
-from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import load_experiment
 from semanticcmc.film_files import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
 from semanticcmc.processes import Processes, embedder
@@ -43,7 +43,7 @@ WORKER = """
 import sys
 from pathlib import Path
 import torch
-from semanticcmc.experiments import load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.processes import joined
 from semanticcmc.training import Run
 

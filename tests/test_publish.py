@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accessibility import assert_readable
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.plots import style
 from semanticcmc.publish import claims, numbers, poster, variables
 from semanticcmc.publish.__main__ import main

@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.published_estimators import association_r2, rms_to_first_frame, set_order
 
 

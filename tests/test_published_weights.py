@@ -14,8 +14,8 @@ import yaml
 from torch.nn import functional
 
 from semanticcmc.checkpoints import load_weights
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.networks import LAYERS, NetworksConfig, build
 from semanticcmc.published_weights import pour_lab_weights, read_weights
 from semanticcmc.trained import load_network

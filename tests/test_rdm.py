@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.rdm import (
     RDM,
     align,

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scipy.spatial.distance import pdist
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.plots import looks
 from semanticcmc.rdm import RDM

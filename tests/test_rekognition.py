@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.rekognition import read_rekognition, rekognition_films
 
 

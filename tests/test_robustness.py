@@ -12,9 +12,9 @@ from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 
 from conftest import ROOT
-from semanticcmc.configuration import configure
+from semanticcmc.config import configure
 from semanticcmc.evaluation import EvaluationConfig
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.representations import column, distance_rdms, write_distance_rdms

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.run import (
     Progress,
     atomic,

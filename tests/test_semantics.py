@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.semantics import (
     anchored_categories,
     categories,

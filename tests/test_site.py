@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from semanticcmc import website
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.publish.rendering import resolve
 from semanticcmc.study_pages import ROWS, SHOWN, markdown, studies
 from semanticcmc.website_checks import check_page

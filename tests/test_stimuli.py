@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.image_files import read_image, square
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.stimulus_probing import main, probe, remarks

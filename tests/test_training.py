@@ -17,8 +17,8 @@ import torch
 import yaml
 
 from semanticcmc.checkpoints import read_checkpoint
-from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import load_experiment, repository_root
+from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.film_files import Frame, merge_index, write_film
 from semanticcmc.networks import AlexNet, NetworksConfig, build
 from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment, resolve_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, resolve_experiment
 from semanticcmc.recipe import TrainingConfig
 from semanticcmc.variants import split_variant, varied
 from semanticcmc.workflow import check_sections

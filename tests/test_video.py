@@ -26,7 +26,7 @@ from counter_films import (
     on_screen,
 )
 from semanticcmc import pictures
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.pictures import Damage, can_skip
 from semanticcmc.video import decode
 

@@ -11,7 +11,7 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as peer
 
 from semanticcmc import colour, crops, views
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.views import ViewsConfig
 
 SIMCLR = ViewsConfig(

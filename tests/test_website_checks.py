@@ -2,7 +2,7 @@
 
 import pytest
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.website_checks import check_log, check_site
 
 GOOD = """<!DOCTYPE html><html lang="en"><head><title>A</title><link rel="stylesheet" href="style.css">

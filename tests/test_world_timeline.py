@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.configuration import InputError, configure
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import repository_root
 from semanticcmc.world import WorldConfig
 from semanticcmc.world.classes import categories, closeness, read_classes
 from semanticcmc.world.detector import label_tables

@@ -52,7 +52,7 @@ import yaml
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.controls import make_controls
 from semanticcmc.evaluation import EvaluationConfig, Study, lag_curve
-from semanticcmc.experiments import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.inference import compare
 from semanticcmc.plots import style
 from semanticcmc.rdm import write_rdms

@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from semanticcmc.evaluation import control_seeds, over_seeds
-from semanticcmc.experiments import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.plots import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.workflow import available_cores, check_sections, run_workflow

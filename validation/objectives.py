@@ -29,7 +29,7 @@ import yaml
 
 from semanticcmc.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation import EvaluationConfig
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.mantel import mantel
 from semanticcmc.plots import style
 from semanticcmc.rdm import from_class_means

@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from semanticcmc import prediction
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import experiment_labels
 from semanticcmc.networks import NetworksConfig

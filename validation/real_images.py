@@ -35,8 +35,8 @@ import pandas as pd
 import torch
 
 from semanticcmc.activations import ActivationsConfig, class_means
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.inference import (
     bootstrap_correlations,
     bootstrap_counts,

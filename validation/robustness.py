@@ -14,7 +14,7 @@ from pathlib import Path
 from semanticcmc import controls, robustness
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.evaluation import EvaluationConfig, Study
-from semanticcmc.experiments import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.plots import robustness as plots
 from semanticcmc.plots import style
 from semanticcmc.rdm import write_rdms

@@ -24,7 +24,7 @@ import torch
 import yaml
 
 from semanticcmc.checkpoints import read_checkpoint
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.run import atomic, record, write_json
 
 HERE = Path(__file__).parent

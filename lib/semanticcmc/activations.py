@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

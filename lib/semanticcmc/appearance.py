@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.lagged_differences import lagged_differences
 from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
 

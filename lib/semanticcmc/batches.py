@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, network_lag_s
 from semanticcmc.frames import FrameStore
 from semanticcmc.objectives import PairRows
 from semanticcmc.pairs import LaggedPairs

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 # What changes how a run is made, not what it makes.
 WITHOUT_EFFECT = ("frames", "device", "checkpoint_every", "log_every")

@@ -30,8 +30,8 @@ import torch
 
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.checkpoints import sha256
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, load_experiment, network_lag_s, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, load_experiment, network_lag_s, repository_root
 from semanticcmc.linear_probes import held_out, layer_features, top1
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.evaluation import EvaluationConfig, Study, by_classes
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.inference import bootstrap_intervals, compare, holm
 from semanticcmc.rdm import RDM
 from semanticcmc.run import atomic

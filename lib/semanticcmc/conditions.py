@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -26,9 +26,9 @@ import sys
 from pathlib import Path
 
 from semanticcmc.activations import ActivationsConfig, evaluation_device
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.evaluation import EvaluationConfig, control_seeds
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.rdm import write_rdms
 from semanticcmc.representations import network_rdms, rdm_file, write_distance_rdms

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.inference import bootstrap_intervals, holm, permutations_for_family
 from semanticcmc.mantel import mantel_table
 from semanticcmc.rdm import RDM, read_rdms

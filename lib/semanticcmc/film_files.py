@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.run import atomic
 
 COLUMNS = {"movie_id": pa.string(), "time_s": pa.float64(), "pts_s": pa.float64(), "frame_index": pa.int64(),

@@ -19,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import repository_root
 from semanticcmc.run import Progress, atomic, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")

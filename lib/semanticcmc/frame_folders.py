@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.film_files import Frame
 from semanticcmc.movie_ids import natural_parts
 

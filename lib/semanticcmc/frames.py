@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import interpolate
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.film_files import index_frame, read_index
 from semanticcmc.memory import available_bytes
 from semanticcmc.pairs import LaggedPairs, lagged_pairs

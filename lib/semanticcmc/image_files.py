@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 TOLERANCE = 0.25  # of the interval
 REMEDY = "state the interval in the experiment (labels.interval_s), or put the labels on one (a CSV)"

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.label_grid import FilmLabels, sampling
 from semanticcmc.label_parts import made_from, merge_parts, write_part
 from semanticcmc.label_tables import event_films, read_events, read_label_csv, table_columns

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, load_experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, load_experiment, repository_root
 from semanticcmc.labels import experiment_labels, frequencies
 from semanticcmc.run import atomic
 from semanticcmc.taxonomy import read_taxonomy, read_wnid_table

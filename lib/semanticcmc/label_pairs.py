@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.labels import LabelStream
 from semanticcmc.timescales import TimescalesConfig
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.label_grid import FilmLabels, spans_on_grid
 
 NOT_STATED = "n/a"  # a missing value, in BIDS

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment
 from semanticcmc.run import atomic
 
 LABELS = ("movie_id", "time_s", "label", "confidence")

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.evaluation import EvaluationConfig
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.label_nouns import label_nouns
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import LabelStream, frequencies

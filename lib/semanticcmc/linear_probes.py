@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.decoding import linear_probe
 
 if TYPE_CHECKING:

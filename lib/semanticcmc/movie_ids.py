@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 
 def movie_id_of(name: str) -> str:

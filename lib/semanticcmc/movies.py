@@ -22,9 +22,9 @@ from typing import Any
 import av
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.display import Box
-from semanticcmc.experiments import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.film_manifest import refuse_changed
 from semanticcmc.frame_folders import folder_state, read_folder

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.views import ViewsConfig, evaluation_view
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")

@@ -15,8 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import repository_root
 from semanticcmc.run import atomic
 
 PUBLISHED = ("figures", "tables", "rdms", "labels")

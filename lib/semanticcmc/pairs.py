@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 
 @dataclasses.dataclass(frozen=True)

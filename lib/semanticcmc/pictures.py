@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import av
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 # Containers that hold each picture whole in one packet with its own presentation time, and codecs whose
 # non-reference pictures (nal_ref_idc 0; B-pictures and B-VOPs) no other picture may refer to.

@@ -33,7 +33,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.inference import holm
 from semanticcmc.label_pairs import LabelPairs
 from semanticcmc.labels import LabelStream, label_stream

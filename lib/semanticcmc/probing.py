@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.frame_folders import is_picture, probe_folder
 from semanticcmc.movie_ids import movie_id_of, name_of, natural_parts
 from semanticcmc.video import picture_stream, stated_duration_s

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.networks import AlexNet, Network
 from semanticcmc.recipe import TrainingConfig
 

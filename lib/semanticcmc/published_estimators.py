@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 PARTS = 16
 RIDGE = 1.0  # penalty

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from semanticcmc.checkpoints import check_weights, read_checkpoint
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.networks import AlexNet, LabPair, Network
 
 TORCHVISION = {

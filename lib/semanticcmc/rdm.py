@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from scipy.spatial.distance import squareform
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.distances import pairwise
 from semanticcmc.run import atomic
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import repository_root
 from semanticcmc.memory_bank import MemoryBankNCE
 from semanticcmc.objectives import InfoNCE, Negatives
 from semanticcmc.pairs import LaggedPairs

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.label_grid import FilmLabels
 
 SUFFIX = re.compile(r"\.json(\.gz)?$", re.IGNORECASE)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from semanticcmc.activations import ActivationsConfig, class_means
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.distances import DISTANCES
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.networks import CONV_LAYERS, TrainedNetwork
 from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.distances import DISTANCES
 from semanticcmc.evaluation import EvaluationConfig, control_seeds
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.experiment import Experiment, network_lag_s
 from semanticcmc.inference import bootstrap_intervals
 from semanticcmc.mantel import mantel_table
 from semanticcmc.networks import CONV_LAYERS

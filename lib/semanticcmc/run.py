@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 
 def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.taxonomy import (
     REMEDY,

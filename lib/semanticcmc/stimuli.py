@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from semanticcmc.conditions import CONDITIONS, MASKED, is_mask, mask_file, read_mask, under, visible
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.image_files import read_image, square
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from semanticcmc.conditions import MASKED
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.image_files import read_image
 from semanticcmc.rdm import FEWEST_CLASSES
 from semanticcmc.run import write_json

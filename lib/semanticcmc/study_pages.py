@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 ROWS = 60
 """A longer table is linked to, and shown only as far as `SHOWN` says."""

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import repository_root
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from semanticcmc.checkpoints import load_weights, read_checkpoint
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.views import ViewsConfig
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 FIXED = ("name", "variants")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 from semanticcmc.display import Box, Display
 from semanticcmc.film_files import Frame
 from semanticcmc.pictures import Damage, in_order

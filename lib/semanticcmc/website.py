@@ -21,8 +21,8 @@ from typing import Any
 import yaml
 
 from semanticcmc import notebook_pages
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, load_experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, load_experiment, repository_root
 from semanticcmc.run import atomic
 from semanticcmc.study_pages import markdown, studies
 from semanticcmc.website_checks import check_log, check_site

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:")
 """Lines of Quarto's log after which the site is not as meant, although Quarto exits 0."""

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from semanticcmc.conditions import MASKED
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import SECTIONS, Experiment, repository_root, resolve_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import SECTIONS, Experiment, repository_root, resolve_experiment
 from semanticcmc.run import counted, duration
 from semanticcmc.workflow_log import Jobs, explain_failure
 

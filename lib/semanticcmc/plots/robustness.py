@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.experiments import network_lag_s
+from semanticcmc.experiment import network_lag_s
 from semanticcmc.plots import style
 from semanticcmc.robustness import ALPHA, largest, survival
 

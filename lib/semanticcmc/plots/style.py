@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.plots.svg_text import FAMILY, embed_fonts
 from semanticcmc.run import atomic, git_commit, write_json
 

@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.plots.svg_text import font_files
 from semanticcmc.publish import paper_variables, variables
 from semanticcmc.publish.numbers import required

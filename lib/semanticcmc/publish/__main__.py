@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import load_experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment
 from semanticcmc.publish import paper, poster
 
 DOCUMENTS = {"poster": poster, "paper": paper}

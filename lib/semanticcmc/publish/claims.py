@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.publish.evidence import MODELS, SIGNIFICANT, Evidence, weigh
 from semanticcmc.publish.numbers import (
     Effect,

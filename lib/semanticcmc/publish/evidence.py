@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment
 from semanticcmc.publish.numbers import Comparison, Effect, comparisons, effects, read_lag_comparisons
 
 SIGNIFICANT = 0.05

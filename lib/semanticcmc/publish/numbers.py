@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, network_lag_s
 
 NOTEBOOKS = {
     "film_strip": "01_dataset_statistics",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.publish.numbers import count, number, seconds, spoken, time_range, whole
 
 BASELINES = {

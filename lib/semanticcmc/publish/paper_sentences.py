@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.publish import claims
 from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
 from semanticcmc.publish.numbers import (

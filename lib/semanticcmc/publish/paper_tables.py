@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.publish import claims
 from semanticcmc.publish.evidence import Evidence
 from semanticcmc.publish.markdown import framed, table

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.publish import (
     claims,
     paper_methods,

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from semanticcmc.configuration import InputError
+from semanticcmc.config import InputError
 
 VARIABLES = "_variables.yml"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from semanticcmc.experiments import network_lag_s
+from semanticcmc.experiment import network_lag_s
 from semanticcmc.publish.markdown import table
 from semanticcmc.publish.numbers import count, number, probability, seconds, spoken
 from semanticcmc.publish.studies import SIGNIFICANT, Study, bare, exists, interval, read

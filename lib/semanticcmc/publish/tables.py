@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from semanticcmc.experiments import Experiment, network_lag_s
+from semanticcmc.experiment import Experiment, network_lag_s
 from semanticcmc.publish import claims
 from semanticcmc.publish.numbers import Effect, effects, network_title, number, plain, read_table, stars
 

@@ -12,8 +12,8 @@ import pandas as pd
 import segno
 import yaml
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import Experiment, repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.plots.lag_curve import ENOUGH_FILM_H
 from semanticcmc.publish import claims
 from semanticcmc.publish.evidence import SIGNIFICANT, Evidence

@@ -7,8 +7,8 @@ import functools
 import numpy as np
 import pandas as pd
 
-from semanticcmc.configuration import InputError
-from semanticcmc.experiments import repository_root
+from semanticcmc.config import InputError
+from semanticcmc.experiment import repository_root
 from semanticcmc.semantics import lch_similarities
 from semanticcmc.world.config import WorldConfig
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from semanticcmc.configuration import InputError, configure
+from semanticcmc.config import InputError, configure
 from semanticcmc.run import atomic
 from semanticcmc.variants import split_variant, varied
 
