@@ -38,7 +38,7 @@ poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, 
 
 films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
 	@test -n "$(FILMS)" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
-	@$(RUN) -m semanticcmc.film_manifest "$(FILMS)"
+	@$(RUN) -m semanticcmc.films.manifest "$(FILMS)"
 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
 	@$(RUN) -m semanticcmc.website

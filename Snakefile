@@ -130,7 +130,7 @@ else:
             settings=settings("movies", "lags_s"),
             folder=folder_state(E.sections.get("movies", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc.movies {E.file} --probe > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.films.ingest {E.file} --probe > {log} 2>&1"
 
     rule ingest:
         input:
@@ -142,7 +142,7 @@ else:
             "logs/ingest_{movie_id}.log",
         threads: 2
         shell:
-            "{PYTHON} -m semanticcmc.movies {E.file} --movie-id {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.films.ingest {E.file} --movie-id {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
 
     def ingested(wildcards):
         """One mark a film that the probe found usable."""
@@ -160,7 +160,7 @@ else:
         log:
             "logs/merge_frames.log",
         shell:
-            "{PYTHON} -m semanticcmc.movies {E.file} --merge > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.films.ingest {E.file} --merge > {log} 2>&1"
 
 
 if IMPORTED:

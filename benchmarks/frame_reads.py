@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
-from semanticcmc.film_files import Frame, merge_index, write_film
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.films.store import FrameStore
 from semanticcmc.run import atomic, record, write_json
 
 RESULTS = Path(__file__).parent / "results"

@@ -29,10 +29,10 @@ from unittest import mock
 import av
 import pandas as pd
 
-from semanticcmc import pictures
-from semanticcmc.movies import MoviesConfig, ingest
+from semanticcmc.films import pictures
+from semanticcmc.films.ingest import MoviesConfig, ingest
+from semanticcmc.films.video import decode
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.video import decode
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
@@ -107,7 +107,7 @@ def start_of_a_process():
     for _ in range(5):
         start, start_cpu = time.perf_counter(), cpu_s()
         subprocess.run(
-            [sys.executable, "-m", "semanticcmc.movies", "--help"], check=True, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "semanticcmc.films.ingest", "--help"], check=True, stdout=subprocess.DEVNULL
         )
         seconds.append((time.perf_counter() - start, cpu_s() - start_cpu))
     return [statistics.median(values) for values in zip(*seconds, strict=True)]

@@ -43,7 +43,7 @@ from torch.nn.functional import normalize
 
 from semanticcmc import networks, views
 from semanticcmc.experiment import load_experiment
-from semanticcmc.film_files import Frame, merge_index, write_film
+from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.memory_bank import MemoryBankNCE
 from semanticcmc.objectives import PairRows
 from semanticcmc.run import atomic, record, write_json

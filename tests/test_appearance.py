@@ -11,8 +11,8 @@ from scipy.spatial.distance import cdist
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.appearance import appearance, compare_frames, persistence, rms_difference, untrained_features
 from semanticcmc.config import InputError
-from semanticcmc.film_files import Frame, merge_index, write_film
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.films.store import FrameStore
 from semanticcmc.timescales import TimescalesConfig
 
 FILM, CORPUS = "film base rate", "corpus base rate"

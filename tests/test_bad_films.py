@@ -19,9 +19,10 @@ import yaml
 
 from conftest import ROOT
 from counter_films import HEIGHT, WIDTH, constant, counter, number
-from semanticcmc import movies, workflow
+from semanticcmc import workflow
 from semanticcmc.experiment import load_experiment
-from semanticcmc.frames import FrameStore
+from semanticcmc.films import ingest as movies
+from semanticcmc.films.store import FrameStore
 from semanticcmc.publish import variables
 
 
@@ -171,7 +172,8 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, reposito
 
 CHILD = """
 import os, sys
-from semanticcmc import movies, probing  # before this process may no longer read them
+from semanticcmc.films import ingest as movies
+from semanticcmc.films import probe as probing  # before this process may no longer read them
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 file = sys.argv[1]

@@ -10,10 +10,10 @@ import pytest
 
 from counter_films import constant
 from semanticcmc.config import InputError
-from semanticcmc.film_manifest import main, read_manifest, refuse_changed, sha256_of, title_and_year
-from semanticcmc.frames import FrameStore
-from semanticcmc.movies import MoviesConfig, ingest, merge
-from semanticcmc.probing import probe
+from semanticcmc.films.ingest import MoviesConfig, ingest, merge
+from semanticcmc.films.manifest import main, read_manifest, refuse_changed, sha256_of, title_and_year
+from semanticcmc.films.probe import probe
+from semanticcmc.films.store import FrameStore
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from counter_films import HEIGHT, WIDTH, constant, counter, number, on_screen
 from semanticcmc.config import InputError
-from semanticcmc.frame_folders import folder_state, probe_folder, read_folder
-from semanticcmc.frames import FrameStore
-from semanticcmc.movies import MoviesConfig, ingest, merge
-from semanticcmc.probing import probe
+from semanticcmc.films.folders import folder_state, probe_folder, read_folder
+from semanticcmc.films.ingest import MoviesConfig, ingest, merge
+from semanticcmc.films.probe import probe
+from semanticcmc.films.store import FrameStore
 
 
 def config(**values):
@@ -230,7 +230,7 @@ def test_a_finished_folder_is_read_again_only_when_it_changed(tmp_path, monkeypa
 
     def ingested(**values):
         before = folder_state(folder, 1.0)
-        monkeypatch.setattr("semanticcmc.movies.read_folder", lambda *a: reads.append(a) or read_folder(*a))
+        monkeypatch.setattr("semanticcmc.films.ingest.read_folder", lambda *a: reads.append(a) or read_folder(*a))
         ingest(folder, "film", store, config(**values))
         assert folder_state(folder, 1.0) == before
         return len(reads)

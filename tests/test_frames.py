@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semanticcmc import frames as frames_module
 from semanticcmc.config import InputError
-from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
-from semanticcmc.frames import FrameStore
+from semanticcmc.films import store as frames_module
+from semanticcmc.films.files import Frame, film_problem, is_finished, merge_index, write_film
+from semanticcmc.films.store import FrameStore
 
 COLOURS = np.random.default_rng(0).integers(30, 225, size=(200, 3), dtype=np.uint8)
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from semanticcmc.film_files import Frame, is_finished, write_film
+from semanticcmc.films.files import Frame, is_finished, write_film
 from semanticcmc.run import DiskFullError, atomic
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")

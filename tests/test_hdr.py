@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semanticcmc.hdr import hlg_to_nits, nits_to_pq, pq_to_nits, roll_off, to_sdr
+from semanticcmc.films.hdr import hlg_to_nits, nits_to_pq, pq_to_nits, roll_off, to_sdr
 
 
 @pytest.mark.parametrize(

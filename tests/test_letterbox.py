@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from counter_films import film
-from semanticcmc.display import Box
-from semanticcmc.letterbox import SAMPLES, find_borders
-from semanticcmc.video import decode
+from semanticcmc.films.display import Box
+from semanticcmc.films.letterbox import SAMPLES, find_borders
+from semanticcmc.films.video import decode
 
 WIDTH, HEIGHT = 160, 120
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from semanticcmc import memory
-from semanticcmc.memory import available_bytes
+from semanticcmc.films import memory
+from semanticcmc.films.memory import available_bytes
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 from av.video.frame import PictureType
 
 from counter_films import HEIGHT, WIDTH, constant, counter, damaged, film, number
-from semanticcmc import movies, video
 from semanticcmc.config import InputError
-from semanticcmc.frames import FrameStore
-from semanticcmc.movies import MoviesConfig, ingest, merge
-from semanticcmc.probing import probe
+from semanticcmc.films import ingest as movies
+from semanticcmc.films import video
+from semanticcmc.films.ingest import MoviesConfig, ingest, merge
+from semanticcmc.films.probe import probe
+from semanticcmc.films.store import FrameStore
 
 
 def config(**values):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from semanticcmc.config import InputError
-from semanticcmc.pairs import lagged_pairs
+from semanticcmc.films.pairs import lagged_pairs
 
 
 def index_of(times):

@@ -15,7 +15,7 @@ import yaml
 from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment
-from semanticcmc.film_files import Frame, merge_index, write_film
+from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.networks import NetworksConfig, build
 from semanticcmc.processes import Processes, embedder
 from semanticcmc.recipe import TrainingConfig

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from semanticcmc.film_files import COLUMNS
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.files import COLUMNS
+from semanticcmc.films.store import FrameStore
 
 FILMS, SECONDS = 100, 5_730
 LAGS_S = (1.0, 10.0, 30.0, 60.0, 300.0)  # as published

@@ -19,7 +19,7 @@ import yaml
 from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.film_files import Frame, merge_index, write_film
+from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.networks import AlexNet, NetworksConfig, build
 from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
 from semanticcmc.trained import load_network

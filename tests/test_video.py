@@ -25,10 +25,10 @@ from counter_films import (
     number,
     on_screen,
 )
-from semanticcmc import pictures
 from semanticcmc.config import InputError
-from semanticcmc.pictures import Damage, can_skip
-from semanticcmc.video import decode
+from semanticcmc.films import pictures
+from semanticcmc.films.pictures import Damage, can_skip
+from semanticcmc.films.video import decode
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 

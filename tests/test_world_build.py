@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from semanticcmc.conditions import CONDITIONS
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.store import FrameStore
 from semanticcmc.labels import read_labels
 from semanticcmc.rdm import read_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder

@@ -1,6 +1,6 @@
 """Kill -9 at random moments of an ingest: does the next run end as if nothing had happened?
 
-Six films are made with PyAV and ingested by the commands of `semanticcmc.movies` (probe, one call a film, merge)
+Six films are made with PyAV and ingested by the commands of `semanticcmc.films.ingest` (probe, one call a film, merge)
 in a process that is killed with SIGKILL at a moment drawn uniformly from the length of an undisturbed ingest, 20 times,
 each time from an empty store. The same commands are then run to their end. Every file of the store is compared with
 the undisturbed one, byte for byte; films that were finished at the kill must not be decoded again (the decoder's
@@ -22,7 +22,7 @@ import av
 import numpy as np
 import pandas as pd
 
-from semanticcmc import movies
+from semanticcmc.films import ingest as movies
 from semanticcmc.run import atomic, record, write_json
 
 FOLDER = Path(__file__).parent

@@ -25,7 +25,7 @@ from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
 
 if TYPE_CHECKING:
     from semanticcmc.activations import ActivationsConfig
-    from semanticcmc.frames import FrameStore
+    from semanticcmc.films.store import FrameStore
 
 
 @dataclasses.dataclass(frozen=True)

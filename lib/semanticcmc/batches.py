@@ -19,9 +19,9 @@ from torch import Tensor
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, network_lag_s
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.pairs import LaggedPairs
+from semanticcmc.films.store import FrameStore
 from semanticcmc.objectives import PairRows
-from semanticcmc.pairs import LaggedPairs
 from semanticcmc.recipe import TrainingConfig
 from semanticcmc.views import ViewDraws, ViewsConfig, draw_views, network_view
 

@@ -30,11 +30,11 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.films.movie_ids import movie_ids_of
 from semanticcmc.label_grid import FilmLabels, sampling
 from semanticcmc.label_parts import made_from, merge_parts, write_part
 from semanticcmc.label_tables import event_films, read_events, read_label_csv, table_columns
 from semanticcmc.labels import LabelsConfig, LabelStream, read_labels, write_labels
-from semanticcmc.movie_ids import movie_ids_of
 from semanticcmc.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.run import Progress, atomic
 

@@ -12,9 +12,9 @@ import torch
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import repository_root
+from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.memory_bank import MemoryBankNCE
 from semanticcmc.objectives import InfoNCE, Negatives
-from semanticcmc.pairs import LaggedPairs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ from semanticcmc.batches import Batch, Batches, pairs_of_network
 from semanticcmc.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.frames import FrameStore
+from semanticcmc.films.store import FrameStore
 from semanticcmc.metrics import Watch, metrics_log
 from semanticcmc.networks import UNTRAINED, NetworksConfig, build
 from semanticcmc.objectives import alignment, uniformity

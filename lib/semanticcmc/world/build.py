@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from semanticcmc.conditions import mask_file
-from semanticcmc.film_files import Frame, is_finished, merge_index, write_film
+from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels import write_labels
 from semanticcmc.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json

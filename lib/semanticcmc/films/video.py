@@ -11,9 +11,9 @@ import av
 import numpy as np
 
 from semanticcmc.config import InputError
-from semanticcmc.display import Box, Display
-from semanticcmc.film_files import Frame
-from semanticcmc.pictures import Damage, in_order
+from semanticcmc.films.display import Box, Display
+from semanticcmc.films.files import Frame
+from semanticcmc.films.pictures import Damage, in_order
 
 MOST_LOST = 0.01  # share of a film's pictures; with more damaged, it is left out
 

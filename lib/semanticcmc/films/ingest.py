@@ -1,8 +1,8 @@
 """Films to frames: every film opened first, then decoded once, in presentation order, never by seeking.
 
-python -m semanticcmc.movies <yaml> --probe           opens every film, writes frames/probe.csv
-python -m semanticcmc.movies <yaml> --movie-id X      writes film X into the frame store, unless it stands there
-python -m semanticcmc.movies <yaml> --merge           writes frames/index.parquet and frames/films.csv
+python -m semanticcmc.films.ingest <yaml> --probe           opens every film, writes frames/probe.csv
+python -m semanticcmc.films.ingest <yaml> --movie-id X      writes film X into the frame store, unless it stands there
+python -m semanticcmc.films.ingest <yaml> --merge           writes frames/index.parquet and frames/films.csv
 
 The frame at second t of the grid is the one on screen then: the last with presentation time <= t, counted
 from the film's first frame. A film is a video file, or a folder of pictures (`frame_folders`).
@@ -23,17 +23,17 @@ import av
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.display import Box
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.film_files import Frame, film_problem, is_finished, merge_index, write_film
-from semanticcmc.film_manifest import refuse_changed
-from semanticcmc.frame_folders import folder_state, read_folder
-from semanticcmc.letterbox import find_borders
-from semanticcmc.movie_ids import name_of
-from semanticcmc.pictures import Damage
-from semanticcmc.probing import probe, reason
+from semanticcmc.films.display import Box
+from semanticcmc.films.files import Frame, film_problem, is_finished, merge_index, write_film
+from semanticcmc.films.folders import folder_state, read_folder
+from semanticcmc.films.letterbox import find_borders
+from semanticcmc.films.manifest import refuse_changed
+from semanticcmc.films.movie_ids import name_of
+from semanticcmc.films.pictures import Damage
+from semanticcmc.films.probe import probe, reason
+from semanticcmc.films.video import decode
 from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_json
-from semanticcmc.video import decode
 
 # They say where films are and which are meant, not what a video's frames look like.
 NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
@@ -225,7 +225,7 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.movies", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.films.ingest", description=__doc__.splitlines()[0])
     parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--probe", action="store_true", help="open every film, write frames/probe.csv")

@@ -17,9 +17,9 @@ import torch
 from torch.nn.functional import interpolate
 
 from semanticcmc.config import InputError
-from semanticcmc.film_files import index_frame, read_index
-from semanticcmc.memory import available_bytes
-from semanticcmc.pairs import LaggedPairs, lagged_pairs
+from semanticcmc.films.files import index_frame, read_index
+from semanticcmc.films.memory import available_bytes
+from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
 from semanticcmc.run import Progress
 
 FRAMES_AT_ONCE = 1024  # decoded between two words on progress, and on their way to a GPU

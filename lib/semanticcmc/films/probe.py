@@ -11,9 +11,9 @@ import av
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.frame_folders import is_picture, probe_folder
-from semanticcmc.movie_ids import movie_id_of, name_of, natural_parts
-from semanticcmc.video import picture_stream, stated_duration_s
+from semanticcmc.films.folders import is_picture, probe_folder
+from semanticcmc.films.movie_ids import movie_id_of, name_of, natural_parts
+from semanticcmc.films.video import picture_stream, stated_duration_s
 
 SUFFIXES = frozenset((
     ".264", ".265", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".h264", ".h265", ".hevc",

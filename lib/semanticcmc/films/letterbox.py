@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from semanticcmc.display import Box
-from semanticcmc.frame_folders import sample
-from semanticcmc.video import picture_stream, stated_duration_s
+from semanticcmc.films.display import Box
+from semanticcmc.films.folders import sample
+from semanticcmc.films.video import picture_stream, stated_duration_s
 
 SAMPLES = 60  # pictures looked at
 LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film is decoded for it

@@ -1,6 +1,6 @@
 """The list of a study's films: what each is called, and the checksum that tells whether it is still the same file.
 
-python -m semanticcmc.film_manifest FOLDER [--manifest data_manifests/films.csv]
+python -m semanticcmc.films.manifest FOLDER [--manifest data_manifests/films.csv]
 
 Fills the list from a folder of films (``make films FILMS=<folder>``). What a person wrote (title, year, source) stays,
 found by `movie_id` or, for a film that was renamed, by its checksum. An experiment that names the list
@@ -108,7 +108,7 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     InputError
         If the folder holds no film, or the list is no such table.
     """
-    from semanticcmc.probing import probe  # here, since the check needs no PyAV
+    from semanticcmc.films.probe import probe  # here, since the check needs no PyAV
 
     films: dict[str, dict[str, Any]] = {film["movie_id"]: film for film in _records(probe(folder))}
     old = read_manifest(manifest) if manifest.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
@@ -190,7 +190,7 @@ def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> N
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.film_manifest", description=__doc__.split("\n")[0]
+        prog="python -m semanticcmc.films.manifest", description=__doc__.split("\n")[0]
     )
     parser.add_argument("folder", type=Path, help="folder of films")
     parser.add_argument("--manifest", type=Path, help="the list; default: data_manifests/films.csv")

@@ -22,11 +22,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semanticcmc.config import InputError
-from semanticcmc.film_files import Frame
-from semanticcmc.movie_ids import natural_parts
+from semanticcmc.films.files import Frame
+from semanticcmc.films.movie_ids import natural_parts
 
 if TYPE_CHECKING:
-    from semanticcmc.display import Box
+    from semanticcmc.films.display import Box
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png"))
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright

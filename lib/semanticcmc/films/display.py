@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from semanticcmc.hdr import TRANSFERS, to_sdr
+from semanticcmc.films.hdr import TRANSFERS, to_sdr
 
 # AVColorSpace -> name of FFmpeg's scale filter; what is not here (unspecified, mostly) is told by the size.
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}

@@ -1,0 +1,1 @@
+"""Video to frames a lag apart: probing, decoding, the frame store, pairs of frames."""
