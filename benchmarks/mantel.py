@@ -29,8 +29,8 @@ import pandas as pd
 import torch
 from scipy.spatial.distance import pdist, squareform
 
-from semanticcmc.mantel import mantel, mantel_table, partial_mantel
-from semanticcmc.rdm import from_class_means
+from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
+from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.run import atomic, record, write_json
 
 torch.set_num_threads(1)

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
-from semanticcmc.class_sampling import (
+from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_intervals, compare
+from semanticcmc.rsa.hoeffding import (
     degenerate_variance,
     degenerate_variances,
     interval_width,
     pair_influences,
 )
-from semanticcmc.inference import bootstrap_correlations, bootstrap_counts, bootstrap_intervals, compare
-from semanticcmc.standardised import standardise, standardise_table
+from semanticcmc.rsa.standardise import standardise, standardise_table
 
 
 def related(n, seed, count=3):

@@ -17,7 +17,7 @@ from semanticcmc.comparisons import (
     rdm_correlations,
 )
 from semanticcmc.evaluation import lag_curve
-from semanticcmc.rdm import RDM, read_rdms
+from semanticcmc.rsa.rdm import RDM, read_rdms
 from test_evaluation import NETWORKS, RANDOM_SEEDS, WORLD, experiment, with_settings  # noqa: F401  (a fixture)
 
 CLASSES = tuple(sorted(WORLD.wnid))
@@ -48,7 +48,7 @@ def test_differences_are_those_of_the_lag_curve(experiment):  # noqa: F811
 
 def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles(experiment):  # noqa: F811
     """The bootstrap written out: classes drawn, pairs of a class with itself dropped, numpy's correlation."""
-    from semanticcmc.semantics import lch_rdm
+    from semanticcmc.rsa.semantics import lch_rdm
 
     model, first, second = (rdm.square() for rdm in (lch_rdm(CLASSES), rdm_of(experiment.folder, "augment", 0),
                                                      rdm_of(experiment.folder, "cmc_lab", 0)))  # fmt: skip
@@ -83,7 +83,7 @@ def test_only_the_network_that_codes_the_category_differs(experiment):  # noqa: 
 
 
 def test_a_dead_network_leaves_its_comparisons_empty_and_holm_does_not_count_them(experiment):  # noqa: F811
-    from semanticcmc.rdm import write_rdms
+    from semanticcmc.rsa.rdm import write_rdms
 
     nothing = RDM(np.full(276, np.nan), CLASSES)
     write_rdms(

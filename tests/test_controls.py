@@ -14,7 +14,7 @@ from semanticcmc import controls
 from semanticcmc.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.rdm import from_class_means, read_rdms, write_rdms
+from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.trained import load_network
 from semanticcmc.training import Run

@@ -19,8 +19,8 @@ from PIL import Image
 from semanticcmc.activations import ActivationsConfig
 from semanticcmc.controls import untrained_network
 from semanticcmc.experiment import load_experiment
-from semanticcmc.rdm import read_rdms
 from semanticcmc.representations import network_rdms
+from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 
 pytestmark = pytest.mark.corridor

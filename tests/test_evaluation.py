@@ -15,9 +15,9 @@ from conftest import ROOT
 from semanticcmc.config import InputError, configure
 from semanticcmc.evaluation import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
 from semanticcmc.experiment import Experiment
-from semanticcmc.mantel import mantel, partial_mantel
-from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
-from semanticcmc.semantics import category_rdm, lch_rdm
+from semanticcmc.rsa.mantel import mantel, partial_mantel
+from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
+from semanticcmc.rsa.semantics import category_rdm, lch_rdm
 
 WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").groupby("category").head(3)
 SETTINGS = {"distance": "correlation", "method": "pearson", "alternative": "greater", "permutations": 199,

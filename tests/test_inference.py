@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import norm, pearsonr
 
-from semanticcmc.inference import (
+from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
     bootstrap_counts,
     bootstrap_interval,
@@ -15,15 +15,15 @@ from semanticcmc.inference import (
     holm,
     permutations_for_family,
 )
-from semanticcmc.mantel import mantel, mantel_table, partial_mantel
-from semanticcmc.rdm import from_class_means
-from semanticcmc.reliability import (
+from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
+from semanticcmc.rsa.rdm import from_class_means
+from semanticcmc.rsa.reliability import (
     noise_ceiling,
     reliability_table,
     split_half_rdms,
     split_half_reliability,
 )
-from semanticcmc.standardised import standardise_table
+from semanticcmc.rsa.standardise import standardise_table
 
 
 def names(n):

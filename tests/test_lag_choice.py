@@ -9,7 +9,7 @@ from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.labels import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.lag_choice import choose_lag, label_wnids
 from semanticcmc.prediction import as_wnids, association_kernel, embedding
-from semanticcmc.semantics import model_rdm
+from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.detector import label_tables

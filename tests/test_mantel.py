@@ -16,8 +16,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr, spearmanr
 
 from conftest import ROOT
-from semanticcmc.mantel import mantel, mantel_table, partial_mantel
-from semanticcmc.rdm import RDM
+from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
+from semanticcmc.rsa.rdm import RDM
 
 VEGAN = ROOT / "tests" / "fixtures" / "vegan"
 REFERENCES = ("cosets", "independent")

@@ -12,10 +12,10 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binomtest, kstest
 
 from conftest import ROOT
-from semanticcmc import standardised
-from semanticcmc.cosets import Cosets, coset_correlations, draw_cosets
-from semanticcmc.mantel import mantel, partial_mantel
-from semanticcmc.standardised import standardise
+from semanticcmc.rsa import standardise as standardised
+from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets
+from semanticcmc.rsa.mantel import mantel, partial_mantel
+from semanticcmc.rsa.standardise import standardise
 
 VEGAN = ROOT / "tests" / "fixtures" / "vegan"
 
@@ -230,7 +230,7 @@ def test_many_permutations_reach_small_p():
 
 @pytest.mark.parametrize("change", ["none", "far", "nan", "infinite", "asymmetric", "diagonal", "constant"])
 def test_compiled_standardising_is_the_plain_one(change):
-    kernels = pytest.importorskip("semanticcmc.kernels", reason="numba is not installed")
+    kernels = pytest.importorskip("semanticcmc.rsa.kernels", reason="numba is not installed")
     square = torch.from_numpy(distances(130, 6))
     if change == "far":
         square = square + 1e5 * (1 - torch.eye(130, dtype=torch.float64))

@@ -33,7 +33,7 @@ from semanticcmc.plots.comparisons import connectivity
 from semanticcmc.plots.layers import layers
 from semanticcmc.plots.published import published_table
 from semanticcmc.plots.svg_text import embed_fonts, font_files
-from semanticcmc.rdm import RDM
+from semanticcmc.rsa.rdm import RDM
 
 LAGS_S = (1.0, 5.0, 20.0, 60.0, 180.0, 600.0)
 

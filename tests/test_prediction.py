@@ -18,7 +18,7 @@ from semanticcmc.prediction import (
     embedding,
     predicted_lag_curve,
 )
-from semanticcmc.rdm import RDM
+from semanticcmc.rsa.rdm import RDM
 from semanticcmc.timescales import TimescalesConfig
 
 GROUPS = np.repeat([0, 1, 2], 3)

@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from semanticcmc.config import InputError
-from semanticcmc.rdm import (
+from semanticcmc.rsa.rdm import (
     RDM,
     align,
     from_class_means,

@@ -13,8 +13,8 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.plots import looks
-from semanticcmc.rdm import RDM
-from semanticcmc.taxonomy import read_taxonomy
+from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.wordnet import read_taxonomy
 from semanticcmc.views import ViewsConfig
 
 FEW = {"permutations": 19, "samples": 10, "growth_samples": 10, "draws": 2, "subsets": 3, "confidence": 0.95}

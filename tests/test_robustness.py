@@ -16,9 +16,9 @@ from semanticcmc.config import configure
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiment import Experiment
 from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.representations import column, distance_rdms, write_distance_rdms
 from semanticcmc.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
+from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.views import ViewsConfig
 from test_evaluation import SETTINGS, STIMULI
 

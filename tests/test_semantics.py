@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.semantics import (
+from semanticcmc.rsa.semantics import (
     anchored_categories,
     categories,
     category_rdm,
@@ -30,7 +30,7 @@ from semanticcmc.semantics import (
     read_matrix,
     wu_palmer_similarities,
 )
-from semanticcmc.taxonomy import (
+from semanticcmc.rsa.wordnet import (
     Taxonomy,
     lowest_common_hypernyms,
     names,
@@ -38,7 +38,7 @@ from semanticcmc.taxonomy import (
     read_taxonomy,
     taxonomy_of,
 )
-from semanticcmc.wordnet_corpus import open_wordnet
+from semanticcmc.rsa.wordnet_corpus import open_wordnet
 
 MANIFESTS = repository_root() / "data_manifests"
 WORDNET = Path("/usr/share/wordnet")

@@ -13,7 +13,7 @@ from PIL import Image
 from semanticcmc.conditions import CONDITIONS
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels import read_labels
-from semanticcmc.rdm import read_rdms
+from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.stimulus_probing import probe
 from semanticcmc.world import build

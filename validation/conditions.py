@@ -53,10 +53,10 @@ from semanticcmc.activations import ActivationsConfig
 from semanticcmc.controls import make_controls
 from semanticcmc.evaluation import EvaluationConfig, Study, lag_curve
 from semanticcmc.experiment import Experiment, resolve_experiment
-from semanticcmc.inference import compare
 from semanticcmc.plots import style
-from semanticcmc.rdm import write_rdms
 from semanticcmc.representations import network_rdms, rdm_file
+from semanticcmc.rsa.bootstrap import compare
+from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.trained import load_network

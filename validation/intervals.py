@@ -29,15 +29,15 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from semanticcmc.inference import (
+from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
     bootstrap_counts,
     bootstrap_interval,
     compare,
     corrected_interval,
 )
+from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.standardised import standardise_table
 
 torch.set_num_threads(1)
 HERE = Path(__file__).parent

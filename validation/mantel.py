@@ -23,7 +23,7 @@ import torch
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binomtest
 
-from semanticcmc.mantel import mantel, partial_mantel
+from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.run import Progress, atomic, record, write_json
 
 torch.set_num_threads(1)

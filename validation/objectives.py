@@ -30,12 +30,12 @@ import yaml
 from semanticcmc.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.mantel import mantel
 from semanticcmc.plots import style
-from semanticcmc.rdm import from_class_means
 from semanticcmc.recipe import TrainingConfig, chance_loss
+from semanticcmc.rsa.mantel import mantel
+from semanticcmc.rsa.rdm import from_class_means
+from semanticcmc.rsa.semantics import category_rdm, category_table
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.semantics import category_rdm, category_table
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.trained import load_network
 from semanticcmc.training import train

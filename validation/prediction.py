@@ -25,8 +25,8 @@ from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import experiment_labels
 from semanticcmc.networks import NetworksConfig
 from semanticcmc.plots import style
+from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.timescales import TimescalesConfig
 
 HERE = Path(__file__).parent

@@ -37,21 +37,21 @@ import torch
 from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.inference import (
+from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.published_weights import read_weights
+from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
     bootstrap_counts,
     bootstrap_interval,
     bootstrap_intervals,
 )
-from semanticcmc.mantel import mantel_table
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.published_weights import read_weights
-from semanticcmc.rdm import from_class_means
+from semanticcmc.rsa.mantel import mantel_table
+from semanticcmc.rsa.rdm import from_class_means
+from semanticcmc.rsa.semantics import NO_CATEGORY, categories, category_rdm, lch_rdm
+from semanticcmc.rsa.standardise import standardise_table
+from semanticcmc.rsa.wordnet import depths, taxonomy_of
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.semantics import NO_CATEGORY, categories, category_rdm, lch_rdm
-from semanticcmc.standardised import standardise_table
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.taxonomy import depths, taxonomy_of
 from semanticcmc.views import ViewsConfig
 
 torch.set_num_threads(1)

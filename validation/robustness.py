@@ -17,8 +17,8 @@ from semanticcmc.evaluation import EvaluationConfig, Study
 from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.plots import robustness as plots
 from semanticcmc.plots import style
-from semanticcmc.rdm import write_rdms
 from semanticcmc.representations import network_rdms, rdm_file, write_distance_rdms
+from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.trained import load_network

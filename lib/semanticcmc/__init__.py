@@ -1,6 +1,6 @@
 """What can a network learn from what goes together in time?
 
-Each room is imported by name (``from semanticcmc.mantel import partial_mantel``);
+Each room is imported by name (``from semanticcmc.rsa.mantel import partial_mantel``);
 nothing is re-exported here.
 """
 

@@ -11,11 +11,11 @@ import pandas as pd
 
 from semanticcmc.evaluation import EvaluationConfig, Study, by_classes
 from semanticcmc.experiment import Experiment
-from semanticcmc.inference import bootstrap_intervals, compare, holm
-from semanticcmc.rdm import RDM
+from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
+from semanticcmc.rsa.permutation import partial_correlation
+from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.standardise import Matrix, standardise
 from semanticcmc.run import atomic
-from semanticcmc.significance import partial_correlation
-from semanticcmc.standardised import Matrix, standardise
 from semanticcmc.stimuli import StimuliConfig
 
 LAG_COMPARISONS = ("condition", "seed", "layer", "model", "control", "first", "second", "difference", "ci_low",

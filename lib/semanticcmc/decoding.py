@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.inference import bootstrap_counts, bootstrap_interval
+from semanticcmc.rsa.bootstrap import bootstrap_counts, bootstrap_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

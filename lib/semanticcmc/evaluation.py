@@ -12,12 +12,12 @@ from scipy.stats import t as student_t
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
-from semanticcmc.inference import bootstrap_intervals, holm, permutations_for_family
-from semanticcmc.mantel import mantel_table
-from semanticcmc.rdm import RDM, read_rdms
 from semanticcmc.representations import RDMFiles
+from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_for_family
+from semanticcmc.rsa.mantel import mantel_table
+from semanticcmc.rsa.rdm import RDM, read_rdms
+from semanticcmc.rsa.semantics import WORDNET_MODELS, model_rdm
 from semanticcmc.run import atomic
-from semanticcmc.semantics import WORDNET_MODELS, model_rdm
 from semanticcmc.stimuli import StimuliConfig
 
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "p_holm",

@@ -22,9 +22,9 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment, repository_root
 from semanticcmc.labels import experiment_labels, frequencies
+from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
+from semanticcmc.rsa.wordnet_corpus import open_wordnet
 from semanticcmc.run import atomic
-from semanticcmc.taxonomy import read_taxonomy, read_wnid_table
-from semanticcmc.wordnet_corpus import open_wordnet
 
 Noun = tuple[str, str, str]  # wnid, noun, source
 

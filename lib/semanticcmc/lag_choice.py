@@ -21,9 +21,9 @@ from semanticcmc.prediction import (
     association_rdm,
     predicted_lag_curve,
 )
-from semanticcmc.rdm import write_rdms
+from semanticcmc.rsa.rdm import write_rdms
+from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import atomic
-from semanticcmc.semantics import model_rdm
 from semanticcmc.timescales import LEVELS, TimescalesConfig
 
 

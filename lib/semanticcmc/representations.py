@@ -12,10 +12,10 @@ import torch
 
 from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
-from semanticcmc.distances import DISTANCES
 from semanticcmc.experiment import Experiment
 from semanticcmc.networks import CONV_LAYERS, TrainedNetwork
-from semanticcmc.rdm import RDM, from_class_means, read_rdms, write_rdms
+from semanticcmc.rsa.distances import DISTANCES
+from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 
 if TYPE_CHECKING:

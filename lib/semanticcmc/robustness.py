@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.distances import DISTANCES
 from semanticcmc.evaluation import EvaluationConfig, control_seeds
 from semanticcmc.experiment import Experiment, network_lag_s
-from semanticcmc.inference import bootstrap_intervals
-from semanticcmc.mantel import mantel_table
 from semanticcmc.networks import CONV_LAYERS
-from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.representations import POOLINGS, RDMFiles, column, distance_layers
-from semanticcmc.semantics import categories, category_table
+from semanticcmc.rsa.bootstrap import bootstrap_intervals
+from semanticcmc.rsa.distances import DISTANCES
+from semanticcmc.rsa.mantel import mantel_table
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.rsa.semantics import categories, category_table
 
 Run = tuple[str, int]  # network, seed
 ALPHA = 0.05  # a row is survived where p is below it in every seed

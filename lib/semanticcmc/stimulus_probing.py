@@ -19,10 +19,10 @@ from semanticcmc.conditions import MASKED
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
 from semanticcmc.image_files import read_image
-from semanticcmc.rdm import FEWEST_CLASSES
+from semanticcmc.rsa.rdm import FEWEST_CLASSES
+from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
 from semanticcmc.run import write_json
 from semanticcmc.stimuli import SUFFIXES, StimuliConfig, class_folders, images_in, shown, stimulus_folder
-from semanticcmc.taxonomy import REMEDY, extended, read_taxonomy
 
 _SHOWN = 20  # problems spelled out in one message
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from semanticcmc.image_files import read_image
 from semanticcmc.plots import style
-from semanticcmc.rdm import RDM
+from semanticcmc.rsa.rdm import RDM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

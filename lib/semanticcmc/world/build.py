@@ -20,7 +20,7 @@ from PIL import Image
 from semanticcmc.conditions import mask_file
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels import write_labels
-from semanticcmc.rdm import write_rdms
+from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json
 from semanticcmc.world.appearance import class_looks
 from semanticcmc.world.classes import categories, read_classes

@@ -9,7 +9,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import repository_root
-from semanticcmc.semantics import lch_similarities
+from semanticcmc.rsa.semantics import lch_similarities
 from semanticcmc.world.config import WorldConfig
 
 

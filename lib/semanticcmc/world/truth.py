@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from semanticcmc.rdm import RDM, from_class_means
+from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.world.appearance import class_looks
 from semanticcmc.world.classes import closeness, read_classes
 from semanticcmc.world.config import WorldConfig

@@ -28,15 +28,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.class_sampling import (
+from semanticcmc.rsa.cosets import SINGLE_FROM
+from semanticcmc.rsa.hoeffding import (
     degenerate_variance,
     degenerate_variances,
     interval_width,
     pair_influences,
 )
-from semanticcmc.cosets import SINGLE_FROM
-from semanticcmc.significance import partial_correlation
-from semanticcmc.standardised import Matrix, standardise_table
+from semanticcmc.rsa.permutation import partial_correlation
+from semanticcmc.rsa.standardise import Matrix, standardise_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

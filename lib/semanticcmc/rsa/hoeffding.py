@@ -23,7 +23,7 @@ import torch
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from semanticcmc.significance import COLLINEAR
+from semanticcmc.rsa.permutation import COLLINEAR
 
 CONSTANT = 1e-24  # least variance of bootstrap samples to divide by
 

@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.inference import holm, permutations_for_family
-from semanticcmc.significance import significance
-from semanticcmc.standardised import Matrix, standardise, standardise_table
+from semanticcmc.rsa.bootstrap import holm, permutations_for_family
+from semanticcmc.rsa.permutation import significance
+from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.rdm import FEWEST_CLASSES, RDM, read_rdms
-from semanticcmc.taxonomy import (
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.rsa.wordnet import (
     REMEDY,
     Taxonomy,
     depths,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.rdm import RDM, from_class_means
+from semanticcmc.rsa.rdm import RDM, from_class_means
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

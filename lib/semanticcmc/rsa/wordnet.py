@@ -143,7 +143,7 @@ def extended(taxonomy: Taxonomy, wnids: Sequence[str]) -> Taxonomy:
     lacking = [wnid for wnid in wnids if wnid not in taxonomy.hypernyms]
     if not lacking:
         return taxonomy
-    from semanticcmc.wordnet_corpus import open_wordnet  # here: a GPU node may have no nltk
+    from semanticcmc.rsa.wordnet_corpus import open_wordnet  # here: a GPU node may have no nltk
 
     if (corpus := open_wordnet()) is None:
         return taxonomy

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc import spectra
-from semanticcmc.standardised import kernels_for
+from semanticcmc.rsa import fourier as spectra
+from semanticcmc.rsa.standardise import kernels_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from semanticcmc.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
-from semanticcmc.permutations import independent_correlations
+from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.permutations import independent_correlations
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 REFERENCES = ("cosets", "independent")

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import torch
 
-from semanticcmc.spectra import folded, weights
+from semanticcmc.rsa.fourier import folded, weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from semanticcmc.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
 
 METHODS = ("pearson", "spearman")
 KERNELS_FROM = 100  # items from which compiled loops are worth loading
@@ -86,7 +86,7 @@ def kernels_for(matrix: torch.Tensor) -> types.ModuleType | None:
 @functools.cache
 def _kernels() -> types.ModuleType | None:
     try:
-        from semanticcmc import kernels
+        from semanticcmc.rsa import kernels
     except ImportError:  # numba is not installed
         return None
     return kernels

@@ -20,7 +20,7 @@ import torch
 from scipy.spatial.distance import squareform
 
 from semanticcmc.config import InputError
-from semanticcmc.distances import pairwise
+from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic
 
 if TYPE_CHECKING:

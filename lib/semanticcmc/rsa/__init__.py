@@ -1,0 +1,1 @@
+"""Representational dissimilarity matrices, semantic models, permutation tests; takes paths and arrays."""
