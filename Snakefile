@@ -56,7 +56,7 @@ def papermill(notebook):
 # Over several GPUs torchrun trains first (--set-resources train:gpu=4); the notebook then finds the network trained.
 TORCHRUN = (
     f"{{{{ [ {{resources.gpu}} -le 1 ] || {PYTHON} -m torch.distributed.run --standalone --nproc-per-node {{resources.gpu}} "
-    f"-m semanticcmc.training {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
+    f"-m semanticcmc.training.loop {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
 )
 
 

@@ -41,13 +41,12 @@ from peers import plain_recipe
 from PIL import Image
 from torch.nn.functional import normalize
 
-from semanticcmc import networks, views
 from semanticcmc.experiment import load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
-from semanticcmc.memory_bank import MemoryBankNCE
-from semanticcmc.objectives import PairRows
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.training import Run
+from semanticcmc.training.loop import Run, networks, views
+from semanticcmc.training.objectives.info_nce import PairRows
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, NOISE, TEMPERATURE, DIM, LAG_S = 128, 16_384, 0.07, 128, 60

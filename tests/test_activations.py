@@ -21,8 +21,8 @@ from semanticcmc.activations import (
     half_class_means,
 )
 from semanticcmc.config import InputError, configure
-from semanticcmc.networks import LAYERS, NetworksConfig, TrainedNetwork, build
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.networks import LAYERS, NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 
 
 class Pixels(nn.Module):

@@ -24,8 +24,8 @@ from semanticcmc import classification
 from semanticcmc.classification import COLUMNS, main
 from semanticcmc.experiment import load_experiment
 from semanticcmc.linear_probes import held_out, layer_features, pooled, top1
-from semanticcmc.networks import LAYERS, NetworksConfig, build
-from semanticcmc.training import train
+from semanticcmc.training.loop import train
+from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 
 
 def probe(train, test, **changes):

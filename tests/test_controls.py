@@ -16,8 +16,8 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.trained import load_network
-from semanticcmc.training import Run
+from semanticcmc.training.loop import Run
+from semanticcmc.training.trained import load_network
 
 CLASSES = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").wnid[:5]
 

@@ -9,8 +9,8 @@ from torch import distributed, multiprocessing
 from torch.nn.functional import normalize
 from torch.nn.parallel import DistributedDataParallel
 
-from semanticcmc.memory_bank import MemoryBankNCE
-from semanticcmc.objectives import InfoNCE, PairRows
+from semanticcmc.training.objectives.info_nce import InfoNCE, PairRows
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 
 FILM = torch.tensor([0] * 12 + [1] * 10 + [2] * 8)
 ANCHORS = torch.tensor([*range(9), *range(12, 19), *range(22, 27)])  # the last 3 of each film are not

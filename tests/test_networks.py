@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from semanticcmc.checkpoints import load_weights, read_checkpoint
 from semanticcmc.config import InputError, configure
-from semanticcmc.networks import LAYERS, NetworksConfig, TrainedNetwork, build
-from semanticcmc.views import ViewsConfig, evaluation_view
+from semanticcmc.training.checkpoints import load_weights, read_checkpoint
+from semanticcmc.training.networks import LAYERS, NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig, evaluation_view
 
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 NARROW = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 14), 6, 96)

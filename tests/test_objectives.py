@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.objectives import LEAST_TEMPERATURE, InfoNCE, PairRows, alignment, uniformity
+from semanticcmc.training.objectives.info_nce import (
+    LEAST_TEMPERATURE,
+    InfoNCE,
+    PairRows,
+    alignment,
+    uniformity,
+)
 
 
 def embeddings(count, size, seed):

@@ -12,13 +12,13 @@ import pytest
 import torch
 import yaml
 
-from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
-from semanticcmc.networks import NetworksConfig, build
-from semanticcmc.processes import Processes, embedder
-from semanticcmc.recipe import TrainingConfig
+from semanticcmc.training.checkpoints import read_checkpoint
+from semanticcmc.training.distributed import Processes, embedder
+from semanticcmc.training.networks import NetworksConfig, build
+from semanticcmc.training.recipe import TrainingConfig
 
 NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
             "embedding_dim": 8, "input_px": 44}  # fmt: skip
@@ -44,8 +44,8 @@ import sys
 from pathlib import Path
 import torch
 from semanticcmc.experiment import load_experiment
-from semanticcmc.processes import joined
-from semanticcmc.training import Run
+from semanticcmc.training.distributed import joined
+from semanticcmc.training.loop import Run
 
 def train(file, stop_at):
     run = Run(load_experiment(file), "semantic_2s", 0)
@@ -155,7 +155,7 @@ def test_torchrun_stops_both_at_sigterm(tmp_path, frames):
     file = experiment(tmp_path / "films", frames, steps=100_000, checkpoint_every=100_000, log_every=5)
     folder = load_experiment(file).run_folder("semantic_2s", 0)
     metrics = folder / "metrics.jsonl"
-    process = start(2, "-m", "semanticcmc.training", file, "--network", "semantic_2s")
+    process = start(2, "-m", "semanticcmc.training.loop", file, "--network", "semantic_2s")
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         if metrics.exists() and len(metrics.read_text().splitlines()) > 3:

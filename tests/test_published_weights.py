@@ -13,13 +13,13 @@ import torchvision
 import yaml
 from torch.nn import functional
 
-from semanticcmc.checkpoints import load_weights
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.networks import LAYERS, NetworksConfig, build
-from semanticcmc.published_weights import pour_lab_weights, read_weights
-from semanticcmc.trained import load_network
-from semanticcmc.training import Run
+from semanticcmc.training.checkpoints import load_weights
+from semanticcmc.training.loop import Run
+from semanticcmc.training.networks import LAYERS, NetworksConfig, build
+from semanticcmc.training.trained import load_network
+from semanticcmc.training.weights import pour_lab_weights, read_weights
 
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 NARROW = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 14), 6, 96)

@@ -11,11 +11,11 @@ from scipy.spatial.distance import pdist
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.plots import looks
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.wordnet import read_taxonomy
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 
 FEW = {"permutations": 19, "samples": 10, "growth_samples": 10, "draws": 2, "subsets": 3, "confidence": 0.95}
 

@@ -15,11 +15,11 @@ from conftest import ROOT
 from semanticcmc.config import configure
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiment import Experiment
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.representations import column, distance_rdms, write_distance_rdms
 from semanticcmc.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 from test_evaluation import SETTINGS, STIMULI
 
 WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#")

@@ -16,15 +16,15 @@ import pytest
 import torch
 import yaml
 
-from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.films.files import Frame, merge_index, write_film
-from semanticcmc.networks import AlexNet, NetworksConfig, build
-from semanticcmc.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
-from semanticcmc.trained import load_network
-from semanticcmc.training import Run, TrainingError, main, train
-from semanticcmc.views import evaluation_view
+from semanticcmc.training.checkpoints import read_checkpoint
+from semanticcmc.training.loop import Run, TrainingError, main, train
+from semanticcmc.training.networks import AlexNet, NetworksConfig, build
+from semanticcmc.training.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
+from semanticcmc.training.trained import load_network
+from semanticcmc.training.views import evaluation_view
 
 NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
             "embedding_dim": 8, "input_px": 44}  # fmt: skip
@@ -101,7 +101,7 @@ def assert_bit_equal(one, other):
 def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experiment, kill):
     steps = {"steps": 120, "checkpoint_every": 7, "log_every": 5}
     whole, killed = experiment(**steps), experiment(**steps)
-    command = [sys.executable, "-m", "semanticcmc.training", str(killed.file), "--network", "semantic_5s"]
+    command = [sys.executable, "-m", "semanticcmc.training.loop", str(killed.file), "--network", "semantic_5s"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     folder = killed.run_folder("semantic_5s", 0)

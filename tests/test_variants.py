@@ -7,7 +7,7 @@ import yaml
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, resolve_experiment
-from semanticcmc.recipe import TrainingConfig
+from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.variants import split_variant, varied
 from semanticcmc.workflow import check_sections
 

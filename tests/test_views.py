@@ -10,9 +10,9 @@ from skimage.color import rgb2lab
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as peer
 
-from semanticcmc import colour, crops, views
 from semanticcmc.config import InputError, configure
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.loop import colour, crops, views
+from semanticcmc.training.views import ViewsConfig
 
 SIMCLR = ViewsConfig(
     crop_scale=(0.2, 1.0),

@@ -59,8 +59,8 @@ from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.trained import load_network
-from semanticcmc.training import train
+from semanticcmc.training.loop import train
+from semanticcmc.training.trained import load_network
 from semanticcmc.world import WorldConfig, build
 
 HERE = Path(__file__).parent

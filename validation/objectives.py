@@ -31,14 +31,14 @@ from semanticcmc.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.plots import style
-from semanticcmc.recipe import TrainingConfig, chance_loss
 from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import category_rdm, category_table
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.trained import load_network
-from semanticcmc.training import train
+from semanticcmc.training.loop import train
+from semanticcmc.training.recipe import TrainingConfig, chance_loss
+from semanticcmc.training.trained import load_network
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "objectives"

@@ -23,11 +23,11 @@ from semanticcmc import prediction
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import experiment_labels
-from semanticcmc.networks import NetworksConfig
 from semanticcmc.plots import style
 from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.training.networks import NetworksConfig
 
 HERE = Path(__file__).parent
 MINIATURE = load_experiment(

@@ -37,8 +37,6 @@ import torch
 from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.published_weights import read_weights
 from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
     bootstrap_counts,
@@ -52,7 +50,9 @@ from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.rsa.wordnet import depths, taxonomy_of
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
+from semanticcmc.training.weights import read_weights
 
 torch.set_num_threads(1)
 HERE = Path(__file__).parent

@@ -21,8 +21,8 @@ from semanticcmc.representations import network_rdms, rdm_file, write_distance_r
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.trained import load_network
-from semanticcmc.training import train
+from semanticcmc.training.loop import train
+from semanticcmc.training.trained import load_network
 from semanticcmc.world import WorldConfig, build
 
 HERE = Path(__file__).parent

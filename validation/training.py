@@ -23,9 +23,9 @@ import pandas as pd
 import torch
 import yaml
 
-from semanticcmc.checkpoints import read_checkpoint
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.run import atomic, record, write_json
+from semanticcmc.training.checkpoints import read_checkpoint
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "killed"
@@ -52,7 +52,7 @@ def experiment(name: str, objective: str) -> Experiment:
 
 def start(one: Experiment) -> subprocess.Popen[bytes]:
     """Start, or start again, the training of the network."""
-    command = [sys.executable, "-m", "semanticcmc.training", str(one.file), "--network", NETWORK]
+    command = [sys.executable, "-m", "semanticcmc.training.loop", str(one.file), "--network", NETWORK]
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
 
 

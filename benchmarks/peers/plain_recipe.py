@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from semanticcmc.views import LAB
+from semanticcmc.training.views import LAB
 
 
 class Pairs(Dataset):

@@ -29,13 +29,13 @@ import pandas as pd
 import torch
 
 from semanticcmc.activations import ActivationsConfig
-from semanticcmc.checkpoints import sha256
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment, network_lag_s, repository_root
 from semanticcmc.linear_probes import held_out, layer_features, top1
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.trained import load_network
+from semanticcmc.training.checkpoints import sha256
+from semanticcmc.training.trained import load_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

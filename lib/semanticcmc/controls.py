@@ -29,12 +29,12 @@ from semanticcmc.activations import ActivationsConfig, evaluation_device
 from semanticcmc.config import InputError
 from semanticcmc.evaluation import EvaluationConfig, control_seeds
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.representations import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, record, write_json
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 
 
 def untrained_network(experiment: Experiment, seed: int) -> TrainedNetwork:

@@ -13,7 +13,6 @@ from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.label_nouns import label_nouns
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels import LabelStream, frequencies
-from semanticcmc.networks import NetworksConfig
 from semanticcmc.prediction import (
     Prediction,
     PredictionConfig,
@@ -25,6 +24,7 @@ from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import atomic
 from semanticcmc.timescales import LEVELS, TimescalesConfig
+from semanticcmc.training.networks import NetworksConfig
 
 
 def label_wnids(experiment: Experiment, stream: LabelStream) -> dict[str, str]:

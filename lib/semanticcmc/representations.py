@@ -13,10 +13,10 @@ import torch
 from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
-from semanticcmc.networks import CONV_LAYERS, TrainedNetwork
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.training.networks import CONV_LAYERS, TrainedNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

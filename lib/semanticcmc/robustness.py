@@ -18,13 +18,13 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.evaluation import EvaluationConfig, control_seeds
 from semanticcmc.experiment import Experiment, network_lag_s
-from semanticcmc.networks import CONV_LAYERS
 from semanticcmc.representations import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import categories, category_table
+from semanticcmc.training.networks import CONV_LAYERS
 
 Run = tuple[str, int]  # network, seed
 ALPHA = 0.05  # a row is survived where p is below it in every seed

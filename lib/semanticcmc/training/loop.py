@@ -1,7 +1,7 @@
 """Training of one network: batches of pairs, an objective, one readable loop.
 
-    python -m semanticcmc.training analysis/experiments/miniature.yaml --network semantic_60s --seed 0
-    torchrun --nproc-per-node 4 -m semanticcmc.training poster --network semantic_60s
+    python -m semanticcmc.training.loop analysis/experiments/miniature.yaml --network semantic_60s --seed 0
+    torchrun --nproc-per-node 4 -m semanticcmc.training.loop poster --network semantic_60s
 
 Its run folder ``networks/<network>/seed-<k>`` holds ``run.json``, ``metrics.jsonl`` and ``checkpoint.pt``. A
 killed run goes on from its checkpoint when it is started again and ends as if it had never been
@@ -24,17 +24,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from semanticcmc.batches import Batch, Batches, pairs_of_network
-from semanticcmc.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.films.store import FrameStore
-from semanticcmc.metrics import Watch, metrics_log
-from semanticcmc.networks import UNTRAINED, NetworksConfig, build
-from semanticcmc.objectives import alignment, uniformity
-from semanticcmc.processes import embedder, joined, terminated, this_process
-from semanticcmc.published_weights import read_weights
-from semanticcmc.recipe import (
+from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.training.batches import Batch, Batches, pairs_of_network
+from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
+from semanticcmc.training.distributed import embedder, joined, terminated, this_process
+from semanticcmc.training.metrics import Watch, metrics_log
+from semanticcmc.training.networks import UNTRAINED, NetworksConfig, build
+from semanticcmc.training.objectives.info_nce import alignment, uniformity
+from semanticcmc.training.recipe import (
     TrainingConfig,
     choose_device,
     learning_rate,
@@ -42,8 +42,8 @@ from semanticcmc.recipe import (
     make_optimiser,
     starting_weights,
 )
-from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.views import ViewsConfig
+from semanticcmc.training.weights import read_weights
 
 
 class TrainingError(RuntimeError):
@@ -278,7 +278,7 @@ class Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: exit 2 for bad input, 1 where training cannot go on."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.training", description="Train one network.")
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.training.loop", description="Train one network.")
     parser.add_argument("experiment", help="name, or path to a YAML")
     parser.add_argument(
         "--network", required=True, help="random, supervised, augment, cmc_lab or semantic_<lag>s"

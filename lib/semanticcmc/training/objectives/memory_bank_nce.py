@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.objectives import Negatives, PairRows, all_pairs, films_allowed
+from semanticcmc.training.objectives.info_nce import Negatives, PairRows, all_pairs, films_allowed
 
 
 class MemoryBankNCE(nn.Module):

@@ -13,8 +13,8 @@ import torch
 from semanticcmc.config import InputError
 from semanticcmc.experiment import repository_root
 from semanticcmc.films.pairs import LaggedPairs
-from semanticcmc.memory_bank import MemoryBankNCE
-from semanticcmc.objectives import InfoNCE, Negatives
+from semanticcmc.training.objectives.info_nce import InfoNCE, Negatives
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 
 
 @dataclasses.dataclass(frozen=True)

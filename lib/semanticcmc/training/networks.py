@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semanticcmc.config import InputError
-from semanticcmc.views import ViewsConfig, evaluation_view
+from semanticcmc.training.views import ViewsConfig, evaluation_view
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = (*CONV_LAYERS, "fc6", "fc7", "fc8")

@@ -13,8 +13,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from semanticcmc.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, rgb_to_lab
-from semanticcmc.crops import crop_boxes, resized_crop
+from semanticcmc.training.colour import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_hue,
+    adjust_saturation,
+    rgb_to_lab,
+)
+from semanticcmc.training.crops import crop_boxes, resized_crop
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
 # to RGB in [0, 1] (`published_protocol`), which is offered as `published`.

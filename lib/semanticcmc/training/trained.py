@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from semanticcmc.checkpoints import load_weights, read_checkpoint
 from semanticcmc.config import InputError, configure
-from semanticcmc.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.views import ViewsConfig
+from semanticcmc.training.checkpoints import load_weights, read_checkpoint
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 
 
 def load_network(run_folder: str | Path) -> TrainedNetwork:

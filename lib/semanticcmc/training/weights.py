@@ -21,9 +21,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from semanticcmc.checkpoints import check_weights, read_checkpoint
 from semanticcmc.config import InputError
-from semanticcmc.networks import AlexNet, LabPair, Network
+from semanticcmc.training.checkpoints import check_weights, read_checkpoint
+from semanticcmc.training.networks import AlexNet, LabPair, Network
 
 TORCHVISION = {
     "features.0": "conv1.0",

@@ -14,8 +14,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from semanticcmc.config import InputError
-from semanticcmc.networks import AlexNet, Network
-from semanticcmc.recipe import TrainingConfig
+from semanticcmc.training.networks import AlexNet, Network
+from semanticcmc.training.recipe import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True)

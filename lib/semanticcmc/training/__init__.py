@@ -1,0 +1,1 @@
+"""Pairs of frames to a trained network."""
