@@ -178,7 +178,7 @@ if IMPORTED:
             settings=settings("labels"),
             folder=folder_state(IMPORTED),
         shell:
-            "{PYTHON} -m semanticcmc.label_imports {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.labels.ingest {E.file} > {log} 2>&1"
 
     rule label_nouns:
         input:
@@ -191,7 +191,7 @@ if IMPORTED:
         log:
             "logs/label_nouns.log",
         shell:
-            "{PYTHON} -m semanticcmc.label_nouns {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.labels.nouns {E.file} > {log} 2>&1"
 
 
 rule statistics:

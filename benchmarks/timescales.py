@@ -21,7 +21,7 @@ import pandas as pd
 from semanticcmc.association import association
 from semanticcmc.half_life import half_lives
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import presence
+from semanticcmc.labels.stream import presence
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.timescales import TimescalesConfig, film_draws, lag_grid
 from semanticcmc.world.label_worlds import LabelWorld, simulate

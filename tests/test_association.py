@@ -9,7 +9,7 @@ import pytest
 from semanticcmc.association import association
 from semanticcmc.half_life import half_lives, model
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import label_stream
+from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales import lag_grid
 from semanticcmc.world.detector import label_tables
 from semanticcmc.world.label_worlds import LabelWorld, simulate

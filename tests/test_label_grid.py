@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.label_grid import TOLERANCE, FilmLabels, on_grid, sampling, spans_on_grid
+from semanticcmc.labels.grid import TOLERANCE, FilmLabels, on_grid, sampling, spans_on_grid
 
 
 def film(time_s, duration_s=np.nan, confidence=90.0):

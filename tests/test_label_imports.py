@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc import label_imports
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.label_imports import import_experiment, import_labels, main
-from semanticcmc.labels import LabelsConfig, experiment_labels, read_labels, write_labels
+from semanticcmc.labels.ingest import import_experiment, import_labels, main
+from semanticcmc.labels.stream import LabelsConfig, experiment_labels, read_labels, write_labels
+from semanticcmc.labels.stream import ingest as label_imports
 
 CONFIG = {"path": None, "interval_s": None, "least_confidence": 50.0, "parents": False,
           "event_columns": (), "join_runs": False}  # fmt: skip

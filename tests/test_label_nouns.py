@@ -10,8 +10,8 @@ import yaml
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.label_nouns import first_sense, label_nouns, main
-from semanticcmc.labels import write_labels
+from semanticcmc.labels.nouns import first_sense, label_nouns, main
+from semanticcmc.labels.stream import write_labels
 
 WORDNET = Path("/usr/share/wordnet")
 needs_wordnet = pytest.mark.skipif(
@@ -86,7 +86,7 @@ def test_what_a_person_wrote_goes_first(tmp_path):
 
 
 def test_without_wordnet_the_taxonomy_answers(monkeypatch):
-    monkeypatch.setattr("semanticcmc.label_nouns.open_wordnet", lambda: None)
+    monkeypatch.setattr("semanticcmc.labels.nouns.open_wordnet", lambda: None)
     assert first_sense("Dog") == ("n02084071", "dog", "wordnet_taxonomy.csv, first sense")
     assert first_sense("Tennis Balls")[:2] == ("n04409515", "tennis ball")
     assert first_sense("Zzyzx") is None

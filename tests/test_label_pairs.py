@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import label_stream
+from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales import TimescalesConfig
 
 CONFIG = TimescalesConfig(lags=10, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=20,

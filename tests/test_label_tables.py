@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semanticcmc.config import InputError
-from semanticcmc.label_tables import event_films, read_events, read_label_csv
+from semanticcmc.labels.tables import event_films, read_events, read_label_csv
 
 EVENTS = "onset\tduration\tplace\tlight\n0.0\t2.0\tbus stop\tday\n2.0\t1.5\tNA\tn/a\n3.5\t0.1\tnan\tnight\n"
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from semanticcmc.labels import presence
+from semanticcmc.labels.stream import presence
 from semanticcmc.world.label_worlds import LabelWorld, simulate
 
 WORLD = LabelWorld(durations_s=(60_000.0, 30_000.0), interval_s=1.0, half_life_s=7.0, groups=3, labels_per_group=2,

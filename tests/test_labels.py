@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.labels import (
+from semanticcmc.labels.stream import (
     frequencies,
     label_stream,
     presence,

@@ -6,7 +6,7 @@ import pytest
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.labels import experiment_labels, label_stream, presence, write_labels
+from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.lag_choice import choose_lag, label_wnids
 from semanticcmc.prediction import as_wnids, association_kernel, embedding
 from semanticcmc.rsa.semantics import model_rdm

@@ -9,7 +9,7 @@ from scipy.stats import chi2_contingency
 
 from semanticcmc.config import InputError
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import label_stream
+from semanticcmc.labels.stream import label_stream
 from semanticcmc.prediction import (
     PredictionConfig,
     as_wnids,

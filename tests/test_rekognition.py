@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.rekognition import read_rekognition, rekognition_films
+from semanticcmc.labels.rekognition import read_rekognition, rekognition_films
 
 
 def entry(stamp_ms, name, confidence=90.0, parents=()):

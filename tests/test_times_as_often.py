@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.label_pairs import label_pairs, times_as_often
-from semanticcmc.labels import label_stream
+from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales import TimescalesConfig
 
 CONFIG = TimescalesConfig(lags=2, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(2, 2), bootstrap_samples=1,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from semanticcmc.conditions import CONDITIONS
 from semanticcmc.films.store import FrameStore
-from semanticcmc.labels import read_labels
+from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.stimulus_probing import probe

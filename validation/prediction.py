@@ -22,7 +22,7 @@ from scipy.stats import spearmanr
 from semanticcmc import prediction
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import experiment_labels
+from semanticcmc.labels.stream import experiment_labels
 from semanticcmc.plots import style
 from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json

@@ -30,7 +30,7 @@ from scipy.stats import binomtest
 from semanticcmc.association import association
 from semanticcmc.half_life import half_lives
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import LabelStream, label_stream, presence
+from semanticcmc.labels.stream import LabelStream, label_stream, presence
 from semanticcmc.predictability import predictability
 from semanticcmc.published_estimators import association_r2
 from semanticcmc.run import Progress, atomic, record, write_json

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.labels import LabelStream
+from semanticcmc.labels.stream import LabelStream
 from semanticcmc.timescales import TimescalesConfig
 
 

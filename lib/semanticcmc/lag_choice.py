@@ -10,9 +10,9 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.evaluation import EvaluationConfig
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.label_nouns import label_nouns
 from semanticcmc.label_pairs import label_pairs
-from semanticcmc.labels import LabelStream, frequencies
+from semanticcmc.labels.nouns import label_nouns
+from semanticcmc.labels.stream import LabelStream, frequencies
 from semanticcmc.prediction import (
     Prediction,
     PredictionConfig,

@@ -35,7 +35,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.label_pairs import LabelPairs
-from semanticcmc.labels import LabelStream, label_stream
+from semanticcmc.labels.stream import LabelStream, label_stream
 from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM

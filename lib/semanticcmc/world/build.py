@@ -19,7 +19,7 @@ from PIL import Image
 
 from semanticcmc.conditions import mask_file
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
-from semanticcmc.labels import write_labels
+from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json
 from semanticcmc.world.appearance import class_looks

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from semanticcmc.labels import LabelStream, label_stream
+from semanticcmc.labels.stream import LabelStream, label_stream
 
 
 @dataclasses.dataclass(frozen=True)

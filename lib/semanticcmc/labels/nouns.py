@@ -1,6 +1,6 @@
 """From labels to nouns of WordNet: a table that a person edits goes first, then the word's first sense.
 
-python -m semanticcmc.label_nouns <yaml>
+python -m semanticcmc.labels.nouns <yaml>
 
 Writes ``labels/label_nouns.csv`` (each label's noun) and ``labels/unmapped_labels.csv`` (those without one, the most
 frequent first). ``data_manifests/label_nouns.csv`` holds labels of Amazon Rekognition that are frequent in films;
@@ -21,7 +21,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment, repository_root
-from semanticcmc.labels import experiment_labels, frequencies
+from semanticcmc.labels.stream import experiment_labels, frequencies
 from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
 from semanticcmc.run import atomic
@@ -122,7 +122,7 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.label_nouns", description=__doc__.split("\n")[0]
+        prog="python -m semanticcmc.labels.nouns", description=__doc__.split("\n")[0]
     )
     parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
     try:

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semanticcmc.label_grid import FilmLabels, on_grid
-from semanticcmc.labels import label_stream
+from semanticcmc.labels.grid import FilmLabels, on_grid
+from semanticcmc.labels.stream import label_stream
 from semanticcmc.run import atomic
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from semanticcmc.config import InputError
-from semanticcmc.label_grid import FilmLabels, spans_on_grid
+from semanticcmc.labels.grid import FilmLabels, spans_on_grid
 
 NOT_STATED = "n/a"  # a missing value, in BIDS
 RUN = re.compile(r"_run-(\d+)(?=_|$)")

@@ -1,6 +1,6 @@
 """Labels from elsewhere to the label stream of an experiment: film by film, then merged in order.
 
-python -m semanticcmc.label_imports <yaml>
+python -m semanticcmc.labels.ingest <yaml>
 
 Reads what `labels.path` names, whatever it is of these (known by its content):
 
@@ -31,11 +31,11 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.films.movie_ids import movie_ids_of
-from semanticcmc.label_grid import FilmLabels, sampling
-from semanticcmc.label_parts import made_from, merge_parts, write_part
-from semanticcmc.label_tables import event_films, read_events, read_label_csv, table_columns
-from semanticcmc.labels import LabelsConfig, LabelStream, read_labels, write_labels
-from semanticcmc.rekognition import SUFFIX, read_rekognition, rekognition_films
+from semanticcmc.labels.grid import FilmLabels, sampling
+from semanticcmc.labels.parts import made_from, merge_parts, write_part
+from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
+from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
+from semanticcmc.labels.tables import event_films, read_events, read_label_csv, table_columns
 from semanticcmc.run import Progress, atomic
 
 FORMATS = (
@@ -246,7 +246,7 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.label_imports", description=__doc__.split("\n")[0]
+        prog="python -m semanticcmc.labels.ingest", description=__doc__.split("\n")[0]
     )
     parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
     try:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from semanticcmc.config import InputError
-from semanticcmc.label_grid import FilmLabels
+from semanticcmc.labels.grid import FilmLabels
 
 SUFFIX = re.compile(r"\.json(\.gz)?$", re.IGNORECASE)
 

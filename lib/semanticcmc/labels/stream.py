@@ -240,7 +240,7 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
             return None
         if not (folder / "labels.parquet").exists():
             raise InputError(f"{folder}: no labels yet; make poster imports them, and so does "
-                             f"python -m semanticcmc.label_imports {experiment.file}")  # fmt: skip
+                             f"python -m semanticcmc.labels.ingest {experiment.file}")  # fmt: skip
     return read_labels(folder)
 
 

@@ -1,0 +1,1 @@
+"""What is seen, or said, in films, and when."""
