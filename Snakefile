@@ -117,7 +117,7 @@ else:
             settings=settings("stimuli"),
             folder=folder_state(E.sections.get("stimuli", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc.stimulus_probing {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc.evaluation.stimulus_checks {E.file} > {log} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -279,7 +279,7 @@ if UNTRAINED:
         resources:
             gpu=1,
         shell:
-            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc.controls {E.file} > {log} 2>&1"
+            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc.evaluation.controls {E.file} > {log} 2>&1"
 
 
 # Not part of the poster: python -m semanticcmc.workflow <experiment> -- tables/classification.csv
@@ -295,7 +295,7 @@ rule classification:
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m semanticcmc.classification {E.file} > {log} 2>&1"
+        "{PYTHON} -m semanticcmc.evaluation.probes {E.file} > {log} 2>&1"
 
 
 rule lag_curve:

@@ -20,10 +20,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
-from semanticcmc import classification
-from semanticcmc.classification import COLUMNS, main
+from semanticcmc.evaluation.lag_curve import probes as classification
+from semanticcmc.evaluation.linear_probes import held_out, layer_features, pooled, top1
+from semanticcmc.evaluation.probes import COLUMNS, main
 from semanticcmc.experiment import load_experiment
-from semanticcmc.linear_probes import held_out, layer_features, pooled, top1
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.comparisons import (
+from semanticcmc.evaluation.comparisons import (
     CONNECTIVITY,
     LAG_COMPARISONS,
     connectivity,
     lag_comparisons,
     rdm_correlations,
 )
-from semanticcmc.evaluation import lag_curve
+from semanticcmc.evaluation.lag_curve import lag_curve
 from semanticcmc.rsa.rdm import RDM, read_rdms
 from test_evaluation import NETWORKS, RANDOM_SEEDS, WORLD, experiment, with_settings  # noqa: F401  (a fixture)
 

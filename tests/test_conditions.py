@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.functional import gaussian_blur
 
-from semanticcmc.conditions import CONDITIONS, mask_file, read_mask, under, visible
 from semanticcmc.config import InputError
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.stimulus_probing import probe
+from semanticcmc.evaluation.conditions import CONDITIONS, mask_file, read_mask, under, visible
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.stimulus_checks import probe
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627")
 RED, BLUE = (200, 30, 40), (20, 60, 220)

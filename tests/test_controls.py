@@ -10,12 +10,12 @@ import yaml
 from PIL import Image
 
 from conftest import ROOT
-from semanticcmc import controls
-from semanticcmc.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
+from semanticcmc.evaluation.lag_curve import controls
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.training.loop import Run
 from semanticcmc.training.trained import load_network
 

@@ -16,12 +16,12 @@ import torch
 import yaml
 from PIL import Image
 
-from semanticcmc.activations import ActivationsConfig
-from semanticcmc.controls import untrained_network
+from semanticcmc.evaluation.activations import ActivationsConfig
+from semanticcmc.evaluation.controls import untrained_network
+from semanticcmc.evaluation.rdm_files import network_rdms
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment
-from semanticcmc.representations import network_rdms
 from semanticcmc.rsa.rdm import read_rdms
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 
 pytestmark = pytest.mark.corridor
 

@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from semanticcmc import decoding
-from semanticcmc.decoding import accuracy_table, chance, class_interval, linear_probe_accuracy, obstacle
+from semanticcmc.evaluation.decoding import (
+    accuracy_table,
+    chance,
+    class_interval,
+    linear_probe_accuracy,
+    obstacle,
+)
+from semanticcmc.evaluation.lag_curve import decoding
 
 
 def linear_probe(x, y, folds=5):

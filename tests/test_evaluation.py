@@ -13,7 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from conftest import ROOT
 from semanticcmc.config import InputError, configure
-from semanticcmc.evaluation import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
+from semanticcmc.evaluation.lag_curve import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms

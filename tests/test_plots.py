@@ -25,7 +25,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import percentileofscore
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation import over_seeds
+from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.experiment import Experiment
 from semanticcmc.plots import films, representations, style, training
 from semanticcmc.plots import lag_curve as curves

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from semanticcmc.evaluation import over_seeds
+from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.plots import captions, comparisons, dissociation, layers, style
 from semanticcmc.plots.summaries import seeds_text, summary
 from test_plots import curve_table, lightness, lines, points, segments

@@ -13,10 +13,19 @@ from scipy.stats import rankdata
 
 from conftest import ROOT
 from semanticcmc.config import configure
-from semanticcmc.evaluation import EvaluationConfig
+from semanticcmc.evaluation.lag_curve import EvaluationConfig
+from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
+from semanticcmc.evaluation.robustness import (
+    COLUMNS,
+    Material,
+    choices,
+    largest,
+    mean_rdm,
+    panel,
+    survival,
+    verdict,
+)
 from semanticcmc.experiment import Experiment
-from semanticcmc.representations import column, distance_rdms, write_distance_rdms
-from semanticcmc.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig

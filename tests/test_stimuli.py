@@ -16,10 +16,10 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from semanticcmc.config import InputError, configure
+from semanticcmc.evaluation.image_files import read_image, square
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimulus_checks import main, probe, remarks
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.image_files import read_image, square
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.stimulus_probing import main, probe, remarks
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627", "n04379243")
 # Four colours, one a quadrant: any turn, mirror or shift shows.

@@ -10,12 +10,12 @@ import torch
 import yaml
 from PIL import Image
 
-from semanticcmc.conditions import CONDITIONS
+from semanticcmc.evaluation.conditions import CONDITIONS
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.stimulus_checks import probe
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.stimulus_probing import probe
 from semanticcmc.world import build
 from semanticcmc.world.__main__ import main
 from semanticcmc.world.appearance import N_LOOK, Light, class_looks, draw_objects, oklch

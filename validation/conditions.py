@@ -49,16 +49,16 @@ import pandas as pd
 import torch
 import yaml
 
-from semanticcmc.activations import ActivationsConfig
-from semanticcmc.controls import make_controls
-from semanticcmc.evaluation import EvaluationConfig, Study, lag_curve
+from semanticcmc.evaluation.activations import ActivationsConfig
+from semanticcmc.evaluation.controls import make_controls
+from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, lag_curve
+from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.plots import style
-from semanticcmc.representations import network_rdms, rdm_file
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.training.loop import train
 from semanticcmc.training.trained import load_network
 from semanticcmc.world import WorldConfig, build

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation import control_seeds, over_seeds
+from semanticcmc.evaluation.lag_curve import control_seeds, over_seeds
 from semanticcmc.experiment import Experiment, resolve_experiment
 from semanticcmc.plots import lag_curve, style
 from semanticcmc.run import atomic, record, write_json

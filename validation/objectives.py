@@ -27,15 +27,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.activations import ActivationsConfig, class_means_and_features
-from semanticcmc.evaluation import EvaluationConfig
+from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
+from semanticcmc.evaluation.lag_curve import EvaluationConfig
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.plots import style
 from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import category_rdm, category_table
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.training.loop import train
 from semanticcmc.training.recipe import TrainingConfig, chance_loss
 from semanticcmc.training.trained import load_network

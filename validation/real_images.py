@@ -34,8 +34,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.activations import ActivationsConfig, class_means
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
@@ -49,7 +50,6 @@ from semanticcmc.rsa.semantics import NO_CATEGORY, categories, category_rdm, lch
 from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.rsa.wordnet import depths, taxonomy_of
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights

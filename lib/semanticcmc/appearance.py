@@ -24,7 +24,7 @@ from semanticcmc.lagged_differences import lagged_differences
 from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
 
 if TYPE_CHECKING:
-    from semanticcmc.activations import ActivationsConfig
+    from semanticcmc.evaluation.activations import ActivationsConfig
     from semanticcmc.films.store import FrameStore
 
 
@@ -245,7 +245,7 @@ def untrained_features(
     config : ActivationsConfig
         `batch_size`, `spatial_mean`, and `decoding_features`, to which a wider layer is projected at random.
     """
-    from semanticcmc.activations import features
+    from semanticcmc.evaluation.activations import features
 
     batches = (
         (store.read_rows(rows), torch.zeros(len(rows), dtype=torch.int64))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation import EvaluationConfig
+from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.nouns import label_nouns

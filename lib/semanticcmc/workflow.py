@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from semanticcmc.conditions import MASKED
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.experiment import SECTIONS, Experiment, repository_root, resolve_experiment
 from semanticcmc.run import counted, duration
 from semanticcmc.workflow_log import Jobs, explain_failure

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from semanticcmc.evaluation.robustness import ALPHA, largest, survival
 from semanticcmc.experiment import network_lag_s
 from semanticcmc.plots import style
-from semanticcmc.robustness import ALPHA, largest, survival
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from semanticcmc.conditions import mask_file
+from semanticcmc.evaluation.conditions import mask_file
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms

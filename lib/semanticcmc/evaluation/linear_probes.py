@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semanticcmc.config import InputError
-from semanticcmc.decoding import linear_probe
+from semanticcmc.evaluation.decoding import linear_probe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

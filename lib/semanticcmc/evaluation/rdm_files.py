@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc.activations import ActivationsConfig, class_means
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.activations import ActivationsConfig, class_means
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.training.networks import CONV_LAYERS, TrainedNetwork
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class RDMFiles:
         if network == "random" and (
             seed not in self.experiment.seeds or network not in self.experiment.networks
         ):
-            remedy = f"python -m semanticcmc.controls {self.experiment.file} makes it"
+            remedy = f"python -m semanticcmc.evaluation.controls {self.experiment.file} makes it"
         raise InputError(f"{file}: missing; {remedy}")
 
     def read(self, network: str, seed: int) -> dict[str, RDM]:

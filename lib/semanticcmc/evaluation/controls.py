@@ -1,6 +1,6 @@
 """The control for looks: RDMs of several untrained networks.
 
-    python -m semanticcmc.controls analysis/experiments/miniature.yaml
+    python -m semanticcmc.evaluation.controls analysis/experiments/miniature.yaml
 
 An untrained network tells classes apart by their looks alone: its weights are random filters of the pixels. So the
 partial correlation given its RDM asks what training added. But each draw of the weights sees looks in a way of its
@@ -25,14 +25,14 @@ import json
 import sys
 from pathlib import Path
 
-from semanticcmc.activations import ActivationsConfig, evaluation_device
 from semanticcmc.config import InputError
-from semanticcmc.evaluation import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.activations import ActivationsConfig, evaluation_device
+from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.representations import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, record, write_json
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 
@@ -105,7 +105,7 @@ def _fingerprint(stimuli: StimulusFolder) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; exit 2 for bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.controls",
+        prog="python -m semanticcmc.evaluation.controls",
         description="RDMs of untrained networks, for the control `random`.",
     )
     parser.add_argument("experiment", help="name, or path to a YAML")

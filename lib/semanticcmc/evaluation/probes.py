@@ -1,6 +1,6 @@
 """Linear probes: how many images of unseen folders a frozen layer tells apart, layer by layer (top-1).
 
-    python -m semanticcmc.classification analysis/experiments/poster.yaml --network random semantic_60s
+    python -m semanticcmc.evaluation.probes analysis/experiments/poster.yaml --network random semantic_60s
 
 Convolutional maps are max-pooled to a square, as in CMC's linear probing (Tian et al. 2020; Zhang et al. 2017),
 and multinomial logistic regression learns the classes from standardised features. The strength of its penalty is
@@ -28,12 +28,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.activations import ActivationsConfig
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.activations import ActivationsConfig
+from semanticcmc.evaluation.linear_probes import held_out, layer_features, top1
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, load_experiment, network_lag_s, repository_root
-from semanticcmc.linear_probes import held_out, layer_features, top1
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.training.checkpoints import sha256
 from semanticcmc.training.trained import load_network
 
@@ -192,7 +192,7 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
 def main(arguments: list[str] | None = None) -> int:
     """Command line: write ``tables/classification.csv``; exit 2 for bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.classification", description="Linear probes."
+        prog="python -m semanticcmc.evaluation.probes", description="Linear probes."
     )
     parser.add_argument("experiment", help="name, or path to a YAML")
     parser.add_argument("--network", nargs="+", help="some of the experiment's networks; all if not given")

@@ -1,6 +1,6 @@
 """Open every stimulus before anything long starts: all problems at once, and what a user should know.
 
-``python -m semanticcmc.stimulus_probing <experiment>`` writes ``stimuli.json``.
+``python -m semanticcmc.evaluation.stimulus_checks <experiment>`` writes ``stimuli.json``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,21 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from semanticcmc.conditions import MASKED
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.conditions import MASKED
+from semanticcmc.evaluation.image_files import read_image
+from semanticcmc.evaluation.stimuli import (
+    SUFFIXES,
+    StimuliConfig,
+    class_folders,
+    images_in,
+    shown,
+    stimulus_folder,
+)
 from semanticcmc.experiment import load_experiment
-from semanticcmc.image_files import read_image
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
 from semanticcmc.run import write_json
-from semanticcmc.stimuli import SUFFIXES, StimuliConfig, class_folders, images_in, shown, stimulus_folder
 
 _SHOWN = 20  # problems spelled out in one message
 
@@ -124,7 +131,7 @@ def remarks(table: pd.DataFrame) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line: probe an experiment's stimuli; exit 2 where they hold a problem."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.stimulus_probing", description="Open every stimulus."
+        prog="python -m semanticcmc.evaluation.stimulus_checks", description="Open every stimulus."
     )
     parser.add_argument("experiment", help="name, or path to a YAML")
     given = parser.parse_args(arguments)

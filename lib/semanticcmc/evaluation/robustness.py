@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.rdm_files import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.experiment import Experiment, network_lag_s
-from semanticcmc.representations import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.mantel import mantel_table

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from semanticcmc.evaluation import EvaluationConfig, Study, by_classes
+from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, by_classes
+from semanticcmc.evaluation.stimuli import StimuliConfig
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
 from semanticcmc.run import atomic
-from semanticcmc.stimuli import StimuliConfig
 
 LAG_COMPARISONS = ("condition", "seed", "layer", "model", "control", "first", "second", "difference", "ci_low",
                    "ci_high", "p", "p_holm")  # fmt: skip

@@ -11,14 +11,14 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.rdm_files import RDMFiles
+from semanticcmc.evaluation.stimuli import StimuliConfig
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
-from semanticcmc.representations import RDMFiles
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_for_family
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import RDM, read_rdms
 from semanticcmc.rsa.semantics import WORDNET_MODELS, model_rdm
 from semanticcmc.run import atomic
-from semanticcmc.stimuli import StimuliConfig
 
 COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "p_holm",
            "ci_low", "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip

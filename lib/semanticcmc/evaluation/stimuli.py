@@ -17,10 +17,18 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from semanticcmc.conditions import CONDITIONS, MASKED, is_mask, mask_file, read_mask, under, visible
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.conditions import (
+    CONDITIONS,
+    MASKED,
+    is_mask,
+    mask_file,
+    read_mask,
+    under,
+    visible,
+)
+from semanticcmc.evaluation.image_files import read_image, square
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.image_files import read_image, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,1 @@
+"""A network meets stimuli: class means, RDM files, tests, accuracy."""
