@@ -25,10 +25,10 @@ import pandas as pd
 import torch
 from scipy.spatial.distance import pdist
 
-from semanticcmc.appearance import compare_frames, persistence
-from semanticcmc.lagged_differences import lagged_differences
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.timescales import TimescalesConfig, lag_grid
+from semanticcmc.timescales.appearance import compare_frames, persistence
+from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.variogram import lagged_differences
 
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 18, 32

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from semanticcmc.association import association
-from semanticcmc.half_life import half_lives
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import presence
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.timescales import TimescalesConfig, film_draws, lag_grid
+from semanticcmc.timescales.association import association
+from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
+from semanticcmc.timescales.decay import half_lives
+from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.world.label_worlds import LabelWorld, simulate
 
 RESULTS = Path(__file__).parent / "results"

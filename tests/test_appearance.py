@@ -8,12 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from semanticcmc.appearance import appearance, compare_frames, persistence, rms_difference, untrained_features
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.films.store import FrameStore
-from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.timescales.appearance import (
+    appearance,
+    compare_frames,
+    persistence,
+    rms_difference,
+    untrained_features,
+)
+from semanticcmc.timescales.curves import TimescalesConfig
 
 FILM, CORPUS = "film base rate", "corpus base rate"
 

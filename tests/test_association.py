@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.association import association
-from semanticcmc.half_life import half_lives, model
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import label_stream
-from semanticcmc.timescales import lag_grid
+from semanticcmc.timescales.association import association
+from semanticcmc.timescales.curves import lag_grid
+from semanticcmc.timescales.decay import half_lives, model
+from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.world.detector import label_tables
 from semanticcmc.world.label_worlds import LabelWorld, simulate
 from semanticcmc.world.timeline import timelines

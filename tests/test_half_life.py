@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from semanticcmc.half_life import fit, half_lives, model
-from semanticcmc.timescales import Curve, TimescalesConfig, lag_grid
+from semanticcmc.timescales.curves import Curve, TimescalesConfig, lag_grid
+from semanticcmc.timescales.decay import fit, half_lives, model
 
 CONFIG = TimescalesConfig(lags=30, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=200,
                           null_samples=10, confidence=0.95, seed=0)  # fmt: skip

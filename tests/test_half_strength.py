@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from semanticcmc.half_strength import first_below_half, half_strength
-from semanticcmc.timescales import LEVELS, Curve, TimescalesConfig
+from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
+from semanticcmc.timescales.half_strength import first_below_half, half_strength
 
 CONFIG = TimescalesConfig(lags=20, labels=2, min_confidence=0.0, step_s=1.0, frame_px=(2, 2), bootstrap_samples=10,
                           null_samples=1, confidence=0.8, seed=0)  # fmt: skip

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import label_stream
-from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.pairs import label_pairs
 
 CONFIG = TimescalesConfig(lags=10, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=20,
                           null_samples=10, confidence=0.95, seed=0)  # fmt: skip

@@ -7,9 +7,9 @@ import pytest
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
-from semanticcmc.lag_choice import choose_lag, label_wnids
-from semanticcmc.prediction import as_wnids, association_kernel, embedding
 from semanticcmc.rsa.semantics import model_rdm
+from semanticcmc.timescales.lag_choice import choose_lag, label_wnids
+from semanticcmc.timescales.prediction import as_wnids, association_kernel, embedding
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.detector import label_tables

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from semanticcmc import predictability as module
-from semanticcmc.half_life import half_lives
-from semanticcmc.label_pairs import label_pairs
-from semanticcmc.predictability import predictability
-from semanticcmc.timescales import lag_grid
+from semanticcmc.timescales.curves import lag_grid
+from semanticcmc.timescales.curves import predictability as module
+from semanticcmc.timescales.decay import half_lives
+from semanticcmc.timescales.pairs import label_pairs
+from semanticcmc.timescales.predictability import predictability
 from semanticcmc.world.label_worlds import LabelWorld, simulate
 from test_label_pairs import CONFIG, drawn, stream_of
 

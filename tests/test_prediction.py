@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from semanticcmc.config import InputError
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import label_stream
-from semanticcmc.prediction import (
+from semanticcmc.rsa.rdm import RDM
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.pairs import label_pairs
+from semanticcmc.timescales.prediction import (
     PredictionConfig,
     as_wnids,
     association_kernel,
@@ -18,8 +20,6 @@ from semanticcmc.prediction import (
     embedding,
     predicted_lag_curve,
 )
-from semanticcmc.rsa.rdm import RDM
-from semanticcmc.timescales import TimescalesConfig
 
 GROUPS = np.repeat([0, 1, 2], 3)
 NAMES = tuple("abcdefghi")

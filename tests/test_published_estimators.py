@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from semanticcmc.config import InputError
-from semanticcmc.published_estimators import association_r2, rms_to_first_frame, set_order
+from semanticcmc.timescales.published import association_r2, rms_to_first_frame, set_order
 
 
 def test_r2_is_that_of_scikit_learn():

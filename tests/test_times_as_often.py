@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from semanticcmc.label_pairs import label_pairs, times_as_often
 from semanticcmc.labels.stream import label_stream
-from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.pairs import label_pairs, times_as_often
 
 CONFIG = TimescalesConfig(lags=2, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(2, 2), bootstrap_samples=1,
                           null_samples=1, confidence=0.95, seed=0)  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semanticcmc.timescales import TimescalesConfig, film_draws, lag_grid
+from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
 
 CONFIG = TimescalesConfig(lags=10, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=500,
                           null_samples=10, confidence=0.95, seed=0)  # fmt: skip

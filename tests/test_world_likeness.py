@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.appearance import unit_vectors
+from semanticcmc.timescales.appearance import unit_vectors
 from semanticcmc.world.likeness import setups_of_a_place
 
 

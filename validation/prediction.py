@@ -19,14 +19,13 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
-from semanticcmc import prediction
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import experiment_labels
 from semanticcmc.plots import style
 from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.timescales.curves import TimescalesConfig, prediction
+from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.training.networks import NetworksConfig
 
 HERE = Path(__file__).parent

@@ -27,14 +27,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from semanticcmc.association import association
-from semanticcmc.half_life import half_lives
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.stream import LabelStream, label_stream, presence
-from semanticcmc.predictability import predictability
-from semanticcmc.published_estimators import association_r2
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.timescales import TimescalesConfig, lag_grid
+from semanticcmc.timescales.association import association
+from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.decay import half_lives
+from semanticcmc.timescales.pairs import label_pairs
+from semanticcmc.timescales.predictability import predictability
+from semanticcmc.timescales.published import association_r2
 from semanticcmc.world.label_worlds import LabelWorld, simulate
 
 HERE = Path(__file__).parent

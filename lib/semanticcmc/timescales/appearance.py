@@ -20,8 +20,8 @@ import pandas as pd
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.lagged_differences import lagged_differences
-from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.variogram import lagged_differences
 
 if TYPE_CHECKING:
     from semanticcmc.evaluation.activations import ActivationsConfig

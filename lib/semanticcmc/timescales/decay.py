@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from semanticcmc.timescales import LEVELS, Curve, TimescalesConfig
+from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
 COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable",
            "first_lag_at_null_s", "reason"]  # fmt: skip

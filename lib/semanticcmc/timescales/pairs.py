@@ -13,7 +13,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.labels.stream import LabelStream
-from semanticcmc.timescales import TimescalesConfig
+from semanticcmc.timescales.curves import TimescalesConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,11 +34,11 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.label_pairs import LabelPairs
 from semanticcmc.labels.stream import LabelStream, label_stream
 from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
+from semanticcmc.timescales.pairs import LabelPairs
 
 # Fitted to the default miniature world alone, by validation/prediction.py, and not touched since.
 NOISE = 12.5  # N, nats

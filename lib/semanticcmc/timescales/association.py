@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from scipy.stats import norm
 
-from semanticcmc.label_pairs import LabelPairs
-from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.pairs import LabelPairs
 
 
 def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from semanticcmc.timescales import LEVELS, Curve, TimescalesConfig
+from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
 COLUMNS = ["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"]
 

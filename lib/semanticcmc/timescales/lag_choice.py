@@ -10,20 +10,20 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.label_pairs import label_pairs
 from semanticcmc.labels.nouns import label_nouns
 from semanticcmc.labels.stream import LabelStream, frequencies
-from semanticcmc.prediction import (
+from semanticcmc.rsa.rdm import write_rdms
+from semanticcmc.rsa.semantics import model_rdm
+from semanticcmc.run import atomic
+from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
+from semanticcmc.timescales.pairs import label_pairs
+from semanticcmc.timescales.prediction import (
     Prediction,
     PredictionConfig,
     as_wnids,
     association_rdm,
     predicted_lag_curve,
 )
-from semanticcmc.rsa.rdm import write_rdms
-from semanticcmc.rsa.semantics import model_rdm
-from semanticcmc.run import atomic
-from semanticcmc.timescales import LEVELS, TimescalesConfig
 from semanticcmc.training.networks import NetworksConfig
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from semanticcmc.label_pairs import LabelPairs
-from semanticcmc.timescales import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
+from semanticcmc.timescales.pairs import LabelPairs
 
 PENALTIES = 10.0 ** np.arange(-3, 3)  # of the ridge, in units of the mean variance of a label
 FOLDS = 4  # of the films that a fit is made from, to choose the penalty

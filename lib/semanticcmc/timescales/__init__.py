@@ -1,0 +1,1 @@
+"""How long looks and associations last, and which lag that recommends."""
