@@ -24,7 +24,7 @@ from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.world.label_worlds import LabelWorld, simulate
+from semanticcmc.world.labels import LabelWorld, simulate
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = TimescalesConfig(lags=40, labels=150, min_confidence=0.0, step_s=1.0, frame_px=(18, 32),

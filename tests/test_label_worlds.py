@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semanticcmc.labels.stream import presence
-from semanticcmc.world.label_worlds import LabelWorld, simulate
+from semanticcmc.world.labels import LabelWorld, simulate
 
 WORLD = LabelWorld(durations_s=(60_000.0, 30_000.0), interval_s=1.0, half_life_s=7.0, groups=3, labels_per_group=2,
                    active=0.3, hit=0.8, false_alarm=0.05, film_base_rate_sd=0.8, seed=3)  # fmt: skip

@@ -9,7 +9,7 @@ from semanticcmc.timescales.curves import predictability as module
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
-from semanticcmc.world.label_worlds import LabelWorld, simulate
+from semanticcmc.world.labels import LabelWorld, simulate
 from test_label_pairs import CONFIG, drawn, stream_of
 
 WORLD = LabelWorld(durations_s=(2500.0,) * 10, interval_s=1.0, half_life_s=30.0, groups=5, labels_per_group=3,

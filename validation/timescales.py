@@ -2,7 +2,7 @@
 
     python validation/timescales.py [worlds]
 
-Worlds of labels alone (`semanticcmc.world.label_worlds`), two thirds of them with half-lives from 5 s to 1/20 of the
+Worlds of labels alone (`semanticcmc.world.labels`), two thirds of them with half-lives from 5 s to 1/20 of the
 film, evenly in the logarithm, one third from there to twice the film: films of about 20, 40 and 95 minutes (in a
 world they differ by up to a fifth), 10 to 40 of them, two levels of detector noise. Studies: `recovery`, the half-
 life by both measures (R2 in every sixth triple of worlds) and levels; `null`, the share of lags above 0 at which the
@@ -35,7 +35,7 @@ from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
 from semanticcmc.timescales.published import association_r2
-from semanticcmc.world.label_worlds import LabelWorld, simulate
+from semanticcmc.world.labels import LabelWorld, simulate
 
 HERE = Path(__file__).parent
 CONFIG = TimescalesConfig(lags=40, labels=150, min_confidence=0.0, step_s=1.0, frame_px=(18, 32), bootstrap_samples=200,

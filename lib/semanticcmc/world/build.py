@@ -22,10 +22,10 @@ from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json
-from semanticcmc.world.appearance import class_looks
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.detector import label_tables
+from semanticcmc.world.objects import class_looks
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
 from semanticcmc.world.truth import look_rdm, shot_table, truth

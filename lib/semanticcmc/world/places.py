@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semanticcmc.world.appearance import oklch
 from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.objects import oklch
 
 N_SPOTS = 6
 N_PLACE = 8 + 6 * N_SPOTS

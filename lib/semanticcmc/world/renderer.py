@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from semanticcmc.world import places
-from semanticcmc.world.appearance import REACH, Light, class_looks, draw_objects, instances
 from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.objects import REACH, Light, class_looks, draw_objects, instances
 from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline, timelines
 
 Layers = Literal["all", "objects", "background"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.rsa.rdm import RDM, from_class_means
-from semanticcmc.world.appearance import class_looks
 from semanticcmc.world.classes import closeness, read_classes
 from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.objects import class_looks
 from semanticcmc.world.timeline import Themes, Timeline, timelines
 
 CHAINS = 5_000  # films of the long run of themes, each over many scenes: a standard error of about .002
