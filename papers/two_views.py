@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
-from semanticcmc.plots.svg_text import FAMILY, embed_fonts
+from semanticcmc.figures.svg_text import FAMILY, embed_fonts
 
 INK, QUIET, RULE, PAPER = "#1F2430", "#5B6270", "#C9CED6", "#FFFFFF"
 FIRST, SECOND = "#C64F63", "#4B2A74"

@@ -27,12 +27,13 @@ from scipy.stats import percentileofscore
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.experiment import Experiment
-from semanticcmc.plots import films, representations, style, training
-from semanticcmc.plots import lag_curve as curves
-from semanticcmc.plots.comparisons import connectivity
-from semanticcmc.plots.layers import layers
-from semanticcmc.plots.published import published_table
-from semanticcmc.plots.svg_text import embed_fonts, font_files
+from semanticcmc.figures import films, style, training
+from semanticcmc.figures import lag_curve as curves
+from semanticcmc.figures import rdms as representations
+from semanticcmc.figures.comparisons import connectivity
+from semanticcmc.figures.layers import layers
+from semanticcmc.figures.published import published_table
+from semanticcmc.figures.svg_text import embed_fonts, font_files
 from semanticcmc.rsa.rdm import RDM
 
 LAGS_S = (1.0, 5.0, 20.0, 60.0, 180.0, 600.0)

@@ -13,8 +13,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from semanticcmc.evaluation.lag_curve import over_seeds
-from semanticcmc.plots import captions, comparisons, dissociation, layers, style
-from semanticcmc.plots.summaries import seeds_text, summary
+from semanticcmc.figures import accuracy as dissociation
+from semanticcmc.figures import captions, comparisons, layers, style
+from semanticcmc.figures.summaries import seeds_text, summary
 from test_plots import curve_table, lightness, lines, points, segments
 
 NETWORKS = ["random", "augment", "cmc_lab", "semantic_1s", "semantic_60s", "semantic_600s"]

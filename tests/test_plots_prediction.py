@@ -6,7 +6,7 @@ import pandas as pd
 
 mpl.use("Agg")
 
-from semanticcmc.plots.prediction import predicted_lag_curve
+from semanticcmc.figures.prediction import predicted_lag_curve
 
 
 def test_lines_points_and_recommended_lags_are_the_tables():

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from semanticcmc.plots import style
-from semanticcmc.plots.robustness import robustness, robustness_caption
+from semanticcmc.figures import style
+from semanticcmc.figures.robustness import robustness, robustness_caption
 
 ROWS = [("declared", "declared analysis"), ("distance", "fc7, euclidean"), ("layer", "conv1"), ("layer", "conv2"),
         ("control", "none (simple r)"), ("classes", "without bird"), ("method", "spearman")]  # fmt: skip

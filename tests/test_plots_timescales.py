@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.plots import estimators, persistence, style
+from semanticcmc.figures import estimators, style
+from semanticcmc.figures import timescales as persistence
 
 LEVELS = ("film base rate", "corpus base rate")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from accessibility import assert_readable
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 from semanticcmc.publish import claims, numbers, poster, variables
 from semanticcmc.publish.__main__ import main
 from semanticcmc.publish.rendering import render, resolve

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.plots import looks
+from semanticcmc.figures import looks
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.wordnet import read_taxonomy
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build

@@ -55,7 +55,7 @@ from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, lag_curve
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, resolve_experiment
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json

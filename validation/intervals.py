@@ -254,7 +254,7 @@ def draw(table, path):
     """Coverage by case, corrected and plain percentiles, with the range asked for."""
     import matplotlib.pyplot as plt
 
-    from semanticcmc.plots import style
+    from semanticcmc.figures import style
 
     style.use_house_style()
     panels = [("tree", "classes"), ("category", "classes"), ("category", "fixed numbers")]

@@ -20,7 +20,7 @@ import yaml
 
 from semanticcmc.evaluation.lag_curve import control_seeds, over_seeds
 from semanticcmc.experiment import Experiment, resolve_experiment
-from semanticcmc.plots import lag_curve, style
+from semanticcmc.figures import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.workflow import available_cores, check_sections, run_workflow
 

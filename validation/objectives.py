@@ -31,7 +31,7 @@ from semanticcmc.evaluation.activations import ActivationsConfig, class_means_an
 from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import category_rdm, category_table

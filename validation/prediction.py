@@ -20,8 +20,8 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.figures import style
 from semanticcmc.labels.stream import experiment_labels
-from semanticcmc.plots import style
 from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.timescales.curves import TimescalesConfig, prediction

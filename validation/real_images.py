@@ -304,7 +304,7 @@ def main(arguments=None):
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from semanticcmc.plots import looks, style
+    from semanticcmc.figures import looks, style
 
     style.use_house_style()
     with atomic(HERE / "real_images.png") as temporary:

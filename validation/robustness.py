@@ -16,8 +16,8 @@ from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, controls, 
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, resolve_experiment
-from semanticcmc.plots import robustness as plots
-from semanticcmc.plots import style
+from semanticcmc.figures import robustness as plots
+from semanticcmc.figures import style
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.loop import train

@@ -158,7 +158,7 @@ def draw(table, path):
     """Found against true half-lives, with intervals; the published reading in grey."""
     import matplotlib.pyplot as plt
 
-    from semanticcmc.plots import style
+    from semanticcmc.figures import style
 
     style.use_house_style()
     rows = table.query("study == 'recovery' and measure == 'association' and level == 'film base rate'")

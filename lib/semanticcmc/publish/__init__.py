@@ -14,7 +14,7 @@ from pathlib import Path
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.plots.svg_text import font_files
+from semanticcmc.figures.svg_text import font_files
 from semanticcmc.publish import paper_variables, variables
 from semanticcmc.publish.numbers import required
 from semanticcmc.publish.rendering import render

@@ -14,7 +14,7 @@ import yaml
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.plots.lag_curve import ENOUGH_FILM_H
+from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.publish import claims
 from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
 from semanticcmc.publish.numbers import (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
-from semanticcmc.plots.svg_text import FAMILY, embed_fonts
+from semanticcmc.figures.svg_text import FAMILY, embed_fonts
 from semanticcmc.run import atomic, git_commit, write_json
 
 if TYPE_CHECKING:

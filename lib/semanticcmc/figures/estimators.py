@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import style
-from semanticcmc.plots.persistence import round_lags, time_text
+from semanticcmc.figures import style
+from semanticcmc.figures.timescales import round_lags, time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

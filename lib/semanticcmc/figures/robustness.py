@@ -10,7 +10,7 @@ import pandas as pd
 
 from semanticcmc.evaluation.robustness import ALPHA, largest, survival
 from semanticcmc.experiment import network_lag_s
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

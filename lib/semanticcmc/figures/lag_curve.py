@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from semanticcmc.plots import captions, style
+from semanticcmc.figures import captions, style
 from semanticcmc.run import counted
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import captions, style
-from semanticcmc.plots.layers import condition_style
-from semanticcmc.plots.summaries import seeds_text, summary
+from semanticcmc.figures import captions, style
+from semanticcmc.figures.layers import condition_style
+from semanticcmc.figures.summaries import seeds_text, summary
 from semanticcmc.run import counted
 
 if TYPE_CHECKING:

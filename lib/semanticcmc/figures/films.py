@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +142,7 @@ def association_maps(
     """
     import matplotlib.pyplot as plt
 
-    from semanticcmc.plots.representations import category_blocks
+    from semanticcmc.figures.rdms import category_blocks
 
     figure, row = plt.subplots(
         1, len(maps), figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN), squeeze=False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

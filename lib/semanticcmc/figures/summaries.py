@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import captions, style
+from semanticcmc.figures import captions, style
 from semanticcmc.run import counted
 
 KEYS = ("network", "layer", "condition", "model", "control", "measure")

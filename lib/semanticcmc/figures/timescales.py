@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import captions, style
-from semanticcmc.plots.summaries import seeds_text, summary
+from semanticcmc.figures import captions, style
+from semanticcmc.figures.summaries import seeds_text, summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

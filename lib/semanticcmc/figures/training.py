@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

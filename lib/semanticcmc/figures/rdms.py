@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semanticcmc.evaluation.image_files import read_image
-from semanticcmc.plots import style
+from semanticcmc.figures import style
 from semanticcmc.rsa.rdm import RDM
 
 if TYPE_CHECKING:

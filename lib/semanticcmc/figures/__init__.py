@@ -1,0 +1,1 @@
+"""Tables to axes, with captions and alternative texts."""
