@@ -41,7 +41,7 @@ films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from 
 	@$(RUN) -m semanticcmc.films.manifest "$(FILMS)"
 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
-	@$(RUN) -m semanticcmc.website
+	@$(RUN) -m papers.build.site
 
 test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85

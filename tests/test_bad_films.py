@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from papers.build import poster as variables
 
 from conftest import ROOT
 from counter_films import HEIGHT, WIDTH, constant, counter, number
@@ -23,7 +24,6 @@ from semanticcmc import workflow
 from semanticcmc.experiment import load_experiment
 from semanticcmc.films import ingest as movies
 from semanticcmc.films.store import FrameStore
-from semanticcmc.publish import variables
 
 
 class Pipe(io.RawIOBase):

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from papers.build.notebook_pages import annotated, main, write_page
 
 from accessibility import assert_readable
 from semanticcmc.config import InputError
-from semanticcmc.notebook_pages import annotated, main, write_page
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 ALT = 'Correlation against lag, in "seconds" & minutes'
@@ -152,7 +152,7 @@ def test_unexecuted_notebook_is_refused_and_an_old_page_stays(repository, tmp_pa
 def test_pages_are_light_to_make():
     """One process a notebook: what it imports counts."""
     command = (
-        "import sys, semanticcmc.notebook_pages; print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+        "import sys, papers.build.notebook_pages; print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from papers.build import paper, study_tests, study_timescales, study_worlds
+from papers.build.__main__ import main
+from papers.build.paper_methods import settings
+from papers.build.render import render
 from scipy.stats import spearmanr
 
 from accessibility import assert_readable
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.publish import paper, study_tests, study_timescales, study_worlds
-from semanticcmc.publish.__main__ import main
-from semanticcmc.publish.paper_methods import settings
-from semanticcmc.publish.rendering import render
 from test_publish import PEAK, results
 
 ROOT = repository_root()
@@ -262,7 +262,7 @@ def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys,
     said = capsys.readouterr().err
     assert said.startswith("error:") and "papermill analysis/01_dataset_statistics.ipynb" in said
     assert not (experiment.folder / "paper").exists() and not list(experiment.folder.glob(".paper*"))
-    monkeypatch.setattr("semanticcmc.publish.studies.repository_root", lambda: tmp_path)
+    monkeypatch.setattr("papers.build.studies.repository_root", lambda: tmp_path)
     with pytest.raises(InputError, match=r"python validation/timescales\.py"):
         study_timescales.timescales()
 
@@ -370,7 +370,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
 
 
 def test_studies_that_a_checkout_may_not_have(tmp_path, monkeypatch):
-    monkeypatch.setattr("semanticcmc.publish.studies.repository_root", lambda: tmp_path)
+    monkeypatch.setattr("papers.build.studies.repository_root", lambda: tmp_path)
     (tmp_path / "validation").mkdir()
     assert study_worlds.contrasts() == ""
     columns = ["world", "seed", "first", "second", "model", "difference", "ci_low", "ci_high", "p"]

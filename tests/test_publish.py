@@ -15,14 +15,15 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from papers.build import claims, numbers, poster
+from papers.build import poster as variables
+from papers.build.__main__ import main
+from papers.build.render import render, resolve
 
 from accessibility import assert_readable
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.figures import style
-from semanticcmc.publish import claims, numbers, poster, variables
-from semanticcmc.publish.__main__ import main
-from semanticcmc.publish.rendering import render, resolve
 
 FIGURE_SIZES = {"film_strip": (1260, 259), "persistence": (630, 480), "lag_curve": (630, 453), "rdms": (1260, 295),
                 "dissociation": (630, 409)}  # fmt: skip

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from papers.build import site as website
+from papers.build.checks import check_page
+from papers.build.render import resolve
+from papers.build.study_pages import ROWS, SHOWN, markdown, studies
 
-from semanticcmc import website
 from semanticcmc.config import InputError
-from semanticcmc.publish.rendering import resolve
-from semanticcmc.study_pages import ROWS, SHOWN, markdown, studies
-from semanticcmc.website_checks import check_page
 from test_notebook_pages import ALT, executed_notebook
 from test_publish import results
 

@@ -1,9 +1,9 @@
 """The checks of a rendered site, on pages whose faults are known."""
 
 import pytest
+from papers.build.checks import check_log, check_site
 
 from semanticcmc.config import InputError
-from semanticcmc.website_checks import check_log, check_site
 
 GOOD = """<!DOCTYPE html><html lang="en"><head><title>A</title><link rel="stylesheet" href="style.css">
 <link rel="canonical" href="https://example.org/"><script src="script.js"></script></head>

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-
-from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.publish import (
+from papers.build import (
     claims,
     paper_methods,
     paper_sentences,
@@ -20,10 +17,10 @@ from semanticcmc.publish import (
     study_tests,
     study_timescales,
     study_worlds,
-    variables,
 )
-from semanticcmc.publish.evidence import Evidence
-from semanticcmc.publish.numbers import (
+from papers.build import poster as variables
+from papers.build.evidence import Evidence
+from papers.build.numbers import (
     count,
     network_title,
     number,
@@ -33,7 +30,10 @@ from semanticcmc.publish.numbers import (
     spoken,
     whole,
 )
-from semanticcmc.publish.studies import exists
+from papers.build.studies import exists
+
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.run import git_commit
 
 FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")

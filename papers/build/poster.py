@@ -11,13 +11,9 @@ import numpy as np
 import pandas as pd
 import segno
 import yaml
-
-from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
-from semanticcmc.publish import claims
-from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
-from semanticcmc.publish.numbers import (
+from papers.build import claims
+from papers.build.evidence import SIGNIFICANT, Evidence
+from papers.build.numbers import (
     NOTEBOOKS,
     count,
     number,
@@ -31,8 +27,12 @@ from semanticcmc.publish.numbers import (
     time_range,
     whole,
 )
-from semanticcmc.publish.sources import figure_source, source
-from semanticcmc.publish.tables import mantel_rows
+from papers.build.sources import figure_source, source
+from papers.build.tables import mantel_rows
+
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.run import git_commit
 
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")

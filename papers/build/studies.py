@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from papers.build.numbers import number, probability
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import repository_root
-from semanticcmc.publish.numbers import number, probability
 
 SIGNIFICANT = 0.05
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from papers.build.numbers import count, number, seconds, spoken, time_range, whole
 
 from semanticcmc.experiment import Experiment
-from semanticcmc.publish.numbers import count, number, seconds, spoken, time_range, whole
 
 BASELINES = {
     "random": "one of random weights, never trained",

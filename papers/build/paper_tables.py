@@ -6,12 +6,10 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
-
-from semanticcmc.experiment import Experiment
-from semanticcmc.publish import claims
-from semanticcmc.publish.evidence import Evidence
-from semanticcmc.publish.markdown import framed, table
-from semanticcmc.publish.numbers import (
+from papers.build import claims
+from papers.build.evidence import Evidence
+from papers.build.markdown import framed, table
+from papers.build.numbers import (
     Effect,
     effects,
     network_title,
@@ -20,8 +18,10 @@ from semanticcmc.publish.numbers import (
     read_table,
     stars,
 )
-from semanticcmc.publish.studies import bare
-from semanticcmc.publish.tables import mantel_rows
+from papers.build.studies import bare
+from papers.build.tables import mantel_rows
+
+from semanticcmc.experiment import Experiment
 
 MEASURES = {
     "appearance": "looks, correlation",

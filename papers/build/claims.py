@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-
-from semanticcmc.experiment import Experiment
-from semanticcmc.publish.evidence import MODELS, SIGNIFICANT, Evidence, weigh
-from semanticcmc.publish.numbers import (
+from papers.build.evidence import MODELS, SIGNIFICANT, Evidence, weigh
+from papers.build.numbers import (
     Effect,
     count,
     effects,
@@ -23,6 +21,8 @@ from semanticcmc.publish.numbers import (
     spoken,
     whole,
 )
+
+from semanticcmc.experiment import Experiment
 
 __all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "dissociation", "headline", "limits",
            "mark", "reading", "test_text", "weigh"]  # fmt: skip

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from papers.build.markdown import table
+from papers.build.numbers import count, number, probability, seconds, spoken
+from papers.build.studies import SIGNIFICANT, Study, bare, exists, interval, read
 
 from semanticcmc.experiment import network_lag_s
-from semanticcmc.publish.markdown import table
-from semanticcmc.publish.numbers import count, number, probability, seconds, spoken
-from semanticcmc.publish.studies import SIGNIFICANT, Study, bare, exists, interval, read
 
 WORLDS = {
     "miniature": ("as it is", 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semanticcmc.publish.numbers import plain
+from papers.build.numbers import plain
 
 
 def figure_source(described: Mapping[str, Any]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+from papers.build import claims
+from papers.build.numbers import Effect, effects, network_title, number, plain, read_table, stars
 
 from semanticcmc.experiment import Experiment, network_lag_s
-from semanticcmc.publish import claims
-from semanticcmc.publish.numbers import Effect, effects, network_title, number, plain, read_table, stars
 
 
 def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:

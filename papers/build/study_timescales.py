@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from papers.build.markdown import table
+from papers.build.numbers import number, spoken, whole
+from papers.build.studies import Study, percent, read, record
 from scipy.stats import spearmanr
-
-from semanticcmc.publish.markdown import table
-from semanticcmc.publish.numbers import number, spoken, whole
-from semanticcmc.publish.studies import Study, percent, read, record
 
 NEAR_HALF = 0.15
 """Film lengths from one half within which a minimum counts as being at half a film."""

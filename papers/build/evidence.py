@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 
 import pandas as pd
+from papers.build.numbers import Comparison, Effect, comparisons, effects, read_lag_comparisons
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
-from semanticcmc.publish.numbers import Comparison, Effect, comparisons, effects, read_lag_comparisons
 
 SIGNIFICANT = 0.05
 

@@ -2,9 +2,9 @@
 
 ``make site``, or by hand::
 
-    python -m semanticcmc.website             all of it; needs Quarto
-    python -m semanticcmc.website prepare     what ``quarto render`` runs first (_quarto.yml, pre-render)
-    python -m semanticcmc.website check       what it runs last (post-render)
+    python -m papers.build.site             all of it; needs Quarto
+    python -m papers.build.site prepare     what ``quarto render`` runs first (_quarto.yml, pre-render)
+    python -m papers.build.site check       what it runs last (post-render)
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from papers.build import notebook_pages
+from papers.build.checks import check_log, check_site
+from papers.build.study_pages import markdown, studies
 
-from semanticcmc import notebook_pages
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment, repository_root
 from semanticcmc.run import atomic
-from semanticcmc.study_pages import markdown, studies
-from semanticcmc.website_checks import check_log, check_site
 
 EXPERIMENT = "miniature"
 """The experiment that the site shows."""
@@ -120,8 +120,9 @@ def prepare(root: Path, experiment: Experiment) -> list[Path]:
 
 def variables(experiment: Experiment) -> str:
     """``_variables.yml`` of the site: the experiment's headline and the text of its central figure."""
-    from semanticcmc.publish import claims, variables
-    from semanticcmc.publish.numbers import count, read_lag_curve
+    from papers.build import claims
+    from papers.build import poster as variables
+    from papers.build.numbers import count, read_lag_curve
 
     tests = read_lag_curve(experiment)
     claim = variables.claim(experiment, claims.weigh(experiment, tests), variables.dataset(experiment), tests)
@@ -198,7 +199,7 @@ def _run(command: list[str], root: Path) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0, or 2 after ``error: ...``."""
     parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.website", description=__doc__.splitlines()[0]
+        prog="python -m papers.build.site", description=__doc__.splitlines()[0]
     )
     parser.add_argument("step", nargs="?", choices=["build", "prepare", "check"], default="build")
     step = parser.parse_args(arguments).step

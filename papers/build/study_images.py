@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-
-from semanticcmc.publish.markdown import table
-from semanticcmc.publish.numbers import count, number, probability, spoken, whole
-from semanticcmc.publish.studies import Study, bare, read
+from papers.build.markdown import table
+from papers.build.numbers import count, number, probability, spoken, whole
+from papers.build.studies import Study, bare, read
 
 LAYER = "conv5"
 MODELS = {"lch": "WordNet", "category": "category"}

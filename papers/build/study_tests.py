@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-
-from semanticcmc.publish.markdown import table
-from semanticcmc.publish.numbers import number, spoken, whole
-from semanticcmc.publish.studies import Study, interval, percent, read
+from papers.build.markdown import table
+from papers.build.numbers import number, spoken, whole
+from papers.build.studies import Study, interval, percent, read
 
 LEVELS = ("0.05", "0.01")
 CASE = ("design", "model", "effect")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-
-from semanticcmc.experiment import Experiment
-from semanticcmc.publish import claims
-from semanticcmc.publish.evidence import SIGNIFICANT, Evidence
-from semanticcmc.publish.numbers import (
+from papers.build import claims
+from papers.build.evidence import SIGNIFICANT, Evidence
+from papers.build.numbers import (
     Effect,
     count,
     effects,
@@ -19,6 +17,8 @@ from semanticcmc.publish.numbers import (
     seconds,
     spoken,
 )
+
+from semanticcmc.experiment import Experiment
 
 GIVEN = {
     "none": "with nothing controlled",

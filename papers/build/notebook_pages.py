@@ -1,6 +1,6 @@
 """Executed notebooks as pages: code folded, every figure with its text in words and links to the data behind it.
 
-By hand: ``python -m semanticcmc.notebook_pages results/miniature/notebooks/04_lag_curve.ipynb``.
+By hand: ``python -m papers.build.notebook_pages results/miniature/notebooks/04_lag_curve.ipynb``.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def write_page(notebook: Path) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the pages; returns 0, or 2 after ``error: ...`` for a notebook that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.notebook_pages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m papers.build.notebook_pages", description=__doc__)
     parser.add_argument(
         "notebook", type=Path, nargs="+", help="an executed notebook; its page lies beside it"
     )

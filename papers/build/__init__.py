@@ -2,7 +2,7 @@
 
 `numbers` reads the tables, `claims` decides what may be said, `tables` and `variables` write both for the poster,
 `paper_variables`, `paper_tables` and `paper_methods` for the paper, with `studies` of what was validated; `rendering`
-makes the pages. By hand: ``python -m semanticcmc.publish miniature paper``.
+makes the pages. By hand: ``python -m papers.build miniature paper``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from papers.build import paper as paper_variables
+from papers.build import poster as variables
+from papers.build.numbers import required
+from papers.build.render import render
+
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.figures.svg_text import font_files
-from semanticcmc.publish import paper_variables, variables
-from semanticcmc.publish.numbers import required
-from semanticcmc.publish.rendering import render
 
 POSTER = (
     "poster.qmd",
