@@ -33,8 +33,17 @@ from semanticcmc.timescales.variogram import lagged_differences
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 18, 32
 POSTER_FILMS, POSTER_FRAMES = 100, 5730
-CONFIG = TimescalesConfig(lags=40, labels=150, min_confidence=0.0, step_s=1.0, frame_px=(HEIGHT, WIDTH),
-                          bootstrap_samples=1000, null_samples=100, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=40,
+    labels=150,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(HEIGHT, WIDTH),
+    bootstrap_samples=1000,
+    null_samples=100,
+    confidence=0.95,
+    seed=0,
+)
 
 
 def pictures(frames, seed=0):
@@ -47,9 +56,7 @@ def pictures(frames, seed=0):
 def by_lag(film):
     """Mean squared difference at every lag, a lag at a time."""
     moments = film.astype(np.float32)
-    return np.array(
-        [((moments[lag:] - moments[: len(moments) - lag]) ** 2).sum(1).mean() for lag in range(len(film))]
-    )
+    return np.array([((moments[lag:] - moments[: len(moments) - lag]) ** 2).sum(1).mean() for lag in range(len(film))])
 
 
 def by_pair(film):
@@ -92,30 +99,23 @@ def main():
         print(rows[-3:], flush=True)
     if not quick:
         torch.set_num_threads(2)
-        films = torch.from_numpy(
-            np.concatenate([pictures(POSTER_FRAMES, seed) for seed in range(POSTER_FILMS)])
+        films = torch.from_numpy(np.concatenate([pictures(POSTER_FRAMES, seed) for seed in range(POSTER_FILMS)]))
+        index = pd.DataFrame(
+            {
+                "movie_id": np.repeat([f"film-{i:03d}" for i in range(POSTER_FILMS)], POSTER_FRAMES),
+                "time_s": np.tile(np.arange(POSTER_FRAMES), POSTER_FILMS),
+            }
         )
-        index = pd.DataFrame({"movie_id": np.repeat([f"film-{i:03d}" for i in range(POSTER_FILMS)], POSTER_FRAMES),
-                              "time_s": np.tile(np.arange(POSTER_FRAMES), POSTER_FILMS)})  # fmt: skip
         start = time.perf_counter()
         looks = compare_frames(index, films, lag_grid(1.0, POSTER_FRAMES - 1, CONFIG.lags), correlation=True)
         persistence("appearance", looks, CONFIG)
         seconds = time.perf_counter() - start
         peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rows.append(
-            (
-                "fft, curves with intervals and null, 2 threads",
-                POSTER_FILMS,
-                POSTER_FRAMES,
-                seconds,
-                np.nan,
-                peak_gib,
-            )
+            ("fft, curves with intervals and null, 2 threads", POSTER_FILMS, POSTER_FRAMES, seconds, np.nan, peak_gib)
         )
         print(rows[-1])
-    table = pd.DataFrame(
-        rows, columns=["method", "films", "frames_per_film", "seconds", "ratio", "peak_memory_gib"]
-    )
+    table = pd.DataFrame(rows, columns=["method", "films", "frames_per_film", "seconds", "ratio", "peak_memory_gib"])
     if quick:
         print(table.to_string())
         return

@@ -45,10 +45,7 @@ def films(folder):
     for film in range(FILMS):
         order = generator.integers(len(pictures), size=FRAMES)
         write_film(
-            folder / "store",
-            f"film-{film}",
-            (Frame(t, t, t, pictures[p]) for t, p in enumerate(order)),
-            QUALITY,
+            folder / "store", f"film-{film}", (Frame(t, t, t, pictures[p]) for t, p in enumerate(order)), QUALITY
         )
         place = folder / "files" / f"film-{film}"
         place.mkdir(parents=True)
@@ -90,20 +87,29 @@ def main():
                 seconds[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     peer = medians["ImageFolder with PIL"]
-    table = pd.DataFrame({
-        "tool": list(medians), "pairs_per_s": [PAIRS / s for s in medians.values()],
-        "median_s": list(medians.values()), "fastest_s": [min(v) for v in seconds.values()],
-        "times_as_fast_as_ImageFolder": [peer / s for s in medians.values()],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "tool": list(medians),
+            "pairs_per_s": [PAIRS / s for s in medians.values()],
+            "median_s": list(medians.values()),
+            "fastest_s": [min(v) for v in seconds.values()],
+            "times_as_fast_as_ImageFolder": [peer / s for s in medians.values()],
+        }
+    )
     print(table.round(3).to_string(index=False))
     with atomic(RESULTS / "frame_reads.csv") as temporary:
         table.round(4).to_csv(temporary, index=False)
-    config = {"films": FILMS, "frames_a_film": FRAMES, "pairs": PAIRS, "turns": TURNS, "jpeg_quality": QUALITY,
-              "jpeg_bytes": float(store.index["nbytes"].mean())}  # fmt: skip
+    config = {
+        "films": FILMS,
+        "frames_a_film": FRAMES,
+        "pairs": PAIRS,
+        "turns": TURNS,
+        "jpeg_quality": QUALITY,
+        "jpeg_bytes": float(store.index["nbytes"].mean()),
+    }
     load = os.getloadavg()[0]
     write_json(
-        RESULTS / "frame_reads.json",
-        record(config, 0, threads=threads, cores=os.cpu_count(), load_average=load),
+        RESULTS / "frame_reads.json", record(config, 0, threads=threads, cores=os.cpu_count(), load_average=load)
     )
 
 

@@ -36,8 +36,15 @@ from semanticcmc.run import atomic, record, write_json
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
-CONFIG = MoviesConfig(folder=None, frame_folders_per_s=None, frames_per_s=1.0, short_side_px=256,
-                      jpeg_quality=90, crop_black_borders=False, manifest=None)  # fmt: skip
+CONFIG = MoviesConfig(
+    folder=None,
+    frame_folders_per_s=None,
+    frames_per_s=1.0,
+    short_side_px=256,
+    jpeg_quality=90,
+    crop_black_borders=False,
+    manifest=None,
+)
 MJPEG_QUALITY = 2  # ffmpeg's -q:v, its best; the files come out somewhat smaller than ours (column bytes)
 TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")
 
@@ -45,15 +52,12 @@ TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")
 def make_film(clips, path, film_s):
     """A film of 720p and H.264 with B-frames: the clips one after the other, encoded once and repeated as they are."""
     inputs = [part for clip in clips for part in ("-i", str(clip))]
-    scaled = "".join(
-        f"[{i}:v]scale=1280:720,setsar=1,fps=25,format=yuv420p[v{i}];" for i in range(len(clips))
-    )
+    scaled = "".join(f"[{i}:v]scale=1280:720,setsar=1,fps=25,format=yuv420p[v{i}];" for i in range(len(clips)))
     joined = "".join(f"[v{i}]" for i in range(len(clips))) + f"concat=n={len(clips)}"
     once = path.with_name("once.mp4")
     coding = ["-c:v", "libx264", "-preset", "fast", "-crf", "21", "-t", str(min(film_s, 60))]
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", *inputs, "-filter_complex", scaled + joined, *coding, once],
-        check=True,
+        ["ffmpeg", "-v", "error", "-y", *inputs, "-filter_complex", scaled + joined, *coding, once], check=True
     )
     repeat = ["-stream_loop", "-1", "-i", once, "-t", str(film_s), "-c", "copy", path]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *repeat], check=True)
@@ -62,8 +66,26 @@ def make_film(clips, path, film_s):
 
 def by_ffmpeg(film, folder, size, threads):
     chain = f"fps=1:round=up,scale={size[0]}:{size[1]}:flags=bicubic"
-    command = ["ffmpeg", "-v", "error", "-y", "-threads", str(threads), "-filter_threads", str(threads), "-copyts",
-               "-i", film, "-an", "-vf", chain, "-threads", str(threads), "-q:v", str(MJPEG_QUALITY)]  # fmt: skip
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-threads",
+        str(threads),
+        "-filter_threads",
+        str(threads),
+        "-copyts",
+        "-i",
+        film,
+        "-an",
+        "-vf",
+        chain,
+        "-threads",
+        str(threads),
+        "-q:v",
+        str(MJPEG_QUALITY),
+    ]
     subprocess.run([*command, folder / "%06d.jpg"], check=True)
     files = list(folder.glob("*.jpg"))
     return len(files), sum(file.stat().st_size for file in files)
@@ -89,8 +111,11 @@ def displayed_size(film):
 def measure(film, threads, rounds):
     """Median wall and processor seconds of each tool, and the frames and bytes that it made."""
     size, found = displayed_size(film), {tool: [] for tool in TOOLS}
-    calls = {"ffmpeg": by_ffmpeg, "ours": functools.partial(by_ours, skips=True),
-             "ours, nothing skipped": functools.partial(by_ours, skips=False)}  # fmt: skip
+    calls = {
+        "ffmpeg": by_ffmpeg,
+        "ours": functools.partial(by_ours, skips=True),
+        "ours, nothing skipped": functools.partial(by_ours, skips=False),
+    }
     made = {}
     for turn in range(rounds + 1):
         for tool, call in calls.items():
@@ -115,9 +140,7 @@ def start_of_a_process():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--film-s", type=float, default=600.0, help="duration of the film made from the clips"
-    )
+    parser.add_argument("--film-s", type=float, default=600.0, help="duration of the film made from the clips")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each tool")
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder of the clips")
     options = parser.parse_args()
@@ -148,8 +171,13 @@ def main():
     with atomic(RESULTS / "ingest.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.5g")
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout.splitlines()[0]
-    more = {"ffmpeg": version, "av": av.__version__, "rounds": options.rounds, "cores": os.cpu_count(),
-            "load": os.getloadavg()}  # fmt: skip
+    more = {
+        "ffmpeg": version,
+        "av": av.__version__,
+        "rounds": options.rounds,
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+    }
     write_json(RESULTS / "ingest.json", record(CONFIG, **more))
 
 

@@ -99,7 +99,8 @@ def in_python(n, x, y, z):
     for engine in ("cython", "numba"):
         for p in peer_runs(n):
             calls[f"scikit-bio ({engine})", "simple", p] = functools.partial(
-                scikit_bio, *peers, permutations=p, alternative="greater", engine=engine)  # fmt: skip
+                scikit_bio, *peers, permutations=p, alternative="greater", engine=engine
+            )
     timed = medians_s(calls, 5)
     rows = []
     for tool, test in dict.fromkeys(key[:2] for key in calls):
@@ -123,19 +124,13 @@ def vegan(n, x, y, z):
         return []
     seconds = pd.DataFrame([line.split() for line in done.stdout.splitlines()], columns=["test", "p", "s"])
     seconds = seconds.astype({"p": int, "s": float}).groupby(["test", "p"]).s.median()
-    return [
-        row
-        for test in ("simple", "partial")
-        for row in rows_of("vegan", test, n, dict(seconds[test].items()))
-    ]
+    return [row for test in ("simple", "partial") for row in rows_of("vegan", test, n, dict(seconds[test].items()))]
 
 
 def stack():
     """64 RDMs against 3 models, 10,000 permutations, 1,000 classes."""
     rng = np.random.default_rng(0)
-    rdms, models = (
-        {k: squareform(pdist(rng.standard_normal((1000, 10)))) for k in range(m)} for m in (64, 3)
-    )
+    rdms, models = ({k: squareform(pdist(rng.standard_normal((1000, 10)))) for k in range(m)} for m in (64, 3))
     control = squareform(pdist(rng.standard_normal((1000, 10))))
     timed = medians_s(
         {
@@ -152,9 +147,14 @@ def building():
     means = np.random.default_rng(0).gamma(1, size=(1000, 43_000)).astype(np.float32)
     tensor, names = torch.from_numpy(means), [str(k) for k in range(1000)]
     double = means.astype(np.float64)
-    timed = medians_s({("float32 product",): lambda: tensor @ tensor.T,
-                       ("from_class_means, float32 means",): lambda: from_class_means(means, names),
-                       ("from_class_means, float64 means",): lambda: from_class_means(double, names)}, 5)  # fmt: skip
+    timed = medians_s(
+        {
+            ("float32 product",): lambda: tensor @ tensor.T,
+            ("from_class_means, float32 means",): lambda: from_class_means(means, names),
+            ("from_class_means, float64 means",): lambda: from_class_means(double, names),
+        },
+        5,
+    )
     return [(tool, "RDM 1000 x 43000", 1000, 0, 0, seconds) for (tool,), seconds in timed.items()]
 
 
@@ -170,9 +170,7 @@ def main():
     if not quick:
         rows += [*stack(), *building()]
     table = pd.DataFrame(rows, columns=["tool", "test", "n", "permutations", "permutations_run", "seconds"])
-    reference = (
-        table[table.tool.isin(["cosets", "float32 product"])].set_index(["test", "n", "permutations"]).seconds
-    )
+    reference = table[table.tool.isin(["cosets", "float32 product"])].set_index(["test", "n", "permutations"]).seconds
     keys = list(table[["test", "n", "permutations"]].itertuples(index=False, name=None))
     table["ratio"] = table.seconds.to_numpy() / reference.loc[keys].to_numpy()
     print(table.to_string(index=False, float_format="{:.4g}".format))

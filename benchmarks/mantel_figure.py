@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
-TOOLS = {"cosets": ("#0b6e69", "cosets (ours)"), "independent": ("#7fb8ad", "one by one (ours)"),
-         "scikit-bio (cython)": ("#d08c2e", "scikit-bio"), "scikit-bio (numba)": ("#e6c088", "scikit-bio, numba"),
-         "vegan": ("#a23b4a", "vegan")}  # fmt: skip
+TOOLS = {
+    "cosets": ("#0b6e69", "cosets (ours)"),
+    "independent": ("#7fb8ad", "one by one (ours)"),
+    "scikit-bio (cython)": ("#d08c2e", "scikit-bio"),
+    "scikit-bio (numba)": ("#e6c088", "scikit-bio, numba"),
+    "vegan": ("#a23b4a", "vegan"),
+}
 
 
 def draw(ax, table, along):
@@ -30,10 +34,7 @@ def main():
     draw(left, few, "n")
     draw(right, many, "permutations")
     n = np.geomspace(few.n.min(), few.n.max())
-    for tool, grow, label in (
-        ("scikit-bio (cython)", n**2, r"$n^2$"),
-        ("cosets", n**2 * np.log(n), r"$n^2 \log n$"),
-    ):
+    for tool, grow, label in (("scikit-bio (cython)", n**2, r"$n^2$"), ("cosets", n**2 * np.log(n), r"$n^2 \log n$")):
         last = few[(few.tool == tool) & (few.n == few.n.max())].seconds.iloc[0]
         left.loglog(n, grow * last / grow[-1], "--", color="0.6", zorder=0)
         left.text(n[-1], last * 1.15, label, color="0.4", ha="right", va="bottom")

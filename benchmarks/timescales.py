@@ -27,8 +27,17 @@ from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.world.labels import LabelWorld, simulate
 
 RESULTS = Path(__file__).parent / "results"
-CONFIG = TimescalesConfig(lags=40, labels=150, min_confidence=0.0, step_s=1.0, frame_px=(18, 32),
-                          bootstrap_samples=1000, null_samples=1, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=40,
+    labels=150,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(18, 32),
+    bootstrap_samples=1000,
+    null_samples=1,
+    confidence=0.95,
+    seed=0,
+)
 LAGS_S = [0.0, 1.0, 60.0, 1800.0]  # timed in alternation
 TURNS = 3
 DIRECT_SAMPLES = 20  # bootstrap samples that the direct way is timed on; the rest take as long each
@@ -58,8 +67,18 @@ def direct(stream, names, lags_s):
 def main():
     """Time both and write the table."""
     films = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    world = LabelWorld(durations_s=(5700.0,) * films, interval_s=0.2, half_life_s=60.0, groups=30, labels_per_group=5,
-                       active=0.15, hit=0.5, false_alarm=0.025, film_base_rate_sd=0.7, seed=0)  # fmt: skip
+    world = LabelWorld(
+        durations_s=(5700.0,) * films,
+        interval_s=0.2,
+        half_life_s=60.0,
+        groups=30,
+        labels_per_group=5,
+        active=0.15,
+        hit=0.5,
+        false_alarm=0.025,
+        film_base_rate_sd=0.7,
+        seed=0,
+    )
     stream, truth = simulate(world)
     turns = {"ours": [], "direct": []}
     for _ in range(TURNS):
@@ -71,15 +90,35 @@ def main():
     curve, found = ours(stream, lag_grid(0.2, 5699.0, CONFIG.lags))
     whole_s = time.perf_counter() - start
     a_lag = {name: float(np.median(seconds)) for name, seconds in turns.items()}
-    peak_gib = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    )  # of the whole run, the direct way's included
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # of the whole run, the direct way's included
     table = pd.DataFrame(
-        [(films, int(stream.times["count"].sum()), len(stream.labels), len(curve.lags_s), whole_s, a_lag["ours"],
-          a_lag["direct"], a_lag["direct"] / a_lag["ours"], peak_gib, found["half_life_s"].iloc[0])],
-        columns=["films", "label_sets", "labels", "lags", "all_lags_s", "one_lag_s", "one_lag_direct_s",
-                 "times_as_fast", "peak_memory_gib", "half_life_s_of_60"],
-    )  # fmt: skip
+        [
+            (
+                films,
+                int(stream.times["count"].sum()),
+                len(stream.labels),
+                len(curve.lags_s),
+                whole_s,
+                a_lag["ours"],
+                a_lag["direct"],
+                a_lag["direct"] / a_lag["ours"],
+                peak_gib,
+                found["half_life_s"].iloc[0],
+            )
+        ],
+        columns=[
+            "films",
+            "label_sets",
+            "labels",
+            "lags",
+            "all_lags_s",
+            "one_lag_s",
+            "one_lag_direct_s",
+            "times_as_fast",
+            "peak_memory_gib",
+            "half_life_s_of_60",
+        ],
+    )
     print(table.T.to_string(header=False))
     with atomic(RESULTS / "timescales.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.4g")

@@ -17,9 +17,7 @@ beside it a record with the machine's load, shares of the data-free rate, and th
 
 import os
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # threads that wait take no time from others, in either recipe
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait take no time from others, in either recipe
 
 import argparse
 import dataclasses
@@ -82,8 +80,16 @@ def our_run(folder, network, batch=BATCH, **training):
     """A run of the published recipe on the synthetic films."""
     poster = load_experiment("poster", folder)
     bank = {"noise": NOISE, "momentum": 0.5, "sharing": "batch", "form": "nce"}
-    changed = {"frames": "loader", "frame_px": None, "batch_pairs": batch, "warm_start": None, "films_per_batch": None,
-               "objective": "memory_bank_nce", "temperature": TEMPERATURE, "memory_bank": bank} | training  # fmt: skip
+    changed = {
+        "frames": "loader",
+        "frame_px": None,
+        "batch_pairs": batch,
+        "warm_start": None,
+        "films_per_batch": None,
+        "objective": "memory_bank_nce",
+        "temperature": TEMPERATURE,
+        "memory_bank": bank,
+    } | training
     sections = dict(poster.sections) | {"training": poster.sections["training"] | changed}
     return Run(dataclasses.replace(poster, folder=folder, lags_s=(LAG_S,), sections=sections), network, 0)
 
@@ -147,8 +153,7 @@ def data_calls(folder, network, pairs, threads):
     generator = torch.Generator().manual_seed(0)
     how = {"decode": plain_recipe.decode_only, "decode and views": plain_recipe.transform(colour_space)}
     loaders = {
-        what: plain_recipe.loader(folder / "images", transform, lag, batch, threads)
-        for what, transform in how.items()
+        what: plain_recipe.loader(folder / "images", transform, lag, batch, threads) for what, transform in how.items()
     }
 
     def plain(what):
@@ -188,8 +193,18 @@ def objective_calls(pairs):
     """The objective's step, forward and backward, over as many bank rows as the published data set has frames."""
     count = PUBLISHED["pairs"]
     film = torch.zeros(count, dtype=torch.long)
-    ours = MemoryBankNCE(torch.arange(count), film, DIM, noise=NOISE, temperature=TEMPERATURE, momentum=0.5,
-                         sharing="batch", form="nce", negatives="all", seed=0).to(DEVICE)  # fmt: skip
+    ours = MemoryBankNCE(
+        torch.arange(count),
+        film,
+        DIM,
+        noise=NOISE,
+        temperature=TEMPERATURE,
+        momentum=0.5,
+        sharing="batch",
+        form="nce",
+        negatives="all",
+        seed=0,
+    ).to(DEVICE)
     plain = plain_recipe.NCE(count, DIM, NOISE, TEMPERATURE, DEVICE)
     first, second = (normalize(torch.randn(pairs, DIM, device=DEVICE), dim=1).requires_grad_() for _ in "12")
     index = torch.randperm(count)[:pairs].to(DEVICE)
@@ -210,11 +225,7 @@ def step_calls(folder, network, batch, threads):
     run, colour_space = our_run(folder, network, batch), NETWORKS[network]
     model = networks.build(network, run.networks, 0).to(DEVICE).train()
     loader = plain_recipe.loader(
-        folder / "images",
-        plain_recipe.transform(colour_space),
-        LAG_S if colour_space == "rgb" else 0,
-        batch,
-        threads,
+        folder / "images", plain_recipe.transform(colour_space), LAG_S if colour_space == "rgb" else 0, batch, threads
     )
     objective = plain_recipe.NCE(len(run.store), DIM, NOISE, TEMPERATURE, DEVICE)
     plain = plain_recipe.steps(loader, model, objective, DEVICE)
@@ -264,9 +275,7 @@ def main():
 
     def measure(network, calls, pairs, rounds=given.rounds):
         for (recipe, what), (taken, cores) in medians_s(calls, rounds).items():
-            rows.append(
-                (network, what, recipe, pairs, pairs / taken, 1e3 * taken / pairs, 1e3 * cores / pairs)
-            )
+            rows.append((network, what, recipe, pairs, pairs / taken, 1e3 * taken / pairs, 1e3 * cores / pairs))
         load.append(os.getloadavg())
         table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
         print(table.to_string(index=False, float_format="{:.4g}".format), flush=True)
@@ -281,9 +290,7 @@ def main():
             pairs = 128 if given.quick else 512
             measure(network, data_calls(folder, network, pairs, given.threads), pairs)
         if not given.quick:
-            batch, steps = (
-                (BATCH, 50) if CUDA else (BATCH // 4, 1)
-            )  # a step of 128 pairs takes a CPU a minute
+            batch, steps = (BATCH, 50) if CUDA else (BATCH // 4, 1)  # a step of 128 pairs takes a CPU a minute
             measure("semantic_60s", rate_calls(folder, batch, steps), batch * steps, 3)
             for network in NETWORKS:
                 measure(network, step_calls(folder, network, batch, given.threads), batch, 3)
@@ -316,8 +323,11 @@ def what_follows(table):
     """Shares of the data-free rate, and hours of the published study at each rate."""
     rates = table[(table.network == "semantic_60s") & table.what.isin(["whole step", *SOURCES])]
     rates = rates.set_index(["recipe", "what"]).pairs_per_s
-    shares = {f"{recipe}, {what}": rate / rates[recipe, "data-free"]
-              for (recipe, what), rate in rates.items() if what in SOURCES[:2]}  # fmt: skip
+    shares = {
+        f"{recipe}, {what}": rate / rates[recipe, "data-free"]
+        for (recipe, what), rate in rates.items()
+        if what in SOURCES[:2]
+    }
     pairs = math.prod(PUBLISHED.values())
     return {
         "share_of_the_data_free_rate": shares,

@@ -108,8 +108,10 @@ def make(wordnet: Path, manifests: Path) -> dict[str, str]:
     """Texts of the files to write, by name."""
     for name in ("data.noun", "index.noun"):
         if not (wordnet / name).is_file():
-            sys.exit(f"error: {wordnet / name}: not there; give the folder of WordNet 3.0 by --wordnet "
-                     "(Debian and Ubuntu: apt install wordnet-base)")  # fmt: skip
+            sys.exit(
+                f"error: {wordnet / name}: not there; give the folder of WordNet 3.0 by --wordnet "
+                "(Debian and Ubuntu: apt install wordnet-base)"
+            )
     synsets, licence = read_data(wordnet / "data.noun")
     senses = read_index(wordnet / "index.noun")
     version = re.search(r"WordNet (\d+\.\d+) Copyright", "\n".join(licence))
@@ -123,8 +125,9 @@ def make(wordnet: Path, manifests: Path) -> dict[str, str]:
     for row in read_rows(manifests / "world_classes.csv"):
         offset = offset_of(row["wnid"], synsets, senses, "world_classes.csv")
         if row["noun"].lower().replace(" ", "_") not in [w.lower() for w in synsets[offset].words]:
-            sys.exit(f"error: world_classes.csv: {row['wnid']} is {', '.join(synsets[offset].words)}, "
-                     f"not {row['noun']}")  # fmt: skip
+            sys.exit(
+                f"error: world_classes.csv: {row['wnid']} is {', '.join(synsets[offset].words)}, not {row['noun']}"
+            )
         classes[offset] = None
     anchors = {
         offset_of(row["synset"], synsets, senses, "category_anchors.csv"): row["category"]
@@ -151,24 +154,39 @@ def make(wordnet: Path, manifests: Path) -> dict[str, str]:
     ]
     return {
         "wordnet_taxonomy.csv": table(
-            [f"wordnet_version: {version[1]}", f"noun_max_depth: {noun_max_depth(synsets)}",
-             "Made by make_taxonomy.py: the classes of class_lists/ and world_classes.csv and all above them.",
-             "hypernyms: instance hypernyms too, in WordNet's order. Licence: WORDNET_LICENSE."],
-            ["wnid", "synset", "noun", "hypernyms"], rows),
+            [
+                f"wordnet_version: {version[1]}",
+                f"noun_max_depth: {noun_max_depth(synsets)}",
+                "Made by make_taxonomy.py: the classes of class_lists/ and world_classes.csv and all above them.",
+                "hypernyms: instance hypernyms too, in WordNet's order. Licence: WORDNET_LICENSE.",
+            ],
+            ["wnid", "synset", "noun", "hypernyms"],
+            rows,
+        ),
         "categories.csv": table(
             ["Made by make_taxonomy.py from category_anchors.csv: to move a class, edit that and run it again."],
-            ["wnid", "name", "category"], categories),
+            ["wnid", "name", "category"],
+            categories,
+        ),
         "WORDNET_LICENSE": "\n".join(licence) + "\n",
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"),
-                        help="folder of data.noun and index.noun of WordNet 3.0 (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--manifests", type=Path, default=HERE,
-                        help="folder of the lists, and of the files made (default: this script's)")  # fmt: skip
+    parser.add_argument(
+        "--wordnet",
+        type=Path,
+        default=Path("/usr/share/wordnet"),
+        help="folder of data.noun and index.noun of WordNet 3.0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        default=HERE,
+        help="folder of the lists, and of the files made (default: this script's)",
+    )
     arguments = parser.parse_args()
     for name, text in make(arguments.wordnet, arguments.manifests).items():
         (arguments.manifests / name).write_text(text, encoding="utf-8", newline="\n")

@@ -60,41 +60,48 @@ def path(d: str, fill: str = "none", more: str = "") -> str:
     return f'<path d="{d}" fill="{fill}" {more}/>'
 
 
-def text(x: float, y: float, words: str, size: float = 23, colour: str = INK, anchor: str = "middle",
-         more: str = "") -> str:  # fmt: skip
+def text(
+    x: float, y: float, words: str, size: float = 23, colour: str = INK, anchor: str = "middle", more: str = ""
+) -> str:
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{colour}" text-anchor="{anchor}" {FONT} {more}>{words}</text>'
 
 
 def arrow(x0: float, y0: float, x1: float, y1: float, colour: str = INK, width: float = 3.2) -> str:
     angle = math.atan2(y1 - y0, x1 - x0)
     head = 14.0
-    left, right = (
-        (x1 - head * math.cos(angle + turn), y1 - head * math.sin(angle + turn)) for turn in (0.45, -0.45)
-    )
+    left, right = ((x1 - head * math.cos(angle + turn), y1 - head * math.sin(angle + turn)) for turn in (0.45, -0.45))
     x2, y2 = x1 - 0.8 * head * math.cos(angle), y1 - 0.8 * head * math.sin(angle)
     line = path(f"M{x0:g} {y0:g} L{x2:.1f} {y2:.1f}", more=f'stroke="{colour}" stroke-width="{width}"')
-    return line + path(
-        f"M{x1:g} {y1:g} L{left[0]:.1f} {left[1]:.1f} L{right[0]:.1f} {right[1]:.1f} Z", colour
-    )
+    return line + path(f"M{x1:g} {y1:g} L{left[0]:.1f} {left[1]:.1f} L{right[0]:.1f} {right[1]:.1f} Z", colour)
 
 
 # Pictures of 120 x 90, each a moment of a film.
 def cup(c: Palette, x: float, y: float, s: float = 1.0) -> str:
     return (
-        path(f"M{x + 26 * s:g} {y + 8 * s:g} q{20 * s:g} {-2 * s:g} {14 * s:g} {14 * s:g} q{-6 * s:g} {9 * s:g} {-17 * s:g} {7 * s:g}",
-             more=f'stroke="{c("#C23B3B")}" stroke-width="{5 * s:g}"')
+        path(
+            f"M{x + 26 * s:g} {y + 8 * s:g} q{20 * s:g} {-2 * s:g} {14 * s:g} {14 * s:g} q{-6 * s:g} {9 * s:g} {-17 * s:g} {7 * s:g}",
+            more=f'stroke="{c("#C23B3B")}" stroke-width="{5 * s:g}"',
+        )
         + path(f"M{x:g} {y:g} h{30 * s:g} l{-3 * s:g} {32 * s:g} q{-12 * s:g} {6 * s:g} {-24 * s:g} 0 Z", c("#D94B45"))
         + f'<ellipse cx="{x + 15 * s:g}" cy="{y:g}" rx="{15 * s:g}" ry="{4 * s:g}" fill="{c("#5A2A22")}"/>'
-    )  # fmt: skip
+    )
 
 
 def kettle(c: Palette, x: float, y: float, s: float = 1.0) -> str:
     return (
-        path(f"M{x - 4 * s:g} {y + 16 * s:g} q{-16 * s:g} {-4 * s:g} {-16 * s:g} {-16 * s:g} l{8 * s:g} {-1 * s:g} q{2 * s:g} {6 * s:g} {12 * s:g} {6 * s:g} Z",
-             c("#4C7FA8"))
-        + path(f"M{x - 6 * s:g} {y + 34 * s:g} q{-2 * s:g} {-34 * s:g} {22 * s:g} {-34 * s:g} q{24 * s:g} 0 {22 * s:g} {34 * s:g} Z", c("#5D95BF"))
-        + path(f"M{x + 2 * s:g} {y + 4 * s:g} q{14 * s:g} {-28 * s:g} {28 * s:g} 0", more=f'stroke="{c("#2F3A46")}" stroke-width="{4 * s:g}"')
-    )  # fmt: skip
+        path(
+            f"M{x - 4 * s:g} {y + 16 * s:g} q{-16 * s:g} {-4 * s:g} {-16 * s:g} {-16 * s:g} l{8 * s:g} {-1 * s:g} q{2 * s:g} {6 * s:g} {12 * s:g} {6 * s:g} Z",
+            c("#4C7FA8"),
+        )
+        + path(
+            f"M{x - 6 * s:g} {y + 34 * s:g} q{-2 * s:g} {-34 * s:g} {22 * s:g} {-34 * s:g} q{24 * s:g} 0 {22 * s:g} {34 * s:g} Z",
+            c("#5D95BF"),
+        )
+        + path(
+            f"M{x + 2 * s:g} {y + 4 * s:g} q{14 * s:g} {-28 * s:g} {28 * s:g} 0",
+            more=f'stroke="{c("#2F3A46")}" stroke-width="{4 * s:g}"',
+        )
+    )
 
 
 def kitchen(c: Palette, what: str) -> str:
@@ -134,8 +141,13 @@ def encoder(x: float, y: float, top: float, bottom: float, height: float, fill: 
 
 def strip() -> str:
     """A film strip of six frames, the two that make a pair marked, and the lag between them."""
-    pictures = [street(in_colour, "none"), kitchen(in_colour, "both"), kitchen(in_colour, "cup"),
-                kitchen(in_colour, "kettle"), street(in_colour, "both")]  # fmt: skip
+    pictures = [
+        street(in_colour, "none"),
+        kitchen(in_colour, "both"),
+        kitchen(in_colour, "cup"),
+        kitchen(in_colour, "kettle"),
+        street(in_colour, "both"),
+    ]
     x0, y0, step = 8, 92, 128
     length = step * len(pictures) + 10
     parts = [rect(x0, y0 - 20, length, 130, INK, 'rx="5"')]
@@ -159,12 +171,22 @@ def codes(x: float, y: float, r: float) -> str:
     others = [(0.15, 0.80), (1.0, 0.74), (2.05, 0.80), (2.9, 0.72), (3.9, 0.82), (5.2, 0.80)]
     for angle, far in others:
         px, py = x + far * r * math.cos(angle), y + far * r * math.sin(angle)
-        parts.append(arrow(x + 0.46 * r * math.cos(angle), y + 0.46 * r * math.sin(angle),
-                           x + (far - 0.14) * r * math.cos(angle), y + (far - 0.14) * r * math.sin(angle),
-                           RULE, 2.4))  # fmt: skip
+        parts.append(
+            arrow(
+                x + 0.46 * r * math.cos(angle),
+                y + 0.46 * r * math.sin(angle),
+                x + (far - 0.14) * r * math.cos(angle),
+                y + (far - 0.14) * r * math.sin(angle),
+                RULE,
+                2.4,
+            )
+        )
         parts.append(circle(px, py, 8, "#9AA1AC"))
-    parts += [path(f"M{x - 17:g} {y:g} H{x + 17:g}", more=f'stroke="{INK}" stroke-width="3"'),
-              circle(x - 25, y, 13, FIRST), circle(x + 25, y, 13, SECOND)]  # fmt: skip
+    parts += [
+        path(f"M{x - 17:g} {y:g} H{x + 17:g}", more=f'stroke="{INK}" stroke-width="3"'),
+        circle(x - 25, y, 13, FIRST),
+        circle(x + 25, y, 13, SECOND),
+    ]
     return "".join(parts)
 
 
@@ -172,8 +194,10 @@ def semantic() -> str:
     first, second = 205, 461
     middle = (first + second) / 2
     parts = [strip()]
-    for x, name, colour in ((first, "frame <tspan font-style='italic'>t</tspan>", FIRST),
-                            (second, "frame <tspan font-style='italic'>t</tspan> + lag", SECOND)):  # fmt: skip
+    for x, name, colour in (
+        (first, "frame <tspan font-style='italic'>t</tspan>", FIRST),
+        (second, "frame <tspan font-style='italic'>t</tspan> + lag", SECOND),
+    ):
         parts.append(text(x, 234, name, 24, colour))
         parts.append(arrow(x, 246, x, 284, colour))
         parts.append(encoder(x, 292, 150, 74, 92))
@@ -206,10 +230,7 @@ def lab() -> str:
     parts.append(text(x, 53, "one frame, two halves", 23, more='font-style="italic"'))
     parts.append(frame(x - 60, 76, kitchen(in_colour, "both")))
     parts += [arrow(x - 30, 172, left, 212), arrow(x + 30, 172, right, 212)]
-    parts += [
-        frame(left - 60, 220, kitchen(lightness, "both")),
-        frame(right - 60, 220, kitchen(chroma, "both")),
-    ]
+    parts += [frame(left - 60, 220, kitchen(lightness, "both")), frame(right - 60, 220, kitchen(chroma, "both"))]
     parts += [
         text(left, 342, "L", 25, more='font-style="italic"'),
         text(right, 342, "ab", 25, more='font-style="italic"'),

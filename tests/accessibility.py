@@ -88,9 +88,7 @@ def inspect(page: Path, *widths: int) -> list[Inspection]:
     Below 600 px the browser behaves as a phone's: a page that names no viewport is laid out 980 px wide.
     Skips the test where Chromium or axe-core is absent.
     """
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="no axe-core: install the extra test"
-    )
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core: install the extra test")
     from playwright.sync_api import sync_playwright
 
     program = chromium()
@@ -104,9 +102,7 @@ def inspect(page: Path, *widths: int) -> list[Inspection]:
 def _look(browser: Any, axe: Any, page: Path, width: int) -> Inspection:
     requests: list[str] = []
     missing: list[str] = []
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, is_mobile=width < 600, offline=True
-    )
+    context = browser.new_context(viewport={"width": width, "height": 900}, is_mobile=width < 600, offline=True)
     tab = context.new_page()
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("requestfailed", lambda request: missing.append(request.url))
@@ -120,9 +116,7 @@ def _look(browser: Any, axe: Any, page: Path, width: int) -> Inspection:
                 rule=rule["id"],
                 impact=rule["impact"],
                 help=rule["help"],
-                elements=tuple(
-                    f"{' '.join(map(str, node['target']))}: {node['html'][:160]}" for node in rule["nodes"]
-                ),
+                elements=tuple(f"{' '.join(map(str, node['target']))}: {node['html'][:160]}" for node in rule["nodes"]),
             )
             for rule in rules
         ),

@@ -66,12 +66,8 @@ def film(
 
 def _interlaced(frame, field_order):
     graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
-    )
-    graph.link_nodes(
-        source, graph.add("setfield", f"mode={field_order}"), graph.add("buffersink")
-    ).configure()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1))
+    graph.link_nodes(source, graph.add("setfield", f"mode={field_order}"), graph.add("buffersink")).configure()
     graph.push(frame)
     return graph.vpull()
 

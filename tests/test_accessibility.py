@@ -63,9 +63,7 @@ def test_a_page_that_names_no_viewport_is_too_wide_for_a_phone(page):
 
 def test_requests_and_missing_files_are_named_and_nothing_is_fetched(page):
     needy = page(
-        GOOD.replace(
-            "</main>", '<img alt="a" src="https://example.org/a.png"><img alt="b" src="b.png"></main>'
-        )
+        GOOD.replace("</main>", '<img alt="a" src="https://example.org/a.png"><img alt="b" src="b.png"></main>')
     )
     [found] = inspect(needy)
     assert found.requests == ("https://example.org/a.png",)

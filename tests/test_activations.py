@@ -55,10 +55,7 @@ def stimuli(n=47, n_classes=5, seed=0, size_px=16):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (n, 3, size_px, size_px), generator=generator, dtype=torch.uint8)
     labels = torch.cat(
-        [
-            torch.arange(n_classes).repeat(2),
-            torch.randint(0, n_classes, (n - 2 * n_classes,), generator=generator),
-        ]
+        [torch.arange(n_classes).repeat(2), torch.randint(0, n_classes, (n - 2 * n_classes,), generator=generator)]
     )
     return images, labels
 
@@ -108,15 +105,14 @@ def test_the_projects_own_networks(name, spatial_mean):
     views = ViewsConfig((0.2, 1.0), (0.75, 1.33), 0.5, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, "imagenet")
     network = TrainedNetwork(build(name, plan, 0), views).eval()
     images, labels = stimuli(20, size_px=48)
-    means, one_batch = (class_means(network, in_batches(images, labels, n), 5, config(LAYERS, spatial_mean))
-                        for n in (1, 20))  # fmt: skip
+    means, one_batch = (
+        class_means(network, in_batches(images, labels, n), 5, config(LAYERS, spatial_mean)) for n in (1, 20)
+    )
     assert tuple(means) == LAYERS
     with torch.inference_mode():
         once = network.activations(images)
     for layer, values in once.items():
-        rows = (
-            values.double().mean((2, 3)) if spatial_mean and values.ndim == 4 else values.double().flatten(1)
-        )
+        rows = values.double().mean((2, 3)) if spatial_mean and values.ndim == 4 else values.double().flatten(1)
         direct = np.stack([rows[labels == c].mean(0).numpy() for c in range(5)])
         np.testing.assert_allclose(one_batch[layer], direct, rtol=0, atol=1e-6 * np.abs(direct).max())
         np.testing.assert_allclose(means[layer], direct, rtol=0, atol=1e-5 * np.abs(direct).max())
@@ -143,9 +139,7 @@ def test_means_do_not_drift_over_many_images():
         def activations(self, images):
             return {"fc": value.expand(len(images), 1)}
 
-    batches = (
-        (torch.zeros(500, 3, 1, 1, dtype=torch.uint8), torch.zeros(500, dtype=torch.int64)) for _ in range(40)
-    )
+    batches = ((torch.zeros(500, 3, 1, 1, dtype=torch.uint8), torch.zeros(500, dtype=torch.int64)) for _ in range(40))
     mean = class_means(Constant(), batches, 1, config(("fc",)))["fc"]
     assert mean.item() == pytest.approx(float(value), rel=1e-13)
 
@@ -223,9 +217,7 @@ def test_a_class_without_enough_images_is_named(call):
         call(Pixels(), in_batches(images, labels, 4), 4, config())
     labels = torch.tensor([0] * 5 + [1] * 5 + [2] + [3])
     if call is half_class_means:
-        with pytest.raises(
-            InputError, match="class number 2 of the stimuli: 1 images, where every class needs 2"
-        ):
+        with pytest.raises(InputError, match="class number 2 of the stimuli: 1 images, where every class needs 2"):
             call(Pixels(), in_batches(images, labels, 4), 4, config())
 
 
@@ -299,12 +291,24 @@ def test_means_and_features_from_one_look():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("layers", []), ("layers", ["fc7", "fc7"]), ("batch_size", 0), ("decoding_features", 0), ("decoding_folds", 1),
-     ("decoding_neighbours", 0)],
-)  # fmt: skip
+    [
+        ("layers", []),
+        ("layers", ["fc7", "fc7"]),
+        ("batch_size", 0),
+        ("decoding_features", 0),
+        ("decoding_folds", 1),
+        ("decoding_neighbours", 0),
+    ],
+)
 def test_bad_values_are_refused_by_name(key, value):
-    values = {"layers": ["fc7"], "spatial_mean": False, "batch_size": 1, "decoding_features": 1,
-              "decoding_folds": 2, "decoding_neighbours": 1} | {key: value}  # fmt: skip
+    values = {
+        "layers": ["fc7"],
+        "spatial_mean": False,
+        "batch_size": 1,
+        "decoding_features": 1,
+        "decoding_folds": 2,
+        "decoding_neighbours": 1,
+    } | {key: value}
     with pytest.raises(InputError, match=key):
         configure(ActivationsConfig, values, "my.yaml")
 
@@ -317,18 +321,10 @@ def test_products_are_not_rounded_on_a_gpu_and_its_settings_come_back():
             self.seen = (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled)
             return {"conv": images.float(), "fc": images.flatten(1).float()}
 
-    before = (
-        torch.backends.cudnn.allow_tf32,
-        torch.backends.cudnn.deterministic,
-        torch.backends.cudnn.enabled,
-    )
+    before = (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic, torch.backends.cudnn.enabled)
     network = Watcher()
     images, labels = stimuli()
     class_means(network, [(images, labels)], 5, config())
     assert network.seen == (False, before[2])
-    after = (
-        torch.backends.cudnn.allow_tf32,
-        torch.backends.cudnn.deterministic,
-        torch.backends.cudnn.enabled,
-    )
+    after = (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic, torch.backends.cudnn.enabled)
     assert after == before

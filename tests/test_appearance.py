@@ -25,9 +25,22 @@ FILM, CORPUS = "film base rate", "corpus base rate"
 
 
 def config(**values):
-    return TimescalesConfig(**({
-        "lags": 20, "labels": 50, "min_confidence": 0.0, "step_s": 1.0, "frame_px": (16, 16), "bootstrap_samples": 60,
-        "null_samples": 40, "confidence": 0.95, "seed": 0} | values))  # fmt: skip
+    return TimescalesConfig(
+        **(
+            {
+                "lags": 20,
+                "labels": 50,
+                "min_confidence": 0.0,
+                "step_s": 1.0,
+                "frame_px": (16, 16),
+                "bootstrap_samples": 60,
+                "null_samples": 40,
+                "confidence": 0.95,
+                "seed": 0,
+            }
+            | values
+        )
+    )
 
 
 def level(table, name):
@@ -56,9 +69,7 @@ def test_appearance_finds_how_long_shots_last(tmp_path):
         np.testing.assert_allclose(found["value"], 0.5 ** (lags_s / 5), atol=0.07)
         assert (found["value"][:5] > found["null_high"][:5]).all()
         assert found["null_low"][6] - 0.02 <= found["value"][6] <= found["null_high"][6] + 0.02
-        assert (found["ci_low"] <= found["value"] + 1e-9).all() and (
-            found["value"] <= found["ci_high"] + 1e-9
-        ).all()
+        assert (found["ci_low"] <= found["value"] + 1e-9).all() and (found["value"] <= found["ci_high"] + 1e-9).all()
 
 
 def test_a_film_s_tint_shows_above_the_corpus_alone(tmp_path):
@@ -110,9 +121,7 @@ def test_likeness_is_how_much_is_remembered(correlation):
     np.testing.assert_allclose(level(table, FILM)["value"], keep**lags_s, atol=0.02)
     above_corpus = (keep**lags_s + tint**2) / (1 + tint**2)
     np.testing.assert_allclose(level(table, CORPUS)["value"], above_corpus, atol=0.03)
-    assert (
-        level(table, CORPUS)["value"] > level(table, CORPUS)["null_high"]
-    ).all()  # what a film looks like lasts
+    assert (level(table, CORPUS)["value"] > level(table, CORPUS)["null_high"]).all()  # what a film looks like lasts
     film = level(table, FILM).iloc[-1]
     assert film["null_low"] - 0.01 <= film["value"] <= film["null_high"] + 0.01
 
@@ -125,9 +134,7 @@ def test_rms_difference_is_in_the_pixels_unit():
     np.testing.assert_allclose(found["rms_difference"], sd * np.sqrt(2 * (1 - keep**lags_s)), rtol=0.01)
     np.testing.assert_allclose(found["same_film"], sd * np.sqrt(2), rtol=0.01)
     np.testing.assert_allclose(found["other_film"], sd * np.sqrt(2 * (1 + tint**2)), rtol=0.06)
-    assert (found["ci_low"] <= found["rms_difference"]).all() and (
-        found["rms_difference"] <= found["ci_high"]
-    ).all()
+    assert (found["ci_low"] <= found["rms_difference"]).all() and (found["rms_difference"] <= found["ci_high"]).all()
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -142,8 +149,19 @@ def test_every_pair_of_a_film_with_gaps_and_no_other(seed):
         tables.append(pd.DataFrame({"movie_id": f"f{f}", "time_s": 3 + step_s * steps}))
         vectors.append(x)
         lags = np.rint(np.array(lags_s) / step_s)
-        expected.append([np.mean([((x[i] - x[j]) ** 2).sum() for i in range(len(x)) for j in range(len(x))
-                                  if steps[j] - steps[i] == lag]) for lag in lags])  # fmt: skip
+        expected.append(
+            [
+                np.mean(
+                    [
+                        ((x[i] - x[j]) ** 2).sum()
+                        for i in range(len(x))
+                        for j in range(len(x))
+                        if steps[j] - steps[i] == lag
+                    ]
+                )
+                for lag in lags
+            ]
+        )
         weight.append([np.sum(steps[:, None] + lag == steps) for lag in lags])
     looks = compare_frames(pd.concat(tables), np.concatenate(vectors), lags_s, correlation=False)
     np.testing.assert_allclose(looks.squared, expected, rtol=1e-4, atol=1e-6)
@@ -177,6 +195,8 @@ def test_features_of_frames_in_the_order_of_the_index(tmp_path):
     store = FrameStore(tmp_path)
     config = ActivationsConfig(("halves",), False, 2, 1024, 2, 1)
     found = untrained_features(store, Halves(), "halves", config)
-    expected = [[[half.mean() for half in np.array_split(channel, 2, axis=1)] for channel in image.transpose(2, 0, 1)]
-                for image in (store.read(m, t) for m in store.movies for t in store.times(m))]  # fmt: skip
+    expected = [
+        [[half.mean() for half in np.array_split(channel, 2, axis=1)] for channel in image.transpose(2, 0, 1)]
+        for image in (store.read(m, t) for m in store.movies for t in store.times(m))
+    ]
     np.testing.assert_allclose(found, np.reshape(expected, (10, 6)), rtol=1e-5)

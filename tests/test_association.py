@@ -20,8 +20,18 @@ from test_world_timeline import WORLD
 
 GROUPS, MEMBERS = 6, 4
 FILM, CORPUS = "film base rate", "corpus base rate"
-LABELS = LabelWorld(durations_s=(1500.0,) * 10, interval_s=1.0, half_life_s=20.0, groups=5, labels_per_group=3,
-                    active=0.3, hit=0.6, false_alarm=0.05, film_base_rate_sd=0.7, seed=2)  # fmt: skip
+LABELS = LabelWorld(
+    durations_s=(1500.0,) * 10,
+    interval_s=1.0,
+    half_life_s=20.0,
+    groups=5,
+    labels_per_group=3,
+    active=0.3,
+    hit=0.6,
+    false_alarm=0.05,
+    film_base_rate_sd=0.7,
+    seed=2,
+)
 
 
 def states(generator, n, half_life_s, p=None):
@@ -36,11 +46,24 @@ def stream(chains, generator, interval_s=1.0):
     rows = []
     for i, chain in enumerate(chains):
         time, member = np.nonzero(generator.random((len(chain), MEMBERS)) < 0.5)
-        rows.append(pd.DataFrame({"movie_id": f"f{i}", "time_s": time * interval_s,
-                                  "label": [f"{chain[t]}-{m}" for t, m in zip(time, member, strict=True)],
-                                  "confidence": 90.0}))  # fmt: skip
-    times = pd.DataFrame({"movie_id": [f"f{i}" for i in range(len(chains))], "start_s": 0.0,
-                          "interval_s": interval_s, "count": [len(chain) for chain in chains]})  # fmt: skip
+        rows.append(
+            pd.DataFrame(
+                {
+                    "movie_id": f"f{i}",
+                    "time_s": time * interval_s,
+                    "label": [f"{chain[t]}-{m}" for t, m in zip(time, member, strict=True)],
+                    "confidence": 90.0,
+                }
+            )
+        )
+    times = pd.DataFrame(
+        {
+            "movie_id": [f"f{i}" for i in range(len(chains))],
+            "start_s": 0.0,
+            "interval_s": interval_s,
+            "count": [len(chain) for chain in chains],
+        }
+    )
     return label_stream(pd.concat(rows), times)
 
 
@@ -83,9 +106,7 @@ def test_values_are_shares_of_pairs_above_chance(half_life_s, interval_s):
     assert corpus["value"][0] == 1
     assert (film["value"][:4] > film["null_high"][:4]).all()
     table = curve.table(CONFIG)
-    assert (table["ci_low"] <= table["value"] + 0.05).all() and (
-        table["value"] - 0.05 <= table["ci_high"]
-    ).all()
+    assert (table["ci_low"] <= table["value"] + 0.05).all() and (table["value"] - 0.05 <= table["ci_high"]).all()
 
 
 def test_the_film_curve_is_the_closed_form_at_lags_up_to_the_film():
@@ -116,8 +137,10 @@ def by_loops(films, lag, own_rates):
         """Sums of products of labels a and b less their rates, by label pair."""
         now = np.concatenate([f[: len(f) - lag] for f in ([film] if own_rates else films)]).mean(axis=0)
         later = np.concatenate([f[lag:] for f in ([film] if own_rates else films)]).mean(axis=0)
-        return {(a, b): sum((film[t, a] - now[a]) * (film[t + lag, b] - later[b]) for t in range(len(film) - lag))
-                for a, b in apart}  # fmt: skip
+        return {
+            (a, b): sum((film[t, a] - now[a]) * (film[t + lag, b] - later[b]) for t in range(len(film) - lag))
+            for a, b in apart
+        }
 
     strength, moments = 0.0, 0
     for i, one in enumerate(films):
@@ -144,8 +167,7 @@ def test_null_is_that_of_shifting_each_label_on_its_own():
     generator, draws = np.random.default_rng(0), []
     for _ in range(300):
         shifted = [
-            np.stack([np.roll(x, generator.integers(len(x))) for x in film.T], axis=1)
-            for film in pairs.presence
+            np.stack([np.roll(x, generator.integers(len(x))) for x in film.T], axis=1) for film in pairs.presence
         ]
         draws.append([(covariances(shifted, lag) * others).sum() for lag in lags])
     scale = curve.decay[0] / curve.value[0]  # per pair of moments, as a share of the value at lag 0
@@ -153,9 +175,7 @@ def test_null_is_that_of_shifting_each_label_on_its_own():
     np.testing.assert_allclose(
         np.std(draws, axis=0) / scale / moments, (curve.null_high - curve.null_low)[0] / 2 / 1.96, rtol=0.2
     )
-    np.testing.assert_allclose(
-        np.mean(draws, axis=0) / scale / moments, 0, atol=0.15 * curve.null_high[0].max()
-    )
+    np.testing.assert_allclose(np.mean(draws, axis=0) / scale / moments, 0, atol=0.15 * curve.null_high[0].max())
 
 
 def test_null_above_the_corpus_is_that_of_films_paired_anew():
@@ -179,10 +199,7 @@ def test_null_above_the_corpus_is_that_of_films_paired_anew():
             for f, g in zip(circle, np.roll(circle, -1), strict=True)
         }
         draws.append(
-            [
-                sum(((above[f][: 600 - lag].T @ met[f][lag:]) * others[f]).sum() for f in range(6))
-                for lag in lags
-            ]
+            [sum(((above[f][: 600 - lag].T @ met[f][lag:]) * others[f]).sum() for f in range(6)) for lag in lags]
         )
     moments = np.array([(600 - lag) * 600 * 30 for lag in lags])
     scale = curve.decay[1] / curve.value[1]
@@ -196,10 +213,7 @@ def test_null_above_the_corpus_is_that_of_films_paired_anew():
 def covariances(films, lag):
     """Sums of products of each label and each other a lag later, less the rates of the moments used, film by film."""
     return np.array(
-        [
-            (x[: len(x) - lag] - x[: len(x) - lag].mean(axis=0)).T @ (x[lag:] - x[lag:].mean(axis=0))
-            for x in films
-        ]
+        [(x[: len(x) - lag] - x[: len(x) - lag].mean(axis=0)).T @ (x[lag:] - x[lag:].mean(axis=0)) for x in films]
     )
 
 
@@ -242,8 +256,14 @@ def test_a_label_always_in_view_associates_with_nothing():
     generator = np.random.default_rng(4)
     chains = [states(generator, 2000, 10.0) for _ in range(6)]
     plain = stream(chains, generator)
-    always = pd.DataFrame({"movie_id": np.repeat(plain.movies, 2000), "time_s": np.tile(np.arange(2000.0), 6),
-                           "label": "person", "confidence": 90.0})  # fmt: skip
+    always = pd.DataFrame(
+        {
+            "movie_id": np.repeat(plain.movies, 2000),
+            "time_s": np.tile(np.arange(2000.0), 6),
+            "label": "person",
+            "confidence": 90.0,
+        }
+    )
     rows = plain.labels.astype({"movie_id": str, "label": str})
     with_person = label_stream(pd.concat([rows, always]), plain.times)
     one, other = (curve_of(s, [0, 5, 10, 40]).decay for s in (plain, with_person))

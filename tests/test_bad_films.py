@@ -207,9 +207,7 @@ def test_what_may_not_be_read_is_named():
         if "ModuleNotFoundError" in done.stderr:
             pytest.skip("the other user cannot read Python's packages, of which some are imported late")
         assert done.returncode == 0, done.stderr
-        problems = (
-            pd.read_csv(folder / "frames/films.csv", keep_default_na=False).set_index("movie_id").problem
-        )
+        problems = pd.read_csv(folder / "frames/films.csv", keep_default_na=False).set_index("movie_id").problem
         assert problems.to_dict() == {
             "good": "",
             "closed_folder": "not readable as a film: Permission denied",

@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
 from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_intervals, compare
-from semanticcmc.rsa.hoeffding import (
-    degenerate_variance,
-    degenerate_variances,
-    interval_width,
-    pair_influences,
-)
+from semanticcmc.rsa.hoeffding import degenerate_variance, degenerate_variances, interval_width, pair_influences
 from semanticcmc.rsa.standardise import standardise, standardise_table
 
 
@@ -82,9 +77,7 @@ def test_what_classes_bring_is_not_degenerate(seed, n):
 def test_degenerate_variance_of_independent_influences_is_that_of_their_mean():
     rng = np.random.default_rng(0)
     found = [float(degenerate_variance(pairs_of(3 * rng.standard_normal(66)))) for _ in range(2000)]
-    assert np.mean(found) == pytest.approx(
-        9 / 66, rel=4 * np.sqrt(2 / 54 / 2000)
-    )  # s^2 on n (n - 3) / 2 = 54
+    assert np.mean(found) == pytest.approx(9 / 66, rel=4 * np.sqrt(2 / 54 / 2000))  # s^2 on n (n - 3) / 2 = 54
 
 
 def test_the_bootstrap_counts_the_degenerate_part_three_times():
@@ -123,9 +116,7 @@ def test_width_is_that_of_samples_for_a_mean():
         resampled = bootstrap_counts(n, 500, case) @ values / n
         left_out = (values.sum() - values) / (n - 1)
         width = interval_width(resampled, left_out, torch.zeros(()).double(), 0.95)
-        low, high = values.mean() + width * (
-            resampled.quantile(torch.tensor([0.025, 0.975]).double()) - values.mean()
-        )
+        low, high = values.mean() + width * (resampled.quantile(torch.tensor([0.025, 0.975]).double()) - values.mean())
         inside.append(bool(low <= 0 <= high))
         student = 2.262 * float(values.std()) / np.sqrt(n)
         assert float(high - low) / 2 == pytest.approx(student, rel=0.4)
@@ -155,9 +146,7 @@ def test_a_difference_without_its_degenerate_part_is_narrower_than_samples_say()
 
 @pytest.fixture(scope="module")
 def study(repository):
-    spec = importlib.util.spec_from_file_location(
-        "intervals_study", repository / "validation" / "intervals.py"
-    )
+    spec = importlib.util.spec_from_file_location("intervals_study", repository / "validation" / "intervals.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -173,9 +162,7 @@ def test_the_truth_of_the_study_is_what_many_classes_show(study, model, fixed):
     classes = population.draw(population.sample(1600, fixed, rng), rng)
     first, second = np.triu_indices(1600, 1)
     nodes = [[at[index] for at in classes.nodes] for index in (first, second)]
-    pair = [
-        study.Classes(at, classes.depth[index], {}) for at, index in zip(nodes, (first, second), strict=True)
-    ]
+    pair = [study.Classes(at, classes.depth[index], {}) for at, index in zip(nodes, (first, second), strict=True)]
     x = pdist(classes.features["first"])
     assert np.corrcoef(x, population.distance(*pair))[0, 1] == pytest.approx(truth["simple"], abs=0.03)
 
@@ -184,9 +171,7 @@ def test_the_study_runs_and_tells_percentiles_from_corrected_intervals(study, tm
     table = study.study(samples=30, populations=2, bootstrap=100, pairs=5000, chosen=["30 in 10"])
     assert set(table.sampling) == {"classes", "fixed numbers"} and set(table.samples) == {30}
     assert (table.truth[table.effect == "0"] == 0).all()
-    wide = table.pivot(
-        index=["model", "sampling", "effect", "quantity"], columns="interval", values="half_width"
-    )
+    wide = table.pivot(index=["model", "sampling", "effect", "quantity"], columns="interval", values="half_width")
     wide = wide.drop("difference", level="quantity")
     assert (wide.corrected < wide.percentile)[wide.index.get_level_values("model") == "category"].all()
     assert (table.coverage > 0.7).all() and table.coverage.mean() > 0.9  # 21 of 30: a chance of 1e-4 at 95 %

@@ -29,12 +29,7 @@ from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 
 
 def probe(train, test, **changes):
-    settings = {
-        "regularisation": (0.001, 0.01, 0.1, 1.0),
-        "validation_share": 0.25,
-        "confidence": 0.95,
-        "seed": 0,
-    }
+    settings = {"regularisation": (0.001, 0.01, 0.1, 1.0), "validation_share": 0.25, "confidence": 0.95, "seed": 0}
     return top1(train, test, **settings | changes)
 
 
@@ -42,20 +37,13 @@ def clusters(spread, n_classes=5, n=24, width=10, seed=0):
     """Training and test images of Gaussian classes about common centres."""
     rng = np.random.default_rng(seed)
     y, centres = np.repeat(np.arange(n_classes), n), rng.normal(size=(n_classes, width))
-    return [
-        ((centres[y] + spread * rng.normal(size=(len(y), width))).astype(np.float32), y) for _ in range(2)
-    ]
+    return [((centres[y] + spread * rng.normal(size=(len(y), width))).astype(np.float32), y) for _ in range(2)]
 
 
 def test_classes_far_apart_are_all_told_apart():
     found = probe(*clusters(0.01))
     assert found["top1"] == found["ci_high"] == 1.0
-    assert (found["classes"], found["train_images"], found["test_images"], found["features"]) == (
-        5,
-        120,
-        120,
-        10,
-    )
+    assert (found["classes"], found["train_images"], found["test_images"], found["features"]) == (5, 120, 120, 10)
 
 
 def test_labels_that_mean_nothing_are_at_chance():
@@ -73,9 +61,7 @@ def test_the_penalty_and_the_accuracy_are_those_of_scikit_learns_search(spread):
     found = probe((x, y), (x_test, y_test))
     kept = held_out(y, 0.25, 0)
     peer = Pipeline([("scale", StandardScaler()), ("classify", LogisticRegression(max_iter=500))])
-    search = GridSearchCV(
-        peer, {"classify__C": [0.001, 0.01, 0.1, 1.0]}, cv=PredefinedSplit(np.where(kept, 0, -1))
-    )
+    search = GridSearchCV(peer, {"classify__C": [0.001, 0.01, 0.1, 1.0]}, cv=PredefinedSplit(np.where(kept, 0, -1)))
     search.fit(x, y)
     assert found["regularisation"] == search.best_params_["classify__C"]
     assert found["top1"] == search.score(x_test, y_test)
@@ -93,10 +79,7 @@ def test_the_interval_is_wilsons(confidence):
 
 def test_top1_counts_images_not_classes():
     """Two classes told apart and a third that is like the first; 30, 10 and 2 images to test on."""
-    x, y = (
-        np.repeat([[0.0], [9.0], [0.0]], [30, 10, 2], axis=0).astype(np.float32),
-        np.repeat([0, 1, 2], [30, 10, 2]),
-    )
+    x, y = (np.repeat([[0.0], [9.0], [0.0]], [30, 10, 2], axis=0).astype(np.float32), np.repeat([0, 1, 2], [30, 10, 2]))
     assert probe((x, y), (x, y), regularisation=(1.0,))["top1"] == pytest.approx(40 / 42)
 
 
@@ -113,8 +96,13 @@ def test_every_class_teaches_and_is_tested(counts, share, seed):
 
 def test_maps_are_pooled_to_cmcs_squares():
     """The sides of CMC's linear probing; at conv5 its own 3/2 max-pool."""
-    shapes = {"conv1": (96, 55, 10), "conv2": (256, 27, 6), "conv3": (384, 13, 5), "conv4": (384, 13, 5),
-              "conv5": (256, 13, 6)}  # fmt: skip
+    shapes = {
+        "conv1": (96, 55, 10),
+        "conv2": (256, 27, 6),
+        "conv3": (384, 13, 5),
+        "conv4": (384, 13, 5),
+        "conv5": (256, 13, 6),
+    }
     for channels, side, expected in shapes.values():
         assert pooled(torch.zeros(1, channels, side, side), 9600).shape == (1, channels * expected**2)
     values = torch.randn(2, 256, 13, 13, generator=torch.Generator().manual_seed(0))
@@ -153,10 +141,7 @@ def experiment(tmp_path, repository):
 
     def make(**changes):
         values = yaml.safe_load((repository / "analysis" / "experiments" / "smoke.yaml").read_text())
-        values["classification"] |= {
-            "train": str(tmp_path / "train"),
-            "test": str(tmp_path / "test"),
-        } | changes
+        values["classification"] |= {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")} | changes
         values |= {"baselines": ["random"], "lags_s": []}
         (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
         return load_experiment(tmp_path / "experiment.yaml")

@@ -34,9 +34,7 @@ def test_differences_are_those_of_the_lag_curve(experiment):  # noqa: F811
     r = curve[curve.layer == "fc7"].set_index(["seed", "model", "control", "network"]).mantel_r
     for (seed, model, control), rows in table.groupby(["seed", "model", "control"]):
         tested = [network for network in NETWORKS if network != control]
-        assert list(zip(rows["first"], rows["second"], strict=True)) == list(
-            itertools.combinations(tested, 2)
-        )
+        assert list(zip(rows["first"], rows["second"], strict=True)) == list(itertools.combinations(tested, 2))
         for row in rows.itertuples():
             expected = r[seed, model, control, row.first] - r[seed, model, control, row.second]
             assert row.difference == pytest.approx(expected, abs=1e-12)
@@ -50,8 +48,10 @@ def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles
     """The bootstrap written out: classes drawn, pairs of a class with itself dropped, numpy's correlation."""
     from semanticcmc.rsa.semantics import lch_rdm
 
-    model, first, second = (rdm.square() for rdm in (lch_rdm(CLASSES), rdm_of(experiment.folder, "augment", 0),
-                                                     rdm_of(experiment.folder, "cmc_lab", 0)))  # fmt: skip
+    model, first, second = (
+        rdm.square()
+        for rdm in (lch_rdm(CLASSES), rdm_of(experiment.folder, "augment", 0), rdm_of(experiment.folder, "cmc_lab", 0))
+    )
     rng, differences = np.random.default_rng(8), []
     for _ in range(4000):
         drawn = rng.integers(0, 24, 24)
@@ -59,13 +59,16 @@ def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles
         i, j = drawn[i], drawn[j]
         kept = i != j
         i, j = i[kept], j[kept]
-        differences.append(
-            np.corrcoef(first[i, j], model[i, j])[0, 1] - np.corrcoef(second[i, j], model[i, j])[0, 1]
-        )
+        differences.append(np.corrcoef(first[i, j], model[i, j])[0, 1] - np.corrcoef(second[i, j], model[i, j])[0, 1])
     plain = np.quantile(differences, [0.05, 0.95])
     table = lag_comparisons(experiment)
-    [row] = table[(table.seed == 0) & (table.model == "lch") & (table.control == "none")
-                  & (table["first"] == "augment") & (table["second"] == "cmc_lab")].itertuples()  # fmt: skip
+    [row] = table[
+        (table.seed == 0)
+        & (table.model == "lch")
+        & (table.control == "none")
+        & (table["first"] == "augment")
+        & (table["second"] == "cmc_lab")
+    ].itertuples()
     share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `class_sampling`
     assert 1 / np.sqrt(3) - 0.05 < share < 1.05
     assert (row.p < 0.1) == (row.ci_low > 0 or row.ci_high < 0)  # the interval's level is .9
@@ -86,23 +89,21 @@ def test_a_dead_network_leaves_its_comparisons_empty_and_holm_does_not_count_the
     from semanticcmc.rsa.rdm import write_rdms
 
     nothing = RDM(np.full(276, np.nan), CLASSES)
-    write_rdms(
-        experiment.folder / "rdms" / "augment" / "seed-0_intact.parquet", {"conv5": nothing, "fc7": nothing}
-    )
+    write_rdms(experiment.folder / "rdms" / "augment" / "seed-0_intact.parquet", {"conv5": nothing, "fc7": nothing})
     one = dataclasses.replace(with_settings(experiment, controls=["none"], models=["category"]), seeds=(0,))
     with pytest.warns(RuntimeWarning, match="nan"):
         table = lag_comparisons(one)
     dead = (table["first"] == "augment") | (table["second"] == "augment")
     assert table[dead][["difference", "p", "p_holm"]].isna().all(axis=None)
     alive = table[~dead]
-    assert alive.p_holm.min() == pytest.approx(
-        min(1, 3 * alive.p.min())
-    )  # three comparisons were made, not six
+    assert alive.p_holm.min() == pytest.approx(min(1, 3 * alive.p.min()))  # three comparisons were made, not six
 
 
 def test_without_a_bootstrap_or_a_second_network_nothing_is_compared(experiment):  # noqa: F811
-    for one in (with_settings(experiment, bootstrap_samples=0),
-                dataclasses.replace(experiment, baselines=(), lags_s=(60.0,))):  # fmt: skip
+    for one in (
+        with_settings(experiment, bootstrap_samples=0),
+        dataclasses.replace(experiment, baselines=(), lags_s=(60.0,)),
+    ):
         assert tuple(lag_comparisons(one).columns) == LAG_COMPARISONS
         assert pd.read_csv(experiment.folder / "tables" / "lag_comparisons.csv").empty
 
@@ -143,8 +144,11 @@ def test_correlations_are_symmetric_and_blind_to_scale(seed, method):
 def test_a_dead_rdm_has_no_correlations():
     names = tuple("abcde")
     rng = np.random.default_rng(0)
-    rdms = {"x": RDM(rng.uniform(0, 1, 10), names), "y": RDM(rng.uniform(0, 1, 10), names),
-            "dead": RDM(np.ones(10), names)}  # fmt: skip
+    rdms = {
+        "x": RDM(rng.uniform(0, 1, 10), names),
+        "y": RDM(rng.uniform(0, 1, 10), names),
+        "dead": RDM(np.ones(10), names),
+    }
     with pytest.warns(RuntimeWarning, match="dead is constant"):
         found = rdm_correlations(rdms)
     assert found["dead"].isna().all() and found.loc["dead"].isna().all()

@@ -72,9 +72,7 @@ def test_a_blurred_point_has_the_stated_width(sigma):
 
 
 masks = st.integers(0, 2**32 - 1).map(
-    lambda seed: np.random.default_rng(seed).choice(
-        np.array([0, 0, 0, 0, 100, 255], dtype=np.uint8), size=(9, 9)
-    )
+    lambda seed: np.random.default_rng(seed).choice(np.array([0, 0, 0, 0, 100, 255], dtype=np.uint8), size=(9, 9))
 )
 
 

@@ -51,13 +51,14 @@ def test_rdms_are_those_of_the_notebooks_bit_for_bit(experiment, tmp_path):
     assert [file.name for file in files] == ["seed-2_intact.parquet", "seed-2_grey.parquet"]
     for file, condition in zip(files, ("intact", "grey"), strict=True):
         batches = stimuli.batches(config.batch_size, condition)
-        means, _, _ = class_means_and_features(
-            trained, batches, len(CLASSES), experiment.primary_layer, config
+        means, _, _ = class_means_and_features(trained, batches, len(CLASSES), experiment.primary_layer, config)
+        write_rdms(
+            tmp_path / "one.parquet",
+            {
+                layer: from_class_means(values, stimuli.classes, experiment.sections["evaluation"]["distance"])
+                for layer, values in means.items()
+            },
         )
-        write_rdms(tmp_path / "one.parquet", {
-            layer: from_class_means(values, stimuli.classes, experiment.sections["evaluation"]["distance"])
-            for layer, values in means.items()
-        })  # fmt: skip
         assert file.read_bytes() == (tmp_path / "one.parquet").read_bytes()
 
 
@@ -71,11 +72,7 @@ def test_what_made_them_is_recorded(experiment):
 
 @pytest.mark.parametrize(
     ("baselines", "names", "made"),
-    [
-        (("random",), ["none", "random"], (2,)),
-        (("augment",), ["random"], (0, 2, 3)),
-        (("random",), ["none"], ()),
-    ],
+    [(("random",), ["none", "random"], (2,)), (("augment",), ["random"], (0, 2, 3)), (("random",), ["none"], ())],
 )
 def test_only_seeds_without_a_notebook_are_made(experiment, baselines, names, made):
     """The experiment's own seeds count to the control as well: training starts from these very networks."""

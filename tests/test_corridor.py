@@ -28,8 +28,11 @@ pytestmark = pytest.mark.corridor
 
 def files_of(folder):
     """Path to time of last change, of everything but logs and locks."""
-    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.rglob("*")
-            if path.is_file() and ".snakemake" not in path.parts and path.suffix not in (".log", ".lock")}  # fmt: skip
+    return {
+        path.relative_to(folder): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and ".snakemake" not in path.parts and path.suffix not in (".log", ".lock")
+    }
 
 
 def test_one_command_leaves_every_promised_file(smoke):
@@ -46,11 +49,19 @@ def test_one_command_leaves_every_promised_file(smoke):
             assert record["config"]
     for name in names:
         notebook = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
-        assert all(
-            cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source
-        )
-    for table in ("dataset", "timescales", "half_lives", "lag_curve", "accuracy", "published", "lag_comparisons",
-                  "noise_ceiling", "connectivity", "robustness"):  # fmt: skip
+        assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
+    for table in (
+        "dataset",
+        "timescales",
+        "half_lives",
+        "lag_curve",
+        "accuracy",
+        "published",
+        "lag_comparisons",
+        "noise_ceiling",
+        "connectivity",
+        "robustness",
+    ):
         assert len(pd.read_csv(folder / f"tables/{table}.csv"))
     for figure in (folder / "figures").glob("*.json"):
         assert figure.with_suffix(".svg").exists()
@@ -109,9 +120,21 @@ def test_an_edited_parameter_runs_again_only_what_depends_on_it(smoke, repositor
     before = file.read_text()
     values = yaml.safe_load(before)
     values["evaluation"]["permutations"] += 100
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile"),
-               "--directory", str(folder), "--config", f"experiment={file}",
-               "--cores", "1", "--dry-run", "--nolock"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(repository / "Snakefile"),
+        "--directory",
+        str(folder),
+        "--config",
+        f"experiment={file}",
+        "--cores",
+        "1",
+        "--dry-run",
+        "--nolock",
+    ]
     try:
         file.write_text(yaml.safe_dump(values))  # keys in another order, which is no change
         said = subprocess.run(command, capture_output=True, text=True, cwd=repository).stdout
@@ -216,8 +239,18 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     response = {"JobStatus": "SUCCEEDED", "Labels": entries, "VideoMetadata": {"DurationMillis": 12_000}}
     for name in ("My film (1994)", "other"):
         (labels / f"{name}.json").write_text(json.dumps(response))
-    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli),
-                    "--labels", str(labels), "--", "labels/labels.parquet")  # fmt: skip
+    done = corridor(
+        "clips",
+        tmp_path / "results",
+        "--films",
+        str(films),
+        "--stimuli",
+        str(stimuli),
+        "--labels",
+        str(labels),
+        "--",
+        "labels/labels.parquet",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "other: labels without a film" in done.stdout
     folder = tmp_path / "results/clips/labels"
@@ -239,9 +272,22 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     ],
 )
 def test_papermill_by_hand_refuses_wrong_parameters(tmp_path, repository, parameters, words):
-    command = [sys.executable, "-m", "papermill", "analysis/02_training.ipynb", str(tmp_path / "out.ipynb"),
-               "--cwd", "analysis", "--kernel", "python3", "--no-progress-bar",
-               "-p", "experiment", "smoke", *parameters]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "analysis/02_training.ipynb",
+        str(tmp_path / "out.ipynb"),
+        "--cwd",
+        "analysis",
+        "--kernel",
+        "python3",
+        "--no-progress-bar",
+        "-p",
+        "experiment",
+        "smoke",
+        *parameters,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=repository)
     assert done.returncode != 0
     last = [line for line in done.stderr.splitlines() if "InputError:" in line][-1]

@@ -24,9 +24,7 @@ def problems(folder):
 def test_every_table_is_as_the_data_package_says(repository):
     folder = repository / "data_manifests"
     assert not [error.message for error in problems(folder)]
-    described = {
-        resource["path"] for resource in json.loads((folder / "datapackage.json").read_text())["resources"]
-    }
+    described = {resource["path"] for resource in json.loads((folder / "datapackage.json").read_text())["resources"]}
     assert described == {path.name for path in folder.glob("*.csv")}
 
 

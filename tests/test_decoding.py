@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from semanticcmc.evaluation.decoding import (
-    accuracy_table,
-    chance,
-    class_interval,
-    linear_probe_accuracy,
-    obstacle,
-)
+from semanticcmc.evaluation.decoding import accuracy_table, chance, class_interval, linear_probe_accuracy, obstacle
 from semanticcmc.evaluation.lag_curve import decoding
 
 
@@ -83,9 +77,7 @@ def left_out_knn(x, y):
 
     right = np.zeros(len(y))
     for train, test in StratifiedKFold(4, shuffle=True, random_state=0).split(x, y):
-        right[test] = [
-            y[train][np.argmax(x[train] @ one)] == y[i] for i, one in zip(test, x[test], strict=True)
-        ]
+        right[test] = [y[train][np.argmax(x[train] @ one)] == y[i] for i, one in zip(test, x[test], strict=True)]
     return right
 
 
@@ -141,9 +133,7 @@ def test_each_class_has_the_accuracy_of_its_own_images():
     """Two classes far apart, two that are one cloud: the mean over classes hides what each class shows."""
     rng = np.random.default_rng(5)
     y = np.repeat([3, 5, 8, 9], 50)
-    x = np.array([[10, 0], [0, 10], [-10, 0], [-10, 0]])[np.repeat(np.arange(4), 50)] + 0.1 * rng.normal(
-        size=(200, 2)
-    )
+    x = np.array([[10, 0], [0, 10], [-10, 0], [-10, 0]])[np.repeat(np.arange(4), 50)] + 0.1 * rng.normal(size=(200, 2))
     for by_class in (decoding.knn_accuracy(x, y, 5, 5), linear_probe_accuracy(x, y, 5)):
         assert by_class[:2].tolist() == [1, 1]
         assert by_class[2:].mean() == pytest.approx(0.5, abs=0.2)
@@ -155,8 +145,9 @@ def test_interval_over_classes_is_the_spread_of_means_of_drawn_classes():
 
     rng = np.random.default_rng(6)
     values = rng.uniform(0, 1, 60)
-    theirs = bootstrap([values], np.mean, n_resamples=20_000, method="percentile", confidence_level=0.9,
-                       rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
+    theirs = bootstrap(
+        [values], np.mean, n_resamples=20_000, method="percentile", confidence_level=0.9, rng=np.random.default_rng(0)
+    ).confidence_interval
     found = class_interval(values, 20_000, 0.9, seed=1)
     assert found == pytest.approx([theirs.low, theirs.high], abs=0.003)
     half = norm.ppf(0.95) * values.std() / np.sqrt(60)

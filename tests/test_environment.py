@@ -8,8 +8,12 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-CONDA_NAME = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base",
-              "snakemake": "snakemake-minimal"}  # fmt: skip
+CONDA_NAME = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "seaborn": "seaborn-base",
+    "snakemake": "snakemake-minimal",
+}
 CONDA_ONLY = {"python", "quarto", "make", "pip"}
 
 

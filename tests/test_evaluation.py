@@ -20,20 +20,34 @@ from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import category_rdm, lch_rdm
 
 WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").groupby("category").head(3)
-SETTINGS = {"distance": "correlation", "method": "pearson", "alternative": "greater", "permutations": 199,
-            "bootstrap_samples": 50, "confidence": 0.9, "models": ["category", "lch"], "model_files": {},
-            "controls": ["none", "random", "cmc_lab", "look"], "random_seeds": [1, 2, 5], "seed": 0}  # fmt: skip
-STIMULI = {"folder": None, "size_px": 32, "images_per_class": None, "conditions": ["intact"], "blur_sigma_px": 2.0,
-           "masked_grey": 255}  # fmt: skip
+SETTINGS = {
+    "distance": "correlation",
+    "method": "pearson",
+    "alternative": "greater",
+    "permutations": 199,
+    "bootstrap_samples": 50,
+    "confidence": 0.9,
+    "models": ["category", "lch"],
+    "model_files": {},
+    "controls": ["none", "random", "cmc_lab", "look"],
+    "random_seeds": [1, 2, 5],
+    "seed": 0,
+}
+STIMULI = {
+    "folder": None,
+    "size_px": 32,
+    "images_per_class": None,
+    "conditions": ["intact"],
+    "blur_sigma_px": 2.0,
+    "masked_grey": 255,
+}
 NETWORKS = ("random", "augment", "cmc_lab", "semantic_60s")
 RANDOM_SEEDS = (0, 1, 2, 5)  # the experiment's own and those of its controls
 
 
 def write(folder, network, seed, means, classes, layers=("conv5", "fc7"), condition="intact"):
     rng = np.random.default_rng([*network.encode(), seed])
-    rdms = {
-        layer: from_class_means(means + 0.1 * rng.standard_normal(means.shape), classes) for layer in layers
-    }
+    rdms = {layer: from_class_means(means + 0.1 * rng.standard_normal(means.shape), classes) for layer in layers}
     write_rdms(folder / "rdms" / network / f"seed-{seed}_{condition}.parquet", rdms)
 
 
@@ -55,8 +69,18 @@ def experiment(tmp_path):
             write(tmp_path, network, seed, means[order], [classes[i] for i in order])
     for seed in (2, 5):
         write(tmp_path, "random", seed, look, classes)
-    return Experiment("try", "A try", "world", (60.0,), ("random", "augment", "cmc_lab"), (0, 1), "fc7",
-                      {"evaluation": SETTINGS, "stimuli": STIMULI}, Path("try.yaml"), tmp_path)  # fmt: skip
+    return Experiment(
+        "try",
+        "A try",
+        "world",
+        (60.0,),
+        ("random", "augment", "cmc_lab"),
+        (0, 1),
+        "fc7",
+        {"evaluation": SETTINGS, "stimuli": STIMULI},
+        Path("try.yaml"),
+        tmp_path,
+    )
 
 
 def with_settings(experiment, **changes):
@@ -86,18 +110,26 @@ def test_rows_hold_the_mantel_tests_of_the_named_matrices(experiment):
     classes = tuple(sorted(WORLD.wnid))
     models = {"category": category_rdm(classes, folder / "world" / "classes.csv"), "lch": lch_rdm(classes)}
     for network, seed, layer in (("semantic_60s", 1, "fc7"), ("augment", 0, "conv5")):
-        mine, cmc_lab = (read_rdms(folder / "rdms" / name / f"seed-{seed}_intact.parquet")[layer].subset(classes)
-                         for name in (network, "cmc_lab"))  # fmt: skip
-        random = np.mean([read_rdms(folder / "rdms" / "random" / f"seed-{k}_intact.parquet")[layer].subset(classes)
-                          .square() for k in RANDOM_SEEDS], axis=0)  # fmt: skip
+        mine, cmc_lab = (
+            read_rdms(folder / "rdms" / name / f"seed-{seed}_intact.parquet")[layer].subset(classes)
+            for name in (network, "cmc_lab")
+        )
+        random = np.mean(
+            [
+                read_rdms(folder / "rdms" / "random" / f"seed-{k}_intact.parquet")[layer].subset(classes).square()
+                for k in RANDOM_SEEDS
+            ],
+            axis=0,
+        )
         for model, rdm in models.items():
-            found = {
-                control: table.loc[(network, seed, layer, model, control)] for control in SETTINGS["controls"]
-            }
+            found = {control: table.loc[(network, seed, layer, model, control)] for control in SETTINGS["controls"]}
             given = {"random": RDM(random, classes), "cmc_lab": cmc_lab, "look": look}
             for control, row in found.items():
-                truth = (partial_mantel(mine, rdm, given[control], int(row.permutations)) if control in given
-                         else mantel(mine, rdm, int(row.permutations)))  # fmt: skip
+                truth = (
+                    partial_mantel(mine, rdm, given[control], int(row.permutations))
+                    if control in given
+                    else mantel(mine, rdm, int(row.permutations))
+                )
                 assert row.mantel_r == pytest.approx(truth.r, abs=1e-12)
                 assert row.p == truth.p and row.permutations == truth.permutations
                 assert row.ci_low < row.mantel_r < row.ci_high
@@ -134,17 +166,12 @@ def test_a_dead_layer_is_nan_and_the_rest_is_tested(experiment):
     classes = list(WORLD.wnid)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        rdms = {
-            "conv5": from_class_means(np.zeros((24, 5)), classes),
-            "fc7": from_class_means(means, classes),
-        }
+        rdms = {"conv5": from_class_means(np.zeros((24, 5)), classes), "fc7": from_class_means(means, classes)}
     write_rdms(experiment.folder / "rdms" / "augment" / "seed-0_intact.parquet", rdms)
     with pytest.warns(RuntimeWarning, match="conv5.*nan"):
         table = lag_curve(experiment)
     dead = (table.network == "augment") & (table.seed == 0) & (table.layer == "conv5")
-    assert (
-        table[dead].mantel_r.isna().all() and table[dead].p.isna().all() and table[dead].ci_low.isna().all()
-    )
+    assert table[dead].mantel_r.isna().all() and table[dead].p.isna().all() and table[dead].ci_low.isna().all()
     assert table[~dead].mantel_r.notna().all()
 
 
@@ -168,9 +195,7 @@ def test_control_files_that_are_missing_or_unlike_are_refused_with_the_remedy(ex
     folder = experiment.folder / "rdms" / "random"
     kept = (folder / "seed-5_intact.parquet").read_bytes()
     (folder / "seed-5_intact.parquet").unlink()
-    with pytest.raises(
-        InputError, match=r"random/seed-5_intact\.parquet: missing; .*semanticcmc\.controls try\.yaml"
-    ):
+    with pytest.raises(InputError, match=r"random/seed-5_intact\.parquet: missing; .*semanticcmc\.controls try\.yaml"):
         lag_curve(experiment)
     means = np.random.default_rng(2).standard_normal((24, 5))
     write(experiment.folder, "random", 5, means[1:], list(WORLD.wnid)[1:])
@@ -181,9 +206,7 @@ def test_control_files_that_are_missing_or_unlike_are_refused_with_the_remedy(ex
         lag_curve(experiment)
     lag_curve(with_settings(experiment, controls=["none"]))  # where it is no control it is not asked for
     (folder / "seed-5_intact.parquet").write_bytes(kept)
-    table = lag_curve(
-        dataclasses.replace(experiment, baselines=("augment",))
-    )  # a control without being a baseline
+    table = lag_curve(dataclasses.replace(experiment, baselines=("augment",)))  # a control without being a baseline
     assert set(table.control) == {"none", "random", "look"}
     (folder / "seed-0_intact.parquet").unlink()
     with pytest.raises(InputError, match=r"seed-0_intact\.parquet: missing; .*semanticcmc\.controls"):
@@ -227,11 +250,7 @@ def test_the_mean_of_more_untrained_networks_is_a_better_measure_of_looks(experi
         table = lag_curve(one)
         table = table[(table.control == "random") & (table.model == "category")]
         left[len(seeds)] = table.mantel_r.mean()
-    simple = (
-        lag_curve(one)
-        .query("control == 'none' and model == 'category' and network != 'random'")
-        .mantel_r.mean()
-    )
+    simple = lag_curve(one).query("control == 'none' and model == 'category' and network != 'random'").mantel_r.mean()
     assert simple > left[1] > 2 * left[12] > 0
 
 
@@ -261,13 +280,24 @@ def test_no_bootstrap_leaves_no_interval(experiment):
     assert table.ci_low.isna().all() and table.mantel_r.notna().all()
 
 
-@pytest.mark.parametrize(("key", "value", "message"), [
-    ("permutations", 0, "at least 1"), ("confidence", 1.5, "between 0 and 1"), ("bootstrap_samples", -1, "0 "),
-    ("models", [], "at least one"), ("models", ["lch", "lch"], "each once"),
-    ("models", ["lhc"], "lhc"), ("model_files", {"lch": "a.csv"}, "lch"), ("controls", ["blur"], "blur"),
-    ("random_seeds", [1, 1], "each once"), ("random_seeds", [-1], "none below 0"),
-    ("distance", "manhattan", "manhattan"), ("alternative", "bigger", "bigger"), ("seed", -1, "0 or more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("permutations", 0, "at least 1"),
+        ("confidence", 1.5, "between 0 and 1"),
+        ("bootstrap_samples", -1, "0 "),
+        ("models", [], "at least one"),
+        ("models", ["lch", "lch"], "each once"),
+        ("models", ["lhc"], "lhc"),
+        ("model_files", {"lch": "a.csv"}, "lch"),
+        ("controls", ["blur"], "blur"),
+        ("random_seeds", [1, 1], "each once"),
+        ("random_seeds", [-1], "none below 0"),
+        ("distance", "manhattan", "manhattan"),
+        ("alternative", "bigger", "bigger"),
+        ("seed", -1, "0 or more"),
+    ],
+)
 def test_settings_out_of_range_are_refused(key, value, message):
     with pytest.raises(InputError, match=message):
         configure(EvaluationConfig, SETTINGS | {key: value}, "try.yaml")
@@ -283,9 +313,7 @@ def test_published_numbers_distance_is_euclidean():
     values = yaml.safe_load((ROOT / "analysis" / "experiments" / "poster.yaml").read_text(encoding="utf-8"))
     assert values["evaluation"]["distance"] == "euclidean"
     means = np.random.default_rng(3).standard_normal((5, 8))
-    np.testing.assert_allclose(
-        from_class_means(means, list("abcde"), "euclidean").square(), squareform(pdist(means))
-    )
+    np.testing.assert_allclose(from_class_means(means, list("abcde"), "euclidean").square(), squareform(pdist(means)))
 
 
 def test_interval_over_seeds_is_scipys():
@@ -315,9 +343,7 @@ def test_interval_over_seeds_is_scipys():
 def test_gather_joins_what_each_network_left_and_names_what_is_missing(experiment):
     for network, seed in itertools.product(NETWORKS, (0, 1)):
         row = {"network": network, "seed": seed, "measure": "knn", "accuracy": 0.1 + 0.2, "ci_low": np.nan}
-        pd.DataFrame([row]).to_csv(
-            experiment.folder / "rdms" / network / f"seed-{seed}_accuracy.csv", index=False
-        )
+        pd.DataFrame([row]).to_csv(experiment.folder / "rdms" / network / f"seed-{seed}_accuracy.csv", index=False)
     table = gather(experiment, "accuracy")
     assert list(zip(table.network, table.seed, strict=True)) == list(itertools.product(NETWORKS, (0, 1)))
     assert (table.accuracy == 0.1 + 0.2).all() and table.ci_low.isna().all()

@@ -11,15 +11,22 @@ from hypothesis import strategies as st
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, network_lag_s, network_name, resolve_experiment
 
-HEAD = {"name": "tiny", "title": "A tiny one", "source": "films", "lags_s": [5, 1], "baselines": ["random", "augment"],
-        "seeds": [0], "primary_layer": "fc7", "movies": {"folder": None}, "stimuli": {"folder": None}}  # fmt: skip
+HEAD = {
+    "name": "tiny",
+    "title": "A tiny one",
+    "source": "films",
+    "lags_s": [5, 1],
+    "baselines": ["random", "augment"],
+    "seeds": [0],
+    "primary_layer": "fc7",
+    "movies": {"folder": None},
+    "stimuli": {"folder": None},
+}
 
 
 def source(folder, **change):
     path = folder / "tiny.yaml"
-    path.write_text(
-        yaml.safe_dump({key: value for key, value in (HEAD | change).items() if value is not ...})
-    )
+    path.write_text(yaml.safe_dump({key: value for key, value in (HEAD | change).items() if value is not ...}))
     return path
 
 
@@ -33,11 +40,7 @@ def test_a_lag_is_read_back_from_the_network_name(lag_s):
 
 
 def test_names_and_lags_of_the_baselines():
-    assert [network_name(name) for name in ("random", "augment", "cmc_lab")] == [
-        "random",
-        "augment",
-        "cmc_lab",
-    ]
+    assert [network_name(name) for name in ("random", "augment", "cmc_lab")] == ["random", "augment", "cmc_lab"]
     assert network_lag_s("augment") == 0
     assert math.isnan(network_lag_s("random"))
 
@@ -98,9 +101,7 @@ def test_absent_files_and_folders_are_named(tmp_path):
     with pytest.raises(InputError, match="LABELS=.*no such folder or file"):
         resolve_experiment(source(tmp_path, labels={}), results=tmp_path, labels=str(tmp_path / "nothing"))
     with pytest.raises(InputError, match="the world makes its own labels"):
-        resolve_experiment(
-            source(tmp_path, source="world", labels={}), results=tmp_path, labels=str(tmp_path)
-        )
+        resolve_experiment(source(tmp_path, source="world", labels={}), results=tmp_path, labels=str(tmp_path))
     with pytest.raises(InputError, match="SEEDS=0"):
         resolve_experiment(source(tmp_path), results=tmp_path, seeds=0)
     broken = tmp_path / "broken.yaml"
@@ -138,9 +139,7 @@ def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
 
     root = Path(__file__).parents[1]
     experiment = load_experiment(root / "analysis" / "experiments" / "miniature.yaml", results=tmp_path)
-    sections = experiment.sections | {
-        "stimuli": experiment.sections["stimuli"] | {"conditions": ["intact", "object"]}
-    }
+    sections = experiment.sections | {"stimuli": experiment.sections["stimuli"] | {"conditions": ["intact", "object"]}}
     with pytest.raises(InputError, match=r"names object, which(?s:.*)world\.stimuli_in_context: true"):
         check_sections(dataclasses.replace(experiment, sections=sections))
     sections["world"] = sections["world"] | {"stimuli_in_context": True}
@@ -148,8 +147,6 @@ def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
 
 
 def test_a_relative_folder_in_the_yaml_counts_from_the_repository(tmp_path, repository):
-    experiment = resolve_experiment(
-        source(tmp_path, movies={"folder": "analysis"}), results=tmp_path / "results"
-    )
+    experiment = resolve_experiment(source(tmp_path, movies={"folder": "analysis"}), results=tmp_path / "results")
     assert experiment.sections["movies"]["folder"] == str(repository / "analysis")
     assert experiment.sections["stimuli"]["folder"] is None

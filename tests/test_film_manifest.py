@@ -48,9 +48,7 @@ def test_the_list_says_what_each_film_is(films, tmp_path, capsys):
     assert table["duration_s"].astype(float).tolist() == [3.0, 2.0] and set(table["fps"]) == {"25"}
     assert set(table["width"]) == {"96"} and set(table["height"]) == {"64"}
     if shutil.which("sha256sum"):
-        said = subprocess.run(
-            ["sha256sum", films / "007.mp4"], capture_output=True, text=True, check=True
-        ).stdout
+        said = subprocess.run(["sha256sum", films / "007.mp4"], capture_output=True, text=True, check=True).stdout
         assert table.loc["007", "sha256"] == said.split()[0]
     assert f"2 films in {tmp_path / 'films.csv'}" in capsys.readouterr().out
 
@@ -74,7 +72,11 @@ def test_what_a_person_wrote_stays(films, tmp_path, capsys):
     capsys.readouterr()
     table = fill(films, tmp_path)
     assert table.loc["Dr_No", ["title", "year", "source", "notes"]].tolist() == [
-        "Dr. No", "1962", "British Film Institute", "seen twice"]  # fmt: skip
+        "Dr. No",
+        "1962",
+        "British Film Institute",
+        "seen twice",
+    ]
     assert table.loc["Forrest_Gump_1994", "notes"] == "NA"
     assert table.loc["elsewhere", "title"] == "On another disk" and "007" not in table.index
     said = capsys.readouterr().err
@@ -84,9 +86,7 @@ def test_what_a_person_wrote_stays(films, tmp_path, capsys):
 def test_a_changed_film_is_named_and_the_list_brought_up_to_date(films, two_films, tmp_path, capsys):
     before = fill(films, tmp_path).loc["007"]
     shutil.copy(two_films / "a.mp4", films / "007.mp4")
-    with pytest.raises(
-        InputError, match=rf"changed: sha256 [0-9a-f]{{64}}, on the list {before.sha256}.*make films"
-    ):
+    with pytest.raises(InputError, match=rf"changed: sha256 [0-9a-f]{{64}}, on the list {before.sha256}.*make films"):
         refuse_changed(films / "007.mp4", "007", tmp_path / "films.csv", tmp_path / "007.json")
     capsys.readouterr()
     after = fill(films, tmp_path).loc["007"]
@@ -100,8 +100,15 @@ def test_a_film_on_no_list_or_changed_is_left_out_and_the_others_go_on(films, tw
     shutil.copy(two_films / "a.mp4", films / "007.mp4")
     shutil.copy(two_films / "b.mp4", films / "new.mp4")
     store = tmp_path / "frames"
-    config = MoviesConfig(folder=films, frame_folders_per_s=None, frames_per_s=1.0, short_side_px=64, jpeg_quality=90,
-                          crop_black_borders=False, manifest=tmp_path / "films.csv")  # fmt: skip
+    config = MoviesConfig(
+        folder=films,
+        frame_folders_per_s=None,
+        frames_per_s=1.0,
+        short_side_px=64,
+        jpeg_quality=90,
+        crop_black_borders=False,
+        manifest=tmp_path / "films.csv",
+    )
     probed = probe(films)
     for film in probed.itertuples():
         if film.movie_id == "Forrest_Gump_1994":

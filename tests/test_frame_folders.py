@@ -23,8 +23,15 @@ from semanticcmc.films.store import FrameStore
 
 
 def config(**values):
-    given = {"folder": None, "frame_folders_per_s": 1.0, "frames_per_s": 1.0, "short_side_px": HEIGHT,
-             "jpeg_quality": 90, "crop_black_borders": False, "manifest": None}  # fmt: skip
+    given = {
+        "folder": None,
+        "frame_folders_per_s": 1.0,
+        "frames_per_s": 1.0,
+        "short_side_px": HEIGHT,
+        "jpeg_quality": 90,
+        "crop_black_borders": False,
+        "manifest": None,
+    }
     return MoviesConfig(**given | values)
 
 
@@ -171,8 +178,16 @@ def test_black_borders_of_pictures_are_cut_off(tmp_path):
 
 
 def test_folders_of_pictures_without_a_video_are_films(tmp_path):
-    for folder in ("Film v1.5", "b/Film 10", "b/Film 2", ".thumbnails", "with video", "with video/stills",
-                   "above video", "empty"):  # fmt: skip
+    for folder in (
+        "Film v1.5",
+        "b/Film 10",
+        "b/Film 2",
+        ".thumbnails",
+        "with video",
+        "with video/stills",
+        "above video",
+        "empty",
+    ):
         pictures(tmp_path / folder, [] if folder == "empty" else ["1.jpg"])
     pictures(tmp_path, ["loose.jpg"])
     (tmp_path / "empty" / "text.txt").write_text("only text")
@@ -202,7 +217,7 @@ def _png(path, image):
         (lambda f: _png(f / "cover.png", Image.new("RGB", (9, 9))), "cover.png is not named like f1.jpg"),
         (lambda f: [p.rename(f / f"s{p.stem[1:]}_{p.stem[1:]}.jpg") for p in list(f.iterdir())], "2 numbers"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_picture_is_named_and_its_film_left_out(tmp_path, bad, words):
     folder = pictures(tmp_path / "film", ["f1.jpg", "f3.jpg"])
     bad(folder)

@@ -83,9 +83,7 @@ def test_a_store_works_in_other_processes_and_threads(tmp_path, method):
 def test_what_cannot_fit_memory_is_refused_before_anything_is_read(tmp_path):
     store = make(tmp_path, {"a": 3})
     (tmp_path / "a.tar").unlink()  # reading would name this
-    with pytest.raises(
-        InputError, match=r"3 frames of 9000000 x 9000000 px need 729,000\.0 GB .* GB are free"
-    ):
+    with pytest.raises(InputError, match=r"3 frames of 9000000 x 9000000 px need 729,000\.0 GB .* GB are free"):
         store.resident((9_000_000, 9_000_000))
 
 

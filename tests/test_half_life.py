@@ -9,8 +9,17 @@ import pytest
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import fit, half_lives, model
 
-CONFIG = TimescalesConfig(lags=30, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=200,
-                          null_samples=10, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=30,
+    labels=50,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(16, 16),
+    bootstrap_samples=200,
+    null_samples=10,
+    confidence=0.95,
+    seed=0,
+)
 
 
 def curve(half_life_s, duration_s=(2000.0,) * 8, plateau=0.0, noise=0.0, strength=3.0, seed=0):
@@ -29,9 +38,7 @@ def curve(half_life_s, duration_s=(2000.0,) * 8, plateau=0.0, noise=0.0, strengt
     value = strength * np.stack([decay - taken, decay + plateau])
     samples = value + noise * np.random.default_rng(seed).normal(size=(200, *value.shape)) * value[:, :1]
     band = np.full(value.shape, 0.02 * strength)
-    return Curve(
-        "anything", lag, value, samples, -band, band, value, samples, False, pairs, np.array(duration_s), 1.0
-    )
+    return Curve("anything", lag, value, samples, -band, band, value, samples, False, pairs, np.array(duration_s), 1.0)
 
 
 @pytest.mark.parametrize("half_life_s", [4.0, 30.0, 100.0])
@@ -64,9 +71,7 @@ def test_the_interval_grows_with_the_noise_and_holds_the_truth():
 def test_beyond_what_can_be_told_there_is_a_reason_and_no_number():
     film = "film base rate"
     long = half_lives([curve(800.0)], CONFIG).set_index("level").loc[film]
-    assert (
-        math.isnan(long["half_life_s"]) and not long["identifiable"] and "1/10 of the film" in long["reason"]
-    )
+    assert math.isnan(long["half_life_s"]) and not long["identifiable"] and "1/10 of the film" in long["reason"]
     few = half_lives([curve(20.0, (2000.0,) * 3)], CONFIG)
     assert few["half_life_s"].isna().all() and few["reason"].str.contains("fewer than 4 films").all()
     rising = curve(20.0)

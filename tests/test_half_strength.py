@@ -8,8 +8,17 @@ import pytest
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 from semanticcmc.timescales.half_strength import first_below_half, half_strength
 
-CONFIG = TimescalesConfig(lags=20, labels=2, min_confidence=0.0, step_s=1.0, frame_px=(2, 2), bootstrap_samples=10,
-                          null_samples=1, confidence=0.8, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=20,
+    labels=2,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(2, 2),
+    bootstrap_samples=10,
+    null_samples=1,
+    confidence=0.8,
+    seed=0,
+)
 
 
 def curve(lags_s, value, samples):
@@ -24,18 +33,14 @@ def curve(lags_s, value, samples):
 def test_an_exponential_comes_down_at_its_half_life_a_scene_at_half_its_length(half_s, scale):
     lags_s = np.append(0.0, np.geomspace(0.2, 2000, 60))
     exponential = scale * 0.5 ** (lags_s / half_s)
-    scene = scale * np.clip(
-        1 - lags_s / (2 * half_s), 0, None
-    )  # two moments of a scene that lasts twice as long
+    scene = scale * np.clip(1 - lags_s / (2 * half_s), 0, None)  # two moments of a scene that lasts twice as long
     found = first_below_half(lags_s, np.stack([exponential, scene]))
     np.testing.assert_allclose(found, half_s, rtol=0.02)
 
 
 def test_the_first_time_counts_and_a_curve_that_stays_up_never_comes_down():
     lags_s = np.array([0.0, 1.0, 2.0, 4.0])
-    values = np.array(
-        [[1, 0.6, 0.4, 0.9], [1, 0.9, 0.8, 0.7], [0, 0, 0, 0], [-1, -2, -3, -4], [1, np.nan, 0.1, 0.1]]
-    )
+    values = np.array([[1, 0.6, 0.4, 0.9], [1, 0.9, 0.8, 0.7], [0, 0, 0, 0], [-1, -2, -3, -4], [1, np.nan, 0.1, 0.1]])
     found = first_below_half(lags_s, values)
     assert found[0] == pytest.approx(2**0.5)
     assert found[1] == np.inf and np.isnan(found[2:4]).all() and found[4] == 2.0

@@ -6,9 +6,7 @@ import pytest
 from semanticcmc.films.hdr import hlg_to_nits, nits_to_pq, pq_to_nits, roll_off, to_sdr
 
 
-@pytest.mark.parametrize(
-    "signal, nits", [(0.0, 0), (0.38, 26), (0.51, 100), (0.58, 203), (0.75, 1000), (1, 10_000)]
-)
+@pytest.mark.parametrize("signal, nits", [(0.0, 0), (0.38, 26), (0.51, 100), (0.58, 203), (0.75, 1000), (1, 10_000)])
 def test_pq_levels_of_bt_2408(signal, nits):
     """ITU-R BT.2408, table 1, prints the levels in whole per cent."""
     assert nits_to_pq(np.array(float(nits))) == pytest.approx(signal, abs=0.006)

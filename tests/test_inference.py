@@ -17,12 +17,7 @@ from semanticcmc.rsa.bootstrap import (
 )
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import from_class_means
-from semanticcmc.rsa.reliability import (
-    noise_ceiling,
-    reliability_table,
-    split_half_rdms,
-    split_half_reliability,
-)
+from semanticcmc.rsa.reliability import noise_ceiling, reliability_table, split_half_rdms, split_half_reliability
 from semanticcmc.rsa.standardise import standardise_table
 
 
@@ -112,12 +107,8 @@ def test_comparison_tells_a_good_network_from_a_bad_one_and_equals_apart():
     rng = np.random.default_rng(6)
     points = rng.standard_normal((60, 3))
     model = squareform(pdist(points))
-    good, same, bad = (
-        squareform(pdist(points + noise * rng.standard_normal((60, 3)))) for noise in (0.5, 0.5, 3)
-    )
-    table = compare({"good": good, "same": same, "bad": bad}, {"m": model}, samples=2000).set_index(
-        ["first", "second"]
-    )
+    good, same, bad = (squareform(pdist(points + noise * rng.standard_normal((60, 3)))) for noise in (0.5, 0.5, 3))
+    table = compare({"good": good, "same": same, "bad": bad}, {"m": model}, samples=2000).set_index(["first", "second"])
     row = table.loc[("good", "bad")]
     r = [mantel(one, model, 1).r for one in (good, bad)]
     assert row.difference == pytest.approx(r[0] - r[1], abs=1e-12)
@@ -179,9 +170,7 @@ def test_spearman_brown_predicts_the_reliability_of_twice_the_images():
     truth, index = rng.standard_normal((40, 30)), np.repeat(np.arange(40), 8)
     sets = [truth[index] + 3 * rng.standard_normal((320, 30)) for _ in range(2)]
     estimate = np.mean([split_half_reliability(one, index, names(40), seed=1) for one in sets])
-    first, second = (
-        from_class_means([one[index == k].mean(0) for k in range(40)], names(40)) for one in sets
-    )
+    first, second = (from_class_means([one[index == k].mean(0) for k in range(40)], names(40)) for one in sets)
     assert estimate == pytest.approx(np.corrcoef(first.values, second.values)[0, 1], abs=0.08)
 
 
@@ -229,9 +218,4 @@ def test_no_noise_ceiling_where_a_class_has_one_image_and_why():
 def test_tables_are_plain():
     x, y, z = related(8, 1)
     table = compare({"a": x, "b": z}, {"m": y}, samples=20)
-    assert isinstance(table, pd.DataFrame) and list(table.columns)[:4] == [
-        "first",
-        "second",
-        "model",
-        "difference",
-    ]
+    assert isinstance(table, pd.DataFrame) and list(table.columns)[:4] == ["first", "second", "model", "difference"]

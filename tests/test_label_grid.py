@@ -38,11 +38,7 @@ def test_every_so_many_frames_of_ntsc_film(step_frames):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    interval_ms=st.integers(40, 2000),
-    start=st.floats(0, 0.99),
-    steps=st.sets(st.integers(0, 500), min_size=3),
-)
+@given(interval_ms=st.integers(40, 2000), start=st.floats(0, 0.99), steps=st.sets(st.integers(0, 500), min_size=3))
 def test_an_exact_grid_is_found_from_a_stated_interval(interval_ms, start, steps):
     interval_s, steps = interval_ms / 1000, np.array(sorted(steps))
     stamps = start * interval_s + steps * interval_s

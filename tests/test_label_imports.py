@@ -14,8 +14,14 @@ from semanticcmc.labels.ingest import import_experiment, import_labels, main
 from semanticcmc.labels.stream import LabelsConfig, experiment_labels, read_labels, write_labels
 from semanticcmc.labels.stream import ingest as label_imports
 
-CONFIG = {"path": None, "interval_s": None, "least_confidence": 50.0, "parents": False,
-          "event_columns": (), "join_runs": False}  # fmt: skip
+CONFIG = {
+    "path": None,
+    "interval_s": None,
+    "least_confidence": 50.0,
+    "parents": False,
+    "event_columns": (),
+    "join_runs": False,
+}
 
 
 def config(**values):
@@ -24,32 +30,22 @@ def config(**values):
 
 def rekognition(path, rows, duration_s, **more):
     """One film's response: rows of time_s, label, confidence."""
-    labels = [
-        {"Timestamp": round(t * 1000), "Label": {"Name": n, "Confidence": c, "Parents": []}}
-        for t, n, c in rows
-    ]
-    response = {
-        "JobStatus": "SUCCEEDED",
-        "Labels": labels,
-        "VideoMetadata": {"DurationMillis": duration_s * 1000},
-    }
+    labels = [{"Timestamp": round(t * 1000), "Label": {"Name": n, "Confidence": c, "Parents": []}} for t, n, c in rows]
+    response = {"JobStatus": "SUCCEEDED", "Labels": labels, "VideoMetadata": {"DurationMillis": duration_s * 1000}}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(response | more), encoding="utf-8")
 
 
 def stream_rows(folder):
-    return [
-        tuple(row)
-        for row in read_labels(folder).labels.astype({"movie_id": object, "label": object}).to_numpy()
-    ]
+    return [tuple(row) for row in read_labels(folder).labels.astype({"movie_id": object, "label": object}).to_numpy()]
 
 
-FILMS = {"007": [(0.0, "Dog", 90.0), (0.2, "Dog", 80.0), (0.2, "Café", 55.0), (0.8, "nan", 99.0)],
-         "Title_1994": [(0.0, "Café", 70.0), (0.4, "Dog", 75.0), (0.6, "Ant", 100.0)]}  # fmt: skip
+FILMS = {
+    "007": [(0.0, "Dog", 90.0), (0.2, "Dog", 80.0), (0.2, "Café", 55.0), (0.8, "nan", 99.0)],
+    "Title_1994": [(0.0, "Café", 70.0), (0.4, "Dog", 75.0), (0.6, "Ant", 100.0)],
+}
 EXPECTED = [
-    (movie_id, t, n, c)
-    for movie_id in FILMS
-    for t, n, c in sorted(FILMS[movie_id], key=lambda r: (r[0], r[1]))
+    (movie_id, t, n, c) for movie_id in FILMS for t, n, c in sorted(FILMS[movie_id], key=lambda r: (r[0], r[1]))
 ]
 
 
@@ -57,30 +53,22 @@ def test_every_format_gives_the_same_stream(tmp_path):
     for movie_id, name in (("007", "007"), ("Title_1994", "Title (1994)")):
         rekognition(tmp_path / "rekognition" / f"{name}.json", reversed(FILMS[movie_id]), 1.0)
     rows = [(movie_id, *row) for movie_id in FILMS for row in FILMS[movie_id]]
-    table = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]).sample(
-        frac=1, random_state=0
-    )
+    table = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]).sample(frac=1, random_state=0)
     table.to_csv(tmp_path / "labels.csv", index=False)
     times = pd.DataFrame({"movie_id": list(FILMS), "start_s": 0.0, "interval_s": 0.2, "count": 5})
     write_labels(tmp_path / "ready made", table, times)
     for source in ("rekognition", "labels.csv", "ready made"):
         import_labels(tmp_path / source, tmp_path / "out", config(), {"007": 1.0, "Title_1994": 1.0})
-        assert [(m, pytest.approx(t), n, c) for m, t, n, c in stream_rows(tmp_path / "out")] == EXPECTED, (
-            source
-        )
+        assert [(m, pytest.approx(t), n, c) for m, t, n, c in stream_rows(tmp_path / "out")] == EXPECTED, source
         found = read_labels(tmp_path / "out").times
         pd.testing.assert_frame_equal(found, times, check_dtype=False)
-        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-            "label_times.parquet",
-            "labels.parquet",
-        ]
+        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["label_times.parquet", "labels.parquet"]
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     rows=st.lists(
-        st.tuples(st.integers(0, 9), st.sampled_from(["Dog", "NA", "森", "cat"]), st.integers(50, 100)),
-        max_size=30,
+        st.tuples(st.integers(0, 9), st.sampled_from(["Dog", "NA", "森", "cat"]), st.integers(50, 100)), max_size=30
     ),
     order=st.randoms(use_true_random=False),
 )
@@ -103,8 +91,7 @@ def test_a_film_without_labels_has_the_others_interval(tmp_path):
     rekognition(tmp_path / "in" / "one.json", [(0.4, "Dog", 90.0)], 3.0)
     import_labels(tmp_path / "in", tmp_path / "out", config())
     stream = read_labels(tmp_path / "out")
-    assert stream.times.values.tolist() == [
-        ["empty", 0.0, 0.2, 15], ["full", 0.0, 0.2, 5], ["one", 0.0, 0.2, 15]]  # fmt: skip
+    assert stream.times.values.tolist() == [["empty", 0.0, 0.2, 15], ["full", 0.0, 0.2, 5], ["one", 0.0, 0.2, 15]]
     assert stream.rows["empty"] == slice(0, 0)
     for name in ("full", "one"):
         (tmp_path / "in" / f"{name}.json").unlink()
@@ -123,9 +110,7 @@ def test_an_import_that_stopped_goes_on_with_the_films_that_are_left(tmp_path, m
     rekognition(tmp_path / "in" / "b.json", FILMS["Title_1994"], 1.0)  # changed meanwhile
     read, seen = label_imports.read_rekognition, []
     monkeypatch.setattr(
-        label_imports,
-        "read_rekognition",
-        lambda files, *rest: (seen.append(files[0].stem), read(files, *rest))[1],
+        label_imports, "read_rekognition", lambda files, *rest: (seen.append(files[0].stem), read(files, *rest))[1]
     )
     import_labels(tmp_path / "in", tmp_path / "out", config())
     assert seen == ["b", "c"]
@@ -168,8 +153,13 @@ def experiment(folder, path, source="films"):
 
 def probed(folder, **problems):
     (folder / "frames").mkdir()
-    films = pd.DataFrame({"movie_id": list(problems), "duration_s": [1.0, np.nan, 1.0][: len(problems)],
-                          "problem": list(problems.values())})  # fmt: skip
+    films = pd.DataFrame(
+        {
+            "movie_id": list(problems),
+            "duration_s": [1.0, np.nan, 1.0][: len(problems)],
+            "problem": list(problems.values()),
+        }
+    )
     films.to_csv(folder / "frames" / "probe.csv", index=False)
 
 
@@ -206,7 +196,5 @@ def test_films_need_no_labels_and_the_world_has_its_own(tmp_path):
     assert experiment_labels(experiment(tmp_path, None)) is None
     rows = [(movie_id, *row) for movie_id in FILMS for row in FILMS[movie_id]]
     times = pd.DataFrame({"movie_id": list(FILMS), "start_s": 0.0, "interval_s": 0.2, "count": 5})
-    write_labels(
-        tmp_path / "labels", pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]), times
-    )
+    write_labels(tmp_path / "labels", pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]), times)
     assert len(experiment_labels(experiment(tmp_path, None, "world")).labels) == len(rows)

@@ -14,9 +14,7 @@ from semanticcmc.labels.nouns import first_sense, label_nouns, main
 from semanticcmc.labels.stream import write_labels
 
 WORDNET = Path("/usr/share/wordnet")
-needs_wordnet = pytest.mark.skipif(
-    not (WORDNET / "index.noun").exists(), reason="WordNet's files are not here"
-)
+needs_wordnet = pytest.mark.skipif(not (WORDNET / "index.noun").exists(), reason="WordNet's files are not here")
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +32,7 @@ def words():
 
 
 def plain_table(path, *rows):
-    path.write_text(
-        "label,wnid,noun,source\n" + "".join(f"{','.join(row)}\n" for row in rows), encoding="utf-8"
-    )
+    path.write_text("label,wnid,noun,source\n" + "".join(f"{','.join(row)}\n" for row in rows), encoding="utf-8")
     return path
 
 
@@ -46,8 +42,17 @@ def test_the_first_sense_is_the_first_of_wordnets_index(index, tmp_path):
     # Not those that are plurals as well: nltk looks at both.
     some = [lemma for lemma in random.Random(0).sample(sorted(index), 3000) if not lemma.endswith("s")]
     singulars = {lemma.replace("_", " ").title(): lemma for lemma in some}
-    plurals = {"Dogs": "dog", "Geese": "goose", "Children": "child", "Firemen": "fireman", "Wolves": "wolf",
-               "Boxes": "box", "Churches": "church", "Cherries": "cherry", "Fire Trucks": "fire_truck"}  # fmt: skip
+    plurals = {
+        "Dogs": "dog",
+        "Geese": "goose",
+        "Children": "child",
+        "Firemen": "fireman",
+        "Wolves": "wolf",
+        "Boxes": "box",
+        "Churches": "church",
+        "Cherries": "cherry",
+        "Fire Trucks": "fire_truck",
+    }
     names = singulars | plurals
     found = label_nouns(names, plain_table(tmp_path / "none.csv"))
     assert found["wnid"].tolist() == [index[lemma][0] for lemma in names.values()]
@@ -71,9 +76,7 @@ def test_the_table_holds_nouns_of_wordnet(repository, words):
 
 def test_what_a_person_wrote_goes_first(tmp_path):
     known = {"Crane": ("n10930000", "Crane", "here"), "dog": ("n02084071", "dog", "here")}
-    table = plain_table(
-        tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand")
-    )
+    table = plain_table(tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand"))
     found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get)
     assert found.values.tolist() == [
         ["dog", "n02084071", "dog", "here"],
@@ -103,12 +106,7 @@ def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, repository
     values = yaml.safe_load((repository / "analysis/experiments/clips.yaml").read_text())
     values["labels"]["path"] = "anything"
     (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
-    rows = [
-        ("a", 0.0, "Dog", 90.0),
-        ("a", 0.0, "Xyzzy", 90.0),
-        ("a", 1.0, "Xyzzy", 90.0),
-        ("a", 1.0, "Outdoors", 90.0),
-    ]
+    rows = [("a", 0.0, "Dog", 90.0), ("a", 0.0, "Xyzzy", 90.0), ("a", 1.0, "Xyzzy", 90.0), ("a", 1.0, "Outdoors", 90.0)]
     times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.0], "interval_s": [1.0], "count": [4]})
     labels = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"])
     write_labels(tmp_path / "labels", labels, times)

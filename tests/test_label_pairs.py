@@ -13,8 +13,17 @@ from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 
-CONFIG = TimescalesConfig(lags=10, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=20,
-                          null_samples=10, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=10,
+    labels=50,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(16, 16),
+    bootstrap_samples=20,
+    null_samples=10,
+    confidence=0.95,
+    seed=0,
+)
 
 
 def stream_of(presences, interval_s=1.0, start_s=0.0, confidence=90.0):
@@ -22,10 +31,24 @@ def stream_of(presences, interval_s=1.0, start_s=0.0, confidence=90.0):
     rows = []
     for film, presence in presences.items():
         moment, label = np.nonzero(presence)
-        rows.append(pd.DataFrame({"movie_id": film, "time_s": start_s + moment * interval_s,
-                                  "label": [chr(97 + i) for i in label], "confidence": confidence}))  # fmt: skip
-    times = pd.DataFrame({"movie_id": list(presences), "start_s": start_s, "interval_s": interval_s,
-                          "count": [len(presence) for presence in presences.values()]})  # fmt: skip
+        rows.append(
+            pd.DataFrame(
+                {
+                    "movie_id": film,
+                    "time_s": start_s + moment * interval_s,
+                    "label": [chr(97 + i) for i in label],
+                    "confidence": confidence,
+                }
+            )
+        )
+    times = pd.DataFrame(
+        {
+            "movie_id": list(presences),
+            "start_s": start_s,
+            "interval_s": interval_s,
+            "count": [len(presence) for presence in presences.values()],
+        }
+    )
     return label_stream(pd.concat(rows), times)
 
 
@@ -61,8 +84,9 @@ def test_counts_are_those_of_a_loop(seed, step, interval_s):
 def test_unsure_labels_do_not_count_and_rows_come_in_any_order():
     films = drawn(1)
     sure, unsure = stream_of(films), stream_of({"f0": np.ones((30, 4), bool)}, confidence=40.0)
-    mixed = pd.concat([unsure.labels.astype({"movie_id": str, "label": str}),
-                       sure.labels.astype({"movie_id": str, "label": str})]).sample(frac=1, random_state=0)  # fmt: skip
+    mixed = pd.concat(
+        [unsure.labels.astype({"movie_id": str, "label": str}), sure.labels.astype({"movie_id": str, "label": str})]
+    ).sample(frac=1, random_state=0)
     config = dataclasses.replace(CONFIG, min_confidence=50.0)
     one, other = (label_pairs(s, [0, 3], config) for s in (sure, label_stream(mixed, sure.times)))
     assert one.names == other.names

@@ -27,15 +27,21 @@ def test_events_are_there_from_onset_until_their_duration_is_over(tmp_path):
     assert rows(labels) == [(i / 2, place) for i, place in enumerate(places)]
     assert labels.duration_s == pytest.approx(3.6)
     both = read_events([file], ["place", "light"], 1.0)
-    assert rows(both) == [(0.0, "light:day"), (0.0, "place:bus stop"), (1.0, "light:day"), (1.0, "place:bus stop"),
-                          (2.0, "place:NA"), (3.0, "light:night"), (3.0, "place:NA"), (3.0, "place:nan")]  # fmt: skip
+    assert rows(both) == [
+        (0.0, "light:day"),
+        (0.0, "place:bus stop"),
+        (1.0, "light:day"),
+        (1.0, "place:bus stop"),
+        (2.0, "place:NA"),
+        (3.0, "light:night"),
+        (3.0, "place:NA"),
+        (3.0, "place:nan"),
+    ]
 
 
 def test_runs_are_films_or_pieces_of_one(tmp_path):
     files = [tmp_path / f"film_run-{n}_events.tsv" for n in (10, 2, 1)]
-    assert event_films(files, join_runs=False) == {
-        f"film_run-{n}": (files[i],) for i, n in enumerate((10, 2, 1))
-    }
+    assert event_films(files, join_runs=False) == {f"film_run-{n}": (files[i],) for i, n in enumerate((10, 2, 1))}
     assert event_films(files, join_runs=True) == {"film": (files[2], files[1], files[0])}
     for n, place in ((1, "bus"), (2, "car"), (10, "house")):
         write(tmp_path / f"film_run-{n}_events.tsv", f"onset\tduration\tplace\n0\t2\t{place}\n")
@@ -57,12 +63,13 @@ def test_locations_of_forrest_gump(repository):
         labels = read_events(files, ["int_or_ext"], 1.0)
         end = max(float(e["onset"]) + float(e["duration"]) for e in events)
         for second in range(int(end)):
-            there = {e["int_or_ext"] for e in events
-                     if float(e["onset"]) <= second < float(e["onset"]) + float(e["duration"])}  # fmt: skip
+            there = {
+                e["int_or_ext"]
+                for e in events
+                if float(e["onset"]) <= second < float(e["onset"]) + float(e["duration"])
+            }
             assert there <= set(labels.label[labels.time_s == second])
-    joined = read_events(
-        event_films(sorted(folder.glob("*.tsv")), join_runs=True)["locations"], ["setting"], 1.0
-    )
+    joined = read_events(event_films(sorted(folder.glob("*.tsv")), join_runs=True)["locations"], ["setting"], 1.0)
     assert 1.9 * 3600 < joined.duration_s < 2.1 * 3600  # the research cut runs about two hours
 
 
@@ -111,10 +118,7 @@ def test_a_csv_of_spans(tmp_path):
     "text, words",
     [
         ("movie_id,label\na,dog\n", "no column time_s; found movie_id, label"),
-        (
-            "movie_id;time_s;label\na;0;dog\n",
-            "no column movie_id, time_s, label; found movie_id;time_s;label",
-        ),
+        ("movie_id;time_s;label\na;0;dog\n", "no column movie_id, time_s, label; found movie_id;time_s;label"),
         ("movie_id,time_s,label\na,,dog\n", "a row without time_s"),
         ("movie_id,time_s,label\na,0,\n", "a row without label"),
         ("movie_id,time_s,label\n,0,dog\n", "a row without movie_id"),

@@ -9,8 +9,18 @@ import pytest
 from semanticcmc.labels.stream import presence
 from semanticcmc.world.labels import LabelWorld, simulate
 
-WORLD = LabelWorld(durations_s=(60_000.0, 30_000.0), interval_s=1.0, half_life_s=7.0, groups=3, labels_per_group=2,
-                   active=0.3, hit=0.8, false_alarm=0.05, film_base_rate_sd=0.8, seed=3)  # fmt: skip
+WORLD = LabelWorld(
+    durations_s=(60_000.0, 30_000.0),
+    interval_s=1.0,
+    half_life_s=7.0,
+    groups=3,
+    labels_per_group=2,
+    active=0.3,
+    hit=0.8,
+    false_alarm=0.05,
+    film_base_rate_sd=0.8,
+    seed=3,
+)
 
 
 def test_rates_and_covariances_are_as_said():
@@ -36,8 +46,9 @@ def test_films_share_the_groups_but_not_their_activity():
 
 
 def test_an_infinite_half_life_lasts_the_whole_film():
-    stream, truth = simulate(dataclasses.replace(WORLD, durations_s=(20.0,) * 30, half_life_s=math.inf,
-                                                 hit=1.0, false_alarm=0.0))  # fmt: skip
+    stream, truth = simulate(
+        dataclasses.replace(WORLD, durations_s=(20.0,) * 30, half_life_s=math.inf, hit=1.0, false_alarm=0.0)
+    )
     for movie_id in stream.movies:
         seen = presence(stream, movie_id, truth.labels)
         assert (seen == seen[0]).all()
@@ -48,8 +59,17 @@ def test_the_seed_decides():
     assert simulate(WORLD)[0].labels.equals(same.labels) and not other.labels.equals(same.labels)
 
 
-@pytest.mark.parametrize("wrong", [{"durations_s": ()}, {"half_life_s": 0.0}, {"active": 1.0}, {"hit": 0.01},
-                                   {"groups": 0}, {"film_base_rate_sd": -1.0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"durations_s": ()},
+        {"half_life_s": 0.0},
+        {"active": 1.0},
+        {"hit": 0.01},
+        {"groups": 0},
+        {"film_base_rate_sd": -1.0},
+    ],
+)
 def test_refuses_settings_out_of_range(wrong):
     with pytest.raises(ValueError):
         dataclasses.replace(WORLD, **wrong)

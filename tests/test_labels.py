@@ -7,20 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.labels.stream import (
-    frequencies,
-    label_stream,
-    presence,
-    presence_matrix,
-    read_labels,
-    write_labels,
-)
+from semanticcmc.labels.stream import frequencies, label_stream, presence, presence_matrix, read_labels, write_labels
 
-TIMES = pd.DataFrame(
-    {"movie_id": ["b", "a"], "start_s": [0.0, 10.0], "interval_s": [0.2, 0.5], "count": [6, 4]}
-)
-ROWS = [("a", 11.0, "dog", 90.0), ("b", 0.0, "cat", 80.0), ("b", 1.0, "ant", 60.0), ("b", 0.2, "dog", 99.0),
-        ("a", 10.0, "cat", 55.0), ("b", 0.2, "cat", 50.0)]  # fmt: skip
+TIMES = pd.DataFrame({"movie_id": ["b", "a"], "start_s": [0.0, 10.0], "interval_s": [0.2, 0.5], "count": [6, 4]})
+ROWS = [
+    ("a", 11.0, "dog", 90.0),
+    ("b", 0.0, "cat", 80.0),
+    ("b", 1.0, "ant", 60.0),
+    ("b", 0.2, "dog", 99.0),
+    ("a", 10.0, "cat", 55.0),
+    ("b", 0.2, "cat", 50.0),
+]
 
 
 def table(rows):
@@ -71,9 +68,7 @@ def test_presence_has_every_label_time_also_those_without_labels():
 def test_presence_equals_a_loop_over_rows(seed, count):
     generator = np.random.default_rng(seed)
     times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.1], "interval_s": [0.2], "count": [count]})
-    rows = [
-        ("a", 0.1 + 0.2 * generator.integers(count), f"l{generator.integers(5)}", 50.0) for _ in range(30)
-    ]
+    rows = [("a", 0.1 + 0.2 * generator.integers(count), f"l{generator.integers(5)}", 50.0) for _ in range(30)]
     stream = label_stream(table(rows), times)
     expected = np.zeros((count, 5), dtype=bool)
     for _, time_s, label, _ in rows:
@@ -87,8 +82,9 @@ def test_presence_equals_a_loop_over_rows(seed, count):
 def test_the_sparse_matrix_of_all_films_equals_a_loop_over_rows(seed):
     generator = np.random.default_rng(seed)
     counts = generator.integers(1, 12, size=3)
-    times = pd.DataFrame({"movie_id": ["c", "a", "b"], "start_s": [0.0, 0.1, 7.0], "interval_s": [0.2, 0.5, 1.0],
-                          "count": counts})  # fmt: skip
+    times = pd.DataFrame(
+        {"movie_id": ["c", "a", "b"], "start_s": [0.0, 0.1, 7.0], "interval_s": [0.2, 0.5, 1.0], "count": counts}
+    )
     films = generator.integers(3, size=40)
     steps = generator.integers(counts[films])
     time_s = times["start_s"].to_numpy()[films] + times["interval_s"].to_numpy()[films] * steps

@@ -23,12 +23,7 @@ def scene(i, brightness=1.0):
 
 def bordered(box, noise=0):
     def picture(i):
-        whole = (
-            np.random.default_rng(i)
-            .integers(0, noise + 1, (HEIGHT, WIDTH, 1))
-            .repeat(3, axis=2)
-            .astype(np.uint8)
-        )
+        whole = np.random.default_rng(i).integers(0, noise + 1, (HEIGHT, WIDTH, 1)).repeat(3, axis=2).astype(np.uint8)
         inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
         whole[inside] = scene(i)[inside]
         return whole
@@ -51,9 +46,7 @@ BORDERS = {
 @pytest.mark.parametrize("keyframes", [True, False])
 def test_borders_are_found_to_the_pixel(tmp_path, box, noise, expected, keyframes):
     options = {"g": "1" if keyframes else "250", "crf": "16"}
-    path = film(
-        tmp_path / "film.mp4", range(90), Fraction(1, 10), options=options, picture=bordered(box, noise)
-    )
+    path = film(tmp_path / "film.mp4", range(90), Fraction(1, 10), options=options, picture=bordered(box, noise))
     assert find_borders(path, 1) == expected
 
 
@@ -94,9 +87,7 @@ def test_a_film_that_fades_to_its_rim_is_not_cut(tmp_path):
 
 def test_frames_are_cropped_before_they_are_scaled(tmp_path):
     """The short side of what is left has the length asked for, and no frame has a dark rim."""
-    path = film(
-        tmp_path / "film.mp4", range(60), Fraction(1, 10), options={"crf": "10"}, picture=bordered(LETTERBOX)
-    )
+    path = film(tmp_path / "film.mp4", range(60), Fraction(1, 10), options={"crf": "10"}, picture=bordered(LETTERBOX))
     frames = list(decode(path, 1, 64, crop=find_borders(path)))
     assert {f.image.shape for f in frames} == {(64, round(160 * 64 / 88), 3)}
     for frame in frames:

@@ -57,13 +57,9 @@ def enumerated(n, noise, partial):
 def test_r_is_the_correlation_of_the_distances(method, seed):
     x, y, z = related(15, seed)
     correlation = {"pearson": pearsonr, "spearman": spearmanr}[method]
-    assert mantel(x, y, 9, method=method).r == pytest.approx(
-        correlation(upper(x), upper(y)).statistic, abs=1e-12
-    )
+    assert mantel(x, y, 9, method=method).r == pytest.approx(correlation(upper(x), upper(y)).statistic, abs=1e-12)
     ranks = [pd.Series(upper(m)).rank().to_numpy() if method == "spearman" else upper(m) for m in (x, y, z)]
-    assert partial_mantel(x, y, z, 9, method=method).r == pytest.approx(
-        partial_by_residuals(*ranks), abs=1e-12
-    )
+    assert partial_mantel(x, y, z, 9, method=method).r == pytest.approx(partial_by_residuals(*ranks), abs=1e-12)
 
 
 @pytest.mark.parametrize("reference", REFERENCES)
@@ -121,11 +117,7 @@ def test_vegan_still_says_what_is_stored(tmp_path):
     np.testing.assert_allclose(live[["r", "p"]], stored[["r", "p"]], atol=1e-12)
 
 
-matrices = {
-    "n": st.integers(4, 14),
-    "seed": st.integers(0, 2**20),
-    "method": st.sampled_from(["pearson", "spearman"]),
-}
+matrices = {"n": st.integers(4, 14), "seed": st.integers(0, 2**20), "method": st.sampled_from(["pearson", "spearman"])}
 
 
 @given(**matrices, scale=st.floats(0.01, 100), shift=st.floats(-5, 5))
@@ -178,18 +170,8 @@ def test_rdms_are_joined_by_name(reference):
 def test_a_result_says_what_was_done_and_can_be_had_again(reference):
     x, y, z = related(11, 4)
     found = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7, return_null=True)
-    assert (found.method, found.alternative, found.reference, found.seed) == (
-        "spearman",
-        "less",
-        reference,
-        7,
-    )
-    assert (
-        found.partial
-        and found.n == 11
-        and found.permutations >= 150
-        and found.null.shape == (found.permutations,)
-    )
+    assert (found.method, found.alternative, found.reference, found.seed) == ("spearman", "less", reference, 7)
+    assert found.partial and found.n == 11 and found.permutations >= 150 and found.null.shape == (found.permutations,)
     assert found.p == (1 + np.sum(found.null <= found.r + 1e-10)) / (found.permutations + 1)
     again = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7)
     assert again == found and again.null is None
@@ -207,11 +189,7 @@ def test_a_table_holds_what_single_tests_say(reference):
     assert list(zip(table.rdm, table.model, strict=True)) == list(itertools.product(rdms, models))
     for row in table.itertuples():
         one = mantel(rdms[row.rdm], models[row.model], **options)
-        assert (row.mantel_r, row.p, row.permutations) == (
-            pytest.approx(one.r, abs=1e-12),
-            one.p,
-            one.permutations,
-        )
+        assert (row.mantel_r, row.p, row.permutations) == (pytest.approx(one.r, abs=1e-12), one.p, one.permutations)
     for own in ({("net", 0): w, ("net", 1): x}, {("net", 0): z, ("net", 1): z}):
         partial = mantel_table(rdms, {"lch": y}, own, **options)
         for row in partial.itertuples():
@@ -231,10 +209,15 @@ def spoilt(kind, n=8):
     return (x if kind != "oblong" else x[:, 1:]), y
 
 
-@pytest.mark.parametrize(("kind", "message"), [
-    ("nan", "x holds nan as the distance of 2 and 3"), ("asymmetric", r"x is not symmetric: \[2, 3\]"),
-    ("diagonal", "x has 1 on its diagonal"), ("oblong", "square"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("nan", "x holds nan as the distance of 2 and 3"),
+        ("asymmetric", r"x is not symmetric: \[2, 3\]"),
+        ("diagonal", "x has 1 on its diagonal"),
+        ("oblong", "square"),
+    ],
+)
 def test_what_is_no_distance_matrix_is_refused_by_name(kind, message):
     x, y = spoilt(kind)
     with pytest.raises(ValueError, match=message):
@@ -259,12 +242,7 @@ def test_matrices_that_do_not_fit_are_refused():
         mantel(RDM(bad, "abcdefgh"), RDM(y, "abcdefgh"), 9)
     with pytest.raises(ValueError, match="no control for RDM b"):
         mantel_table({"a": x, "b": y}, {"m": y}, {"a": x})
-    for option, value in (
-        ("alternative", "larger"),
-        ("method", "kendall"),
-        ("reference", "all"),
-        ("permutations", 0),
-    ):
+    for option, value in (("alternative", "larger"), ("method", "kendall"), ("reference", "all"), ("permutations", 0)):
         with pytest.raises(ValueError, match=f"{option} .*{value}"):
             mantel(x, y, **{option: value})
 
@@ -286,9 +264,7 @@ def test_one_dead_layer_does_not_stop_the_others():
     x, y, z = related(8, 1)
     dead = np.where(np.eye(8), 0, np.nan)
     with pytest.warns(RuntimeWarning) as caught:
-        table = mantel_table({"fc6": dead, "fc7": x, "fc8": 1 - np.eye(8)}, {"lch": y}, z, 99).set_index(
-            "rdm"
-        )
+        table = mantel_table({"fc6": dead, "fc7": x, "fc8": 1 - np.eye(8)}, {"lch": y}, z, 99).set_index("rdm")
     assert {"RDM fc6 holds nan", "RDM fc8 is constant"} == {
         str(w.message)[: 17 if "fc6" in str(w.message) else 19] for w in caught
     }
@@ -326,7 +302,8 @@ def test_tensors_are_taken_as_they_are():
     tensors = [torch.from_numpy(m) for m in (x, y, z)]
     assert partial_mantel(*tensors, permutations=99) == partial_mantel(x, y, z, 99)
     assert partial_mantel(*(m.float() for m in tensors), permutations=99).r == pytest.approx(
-        partial_mantel(x, y, z, 99).r, abs=1e-6)  # fmt: skip
+        partial_mantel(x, y, z, 99).r, abs=1e-6
+    )
 
 
 @pytest.mark.gpu

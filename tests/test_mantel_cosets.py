@@ -34,16 +34,19 @@ def all_multipliers(n):
 
 def correlations(x, y, cosets, **options):
     groups = [(range(len(x)), range(len(y)))]
-    return torch.cat(
-        [block[0] for block in coset_correlations(x, y, groups, cosets, **options)], dim=-1
-    ).numpy()
+    return torch.cat([block[0] for block in coset_correlations(x, y, groups, cosets, **options)], dim=-1).numpy()
 
 
 def by_hand(x, y, permutations):
     """Correlations of each x with each y[p][:, p]: no Fourier transform, no cosets."""
     upper = np.triu_indices(x.shape[-1], 1)
-    rows = [[[np.corrcoef(one.numpy()[upper], other.numpy()[np.ix_(p, p)][upper])[0, 1] for p in permutations]
-             for other in y] for one in x]  # fmt: skip
+    rows = [
+        [
+            [np.corrcoef(one.numpy()[upper], other.numpy()[np.ix_(p, p)][upper])[0, 1] for p in permutations]
+            for other in y
+        ]
+        for one in x
+    ]
     return np.array(rows)
 
 
@@ -91,9 +94,7 @@ def test_vegan_and_scikit_bio_find_the_same_for_the_same_permutations():
     from skbio.stats.distance import mantel as scikit_bio
 
     x, y, z = (np.loadtxt(VEGAN / f"{name}.csv", delimiter=",") for name in ("x", "y", "z"))
-    cosets = Cosets(
-        **{key: np.array(value) for key, value in json.loads((VEGAN / "cosets.json").read_text()).items()}
-    )
+    cosets = Cosets(**{key: np.array(value) for key, value in json.loads((VEGAN / "cosets.json").read_text()).items()})
     permutations = cosets.permutation(np.arange(1, len(cosets)))
     stored = np.loadtxt(VEGAN / "permutations.csv", delimiter=",", dtype=int)
     np.testing.assert_array_equal(np.argsort(permutations, axis=1), stored)  # vegan moves x, we move y
@@ -109,9 +110,7 @@ def test_vegan_and_scikit_bio_find_the_same_for_the_same_permutations():
             assert (1 + np.sum(found >= row.r - 1.5e-8)) / len(cosets) == pytest.approx(row.p, abs=1e-12)
         for place in (0, 17, 238):
             moved = y[np.ix_(permutations[place], permutations[place])]
-            assert scikit_bio(x, moved, method=method, permutations=0)[0] == pytest.approx(
-                r_xy[place], abs=1e-12
-            )
+            assert scikit_bio(x, moved, method=method, permutations=0)[0] == pytest.approx(r_xy[place], abs=1e-12)
 
 
 @pytest.mark.parametrize("n", [4, 6, 12, 30, 97, 300, 1000])
@@ -146,9 +145,7 @@ def test_compiled_loops_and_torch_agree_whatever_the_threads(n, dtype):
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            np.testing.assert_allclose(
-                correlations(x, y, cosets, dtype=dtype), plain, atol=10 * torch.finfo(dtype).eps
-            )
+            np.testing.assert_allclose(correlations(x, y, cosets, dtype=dtype), plain, atol=10 * torch.finfo(dtype).eps)
     finally:
         torch.set_num_threads(threads)
 
@@ -181,9 +178,7 @@ def test_p_is_that_of_independent_permutations_within_monte_carlo_error():
         rng = np.random.default_rng(case)
         n = int(rng.integers(8, 40))
         points = rng.standard_normal((n, 2))
-        x, y, z = (
-            squareform(pdist(points + rng.gamma(2, 2) * rng.standard_normal((n, 2)))) for _ in range(3)
-        )
+        x, y, z = (squareform(pdist(points + rng.gamma(2, 2) * rng.standard_normal((n, 2)))) for _ in range(3))
         matrices = (x, y, z)[: 2 + case % 2]
         test = (mantel, partial_mantel)[case % 2]
         options = {"permutations": 1999, "seed": case}

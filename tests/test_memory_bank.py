@@ -18,8 +18,15 @@ T, K = 0.3, 40
 
 
 def objective(**changed):
-    settings = {"noise": K, "temperature": T, "momentum": 0.5, "sharing": "batch", "form": "nce",
-                "negatives": "all", "seed": 7} | changed  # fmt: skip
+    settings = {
+        "noise": K,
+        "temperature": T,
+        "momentum": 0.5,
+        "sharing": "batch",
+        "form": "nce",
+        "negatives": "all",
+        "seed": 7,
+    } | changed
     return MemoryBankNCE(ANCHORS, FILM, 4, **settings).double()
 
 
@@ -163,8 +170,18 @@ def test_banks_remember_what_was_seen_and_the_last_of_one_row_counts():
 
 
 def test_banks_start_uniform_with_unit_norm_on_average():
-    banks = MemoryBankNCE(ANCHORS, torch.zeros(4000, dtype=torch.long), 48, noise=1, temperature=1, momentum=0,
-                          sharing="batch", form="nce", negatives="all", seed=0).banks  # fmt: skip
+    banks = MemoryBankNCE(
+        ANCHORS,
+        torch.zeros(4000, dtype=torch.long),
+        48,
+        noise=1,
+        temperature=1,
+        momentum=0,
+        sharing="batch",
+        form="nce",
+        negatives="all",
+        seed=0,
+    ).banks
     assert banks.abs().max() <= math.sqrt(3 / 48) and banks.abs().max() > 0.999 * math.sqrt(3 / 48)
     assert banks.square().sum(2).mean().item() == pytest.approx(1, abs=0.01)
     assert not torch.equal(banks[0], banks[1])
@@ -234,9 +251,7 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
     for rank in (0, 1):
         for name, values in torch.load(tmp_path / f"{rank}.pt").items():
             for value, expected in zip(values, one[name], strict=True):
-                torch.testing.assert_close(
-                    value, expected, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
-                )
+                torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.gpu

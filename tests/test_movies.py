@@ -158,8 +158,9 @@ def test_from_folder_to_store(folder, tmp_path, capsys):
             ingest(row.path, row.movie_id, store, config())
     assert (store / "breaks.problem.json").exists() and not (store / "breaks.tar").exists()
     table = merge(probed, store, longest_lag_s=5).set_index("movie_id")
-    written = pd.read_csv(store / "films.csv", index_col="movie_id", keep_default_na=False,
-                          na_values={"duration_s": [""]})  # fmt: skip
+    written = pd.read_csv(
+        store / "films.csv", index_col="movie_id", keep_default_na=False, na_values={"duration_s": [""]}
+    )
     pd.testing.assert_frame_equal(written, table, check_dtype=False)
     assert table.index[table["problem"] == ""].tolist() == ["good_2", "good_10"]
     assert len(table) == 10 and table.loc["good_2", "frames"] == 10
@@ -180,9 +181,7 @@ def test_borders_and_damage_are_told(tmp_path, capsys):
     path = film(tmp_path / "film.mp4", range(250), Fraction(1, 25), options=options, picture=letterboxed)
     with av.open(str(path)) as container:
         kinds = [frame.pict_type for frame in container.decode(video=0)]
-    damaged(
-        path, [next(i for i, kind in enumerate(kinds) if kind == PictureType.B and i > 20 and i % 5 == 0)]
-    )
+    damaged(path, [next(i for i, kind in enumerate(kinds) if kind == PictureType.B and i > 20 and i % 5 == 0)])
     store = tmp_path / "frames"
     ingest(path, "film", store, config(frames_per_s=5, crop_black_borders=True))
     films = merge(probe(tmp_path), store)
@@ -190,11 +189,7 @@ def test_borders_and_damage_are_told(tmp_path, capsys):
     assert films["kept_px"].tolist() == [f"{WIDTH}x{HEIGHT}+0+16"]
     assert films["warning"].tolist() == ["1 of 250 pictures are damaged; the one before stays on screen"]
     stored = FrameStore(store)
-    assert number(stored.read("film", 8.0)) == lit + 200 and stored.read("film", 8.0).shape == (
-        HEIGHT,
-        WIDTH,
-        3,
-    )
+    assert number(stored.read("film", 8.0)) == lit + 200 and stored.read("film", 8.0).shape == (HEIGHT, WIDTH, 3)
     movies._summary(films)
     assert "WARNING: film: 1 of 250" in capsys.readouterr().err
 
@@ -225,11 +220,7 @@ def test_command_line(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "values, words",
-    [
-        ({"frames_per_s": 0.0}, "frames_per_s"),
-        ({"short_side_px": 4}, "short_side"),
-        ({"jpeg_quality": 96}, "quality"),
-    ],
+    [({"frames_per_s": 0.0}, "frames_per_s"), ({"short_side_px": 4}, "short_side"), ({"jpeg_quality": 96}, "quality")],
 )
 def test_refuses_settings_out_of_range(values, words):
     with pytest.raises(ValueError, match=words):

@@ -45,9 +45,7 @@ class Page(HTMLParser):
 
     @property
     def local_links(self):
-        return [
-            link for link in self.links if link and not link.startswith(("data:", "#", "https://github.com/"))
-        ]
+        return [link for link in self.links if link and not link.startswith(("data:", "#", "https://github.com/"))]
 
 
 def executed_notebook(folder, name):
@@ -66,18 +64,18 @@ def executed_notebook(folder, name):
         v4.new_output("stream", name="stderr", text="a line of progress"),
         v4.new_output("stream", name="stdout", text="the largest is 60 s"),
         v4.new_output("display_data", data={"text/markdown": "| s | r |\n|--|--|\n| 60 | 0.21 |", "text/plain": "<M>"}),
-        v4.new_output("display_data", data={"image/png": PICTURE, "text/plain": "<Figure>"},
-                      metadata={"image/png": {"alt": ALT, "figure": "curve"}}),
-    ]  # fmt: skip
+        v4.new_output(
+            "display_data",
+            data={"image/png": PICTURE, "text/plain": "<Figure>"},
+            metadata={"image/png": {"alt": ALT, "figure": "curve"}},
+        ),
+    ]
     cells = [
         v4.new_markdown_cell("# Where is meaning?\n\nThe square is $a^2$."),
         v4.new_code_cell("answer = 6 * 7\nrefuse_unknown_parameters(In, ['experiment'])", execution_count=1),
         v4.new_code_cell("draw(answer)", execution_count=2, outputs=outputs),
     ]
-    run = {
-        "parameters": {"experiment": str(folder / "experiment.yaml"), "seed": 3},
-        "end_time": "2026-11-21T03:05:42",
-    }
+    run = {"parameters": {"experiment": str(folder / "experiment.yaml"), "seed": 3}, "end_time": "2026-11-21T03:05:42"}
     path = folder / "notebooks" / f"{name}.ipynb"
     nbformat.write(v4.new_notebook(cells=cells, metadata={"papermill": run}), path)
     return path
@@ -94,14 +92,7 @@ def test_page_shows_what_the_notebook_showed(notebook):
     assert {"math", "table", "main", "details"} <= page.tags
     assert "answer = 6 * 7" in page.folded
     assert "draw(answer)" in page.folded
-    for said in (
-        "Where is meaning?",
-        "the largest is 60 s",
-        "0.21",
-        "experiment tiny",
-        "seed 3",
-        "2026-11-21",
-    ):
+    for said in ("Where is meaning?", "the largest is 60 s", "0.21", "experiment tiny", "seed 3", "2026-11-21"):
         assert said in page.text
         assert said not in page.folded
     for unsaid in ("a line of progress", "<M>", "refuse_unknown_parameters"):
@@ -127,9 +118,7 @@ def test_annotated_notebook_stays_a_notebook(notebook):
     page = annotated(notebook, results="../../results/tiny")
     nbformat.validate(nbformat.from_dict(page))
     assert "../../results/tiny/tables/lag_curve.csv" in page["cells"][-1]["source"]
-    assert (
-        nbformat.read(notebook, as_version=4).cells[1].source.endswith("['experiment'])")
-    )  # the file as it was
+    assert nbformat.read(notebook, as_version=4).cells[1].source.endswith("['experiment'])")  # the file as it was
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"cell_type": "markdown"}]}'])
@@ -151,9 +140,7 @@ def test_unexecuted_notebook_is_refused_and_an_old_page_stays(repository, tmp_pa
 
 def test_pages_are_light_to_make():
     """One process a notebook: what it imports counts."""
-    command = (
-        "import sys, papers.build.notebook_pages; print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
-    )
+    command = "import sys, papers.build.notebook_pages; print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

@@ -7,13 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.training.objectives.info_nce import (
-    LEAST_TEMPERATURE,
-    InfoNCE,
-    PairRows,
-    alignment,
-    uniformity,
-)
+from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE, PairRows, alignment, uniformity
 
 
 def embeddings(count, size, seed):
@@ -56,10 +50,7 @@ def test_negatives_of_the_own_film_or_of_the_others_alone(negatives):
     first, second = embeddings(7, 4, 0), embeddings(7, 4, 1)
     objective = InfoNCE(0.2, False, negatives).double()
     expected = written_formula(
-        first.numpy(),
-        second.numpy(),
-        0.2,
-        lambda i, j: (films[i] == films[j]) == (negatives == "within_film"),
+        first.numpy(), second.numpy(), 0.2, lambda i, j: (films[i] == films[j]) == (negatives == "within_film")
     )
     assert objective(first, second, rows_of(films)).item() == pytest.approx(expected, rel=1e-6)
     inputs = (first.requires_grad_(), second.requires_grad_())
@@ -86,9 +77,7 @@ def test_known_values():
 def test_which_view_is_first_does_not_matter():
     first, second, rows = embeddings(9, 6, 0), embeddings(9, 6, 1), one_film(9)
     objective = InfoNCE(0.2, False).double()
-    assert objective(first, second, rows).item() == pytest.approx(
-        objective(second, first, rows).item(), rel=1e-12
-    )
+    assert objective(first, second, rows).item() == pytest.approx(objective(second, first, rows).item(), rel=1e-12)
 
 
 def test_gradients_of_embeddings_and_of_the_temperature():

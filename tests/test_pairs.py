@@ -14,8 +14,9 @@ from semanticcmc.films.pairs import lagged_pairs
 
 def index_of(times):
     """An index of films that have frames at the times given."""
-    return pd.concat([pd.DataFrame({"movie_id": m, "time_s": np.asarray(t, float)}) for m, t in times.items()],
-                     ignore_index=True)  # fmt: skip
+    return pd.concat(
+        [pd.DataFrame({"movie_id": m, "time_s": np.asarray(t, float)}) for m, t in times.items()], ignore_index=True
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,10 +70,7 @@ def test_lags_are_uniform_within_the_tolerance():
     lag = index["time_s"].to_numpy()[second] - index["time_s"].to_numpy()[first]
     # Uniform on 80 to 120 s, rounded to the grid's 0.05 s.
     assert (
-        stats.kstest(
-            lag + np.random.default_rng(0).uniform(-0.025, 0.025, len(lag)), "uniform", (80, 40)
-        ).pvalue
-        > 1e-3
+        stats.kstest(lag + np.random.default_rng(0).uniform(-0.025, 0.025, len(lag)), "uniform", (80, 40)).pvalue > 1e-3
     )
 
 
@@ -97,15 +95,19 @@ def test_a_small_gap_within_the_tolerance_has_no_partner():
     times = np.delete(np.arange(60), 30)
     for tolerance, reach in ((0.3, range(7, 14)), (0.0, [10])):
         expected = [t for t in times if t + 10 * (1 + tolerance) <= 59 and all(t + r in times for r in reach)]
-        np.testing.assert_array_equal(
-            times[lagged_pairs(index_of({"a": times}), 10, 10, tolerance).anchors], expected
-        )
+        np.testing.assert_array_equal(times[lagged_pairs(index_of({"a": times}), 10, 10, tolerance).anchors], expected)
 
 
 def test_pairs_of_one_shot_stay_in_it():
     index = index_of({"a": np.arange(30), "b": np.arange(30)})
-    shots = pd.DataFrame({"movie_id": ["b", "a", "a", "b"], "start_s": [0.0, 8.0, 0.0, 3.0],
-                          "stop_s": [3.0, 30.0, 8.0, 20.0], "shot": [0, 1, 0, 1]})  # fmt: skip
+    shots = pd.DataFrame(
+        {
+            "movie_id": ["b", "a", "a", "b"],
+            "start_s": [0.0, 8.0, 0.0, 3.0],
+            "stop_s": [3.0, 30.0, 8.0, 20.0],
+            "shot": [0, 1, 0, 1],
+        }
+    )
     pairs = lagged_pairs(index, 4, 4, 0.0, shots)
     shot_a = [t for t in range(26) if (t < 8) == (t + 4 < 8)]
     shot_b = [t for t in range(3, 16)]  # nothing is known of b from 20 s on
@@ -139,9 +141,7 @@ def test_every_row_knows_its_film():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8),
-    films=st.integers(1, 8),
-    seed=st.integers(0, 2**31),
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8), films=st.integers(1, 8), seed=st.integers(0, 2**31)
 )
 def test_a_batch_comes_from_at_most_so_many_films(lengths, films, seed):
     index = index_of({f"f{i}": np.arange(n) for i, n in enumerate(lengths)})
@@ -204,9 +204,7 @@ def test_negatives_are_exactly_the_second_frames_asked_for(lengths, lag_s, longe
     pairs, generator = lagged_pairs(index, lag_s, lag_s + longer_s), torch.Generator().manual_seed(6)
     first = pairs.anchors
     second = pairs.partner(first, lag_s)
-    expected = [
-        candidates(index, first, lag_s, int(f), int(s), which) for f, s in zip(first, second, strict=True)
-    ]
+    expected = [candidates(index, first, lag_s, int(f), int(s), which) for f, s in zip(first, second, strict=True)]
     if not all(expected):
         with pytest.raises(InputError, match=f"no {which} negatives"):
             pairs.negatives(first, second, 5, generator, which)

@@ -34,9 +34,7 @@ def _without_quarto(monkeypatch):
 
 def with_methods(experiment, source="miniature"):
     """The same results with the sections that the methods are told from, of an experiment in the repository."""
-    values = yaml.safe_load(
-        (ROOT / "analysis" / "experiments" / f"{source}.yaml").read_text(encoding="utf-8")
-    )
+    values = yaml.safe_load((ROOT / "analysis" / "experiments" / f"{source}.yaml").read_text(encoding="utf-8"))
     own = yaml.safe_load(experiment.file.read_text(encoding="utf-8"))
     kept = {key: value for key, value in own.items() if key not in ("world", "movies")}
     experiment.file.write_text(yaml.safe_dump(values | kept), encoding="utf-8")
@@ -53,14 +51,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.tables, self.text, self.links, self.identifiers, self.figure, self.within = (
-            {},
-            "",
-            [],
-            [],
-            None,
-            None,
-        )
+        self.tables, self.text, self.links, self.identifiers, self.figure, self.within = ({}, "", [], [], None, None)
         self.feed(path.read_text(encoding="utf-8"))
         self.text = re.sub(r"\s+", " ", self.text)
 
@@ -114,11 +105,7 @@ def test_the_tables_on_the_page_are_the_tables_on_disk(made):
     table = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv", keep_default_na=False)
     table = table[(table.layer == "fc7") & (table.condition == "intact")].astype({"mantel_r": str})
     shown = {row[0]: row[1:] for row in page.tables["tbl-tests"][1:]}
-    for title, network in (
-        ("1 s apart", "semantic_1s"),
-        ("60 s apart", "semantic_60s"),
-        ("CMC on films", "cmc_lab"),
-    ):
+    for title, network in (("1 s apart", "semantic_1s"), ("60 s apart", "semantic_60s"), ("CMC on films", "cmc_lab")):
         for place, model, control in COLUMNS:
             own = table[(table.network == network) & (table.model == model) & (table.control == control)]
             cell = shown[title][place]
@@ -141,9 +128,7 @@ def test_the_studies_on_the_page_are_the_tables_in_validation(made):
     assert f"The published minimum lay at {minimum.median():.2f} film lengths" in text
     assert f"ρ = {rho:.2f}".replace("-", "−") in text and "not the truth" in text
     tests = pd.read_csv(ROOT / "validation" / "lag_curve.csv", keep_default_na=False, na_values=[""])
-    own = tests[
-        (tests.world == "four_times_faster") & (tests.model == "category") & (tests.control == "random")
-    ]
+    own = tests[(tests.world == "four_times_faster") & (tests.model == "category") & (tests.control == "random")]
     best = own.groupby("network").mantel_r.mean().max()
     row = next(row for row in page.tables["tbl-worlds"] if row[0] == "beats and scenes a quarter as long")
     assert first_number(row[4].replace("\u00a0", " ")) == pytest.approx(best, abs=0.0051)
@@ -156,22 +141,14 @@ def test_figures_tables_sections_and_equations_are_numbered_in_their_order(made)
     for kind, name in (("fig", "Figure"), ("tbl", "Table")):
         given = re.findall(rf'<figure id="({kind}-[\w-]+)"', text)
         expected = {identifier: f"{name} {number}" for number, identifier in enumerate(given, 1)}
-        said = {
-            target: words.replace("\u00a0", " ")
-            for target, words in page.links
-            if target.startswith(f"{kind}-")
-        }
+        said = {target: words.replace("\u00a0", " ") for target, words in page.links if target.startswith(f"{kind}-")}
         assert said and said == {target: expected[target] for target in said}
         captions = re.findall(rf"<strong>{name}\s(\d+):</strong>", text.replace("\u00a0", " "))
         assert sorted(map(int, captions)) == list(range(1, len(given) + 1))
     found = re.findall(r'id="(sec-[\w-]+)"[^>]*>\s*<span\s+class="header-section-number">([\d.]+)<', text)
     of_section = dict(found)
-    references = [
-        (target, words.replace("\u00a0", " ")) for target, words in page.links if target.startswith("sec-")
-    ]
-    references = [
-        (target, words) for target, words in references if words.startswith("Section ")
-    ]  # not the contents
+    references = [(target, words.replace("\u00a0", " ")) for target, words in page.links if target.startswith("sec-")]
+    references = [(target, words) for target, words in references if words.startswith("Section ")]  # not the contents
     assert references and all(words == f"Section {of_section[target]}" for target, words in references)
 
 
@@ -186,9 +163,7 @@ def test_every_link_within_the_page_leads_somewhere_and_nothing_is_unresolved(ma
 def test_both_formats_number_alike(made, tmp_path):
     if not shutil.which("pdftotext"):
         pytest.skip("needs pdftotext")
-    told = subprocess.run(
-        ["pdftotext", "-layout", str(made[1][1]), "-"], capture_output=True, text=True
-    ).stdout
+    told = subprocess.run(["pdftotext", "-layout", str(made[1][1]), "-"], capture_output=True, text=True).stdout
     for name in ("Figure", "Table"):
         in_page = {int(n) for n in re.findall(rf"{name}\s(\d+):", made[2].text)}
         in_pdf = {int(n) for n in re.findall(rf"{name}\s(\d+):", told)}
@@ -291,8 +266,16 @@ def test_what_does_not_resolve_fails(made, tmp_path, old, new, message):
         render(staged, "paper")
 
 
-NO_PROSE = (r"\{\{<.*?>\}\}", r"\([^()]*\.(svg|png)\)", r"\{[^{}]*\}", r"\$\$.*?\$\$", r"\$[^$]*\$", r"`[^`]*`",
-            r"@[\w-]+", r":::.*")  # fmt: skip
+NO_PROSE = (
+    r"\{\{<.*?>\}\}",
+    r"\([^()]*\.(svg|png)\)",
+    r"\{[^{}]*\}",
+    r"\$\$.*?\$\$",
+    r"\$[^$]*\$",
+    r"`[^`]*`",
+    r"@[\w-]+",
+    r":::.*",
+)
 
 
 def prose():
@@ -306,8 +289,19 @@ def prose():
         yield file.name, text
 
 
-KNOWN = ("conv5", "WordNet 3.0", "at lag 0", "95 % interval", "at .05", "is 0 for", "and 1 otherwise", "mean 0",
-         "greater than 0", "never 0", "spans 0")  # fmt: skip
+KNOWN = (
+    "conv5",
+    "WordNet 3.0",
+    "at lag 0",
+    "95 % interval",
+    "at .05",
+    "is 0 for",
+    "and 1 otherwise",
+    "mean 0",
+    "greater than 0",
+    "never 0",
+    "spans 0",
+)
 """Numbers that belong to a name or a definition."""
 
 
@@ -320,21 +314,15 @@ def test_no_number_is_typed_into_the_prose(name, text):
 
 def test_every_figure_and_table_is_referred_to():
     papers = ROOT / "papers"
-    text = "".join(
-        file.read_text(encoding="utf-8") for file in [papers / "paper.qmd", *papers.glob("_paper_*.md")]
-    )
+    text = "".join(file.read_text(encoding="utf-8") for file in [papers / "paper.qmd", *papers.glob("_paper_*.md")])
     floats = re.findall(r"\{#((?:fig|tbl)-[\w-]+)", text)
     assert floats and [one for one in floats if not re.search(rf"@{one}\b(?!-)", text)] == []
 
 
 def test_every_reference_is_cited_and_complete():
     papers = ROOT / "papers"
-    text = "".join(
-        file.read_text(encoding="utf-8") for file in papers.iterdir() if file.suffix in (".qmd", ".md")
-    )
-    entries = re.findall(
-        r"@(\w+)\{(\w+),(.*?)\n\}", (papers / "references.bib").read_text(encoding="utf-8"), re.S
-    )
+    text = "".join(file.read_text(encoding="utf-8") for file in papers.iterdir() if file.suffix in (".qmd", ".md"))
+    entries = re.findall(r"@(\w+)\{(\w+),(.*?)\n\}", (papers / "references.bib").read_text(encoding="utf-8"), re.S)
     assert len(entries) == len({key for _, key, _ in entries}) > 20
     for _, key, fields in entries:
         assert f"@{key}" in text, key
@@ -344,7 +332,12 @@ def test_every_reference_is_cited_and_complete():
 
 def test_settings_are_said_as_they_stand():
     assert settings({"a": [0.5, 1.0], "b": None, "c": True, "d": {"e": 28800}, "f": -0.003}) == {
-        "a": "0.5 and 1", "b": "none", "c": "yes", "d": {"e": "28,800"}, "f": "−0.003"}  # fmt: skip
+        "a": "0.5 and 1",
+        "b": "none",
+        "c": "yes",
+        "d": {"e": "28,800"},
+        "f": "−0.003",
+    }
 
 
 def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
@@ -355,10 +348,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
         table = read(name, columns, *more)
         if name == "conditions":
             table.loc[table.world.eq("places"), "p"] = 0.9
-            table.loc[table.world.eq("places") & table.condition.eq("background"), ["mantel_r", "p"]] = (
-                0.3,
-                0.0001,
-            )
+            table.loc[table.world.eq("places") & table.condition.eq("background"), ["mantel_r", "p"]] = (0.3, 0.0001)
         if name == "lag_curve":
             table.loc[table.world.eq("four_times_faster") & table.network.eq("semantic_1s"), "mantel_r"] = 0.9
         return table
@@ -374,24 +364,23 @@ def test_studies_that_a_checkout_may_not_have(tmp_path, monkeypatch):
     (tmp_path / "validation").mkdir()
     assert study_worlds.contrasts() == ""
     columns = ["world", "seed", "first", "second", "model", "difference", "ci_low", "ci_high", "p"]
-    rows = [("places", seed, "object", "background", "category", d, d - 0.1, d + 0.1, p)
-            for seed, d, p in ((0, -0.2, 0.01), (1, -0.3, 0.03))]  # fmt: skip
-    pd.DataFrame(rows, columns=columns).to_csv(
-        tmp_path / "validation" / "conditions_contrasts.csv", index=False
-    )
+    rows = [
+        ("places", seed, "object", "background", "category", d, d - 0.1, d + 0.1, p)
+        for seed, d, p in ((0, -0.2, 0.01), (1, -0.3, 0.03))
+    ]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "validation" / "conditions_contrasts.csv", index=False)
     said = "in the world with category in the places alone object less background is −0.25 [−0.40, −0.10] (p = 0.030)"
     assert said in study_worlds.contrasts()
     columns = ["design", "model", "effect", "sampling", "quantity", "interval", "coverage", "half_width"]
-    rows = [("a", "tree", 0, "classes", "simple", kind, covered, 0.1)
-            for kind, covered in (("percentile", 0.99), ("corrected", 0.951))]  # fmt: skip
+    rows = [
+        ("a", "tree", 0, "classes", "simple", kind, covered, 0.1)
+        for kind, covered in (("percentile", 0.99), ("corrected", 0.951))
+    ]
     rows += [("b", "tree", 0, "classes", "simple", "corrected", 0.94, 0.3)]
     rows += [("a", "tree", 0, "fixed numbers", "simple", "corrected", 1.0, 0.3)]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "validation" / "intervals.csv", index=False)
     found = study_tests.intervals()
-    assert found.values == {
-        "cases": "2",
-        "covered": "percentile 99.0 % to 99.0 % and corrected 94.0 % to 95.1 %",
-    }
+    assert found.values == {"cases": "2", "covered": "percentile 99.0 % to 99.0 % and corrected 94.0 % to 95.1 %"}
     assert found.table.count("\n|") == 5  # heads, rule, three rows
 
 

@@ -60,11 +60,25 @@ def curve_table(seeds=(0,), lags_s=LAGS_S, layers=("conv5", "fc7"), draw=0):
             continue
         r = generator.uniform(-0.1, 0.3)
         rows.append(
-            {"network": network, "lag_s": lag_s, "seed": seed, "layer": layer, "condition": "intact",
-             "model": model, "control": control, "mantel_r": r, "p": 0.001, "p_holm": generator.choice([0.01, 0.4]),
-             "ci_low": r - generator.uniform(0.01, 0.1), "ci_high": r + generator.uniform(0.01, 0.1),
-             "permutations": 9999, "alternative": "greater", "method": "pearson", "classes": 48}
-        )  # fmt: skip
+            {
+                "network": network,
+                "lag_s": lag_s,
+                "seed": seed,
+                "layer": layer,
+                "condition": "intact",
+                "model": model,
+                "control": control,
+                "mantel_r": r,
+                "p": 0.001,
+                "p_holm": generator.choice([0.01, 0.4]),
+                "ci_low": r - generator.uniform(0.01, 0.1),
+                "ci_high": r + generator.uniform(0.01, 0.1),
+                "permutations": 9999,
+                "alternative": "greater",
+                "method": "pearson",
+                "classes": 48,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -134,9 +148,18 @@ def test_64_groups_have_64_styles():
 
 @pytest.mark.parametrize(
     ("lag_s", "text"),
-    [(0.2, "0.2 s"), (1, "1 s"), (45, "45 s"), (60, "60 s"), (90, "90 s"), (180, "3 min"), (600, "10 min"),
-     (3600, "1 h"), (5400, "1.5 h")],
-)  # fmt: skip
+    [
+        (0.2, "0.2 s"),
+        (1, "1 s"),
+        (45, "45 s"),
+        (60, "60 s"),
+        (90, "90 s"),
+        (180, "3 min"),
+        (600, "10 min"),
+        (3600, "1 h"),
+        (5400, "1.5 h"),
+    ],
+)
 def test_a_lag_is_said_in_the_unit_that_fits(lag_s, text):
     assert style.lag_text(lag_s) == text
 
@@ -176,9 +199,7 @@ def test_lag_curve_leaves_out_what_is_missing_and_keeps_the_rest():
     table.loc[(table.network == "semantic_60s") & (table.seed == 0), "mantel_r"] = np.nan
     table = table[~((table.network == "semantic_5s") & (table.seed == 1))]
     ax = curves.lag_curve(table, "fc7")
-    drawn = table[
-        (table.layer == "fc7") & (table.control == "random") & (table.model == "lch") & (table.lag_s > 0)
-    ]
+    drawn = table[(table.layer == "fc7") & (table.control == "random") & (table.model == "lch") & (table.lag_s > 0)]
     for seed, count in ((0, 5), (1, 5)):
         assert len(points(ax, f"partial lch seed {seed}")) == count
     [line] = lines(ax, "partial lch")
@@ -205,8 +226,13 @@ def test_lag_curve_of_baselines_alone_is_drawn():
 
 
 def test_the_predicted_curve_is_that_of_its_table_within_the_lags_that_were_tried():
-    predicted = pd.DataFrame({"model": ["category"] * 3 + ["lch"] * 3, "lag_s": [10.0, 40.0, 3600.0] * 2,
-                              "predicted_r": [0.1, 0.3, 0.9, 0.2, 0.25, 0.9]})  # fmt: skip
+    predicted = pd.DataFrame(
+        {
+            "model": ["category"] * 3 + ["lch"] * 3,
+            "lag_s": [10.0, 40.0, 3600.0] * 2,
+            "predicted_r": [0.1, 0.3, 0.9, 0.2, 0.25, 0.9],
+        }
+    )
     ax = curves.lag_curve(curve_table(), "fc7", predicted=predicted)
     assert [y for y, _ in points(ax, "predicted category")] == [0.1, 0.3]
     assert [y for y, _ in points(ax, "predicted lch")] == [0.2, 0.25]
@@ -219,8 +245,16 @@ def test_caption_tells_classes_seeds_interval_and_test_of_the_table():
     table = curve_table((0, 1, 2))
     table.loc[table.model == "category", "classes"] = 40
     text = curves.lag_curve_caption(table, "fc7", "random", 0.9, 5).replace("\N{NO-BREAK SPACE}", " ")
-    for part in ("fc7", "40 to 48 classes", "3 seeds", "90 % bootstrap", "one-sided", "9,999 permutations",
-                 "mean RDM of 5 untrained networks", "Holm-corrected for the 16 tests"):  # fmt: skip
+    for part in (
+        "fc7",
+        "40 to 48 classes",
+        "3 seeds",
+        "90 % bootstrap",
+        "one-sided",
+        "9,999 permutations",
+        "mean RDM of 5 untrained networks",
+        "Holm-corrected for the 16 tests",
+    ):
         assert part in text
     one = curves.lag_curve_caption(table[table.seed == 0], "fc7", "none", 0.9, 1)
     assert "1 seed (0)" in one and "seeds" not in one
@@ -238,9 +272,12 @@ def test_a_note_stays_clear_of_the_data():
 
 @pytest.mark.parametrize(
     ("films", "hours", "text"),
-    [(4, 224 / 3600, "4 films, 3.73 min: too little film to teach semantics"),
-     (1, 2.0, "1 film, 2 h: too little film to teach semantics"), (100, 158.4, "")],
-)  # fmt: skip
+    [
+        (4, 224 / 3600, "4 films, 3.73 min: too little film to teach semantics"),
+        (1, 2.0, "1 film, 2 h: too little film to teach semantics"),
+        (100, 158.4, ""),
+    ],
+)
 def test_little_film_is_said_to_be_little(films, hours, text):
     assert curves.too_little_film(films, hours) == text
 
@@ -297,10 +334,7 @@ def test_label_frequencies_fall_with_rank():
     [line] = lines(ax, "frequencies")
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata().tolist() == [50, 5, 1]
-    assert [re.split(r"\s+", row) for row in ax.texts[0].get_text().splitlines()] == [
-        ["1", "dog"],
-        ["2", "cat"],
-    ]
+    assert [re.split(r"\s+", row) for row in ax.texts[0].get_text().splitlines()] == [["1", "dog"], ["2", "cat"]]
 
 
 def test_association_maps_share_one_scale_and_the_order_of_categories():
@@ -340,9 +374,7 @@ def test_rdm_matrices_order_classes_by_category_and_share_a_scale_of_percentiles
         assert ax.images[0].get_clim() == (0, 100)
         for (i, first), (j, second) in itertools.permutations(enumerate(order), 2):
             own = square[rdm.classes.index(first), rdm.classes.index(second)]
-            below = percentileofscore(
-                np.delete(rdm.values, np.argmin(np.abs(rdm.values - own))), own, "strict"
-            )
+            below = percentileofscore(np.delete(rdm.values, np.argmin(np.abs(rdm.values - own))), own, "strict")
             assert drawn[i, j] == pytest.approx(below)
         assert np.ma.getmaskarray(np.ma.masked_invalid(drawn)).diagonal().all()
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -480,13 +512,7 @@ def test_no_text_is_smaller_than_the_house_allows():
         layers(curve_table(), over_seeds(curve_table(), 0.95)).figure,
         connectivity(
             pd.DataFrame(
-                {
-                    "control": ["none"],
-                    "condition": ["intact"],
-                    "first": ["augment"],
-                    "second": ["random"],
-                    "r": 0.5,
-                }
+                {"control": ["none"], "condition": ["intact"], "first": ["augment"], "second": ["random"], "r": 0.5}
             ),
             ["random", "augment"],
             "none",
@@ -497,9 +523,7 @@ def test_no_text_is_smaller_than_the_house_allows():
         representations.mds(random_rdm(0), CATEGORIES, CATEGORIES).figure,
     ]
     for figure in figures:
-        sizes = [
-            text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text().strip()
-        ]
+        sizes = [text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text().strip()]
         assert min(sizes) >= style.SMALL_PT
 
 
@@ -509,9 +533,7 @@ def experiment(tmp_path):
     folder.mkdir(parents=True)
     file = folder / "experiment.yaml"
     file.write_text("name: tiny\n")
-    return Experiment(
-        "tiny", "A tiny world", "world", (1.0, 60.0), ("random",), (0, 1), "fc7", {}, file, folder
-    )
+    return Experiment("tiny", "A tiny world", "world", (1.0, 60.0), ("random",), (0, 1), "fc7", {}, file, folder)
 
 
 def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment, repository, tmp_path):
@@ -524,9 +546,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
     inside = repository / "data_manifests" / "published_results.csv"
     ax = curves.lag_curve(curve_table(), "fc7")
     alt = "Correlation against lag:\n the largest at 60 s."
-    svg = style.save(
-        ax.figure, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], alt, notebook="04"
-    )
+    svg = style.save(ax.figure, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], alt, notebook="04")
     assert svg == experiment.folder / "figures" / "lag_curve.svg"
     assert svg.read_text().lstrip().startswith("<?xml")
     with Image.open(svg.with_suffix(".png")) as image:
@@ -544,11 +564,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
     assert sidecar["notebook"] == "04"
     assert sidecar["configuration"]["sha256"] == hashlib.sha256(b"name: tiny\n").hexdigest()
     assert str(tmp_path) not in svg.with_suffix(".json").read_text()
-    assert sorted(path.name for path in svg.parent.iterdir()) == [
-        "lag_curve.json",
-        "lag_curve.png",
-        "lag_curve.svg",
-    ]
+    assert sorted(path.name for path in svg.parent.iterdir()) == ["lag_curve.json", "lag_curve.png", "lag_curve.svg"]
 
 
 def test_equal_figures_make_equal_files(experiment):
@@ -564,8 +580,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def embedded_fonts(svg):
     """Fonts that an SVG carries, by weight and style."""
-    rules = re.findall(r"@font-face\{font-family:'([^']+)';font-weight:(\w+);font-style:(\w+);"
-                       r"src:url\(data:font/woff;base64,([^)]+)\)", svg)  # fmt: skip
+    rules = re.findall(
+        r"@font-face\{font-family:'([^']+)';font-weight:(\w+);font-style:(\w+);"
+        r"src:url\(data:font/woff;base64,([^)]+)\)",
+        svg,
+    )
     assert {family for family, *_ in rules} == {style.FAMILY}
     return {(weight, slant): TTFont(io.BytesIO(base64.b64decode(data))) for _, weight, slant, data in rules}
 
@@ -575,9 +594,7 @@ def test_text_of_a_saved_figure_is_text_and_its_letters_travel_with_it(experimen
     ax.set_title("R² of Größe, −0.5")
     svg = style.save(ax.figure, experiment, "a", [], "what it shows").read_text(encoding="utf-8")
     said = ["".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(f"{SVG}text")]
-    assert {"R² of Größe, −0.5", "time lag between the two views", "correlation with the model, r"} <= set(
-        said
-    )
+    assert {"R² of Größe, −0.5", "time lag between the two views", "correlation with the model, r"} <= set(said)
     fonts = embedded_fonts(svg)
     assert set(fonts) == {("normal", "normal"), ("bold", "normal")}, "the faces that are used"
     faces = itertools.product(("normal", "bold"), ("normal", "italic"))
@@ -598,9 +615,7 @@ def test_a_drawing_without_text_stays_as_it_is():
 
 def test_the_record_of_a_figure_holds_its_caption_as_it_was_written(experiment):
     ax = curves.lag_curve(curve_table(), "fc7")
-    words = (
-        "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
-    )
+    words = "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
     style.caption(ax.figure, words)
     svg = style.save(ax.figure, experiment, "a", [], "what it shows")
     assert json.loads(svg.with_suffix(".json").read_text())["caption"] == words.strip()

@@ -36,17 +36,8 @@ def accuracy_table(seeds=(0,), conditions=("intact",), draw=3):
     for seed, network, condition in itertools.product(seeds, NETWORKS, conditions):
         for measure in ("knn", "linear_probe"):
             value = generator.uniform(0.2, 0.8)
-            where = {
-                "network": network,
-                "lag_s": np.nan,
-                "seed": seed,
-                "layer": "fc7",
-                "condition": condition,
-            }
-            rows.append(
-                where
-                | {"measure": measure, "accuracy": value, "ci_low": value - 0.1, "ci_high": value + 0.05}
-            )
+            where = {"network": network, "lag_s": np.nan, "seed": seed, "layer": "fc7", "condition": condition}
+            rows.append(where | {"measure": measure, "accuracy": value, "ci_low": value - 0.1, "ci_high": value + 0.05})
         rows.append(rows[-1] | {"measure": "chance", "accuracy": 1 / 48, "ci_low": np.nan, "ci_high": np.nan})
     return pd.DataFrame(rows)
 
@@ -78,9 +69,7 @@ def test_a_summary_of_one_seed_is_the_seed_and_of_several_their_mean():
         assert one.significant == (own.p_holm < 0.05).all()
     rows = rows[rows.seed == 1]
     alone = summary(rows, over_seeds(rows, 0.9))
-    np.testing.assert_allclose(
-        alone[["mantel_r", "ci_low", "ci_high"]], rows[["mantel_r", "ci_low", "ci_high"]]
-    )
+    np.testing.assert_allclose(alone[["mantel_r", "ci_low", "ci_high"]], rows[["mantel_r", "ci_low", "ci_high"]])
 
 
 def test_seeds_are_counted_as_a_person_would():
@@ -90,11 +79,7 @@ def test_seeds_are_counted_as_a_person_would():
     assert seeds_text(table, 0.9).startswith("3 seeds: points are their means")
     assert captions.control_text("random", 1) == "given the RDM of one untrained network"
     assert "mean RDM of 7" in captions.control_text("random", 7)
-    assert [captions.values_text(column) for column in ([48, 48], [40, 48, 1000], [])] == [
-        "48",
-        "40 to 1,000",
-        "no",
-    ]
+    assert [captions.values_text(column) for column in ([48, 48], [40, 48, 1000], [])] == ["48", "40 to 1,000", "no"]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
@@ -111,20 +96,18 @@ def test_layers_draws_a_line_a_network_in_the_order_of_the_layers(seeds):
     if len(seeds) == 1:
         assert segments(ax) == rounded(chosen.ci_low, chosen.ci_high)
     text = layers.layers_caption(table, "random", "intact", 0.95, 5)
-    assert (
-        ("2 seeds" if len(seeds) > 1 else "1 seed (0)") in text
-        and "5 untrained" in text
-        and "48 classes" in text
-    )
+    assert ("2 seeds" if len(seeds) > 1 else "1 seed (0)") in text and "5 untrained" in text and "48 classes" in text
 
 
 def test_conditions_of_one_network_differ_in_marker_and_lightness():
     conditions = ["intact", "object", "background", "blur", "grey"]
     generator = np.random.default_rng(0)
     table = pd.DataFrame(
-        [{"condition": condition, "layer": layer, "mantel_r": generator.uniform(0, 1), "ci_low": 0.0, "ci_high": 1.0}
-         for condition, layer in itertools.product(conditions, ("conv5", "fc7"))]
-    )  # fmt: skip
+        [
+            {"condition": condition, "layer": layer, "mantel_r": generator.uniform(0, 1), "ci_low": 0.0, "ci_high": 1.0}
+            for condition, layer in itertools.product(conditions, ("conv5", "fc7"))
+        ]
+    )
     ax = layers.conditions_by_layer(table)
     drawn = [lines(ax, condition)[0] for condition in conditions]
     assert len({line.get_marker() for line in drawn}) == 5
@@ -172,9 +155,7 @@ def test_dissociation_without_any_accuracy_says_so():
 
 def test_accuracy_is_drawn_under_every_condition():
     accuracy = accuracy_table(conditions=("intact", "object", "background"))
-    ax = dissociation.accuracy_by_condition(
-        accuracy, over_seeds(accuracy, 0.95, "accuracy"), "fc7", "linear_probe"
-    )
+    ax = dissociation.accuracy_by_condition(accuracy, over_seeds(accuracy, 0.95, "accuracy"), "fc7", "linear_probe")
     rows = accuracy[accuracy.measure == "linear_probe"]
     for condition in ("intact", "object", "background"):
         [line] = lines(ax, condition)
@@ -211,10 +192,20 @@ def test_every_control_is_drawn_for_every_network_and_marked_where_it_holds():
 def comparison_table(seeds):
     generator = np.random.default_rng(1)
     rows = [
-        {"condition": "intact", "seed": seed, "layer": "fc7", "model": "lch", "control": "random", "first": first,
-         "second": second, "difference": generator.normal(0, 0.1), "p_holm": generator.choice([0.01, 0.5])}
-        for seed in seeds for first, second in itertools.combinations(NETWORKS[1:], 2)
-    ]  # fmt: skip
+        {
+            "condition": "intact",
+            "seed": seed,
+            "layer": "fc7",
+            "model": "lch",
+            "control": "random",
+            "first": first,
+            "second": second,
+            "difference": generator.normal(0, 0.1),
+            "p_holm": generator.choice([0.01, 0.5]),
+        }
+        for seed in seeds
+        for first, second in itertools.combinations(NETWORKS[1:], 2)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -235,21 +226,22 @@ def test_matrix_of_differences_prints_each_with_a_dot_a_seed_that_tells_them_apa
         assert (text.get_fontweight() == "bold") == (told > 0)
     assert len(drawn) == 10
     text = comparisons.lag_comparisons_caption(table, "fc7", "random", 5)
-    assert (
-        "Holm-corrected for the 10 comparisons" in text
-        and ("3 seeds" if len(seeds) > 1 else "1 seed") in text
-    )
+    assert "Holm-corrected for the 10 comparisons" in text and ("3 seeds" if len(seeds) > 1 else "1 seed") in text
 
 
 def test_ink_can_be_read_on_every_shade_of_a_matrix():
     """Contrast of at least 4.5 to 1 (WCAG 2)."""
 
     def luminance(color):
-        return sum(w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
-                   for w, c in zip((0.2126, 0.7152, 0.0722), to_rgb(color), strict=True))  # fmt: skip
+        return sum(
+            w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+            for w, c in zip((0.2126, 0.7152, 0.0722), to_rgb(color), strict=True)
+        )
 
-    rows = [{"condition": "intact", "seed": 0, "control": "none", "first": first, "second": second, "r": 1.0}
-            for first, second in itertools.combinations(NETWORKS, 2)]  # fmt: skip
+    rows = [
+        {"condition": "intact", "seed": 0, "control": "none", "first": first, "second": second, "r": 1.0}
+        for first, second in itertools.combinations(NETWORKS, 2)
+    ]
     ax = comparisons.connectivity(pd.DataFrame(rows), NETWORKS, "none", "intact")
     for patch in ax.patches:
         assert (luminance(patch.get_facecolor()) + 0.05) / (luminance(style.INK) + 0.05) > 4.5
@@ -258,11 +250,21 @@ def test_ink_can_be_read_on_every_shade_of_a_matrix():
 def test_connectivity_prints_the_mean_over_seeds_and_leaves_out_what_is_not_there():
     generator = np.random.default_rng(2)
     table = pd.DataFrame(
-        [{"condition": "intact", "layer": "fc7", "seed": seed, "control": control, "first": first, "second": second,
-          "r": generator.uniform(-0.2, 1)}
-         for seed in (0, 1) for control in ("none", "random")
-         for first, second in itertools.combinations(NETWORKS[control == "random":], 2)]
-    )  # fmt: skip
+        [
+            {
+                "condition": "intact",
+                "layer": "fc7",
+                "seed": seed,
+                "control": control,
+                "first": first,
+                "second": second,
+                "r": generator.uniform(-0.2, 1),
+            }
+            for seed in (0, 1)
+            for control in ("none", "random")
+            for first, second in itertools.combinations(NETWORKS[control == "random" :], 2)
+        ]
+    )
     for control, count in (("none", 15), ("random", 10)):
         ax = comparisons.connectivity(table, NETWORKS, control, "intact")
         drawn = {text.get_gid(): float(text.get_text().replace("\N{MINUS SIGN}", "-")) for text in ax.texts}

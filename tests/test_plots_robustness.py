@@ -15,8 +15,15 @@ from matplotlib.colors import to_rgb
 from semanticcmc.figures import style
 from semanticcmc.figures.robustness import robustness, robustness_caption
 
-ROWS = [("declared", "declared analysis"), ("distance", "fc7, euclidean"), ("layer", "conv1"), ("layer", "conv2"),
-        ("control", "none (simple r)"), ("classes", "without bird"), ("method", "spearman")]  # fmt: skip
+ROWS = [
+    ("declared", "declared analysis"),
+    ("distance", "fc7, euclidean"),
+    ("layer", "conv1"),
+    ("layer", "conv2"),
+    ("control", "none (simple r)"),
+    ("classes", "without bird"),
+    ("method", "spearman"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +41,21 @@ def panel(seeds=(0, 1)):
         (("semantic_1s", 1.0), ("semantic_60s", 60.0)), seeds, ("category", "lch"), ROWS
     ):
         r = rng.uniform(0.05, 0.3)
-        table.append({"network": network, "lag_s": lag_s, "seed": seed, "model": model, "varied": varied,
-                      "value": value,
-                      "mantel_r": r, "p": rng.choice([0.001, 0.2]), "ci_low": r - 0.05, "ci_high": r + 0.04,
-                      "classes": 40 if varied == "classes" else 48})  # fmt: skip
+        table.append(
+            {
+                "network": network,
+                "lag_s": lag_s,
+                "seed": seed,
+                "model": model,
+                "varied": varied,
+                "value": value,
+                "mantel_r": r,
+                "p": rng.choice([0.001, 0.2]),
+                "ci_low": r - 0.05,
+                "ci_high": r + 0.04,
+                "classes": 40 if varied == "classes" else 48,
+            }
+        )
     return pd.DataFrame(table)
 
 
@@ -72,12 +90,6 @@ def test_rows_that_do_not_survive_lie_on_grey():
 
 def test_the_caption_says_what_the_marks_are():
     text = robustness_caption(panel((0, 1, 2)), "semantic_60s", "fc7", 0.95)
-    for words in (
-        "48 classes",
-        "3 seeds",
-        "95\N{NO-BREAK SPACE}% bootstrap over classes",
-        "not corrected",
-        "fc7",
-    ):
+    for words in ("48 classes", "3 seeds", "95\N{NO-BREAK SPACE}% bootstrap over classes", "not corrected", "fc7"):
         assert words in text
     assert "one seed (0)" in robustness_caption(panel((0,)), "semantic_60s", "fc7", 0.9)

@@ -53,14 +53,10 @@ def heights(ax, gid):
 
 def test_both_measures_stand_on_one_axis_with_interval_null_and_truth():
     shown = table()
-    truth = pd.DataFrame(
-        {"measure": "association", "lag_s": [0, 1, 10, 60, 900], "value": [1, 0.9, 0.5, 0.1, 0]}
-    )
+    truth = pd.DataFrame({"measure": "association", "lag_s": [0, 1, 10, 60, 900], "value": [1, 0.9, 0.5, 0.1, 0]})
     ax = persistence.persistence(shown.sample(frac=1, random_state=0), None, truth)
     for measure, level in itertools.product(("appearance", "association"), LEVELS):
-        rows = shown[(shown.measure == measure) & (shown.level == level) & (shown.lag_s > 0)].sort_values(
-            "lag_s"
-        )
+        rows = shown[(shown.measure == measure) & (shown.level == level) & (shown.lag_s > 0)].sort_values("lag_s")
         drawn = line(ax, f"{measure} {level}")
         assert drawn.get_xdata().tolist() == [1, 5, 20, 60]
         assert drawn.get_ydata() == pytest.approx(rows.value.to_numpy())
@@ -68,27 +64,24 @@ def test_both_measures_stand_on_one_axis_with_interval_null_and_truth():
             found = heights(ax, f"{gid} {measure} {level}")
             for _, row in rows.iterrows():
                 assert found[row.lag_s] == pytest.approx((row[low], row[high]))
-    assert line(ax, "truth association").get_xdata().tolist() == [
-        1,
-        10,
-        60,
-    ]  # within the lags that were measured
+    assert line(ax, "truth association").get_xdata().tolist() == [1, 10, 60]  # within the lags that were measured
     assert ax.get_xscale() == "log"
 
 
 def test_half_strengths_lie_where_they_are_on_the_axis_of_lag():
     constants = pd.DataFrame(
-        [("appearance", LEVELS[0], 4.0, 3.0, 5.0), ("appearance", LEVELS[1], 9.0, 8.0, 10.0),
-         ("association", LEVELS[0], 30.0, 20.0, np.inf), ("rms", LEVELS[0], np.nan, np.nan, np.nan)],
+        [
+            ("appearance", LEVELS[0], 4.0, 3.0, 5.0),
+            ("appearance", LEVELS[1], 9.0, 8.0, 10.0),
+            ("association", LEVELS[0], 30.0, 20.0, np.inf),
+            ("rms", LEVELS[0], np.nan, np.nan, np.nan),
+        ],
         columns=["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"],
-    )  # fmt: skip
+    )
     ax = persistence.persistence(table(("appearance", "association", "rms")), constants)
     assert line(ax, "half strength appearance").get_xdata().tolist() == [4.0]
     assert line(ax, "half strength interval appearance").get_xdata().tolist() == [3.0, 5.0]
-    assert line(ax, "half strength interval association").get_xdata().tolist() == [
-        20.0,
-        60.0,
-    ]  # the longest lag
+    assert line(ax, "half strength interval association").get_xdata().tolist() == [20.0, 60.0]  # the longest lag
     assert not any("half strength" in gid and "rms" in gid for gid in gids(ax))
     assert [text.get_text() for text in ax.texts] == ["4 s (3 s to 5 s)", "30 s (20 s to beyond all lags)"]
 
@@ -116,10 +109,14 @@ def test_ticks_are_round_lags_where_there_are_some():
 def r2_table():
     lag_s = np.linspace(0.01, 1.2, 7)
     return pd.DataFrame(
-        [(film_s, half_life_s, share * film_s, 0.1 + (share - 0.5) ** 2)
-         for film_s in (1200.0, 6000.0) for half_life_s in (10.0, np.inf) for share in lag_s],
+        [
+            (film_s, half_life_s, share * film_s, 0.1 + (share - 0.5) ** 2)
+            for film_s in (1200.0, 6000.0)
+            for half_life_s in (10.0, np.inf)
+            for share in lag_s
+        ],
         columns=["film_s", "half_life_s", "lag_s", "mean_r2"],
-    )  # fmt: skip
+    )
 
 
 def test_r2_is_drawn_by_film_lengths_with_its_minimum():
@@ -145,9 +142,7 @@ def test_what_cannot_be_told_stands_below_everything_that_is_told():
         (1200.0, np.inf, published, 590.0, 500.0, 650.0),
         (1200.0, np.inf, ours, *untold),
     ]
-    shown = pd.DataFrame(
-        rows, columns=["film_s", "half_life_s", "estimator", "reported_s", "ci_low_s", "ci_high_s"]
-    )
+    shown = pd.DataFrame(rows, columns=["film_s", "half_life_s", "estimator", "reported_s", "ci_low_s", "ci_high_s"])
     [ax] = estimators.reported(shown).axes
     assert line(ax, published).get_ydata().tolist() == [600.0, 590.0]
     assert line(ax, ours).get_ydata().tolist() == [11.0]
@@ -159,10 +154,7 @@ def test_what_cannot_be_told_stands_below_everything_that_is_told():
 
 @pytest.mark.parametrize("published", [None, pd.DataFrame({"lag_s": [60, 600], "mean_r2": [0.02, 0.01]})])
 def test_published_curve_is_drawn_where_it_is_at_hand(published):
-    streams = {
-        order: pd.DataFrame({"lag_s": [60, 1200], "mean_r2": [0.03, 0.02]})
-        for order in estimators.ORDER_LINES
-    }
+    streams = {order: pd.DataFrame({"lag_s": [60, 1200], "mean_r2": [0.03, 0.02]}) for order in estimators.ORDER_LINES}
     ax = estimators.r2_beside_published(streams, published, 5700.0)
     assert line(ax, "in time order").get_xdata().tolist() == [1, 20]
     assert ("published" in gids(ax)) == (published is not None)

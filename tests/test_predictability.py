@@ -12,8 +12,18 @@ from semanticcmc.timescales.predictability import predictability
 from semanticcmc.world.labels import LabelWorld, simulate
 from test_label_pairs import CONFIG, drawn, stream_of
 
-WORLD = LabelWorld(durations_s=(2500.0,) * 10, interval_s=1.0, half_life_s=30.0, groups=5, labels_per_group=3,
-                   active=0.3, hit=0.8, false_alarm=0.05, film_base_rate_sd=0.7, seed=4)  # fmt: skip
+WORLD = LabelWorld(
+    durations_s=(2500.0,) * 10,
+    interval_s=1.0,
+    half_life_s=30.0,
+    groups=5,
+    labels_per_group=3,
+    active=0.3,
+    hit=0.8,
+    false_alarm=0.05,
+    film_base_rate_sd=0.7,
+    seed=4,
+)
 
 
 def by_hand(films, lag, penalty, own_rates):

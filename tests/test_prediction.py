@@ -31,8 +31,12 @@ DIMENSIONS = 8
 
 def stream_of(films: dict[str, list[set[str]]], interval_s: float = 0.5, start_s: float = 0.0):
     """A stream from each film's sets of labels in the order of time."""
-    rows = [(movie_id, start_s + t * interval_s, label, 90.0)
-            for movie_id, sets in films.items() for t, labels in enumerate(sets) for label in labels]  # fmt: skip
+    rows = [
+        (movie_id, start_s + t * interval_s, label, 90.0)
+        for movie_id, sets in films.items()
+        for t, labels in enumerate(sets)
+        for label in labels
+    ]
     times = [(movie_id, start_s, interval_s, len(sets)) for movie_id, sets in films.items()]
     return label_stream(
         pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]),
@@ -66,9 +70,7 @@ def test_the_kernel_is_that_of_correspondence_analysis(labels, seed):
     counts = np.random.default_rng(seed).integers(1, 50, (labels, labels))
     table = counts + counts.T
     kernel = association_kernel(counts)
-    assert np.square(kernel).sum() == pytest.approx(
-        chi2_contingency(table, correction=False)[0] / table.sum()
-    )
+    assert np.square(kernel).sum() == pytest.approx(chi2_contingency(table, correction=False)[0] / table.sum())
     np.testing.assert_allclose(kernel, kernel.T)
     assert np.abs(np.linalg.eigvalsh(kernel)).max() <= 1 + 1e-12
 
@@ -125,9 +127,7 @@ def test_the_association_ends_with_the_groups():
 def test_looks_move_the_best_lag_beyond_themselves():
     """Where looks explain the pairing at 1 s and nothing at 5 s, 5 s is recommended."""
     looks = pd.DataFrame({"lag_s": [0.0, 1.0, 4.0, 20.0], "value": [1.0, 0.9, 0.0, 0.0]})
-    found = predicted_lag_curve(
-        counted(groups_in_turn(600, 12)), {"category": SAME}, CONFIG, DIMENSIONS, looks
-    )
+    found = predicted_lag_curve(counted(groups_in_turn(600, 12)), {"category": SAME}, CONFIG, DIMENSIONS, looks)
     assert found.best.lag_s.tolist() == [5.0]
     assert found.best.ci_low_s.tolist() == [5.0] == found.best.ci_high_s.tolist()
     assert found.curve.set_index("lag_s").looks[5.0] == 0.0
@@ -142,9 +142,7 @@ def test_neither_the_order_of_labels_nor_of_films_nor_the_start_matters():
     }
     turned = SAME.subset(NAMES[::-1])
     one = predicted_lag_curve(counted(stream), {"category": SAME}, CONFIG, DIMENSIONS).curve
-    other = predicted_lag_curve(
-        counted(stream_of(films, 1.0, 100.0)), {"category": turned}, CONFIG, DIMENSIONS
-    ).curve
+    other = predicted_lag_curve(counted(stream_of(films, 1.0, 100.0)), {"category": turned}, CONFIG, DIMENSIONS).curve
     for column in ("association_r", "information_nats", "looks", "predicted_r"):
         np.testing.assert_allclose(one[column], other[column], atol=1e-9)
 
@@ -174,17 +172,12 @@ def test_labels_become_wnids():
 
 def test_what_cannot_be_predicted_is_refused():
     """Films too short, too few labels, a lag of 0."""
-    short = label_pairs(
-        stream_of({"long": [set(NAMES)] * 30, "short": [set(NAMES)] * 3}, 1.0), (0.0, 5.0), COUNTED
-    )
+    short = label_pairs(stream_of({"long": [set(NAMES)] * 30, "short": [set(NAMES)] * 3}, 1.0), (0.0, 5.0), COUNTED)
     with pytest.raises(InputError, match="longer than 5 s"):
         predicted_lag_curve(short, {"category": SAME}, CONFIG, DIMENSIONS)
     with pytest.raises(InputError, match="3 of the 9 classes of the model category"):
         predicted_lag_curve(
-            counted(stream_of({f: [set("abc")] * 30 for f in "xy"}, 1.0)),
-            {"category": SAME},
-            CONFIG,
-            DIMENSIONS,
+            counted(stream_of({f: [set("abc")] * 30 for f in "xy"}, 1.0)), {"category": SAME}, CONFIG, DIMENSIONS
         )
     with pytest.raises(ValueError, match="above 0"):
         PredictionConfig((0.0, 1.0), 99, 20, 0.95, 0)

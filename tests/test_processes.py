@@ -20,23 +20,62 @@ from semanticcmc.training.distributed import Processes, embedder
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.recipe import TrainingConfig
 
-NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
-            "embedding_dim": 8, "input_px": 44}  # fmt: skip
-VIEWS = {"crop_scale": [0.5, 1.0], "crop_aspect": [0.9, 1.1], "flip": 0.5, "jitter": [0.2, 0.2, 0.2, 0.1],
-         "jitter_share": 0.8, "grey_share": 0.2, "normalisation": "imagenet"}  # fmt: skip
-TRAINING = {"frames": "loader", "frame_px": None, "batch_pairs": 12, "films_per_batch": None, "same_shot": False,
-            "steps": 6, "epochs": None, "lag_tolerance": 0.1, "objective": "info_nce", "temperature": 0.3,
-            "learn_temperature": True, "negatives": "all", "memory_bank": None, "optimiser": "sgd",
-            "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01, "schedule": "cosine", "drops": [],
-            "clip_norm": 1.0, "precision": "float32", "compile": False, "sync_batch_norm": False, "device": "cpu",
-            "checkpoint_every": 3, "log_every": 2, "warm_start": None, "warm_start_off_diagonal": "zero",
-            "supervised_weights": None}  # fmt: skip
+NETWORKS = {
+    "plan": "miniature",
+    "conv_channels": [4, 4, 4, 4, 4],
+    "fc_units": [16, 16],
+    "embedding_dim": 8,
+    "input_px": 44,
+}
+VIEWS = {
+    "crop_scale": [0.5, 1.0],
+    "crop_aspect": [0.9, 1.1],
+    "flip": 0.5,
+    "jitter": [0.2, 0.2, 0.2, 0.1],
+    "jitter_share": 0.8,
+    "grey_share": 0.2,
+    "normalisation": "imagenet",
+}
+TRAINING = {
+    "frames": "loader",
+    "frame_px": None,
+    "batch_pairs": 12,
+    "films_per_batch": None,
+    "same_shot": False,
+    "steps": 6,
+    "epochs": None,
+    "lag_tolerance": 0.1,
+    "objective": "info_nce",
+    "temperature": 0.3,
+    "learn_temperature": True,
+    "negatives": "all",
+    "memory_bank": None,
+    "optimiser": "sgd",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "drops": [],
+    "clip_norm": 1.0,
+    "precision": "float32",
+    "compile": False,
+    "sync_batch_norm": False,
+    "device": "cpu",
+    "checkpoint_every": 3,
+    "log_every": 2,
+    "warm_start": None,
+    "warm_start_off_diagonal": "zero",
+    "supervised_weights": None,
+}
 OBJECTIVES = {
     "info_nce": {},
     "within_film": {"negatives": "within_film"},
-    "memory_bank": {"objective": "memory_bank_nce", "learn_temperature": False,
-                    "memory_bank": {"noise": 32, "momentum": 0.5, "sharing": "batch", "form": "nce"}},
-}  # fmt: skip
+    "memory_bank": {
+        "objective": "memory_bank_nce",
+        "learn_temperature": False,
+        "memory_bank": {"noise": 32, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+    },
+}
 WORKER = """
 # Train each experiment given with batch norm in eval mode, so that no view depends on another; two processes
 # are interrupted after the fourth gradient and go on from the checkpoint of step 3.
@@ -87,9 +126,18 @@ def experiment(folder, frames, **changes):
     """The YAML of an experiment over the frames."""
     folder.mkdir(parents=True)
     (folder / "frames").symlink_to(frames)
-    values = {"name": folder.name, "title": "Three films", "source": "films", "lags_s": [2.0], "baselines": [],
-              "seeds": [0], "primary_layer": "fc7", "networks": NETWORKS, "views": VIEWS,
-              "training": TRAINING | changes}  # fmt: skip
+    values = {
+        "name": folder.name,
+        "title": "Three films",
+        "source": "films",
+        "lags_s": [2.0],
+        "baselines": [],
+        "seeds": [0],
+        "primary_layer": "fc7",
+        "networks": NETWORKS,
+        "views": VIEWS,
+        "training": TRAINING | changes,
+    }
     file = folder / "experiment.yaml"
     file.write_text(yaml.safe_dump(values))
     return file
@@ -97,15 +145,9 @@ def experiment(folder, frames, **changes):
 
 def start(processes, *arguments):
     """Start one process by itself, or several under torchrun."""
-    under = (
-        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
-        if processes > 1
-        else []
-    )
+    under = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
     command = [sys.executable, *map(str, (*under, *arguments))]
-    return subprocess.Popen(
-        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +177,7 @@ def test_gradients_of_two_processes_are_those_of_one(trained, objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_whole_run_of_two_processes_is_that_of_one(trained, objective):
-    one, two = (
-        read_checkpoint(trained / n / objective / "networks/semantic_2s/seed-0/checkpoint.pt") for n in "12"
-    )
+    one, two = (read_checkpoint(trained / n / objective / "networks/semantic_2s/seed-0/checkpoint.pt") for n in "12")
     for part in ("network", "objective"):
         torch.testing.assert_close(two[part], one[part], atol=1e-4, rtol=1e-4)
     assert torch.equal(two["generator"], one["generator"])

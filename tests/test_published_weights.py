@@ -47,8 +47,11 @@ def random_weights(prefix, in_channels, config, share, seed):
         layer(name, width // share, inputs, kernel, kernel, bias=False)
         inputs = width // share
     inputs *= config.final_px**2
-    for name, units in (("fc6", config.fc_units[0] // share), ("fc7", config.fc_units[1] // share),
-                        ("fc8", config.embedding_dim)):  # fmt: skip
+    for name, units in (
+        ("fc6", config.fc_units[0] // share),
+        ("fc7", config.fc_units[1] // share),
+        ("fc8", config.embedding_dim),
+    ):
         layer(name, units, inputs, bias=True)
         inputs = units
     return weights
@@ -81,9 +84,7 @@ def by_hand(weights, prefix, images):
             values = functional.max_pool2d(values, 3, 2)
     values = values.flatten(1)
     for name in ("fc6", "fc7", "fc8"):
-        values = functional.linear(
-            values, weights[f"{prefix}{name}.0.weight"], weights[f"{prefix}{name}.0.bias"]
-        )
+        values = functional.linear(values, weights[f"{prefix}{name}.0.weight"], weights[f"{prefix}{name}.0.bias"])
         values = finished(values, name) if name != "fc8" else values
         layers.append(values)
     return dict(zip(LAYERS, layers, strict=True))
@@ -97,13 +98,7 @@ def as_cmc_saves(weights, **more):
     """What CMC's training script saves: beside the weights its settings and a rate that numpy computed."""
     options = argparse.Namespace(lr=0.03, layer=5, view="Lab", lr_decay_epochs=[120, 160])
     groups = [{"lr": np.float64(0.03), "params": [0]}]
-    return {
-        "opt": options,
-        "model": weights,
-        "optimizer": {"param_groups": groups, "state": {}},
-        "epoch": 240,
-        **more,
-    }
+    return {"opt": options, "model": weights, "optimizer": {"param_groups": groups, "state": {}}, "epoch": 240, **more}
 
 
 def read_into(file, network, **options):
@@ -160,9 +155,7 @@ def test_every_spelling_of_the_keys_is_understood(tmp_path, prefix, zipped):
         torch.save(as_cmc_saves(weights), file, _use_new_zipfile_serialization=zipped)
         given = read_weights(file, build(name, NARROW, seed=0))
         assert len(given) == len(weights)
-        assert all(
-            torch.equal(one, other) for one, other in zip(given.values(), weights.values(), strict=True)
-        )
+        assert all(torch.equal(one, other) for one, other in zip(given.values(), weights.values(), strict=True))
 
 
 def test_a_checkpoint_of_our_own_is_read_too(tmp_path):
@@ -238,8 +231,10 @@ def test_supervised_without_weights_says_where_to_name_them(experiment):
 
 def test_poured_weights_keep_both_halves_apart_at_every_layer():
     """In float64, so that the order of summation is all that may differ."""
-    weights = {key.replace("conv_block_", "conv").replace("fc8.0.", "fc8."): value
-               for key, value in lab_weights(NARROW, prefix="").items()}  # fmt: skip
+    weights = {
+        key.replace("conv_block_", "conv").replace("fc8.0.", "fc8."): value
+        for key, value in lab_weights(NARROW, prefix="").items()
+    }
     images = noise(3, 3, 96, 96).double()
     for source in ("pair", "state_dict"):
         lab, network = build("cmc_lab", NARROW, 0).double(), build("augment", NARROW, 1).double()
@@ -276,9 +271,7 @@ def test_weights_between_the_halves_are_zero_or_kept():
 
 def test_halves_of_another_width_are_not_poured():
     wider = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 18), 6, 96)
-    with pytest.raises(
-        InputError, match=r"l_to_ab\.fc7\.0\.weight has shape \(9, 8\), this network \(7, 8\)"
-    ):
+    with pytest.raises(InputError, match=r"l_to_ab\.fc7\.0\.weight has shape \(9, 8\), this network \(7, 8\)"):
         pour_lab_weights(build("cmc_lab", wider, 0), build("augment", NARROW, 0))
 
 
@@ -300,9 +293,7 @@ class Runs:
 @pytest.mark.parametrize("place", ["value", "settings", "weights", "scalar"])
 def test_a_malicious_checkpoint_is_refused_and_nothing_of_it_runs(tmp_path, function, command, place, zipped):
     marker, file = tmp_path / "marker", tmp_path / "alexnet.pth"
-    filled = (
-        [part.format(marker) for part in command] if isinstance(command, list) else command.format(marker)
-    )
+    filled = [part.format(marker) for part in command] if isinstance(command, list) else command.format(marker)
     evil = Runs(function, filled)
     values = as_cmc_saves(full_weights(NARROW))
     if place == "settings":
@@ -343,7 +334,7 @@ FIRST = "encoder.module.alexnet.conv_block_2.0.weight"
         (lambda w: w.update({"conv2.0.weight": w[FIRST]}), rf"{FIRST} and conv2\.0\.weight are one weight"),
         (lambda w: w.clear(), "holds no weights"),
     ],
-)  # fmt: skip
+)
 def test_weights_that_do_not_fit_are_refused_by_the_files_own_key(tmp_path, change, message):
     file, weights = tmp_path / "ckpt.pth", full_weights(NARROW)
     change(weights)
@@ -360,9 +351,7 @@ def test_weights_of_another_network_are_refused(tmp_path, torchvision_file):
             read_weights(file, build(name, NARROW, 0))
     with pytest.raises(InputError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\)"):
         read_weights(torchvision_file[1], build("augment", PUBLISHED, 0))
-    torch.save(
-        as_cmc_saves({k: v for k, v in lab_weights(NARROW).items() if "ab_to_l.fc6.1.bias" not in k}), file
-    )
+    torch.save(as_cmc_saves({k: v for k, v in lab_weights(NARROW).items() if "ab_to_l.fc6.1.bias" not in k}), file)
     with pytest.raises(InputError, match=r"no weights for ab_to_l\.fc6\.1\.bias"):
         read_weights(file, build("augment", NARROW, 0))
 

@@ -22,12 +22,7 @@ from semanticcmc.rsa.rdm import (
     write_rdms,
 )
 
-SCIPY = {
-    "correlation": "correlation",
-    "euclidean": "euclidean",
-    "cosine": "cosine",
-    "spearman": "correlation",
-}
+SCIPY = {"correlation": "correlation", "euclidean": "euclidean", "cosine": "cosine", "spearman": "correlation"}
 
 
 def names(n):
@@ -70,15 +65,15 @@ def test_near_pairs_far_from_the_origin_keep_their_distances():
 def test_float32_means_err_by_less_than_1e_6():
     # Activations after a ReLU: sparse, skewed, of very different size.
     rng = np.random.default_rng(3)
-    means = (np.maximum(rng.standard_normal((30, 20_000)), 0) * rng.gamma(0.3, size=20_000)).astype(
-        np.float32
-    )
+    means = (np.maximum(rng.standard_normal((30, 20_000)), 0) * rng.gamma(0.3, size=20_000)).astype(np.float32)
     found = from_class_means(means, names(30)).values
     assert np.abs(found - scipys(means, "correlation")).max() < 1e-12
 
 
-@pytest.mark.parametrize(("distance", "row", "what"), [("correlation", 0.1, "constant"), ("spearman", 7.0, "constant"),
-                                                       ("cosine", 0.0, "zero")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("distance", "row", "what"),
+    [("correlation", 0.1, "constant"), ("spearman", 7.0, "constant"), ("cosine", 0.0, "zero")],
+)
 def test_rows_without_direction_are_nan_and_named(distance, row, what):
     means = np.random.default_rng(4).standard_normal((5, 30))
     means[2] = row
@@ -89,13 +84,16 @@ def test_rows_without_direction_are_nan_and_named(distance, row, what):
     assert from_class_means(means, names(5), "euclidean").square()[2, 0] > 0
 
 
-@pytest.mark.parametrize(("means", "distance", "message"), [
-    (np.ones((3, 4)), "mahalanobis", "mahalanobis"),
-    (np.ones((2, 4)), "cosine", "3 classes"),
-    (np.array([[1, 2], [np.nan, 1], [0, 1]]), "cosine", "n00000001"),
-    (np.array([[1, 2], [2, 1], [np.inf, 1]]), "euclidean", "n00000002"),
-    (np.ones((3, 4, 2)), "cosine", "shape"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("means", "distance", "message"),
+    [
+        (np.ones((3, 4)), "mahalanobis", "mahalanobis"),
+        (np.ones((2, 4)), "cosine", "3 classes"),
+        (np.array([[1, 2], [np.nan, 1], [0, 1]]), "cosine", "n00000001"),
+        (np.array([[1, 2], [2, 1], [np.inf, 1]]), "euclidean", "n00000002"),
+        (np.ones((3, 4, 2)), "cosine", "shape"),
+    ],
+)
 def test_bad_means_are_refused_by_name(means, distance, message):
     with pytest.raises(ValueError, match=message):
         from_class_means(means, names(3), distance)
@@ -120,15 +118,18 @@ def test_rdm_is_a_frozen_copy():
         rdm.values[0] = 2
 
 
-@pytest.mark.parametrize(("values", "classes", "message"), [
-    ([1.0, 2], "abc", "3 classes need 3"),
-    ([1.0, 2, 3], "aba", "class a stands more"),
-    ([[0, 1], [2, 0]], "ab", "not symmetric"),
-    ([[1.0, 2], [2, 1]], "ab", "diagonal"),
-    ([[0, 1, 2], [1, 0, 3]], "ab", "square"),
-    ([[np.nan, 2], [2, 0]], "ab", "diagonal"),
-    ([[0, np.nan], [2, 0]], "ab", "not symmetric"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "classes", "message"),
+    [
+        ([1.0, 2], "abc", "3 classes need 3"),
+        ([1.0, 2, 3], "aba", "class a stands more"),
+        ([[0, 1], [2, 0]], "ab", "not symmetric"),
+        ([[1.0, 2], [2, 1]], "ab", "diagonal"),
+        ([[0, 1, 2], [1, 0, 3]], "ab", "square"),
+        ([[np.nan, 2], [2, 0]], "ab", "diagonal"),
+        ([[0, np.nan], [2, 0]], "ab", "not symmetric"),
+    ],
+)
 def test_what_is_no_rdm_is_refused(values, classes, message):
     with pytest.raises(ValueError, match=message):
         RDM(np.array(values), tuple(classes))
@@ -173,9 +174,7 @@ def test_align_joins_by_name_and_says_what_it_drops():
 
 def test_files_round_trip_and_rows_may_be_shuffled(tmp_path):
     rng = np.random.default_rng(7)
-    rdms = {
-        layer: from_class_means(rng.standard_normal((7, 5)), names(7)[::-1]) for layer in ("conv1", "fc7")
-    }
+    rdms = {layer: from_class_means(rng.standard_normal((7, 5)), names(7)[::-1]) for layer in ("conv1", "fc7")}
     write_rdms(tmp_path / "a" / "rdms.parquet", rdms)
     back = read_rdms(tmp_path / "a" / "rdms.parquet")
     for layer, rdm in rdms.items():

@@ -82,9 +82,7 @@ def test_any_checkpoint_is_read_as_the_network_that_it_holds(study, monkeypatch,
         torch.save(network.state_dict(), tmp_path / "a.pt")
         found = study.from_file(tmp_path / "a.pt").network
         if kind == "random":
-            assert all(
-                torch.equal(a, b) for a, b in zip(found.parameters(), network.parameters(), strict=True)
-            )
+            assert all(torch.equal(a, b) for a, b in zip(found.parameters(), network.parameters(), strict=True))
     torch.save({"weight": torch.zeros(3)}, tmp_path / "a.pt")
     with pytest.raises(InputError, match=r"no network .* fits.*a\.pt"):
         study.from_file(tmp_path / "a.pt")
@@ -98,17 +96,12 @@ def test_the_study_runs_on_a_folder_and_is_drawn(study, imagenet, tmp_path):
             pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / wnid / f"{k}.png")
     network = TrainedNetwork(small("random"), load_experiment("smoke").section("views", ViewsConfig)).eval()
-    table = study.study(
-        tmp_path / "images", settings=FEW, networks=[("small", 0, lambda: network)], fewest=(2,)
-    )
+    table = study.study(tmp_path / "images", settings=FEW, networks=[("small", 0, lambda: network)], fewest=(2,))
     assert list(table.columns) == list(study.COLUMNS)
     refused = [("small", 0, lambda: pytest.fail("tested again"))]
     again = study.study(tmp_path / "images", settings=FEW, networks=refused, fewest=(2,), kept=table)
     pd.testing.assert_frame_equal(again, table)
-    assert set(table.study) == {"layers", "images"} and set(table[table.study == "layers"].model) == {
-        "lch",
-        "category",
-    }
+    assert set(table.study) == {"layers", "images"} and set(table[table.study == "layers"].model) == {"lch", "category"}
     assert (table[table.study == "layers"].images == 2).all()
     assert table[table.study == "images"].classes.eq(25).all()
     figure = looks.looks(table, study.published_r())

@@ -12,9 +12,14 @@ from semanticcmc.labels.rekognition import read_rekognition, rekognition_films
 
 
 def entry(stamp_ms, name, confidence=90.0, parents=()):
-    label = {"Name": name, "Confidence": confidence, "Parents": [{"Name": parent} for parent in parents],
-             "Instances": [{"BoundingBox": {"Width": 0.5, "Height": 1.0, "Left": 0.0, "Top": 0.0}, "Confidence": 12.0}],
-             "Aliases": [{"Name": "Alias"}], "Categories": [{"Name": "Animals and Pets"}]}  # fmt: skip
+    label = {
+        "Name": name,
+        "Confidence": confidence,
+        "Parents": [{"Name": parent} for parent in parents],
+        "Instances": [{"BoundingBox": {"Width": 0.5, "Height": 1.0, "Left": 0.0, "Top": 0.0}, "Confidence": 12.0}],
+        "Aliases": [{"Name": "Alias"}],
+        "Categories": [{"Name": "Animals and Pets"}],
+    }
     return {"Timestamp": stamp_ms, "Label": label}
 
 
@@ -22,15 +27,30 @@ def page(entries, token=None, duration_ms=2000, **more):
     """A response in the service's form."""
     next_page = {"NextToken": token} if token else {}
     return {
-        "JobStatus": "SUCCEEDED", "LabelModelVersion": "3.0", "Labels": list(entries), **next_page,
-        "VideoMetadata": {"Codec": "h264", "DurationMillis": duration_ms, "Format": "QuickTime / MOV",
-                          "FrameRate": 25.0, "FrameHeight": 720, "FrameWidth": 1280},
-        "GetRequestMetadata": {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}, **more,
-    }  # fmt: skip
+        "JobStatus": "SUCCEEDED",
+        "LabelModelVersion": "3.0",
+        "Labels": list(entries),
+        **next_page,
+        "VideoMetadata": {
+            "Codec": "h264",
+            "DurationMillis": duration_ms,
+            "Format": "QuickTime / MOV",
+            "FrameRate": 25.0,
+            "FrameHeight": 720,
+            "FrameWidth": 1280,
+        },
+        "GetRequestMetadata": {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"},
+        **more,
+    }
 
 
-ENTRIES = [entry(0, "Dog", 97.5, ["Animal", "Pet"]), entry(0, "Forêt 森", 60.0), entry(200, "nan", 80.0),
-           entry(400, "NA", 55.0), entry(1800, "Dog", 20.0, ["Animal"])]  # fmt: skip
+ENTRIES = [
+    entry(0, "Dog", 97.5, ["Animal", "Pet"]),
+    entry(0, "Forêt 森", 60.0),
+    entry(200, "nan", 80.0),
+    entry(400, "NA", 55.0),
+    entry(1800, "Dog", 20.0, ["Animal"]),
+]
 
 
 def rows(labels):
@@ -39,36 +59,32 @@ def rows(labels):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    order=st.permutations(range(4)),
-    cuts=st.lists(st.integers(0, 5), min_size=3, max_size=3),
-    together=st.booleans(),
+    order=st.permutations(range(4)), cuts=st.lists(st.integers(0, 5), min_size=3, max_size=3), together=st.booleans()
 )
 def test_pages_in_any_order_give_the_same_labels(tmp_path_factory, order, cuts, together):
     folder = tmp_path_factory.mktemp("film")
     cuts = [0, *sorted(cuts), 5]
-    pages = [
-        page(ENTRIES[cuts[i] : cuts[i + 1]], token=f"token {i + 1}" if i < 3 else None) for i in range(4)
-    ]
+    pages = [page(ENTRIES[cuts[i] : cuts[i + 1]], token=f"token {i + 1}" if i < 3 else None) for i in range(4)]
     if together:
         (folder / "a.json").write_text(json.dumps([pages[i] for i in order]), encoding="utf-8")
     else:
         for name, i in enumerate(order):
             (folder / f"{name}.json").write_text(json.dumps(pages[i]), encoding="utf-8")
     labels = read_rekognition(sorted(folder.iterdir()), parents=False, least_confidence=0)
-    assert rows(labels) == [(0.0, "Dog", 97.5), (0.0, "Forêt 森", 60.0), (0.2, "nan", 80.0), (0.4, "NA", 55.0),
-                            (1.8, "Dog", 20.0)]  # fmt: skip
+    assert rows(labels) == [
+        (0.0, "Dog", 97.5),
+        (0.0, "Forêt 森", 60.0),
+        (0.2, "nan", 80.0),
+        (0.4, "NA", 55.0),
+        (1.8, "Dog", 20.0),
+    ]
     assert labels.duration_s == 2.0
 
 
 def test_parents_and_confidence(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(page(ENTRIES)), encoding="utf-8")
     labels = read_rekognition([tmp_path / "a.json"], parents=True, least_confidence=50)
-    assert rows(labels)[:4] == [
-        (0.0, "Animal", 97.5),
-        (0.0, "Dog", 97.5),
-        (0.0, "Forêt 森", 60.0),
-        (0.0, "Pet", 97.5),
-    ]
+    assert rows(labels)[:4] == [(0.0, "Animal", 97.5), (0.0, "Dog", 97.5), (0.0, "Forêt 森", 60.0), (0.0, "Pet", 97.5)]
     assert 1.8 not in labels.time_s and 1.8 in labels.looked_s  # it looked there, and was not sure
 
 
@@ -84,7 +100,9 @@ def test_films_are_files_or_folders_of_pages(tmp_path):
         (tmp_path / name).touch()
     films = rekognition_films(tmp_path)
     assert {name: [f.name for f in files] for name, files in films.items()} == {
-        "007": ["1.json", "2.json.gz"], "My film (1994)": ["My film (1994).json"]}  # fmt: skip
+        "007": ["1.json", "2.json.gz"],
+        "My film (1994)": ["My film (1994).json"],
+    }
     assert rekognition_films(tmp_path / "My film (1994).json").keys() == {"My film (1994)"}
     (tmp_path / "007.json").touch()
     with pytest.raises(InputError, match="are film '007'; remove one"):

@@ -15,16 +15,7 @@ from conftest import ROOT
 from semanticcmc.config import configure
 from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
-from semanticcmc.evaluation.robustness import (
-    COLUMNS,
-    Material,
-    choices,
-    largest,
-    mean_rdm,
-    panel,
-    survival,
-    verdict,
-)
+from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
@@ -49,9 +40,7 @@ def of_layers(look, meaning, rng):
     means = np.hstack([look, meaning])
     means = means + 0.1 * rng.standard_normal(means.shape)
     wide = np.repeat(means, 4, axis=1) + 0.1 * rng.standard_normal((len(CLASSES), 4 * means.shape[1]))
-    by_layer = {
-        layer: from_class_means(values, CLASSES) for layer, values in zip(LAYERS, (wide, means), strict=True)
-    }
+    by_layer = {layer: from_class_means(values, CLASSES) for layer, values in zip(LAYERS, (wide, means), strict=True)}
     return by_layer, distance_rdms({"fc7": means, "conv5": wide}, {"conv5": means.shape[1]}, CLASSES)
 
 
@@ -60,8 +49,11 @@ def material(meaning, seeds=(0, 1), random_seeds=(0, 1, 2), with_look=True):
     rng = np.random.default_rng(1)
     look = rng.standard_normal((len(CLASSES), 12))
     nothing = np.zeros((len(CLASSES), 1))
-    made = {(network, seed): of_layers(look, meaning if network == "semantic_60s" else nothing, rng)
-            for network in ("cmc_lab", "semantic_1s", "semantic_60s") for seed in seeds}  # fmt: skip
+    made = {
+        (network, seed): of_layers(look, meaning if network == "semantic_60s" else nothing, rng)
+        for network in ("cmc_lab", "semantic_1s", "semantic_60s")
+        for seed in seeds
+    }
     random = {seed: of_layers(look, nothing, rng) for seed in random_seeds}
     return Material(
         {run: by_layer for run, (by_layer, _) in made.items()},
@@ -107,11 +99,10 @@ def test_spatial_mean_of_class_means_is_the_class_mean_of_spatial_means():
     for distance in ("correlation", "euclidean", "cosine"):
         pooled = found[column("conv5", distance, True)].values
         np.testing.assert_allclose(pooled, pdist(direct, distance), rtol=1e-9)
+        np.testing.assert_allclose(found[column("conv5", distance, False)].values, pdist(means, distance), rtol=1e-9)
         np.testing.assert_allclose(
-            found[column("conv5", distance, False)].values, pdist(means, distance), rtol=1e-9
+            found[column("fc7", distance, None)].values, pdist(means[:, :20], distance), rtol=1e-9
         )
-        np.testing.assert_allclose(found[column("fc7", distance, None)].values, pdist(means[:, :20], distance),
-                                   rtol=1e-9)  # fmt: skip
     ranks = pdist(rankdata(direct, axis=1), "correlation")
     np.testing.assert_allclose(found[column("conv5", "spearman", True)].values, ranks, rtol=1e-9)
     assert len(found) == 12
@@ -125,11 +116,27 @@ def test_distances_of_a_network_are_those_of_its_activations_to_the_pictures(tmp
         (tmp_path / "stimuli" / name).mkdir(parents=True)
         for i, pixels in enumerate(several):
             Image.fromarray(pixels).save(tmp_path / "stimuli" / name / f"{i}.png")
-    activations = {"layers": ["fc7"], "spatial_mean": True, "batch_size": 5, "decoding_features": 8,
-                   "decoding_folds": 2, "decoding_neighbours": 1}  # fmt: skip
+    activations = {
+        "layers": ["fc7"],
+        "spatial_mean": True,
+        "batch_size": 5,
+        "decoding_features": 8,
+        "decoding_folds": 2,
+        "decoding_neighbours": 1,
+    }
     stimuli = STIMULI | {"folder": str(tmp_path / "stimuli"), "size_px": 48}
-    experiment = Experiment("try", "A try", "films", (60.0,), ("random",), (0,), "fc7",
-                            {"activations": activations, "stimuli": stimuli}, Path("try.yaml"), tmp_path)  # fmt: skip
+    experiment = Experiment(
+        "try",
+        "A try",
+        "films",
+        (60.0,),
+        ("random",),
+        (0,),
+        "fc7",
+        {"activations": activations, "stimuli": stimuli},
+        Path("try.yaml"),
+        tmp_path,
+    )
     views = ViewsConfig((0.5, 1.0), (0.75, 1.33), 0.5, (0.2, 0.2, 0.2, 0.0), 0.8, 0.0, "imagenet")
     config = NetworksConfig("miniature", (8, 16, 16, 16, 16), (32, 32), 16, 44)
     network = TrainedNetwork(build("semantic_60s", config, 0), views).eval()
@@ -153,8 +160,13 @@ def test_distances_of_a_network_are_those_of_its_activations_to_the_pictures(tmp
 def test_every_row_changes_one_thing_and_none_stands_there_twice(everything):
     declared, *others = rows(everything)
     assert declared.varied == "declared"
-    changed = {"distance": {"rdms", "control"}, "layer": {"rdms", "control"}, "control": {"control"},
-               "classes": {"classes"}, "method": {"method"}}  # fmt: skip
+    changed = {
+        "distance": {"rdms", "control"},
+        "layer": {"rdms", "control"},
+        "control": {"control"},
+        "classes": {"classes"},
+        "method": {"method"},
+    }
     for row in others:
         names = [field.name for field in dataclasses.fields(row)]
         differ = {name for name in names if getattr(row, name) != getattr(declared, name)}
@@ -192,10 +204,7 @@ def test_controls_are_those_that_there_are(everything):
         "true looks",
     ]
     fewer = material(one_of("bird"), random_seeds=(0,), with_look=False)
-    assert [row.value for row in rows(fewer) if row.varied == "control"] == [
-        "none (simple r)",
-        "L / ab network",
-    ]
+    assert [row.value for row in rows(fewer) if row.varied == "control"] == ["none (simple r)", "L / ab network"]
 
 
 def test_without_untrained_networks_the_simple_correlation_is_declared():
@@ -242,10 +251,11 @@ def test_rows_hold_the_partial_correlations_of_the_named_matrices(everything, ta
         "none (simple r)": np.corrcoef(mine["fc7"].values, model)[0, 1],
         "true looks": residual_correlation(mine["fc7"].values, model, everything.look.values),
         "L / ab network": residual_correlation(mine["fc7"].values, model, lab),
-        "random network, seed 2": residual_correlation(mine["fc7"].values, model,
-                                                       everything.random_by_layer[2]["fc7"].values),
+        "random network, seed 2": residual_correlation(
+            mine["fc7"].values, model, everything.random_by_layer[2]["fc7"].values
+        ),
         "spearman": residual_correlation(*map(rankdata, (mine["fc7"].values, model, control))),
-    }  # fmt: skip
+    }
     name = column("conv5", "cosine", True)
     control = np.mean([by[name].values for by in everything.random_by_distance.values()], axis=0)
     truth[name] = residual_correlation(everything.by_distance[run][name].values, model, control)
@@ -258,20 +268,12 @@ def test_rows_hold_the_partial_correlations_of_the_named_matrices(everything, ta
 def test_a_category_left_out_is_the_mantel_test_of_the_rest(everything):
     from skbio.stats.distance import DistanceMatrix, mantel
 
-    without_control = [
-        dataclasses.replace(row, control=None) for row in rows(everything) if row.varied == "classes"
-    ]
-    table = panel(without_control, {"category": same_or_different()}, CONFIG).set_index(
-        ["network", "seed", "value"]
-    )
-    square, model = (
-        rdm.square() for rdm in (everything.by_layer["semantic_1s", 0]["fc7"], same_or_different())
-    )
+    without_control = [dataclasses.replace(row, control=None) for row in rows(everything) if row.varied == "classes"]
+    table = panel(without_control, {"category": same_or_different()}, CONFIG).set_index(["network", "seed", "value"])
+    square, model = (rdm.square() for rdm in (everything.by_layer["semantic_1s", 0]["fc7"], same_or_different()))
     for category in CATEGORIES:
         kept = np.array([CATEGORY[wnid] != category for wnid in CLASSES])
-        r, _, n = mantel(
-            *(DistanceMatrix(values[np.ix_(kept, kept)]) for values in (square, model)), permutations=0
-        )
+        r, _, n = mantel(*(DistanceMatrix(values[np.ix_(kept, kept)]) for values in (square, model)), permutations=0)
         row = table.loc[("semantic_1s", 0, f"without {category}")]
         assert row.mantel_r == pytest.approx(r, abs=1e-10)
         assert row.classes == n
@@ -307,12 +309,18 @@ def test_classes_that_a_model_lacks_are_no_row_of_it(everything):
 
 def test_survival_needs_every_seed():
     key = {"network": "semantic_60s", "lag_s": 60.0, "model": "lch", "varied": "layer"}
-    given = {"all": [(0.2, 0.01, 0.1), (0.3, 0.049, -0.1)], "one not": [(0.2, 0.01, 0.1), (0.3, 0.05, 0.1)],
-             "not tested": [(0.2, 0.01, 0.1), (np.nan, np.nan, np.nan)],
-             "signs": [(0.2, 0.01, 0.1), (-0.2, 0.01, -0.3)],
-             "clear": [(0.2, 0.01, 0.1), (0.3, 0.001, 0.01)]}  # fmt: skip
-    rows = [key | {"value": value, "seed": seed, "mantel_r": r, "p": p, "ci_low": low, "ci_high": r + 0.1}
-            for value, seeds in given.items() for seed, (r, p, low) in enumerate(seeds)]  # fmt: skip
+    given = {
+        "all": [(0.2, 0.01, 0.1), (0.3, 0.049, -0.1)],
+        "one not": [(0.2, 0.01, 0.1), (0.3, 0.05, 0.1)],
+        "not tested": [(0.2, 0.01, 0.1), (np.nan, np.nan, np.nan)],
+        "signs": [(0.2, 0.01, 0.1), (-0.2, 0.01, -0.3)],
+        "clear": [(0.2, 0.01, 0.1), (0.3, 0.001, 0.01)],
+    }
+    rows = [
+        key | {"value": value, "seed": seed, "mantel_r": r, "p": p, "ci_low": low, "ci_high": r + 0.1}
+        for value, seeds in given.items()
+        for seed, (r, p, low) in enumerate(seeds)
+    ]
     found = survival(pd.DataFrame(rows)).set_index("value")
     assert set(found.index[found.survives]) == {"all", "clear"}
     assert set(found.index[found.excludes_0]) == {"clear"}

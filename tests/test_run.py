@@ -46,11 +46,7 @@ def test_a_killed_writer_never_leaves_a_torn_file(tmp_path):
 
 def test_json_holds_no_nan_and_reads_back(tmp_path):
     write_json(tmp_path / "a.json", {"x": math.nan, "path": tmp_path, "list": (1, 2.5, None)})
-    assert json.loads((tmp_path / "a.json").read_text()) == {
-        "x": None,
-        "path": str(tmp_path),
-        "list": [1, 2.5, None],
-    }
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "path": str(tmp_path), "list": [1, 2.5, None]}
 
 
 def test_the_record_says_how_a_result_was_made():

@@ -24,9 +24,16 @@ def store(tmp_path_factory):
     kept = time_s % 1_000 != 999
     time_s, film = time_s[kept], film[kept]
     numbers = np.arange(len(time_s))
-    columns = {"movie_id": [f"film_{i:03d}" for i in film], "time_s": time_s, "pts_s": time_s, "frame_index": numbers,
-               "offset": numbers * 20_000, "nbytes": np.full(len(film), 20_000), "width": np.full(len(film), 455),
-               "height": np.full(len(film), 256)}  # fmt: skip
+    columns = {
+        "movie_id": [f"film_{i:03d}" for i in film],
+        "time_s": time_s,
+        "pts_s": time_s,
+        "frame_index": numbers,
+        "offset": numbers * 20_000,
+        "nbytes": np.full(len(film), 20_000),
+        "width": np.full(len(film), 455),
+        "height": np.full(len(film), 256),
+    }
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in COLUMNS.items()})
     pq.write_table(table, folder / "index.parquet")
     return FrameStore(folder), lengths, pd.DataFrame({"film": film, "time_s": time_s})
@@ -51,8 +58,6 @@ def test_pairs_at_every_published_lag(store, lag_s):
         first = np.flatnonzero(there[: length - int(max(LAGS_S))])
         expected += (there[first + int(lag_s)] & there[first + int(max(LAGS_S))]).sum()
     assert len(pairs) == expected
-    first, second = (
-        index.iloc[rows.numpy()] for rows in pairs.sample(20_000, torch.Generator().manual_seed(0))
-    )
+    first, second = (index.iloc[rows.numpy()] for rows in pairs.sample(20_000, torch.Generator().manual_seed(0)))
     assert (first.film.to_numpy() == second.film.to_numpy()).all()
     np.testing.assert_array_equal(second.time_s.to_numpy() - first.time_s.to_numpy(), lag_s)

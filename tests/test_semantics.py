@@ -30,14 +30,7 @@ from semanticcmc.rsa.semantics import (
     read_matrix,
     wu_palmer_similarities,
 )
-from semanticcmc.rsa.wordnet import (
-    Taxonomy,
-    lowest_common_hypernyms,
-    names,
-    path_lengths,
-    read_taxonomy,
-    taxonomy_of,
-)
+from semanticcmc.rsa.wordnet import Taxonomy, lowest_common_hypernyms, names, path_lengths, read_taxonomy, taxonomy_of
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
 
 MANIFESTS = repository_root() / "data_manifests"
@@ -78,9 +71,20 @@ def wnids_of_synsets() -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("first", "second", "steps"),
-    [("a", "a", 0), ("d", "d", 0), ("b", "a", 1), ("d", "e", 2), ("e", "f", 2), ("d", "f", 4), ("g", "f", 2),
-     ("g", "e", 2), ("g", "b", 2), ("g", "a", 2), ("d", "c", 3)],
-)  # fmt: skip
+    [
+        ("a", "a", 0),
+        ("d", "d", 0),
+        ("b", "a", 1),
+        ("d", "e", 2),
+        ("e", "f", 2),
+        ("d", "f", 4),
+        ("g", "f", 2),
+        ("g", "e", 2),
+        ("g", "b", 2),
+        ("g", "a", 2),
+        ("d", "c", 3),
+    ],
+)
 def test_shortest_path_takes_the_nearest_of_several_common_hypernyms(first, second, steps):
     wnids = list("gfedcba")
     lengths = path_lengths(wnids, BY_HAND)
@@ -191,9 +195,7 @@ def test_similarities_equal_nltks_on_random_pairs(nltk_reader):
 def test_wu_palmer_equals_nltks_on_random_pairs(nltk_reader):
     """Of the published classes and all above them: some 800 nouns, many with two ways up."""
     taxonomy = read_taxonomy()
-    published = [
-        wnids_of_synsets()[name] for name in (MANIFESTS / "class_lists" / "published.txt").read_text().split()
-    ]
+    published = [wnids_of_synsets()[name] for name in (MANIFESTS / "class_lists" / "published.txt").read_text().split()]
     wnids = sorted({above for wnid in published for above in taxonomy.distances_above(wnid)})
     draw = random.Random(7)
     rows = [draw.sample(range(len(wnids)), 2) for _ in range(4_000)]
@@ -223,9 +225,7 @@ def test_a_class_that_no_table_has_comes_from_wordnets_files(nltk_reader):
     wnid = f"n{node.offset():08d}"
     assert wnid not in read_taxonomy().hypernyms
     assert names([wnid]) == {wnid: "quetzal"}
-    assert lch_similarity(wnid, DOG) == pytest.approx(
-        node.lch_similarity(nltk_reader.synset("dog.n.01")), abs=1e-12
-    )
+    assert lch_similarity(wnid, DOG) == pytest.approx(node.lch_similarity(nltk_reader.synset("dog.n.01")), abs=1e-12)
     with pytest.raises(InputError, match="n00000007: not in the WordNet taxonomy"):
         taxonomy_of([wnid, "n00000007"])
 
@@ -266,9 +266,7 @@ def test_a_table_of_categories_is_a_model_of_its_classes(tmp_path):
     of = table.category.loc[list(found.classes)].to_numpy()
     np.testing.assert_array_equal(found.square(), of[:, None] != of)
     mine = tmp_path / "mine.csv"
-    rows = [
-        f"{wnid},{name}" for wnid, name in zip(IMAGENET, ["sea", "sea", "sky", "sky", "other"], strict=False)
-    ]
+    rows = [f"{wnid},{name}" for wnid, name in zip(IMAGENET, ["sea", "sea", "sky", "sky", "other"], strict=False)]
     mine.write_text("# by me\nwnid,category\n" + "\n".join(rows))
     assert read_matrix(mine).classes == tuple(IMAGENET[:4])
     mine.write_text("wnid,category\n" + "\n".join([*rows, f"{IMAGENET[9]},"]))
@@ -331,11 +329,7 @@ def test_taxonomy_holds_every_class_with_all_ways_up_to_entity():
     published = (MANIFESTS / "class_lists" / "published.txt").read_text().split()
     world = pd.read_csv(MANIFESTS / "world_classes.csv")
     assert (len(set(IMAGENET)), len(set(published)), len(world)) == (1000, 256, 48)
-    wnids = [
-        *IMAGENET,
-        *(wnids_of_synsets()[s.lower()] for s in published),
-        *world.wnid,
-    ]
+    wnids = [*IMAGENET, *(wnids_of_synsets()[s.lower()] for s in published), *world.wnid]
     assert not [wnid for wnid in wnids if "n00001740" not in taxonomy.distances_above(wnid)]
     assert taxonomy.nouns["n00001740"] == "entity"
     # dog.n.01 is a canine and a domestic animal: both ways must be there (nltk's howto, hypernym_paths).
@@ -357,11 +351,24 @@ def test_unknown_wnids_are_named_with_the_remedy():
 
 
 def test_categories_of_well_known_things():
-    expected = {DOG: "animal", CAT: "animal", "n01440764": "animal", "n02690373": "vehicle",
-                "n03201208": "furniture", "n02676566": "musical instrument", "n03481172": "tool",
-                "n07753592": "food", "n07920052": "drink", "n11939491": "plant", "n10148035": "person",
-                "n03595614": "clothing", "n03028079": "building", "n02823428": "container",
-                "n04074963": "device", "n09472597": "natural object"}  # fmt: skip
+    expected = {
+        DOG: "animal",
+        CAT: "animal",
+        "n01440764": "animal",
+        "n02690373": "vehicle",
+        "n03201208": "furniture",
+        "n02676566": "musical instrument",
+        "n03481172": "tool",
+        "n07753592": "food",
+        "n07920052": "drink",
+        "n11939491": "plant",
+        "n10148035": "person",
+        "n03595614": "clothing",
+        "n03028079": "building",
+        "n02823428": "container",
+        "n04074963": "device",
+        "n09472597": "natural object",
+    }
     assert categories(list(expected)) == expected
 
 
@@ -384,9 +391,12 @@ def test_category_rdm_is_zero_within_and_one_between(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("wnid,noun\nx1,a\n", "no column category"), ("wnid,category\nx1,a\nx1,b\n", "x1 stands twice"),
-     (None, "not readable")],
-)  # fmt: skip
+    [
+        ("wnid,noun\nx1,a\n", "no column category"),
+        ("wnid,category\nx1,a\nx1,b\n", "x1 stands twice"),
+        (None, "not readable"),
+    ],
+)
 def test_bad_tables_are_refused_by_name(tmp_path, text, message):
     table = tmp_path / "mine.csv"
     if text is not None:
@@ -418,9 +428,11 @@ def test_the_world_brings_its_own_categories(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("wnid,synset,noun,hypernyms\nn1,a.n.01,a,\n", "noun_max_depth"),
-     ("# noun_max_depth: 19\nwnid,synset,noun,hypernyms\nn1,a.n.01,a,n0\n", "names n0 as hypernyms")],
-)  # fmt: skip
+    [
+        ("wnid,synset,noun,hypernyms\nn1,a.n.01,a,\n", "noun_max_depth"),
+        ("# noun_max_depth: 19\nwnid,synset,noun,hypernyms\nn1,a.n.01,a,n0\n", "names n0 as hypernyms"),
+    ],
+)
 def test_broken_taxonomies_are_refused(tmp_path, text, message):
     path = tmp_path / "taxonomy.csv"
     path.write_text(text)

@@ -62,10 +62,7 @@ def site(tmp_path_factory):
 
 def test_the_reference_has_every_room_of_the_package():
     package = ROOT / "lib" / "semanticcmc"
-    rooms = {
-        path.relative_to(package).with_suffix("").as_posix().replace("/", ".")
-        for path in package.rglob("*.py")
-    }
+    rooms = {path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
     rooms = {room.removesuffix(".__init__") for room in rooms if not room.endswith("__main__")} - {"__init__"}
     listed = [room for section in CONFIGURATION["quartodoc"]["sections"] for room in section["contents"]]
     assert sorted(rooms - set(listed)) == [], "add these to quartodoc's sections in _quarto.yml"
@@ -85,9 +82,7 @@ def test_every_room_of_the_reference_has_its_page(tmp_path):
             page = (tmp_path / "reference" / f"{room}.qmd").read_text()
             assert len(page) > 100
             places = set(re.findall(r"\{ #([\w.]+) \}", page))
-            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, (
-                f"{room}: links to places that are not there"
-            )
+            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, f"{room}: links to places that are not there"
 
 
 def test_all_pages_are_rendered_and_reached():
@@ -115,9 +110,18 @@ def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, sou
     root, _ = site
     name = source.relative_to(ROOT)
     text = resolve(root / name, yaml.safe_load((root / "_variables.yml").read_text()))
-    command = [pypandoc.get_pandoc_path(), "--from", "markdown", "--to", "html", "--mathml", "--citeproc",
-               "--fail-if-warnings", "--standalone",
-               f"--bibliography={ROOT / 'papers' / 'references.bib'}"]  # fmt: skip
+    command = [
+        pypandoc.get_pandoc_path(),
+        "--from",
+        "markdown",
+        "--to",
+        "html",
+        "--mathml",
+        "--citeproc",
+        "--fail-if-warnings",
+        "--standalone",
+        f"--bibliography={ROOT / 'papers' / 'references.bib'}",
+    ]
     done = subprocess.run(command, cwd=(root / name).parent, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for address in re.findall(r'(?:href|src)="([^"#][^"]*)"', done.stdout):
@@ -146,12 +150,8 @@ def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, tmp_
         notebook = source.suffix == ".ipynb"
         text = source.read_text() if notebook else resolve(source, values).replace("fig-alt=", "alt=")
         command = [pypandoc.get_pandoc_path(), "--from", "ipynb" if notebook else "markdown", "--to", "html"]
-        command += (
-            ["--standalone", "--embed-resources", "--metadata", "pagetitle=A chapter"] if notebook else []
-        )
-        page = subprocess.run(
-            command, input=text, cwd=source.parent, capture_output=True, text=True, check=True
-        ).stdout
+        command += ["--standalone", "--embed-resources", "--metadata", "pagetitle=A chapter"] if notebook else []
+        page = subprocess.run(command, input=text, cwd=source.parent, capture_output=True, text=True, check=True).stdout
 
         def to_page(match, name=name):
             target = os.path.normpath(Path(name).parent / match[1])
@@ -190,9 +190,7 @@ def test_links_of_the_readme_lead_to_files():
 
 
 def test_missing_results_are_named_with_the_command_that_makes_them(tmp_path):
-    with pytest.raises(
-        InputError, match=r"missing poster/poster\.html.*`.*semanticcmc\.workflow miniature -- site`"
-    ):
+    with pytest.raises(InputError, match=r"missing poster/poster\.html.*`.*semanticcmc\.workflow miniature -- site`"):
         website.required(tmp_path)
 
 
@@ -223,9 +221,7 @@ def test_variables_are_the_posters_words(site):
     assert values["experiment"]["seeds"] == "one seed"
 
 
-@pytest.mark.parametrize(
-    ("scripts", "tables"), [("validation", "validation"), ("benchmarks", "benchmarks/results")]
-)
+@pytest.mark.parametrize(("scripts", "tables"), [("validation", "validation"), ("benchmarks", "benchmarks/results")])
 def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
     found = studies(ROOT / scripts, ROOT / tables)
     assert {study.name for study in found} == {
@@ -277,10 +273,7 @@ def stand_ins(tmp_path, monkeypatch):
     """Programs in the place of Quarto and quartodoc, which end well whatever they say, as Quarto does."""
 
     def write(said, page=GOOD_PAGE):
-        for name, lines in (
-            ("quartodoc", ""),
-            ("quarto", f"echo '{page}' > _site/index.html\necho '{said}'\n"),
-        ):
+        for name, lines in (("quartodoc", ""), ("quarto", f"echo '{page}' > _site/index.html\necho '{said}'\n")):
             (tmp_path / name).write_text(f"#!/bin/sh\nmkdir -p _site; echo > _site/a.png\n{lines}")
             (tmp_path / name).chmod(0o755)
 

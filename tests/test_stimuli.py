@@ -29,12 +29,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 def quadrants(side: int = 40) -> Image.Image:
     pixels = np.zeros((side, side, 3), dtype=np.uint8)
     half = side // 2
-    pixels[:half, :half], pixels[:half, half:], pixels[half:, :half], pixels[half:, half:] = (
-        RED,
-        GREEN,
-        BLUE,
-        WHITE,
-    )
+    pixels[:half, :half], pixels[:half, half:], pixels[half:, :half], pixels[half:, half:] = (RED, GREEN, BLUE, WHITE)
     return Image.fromarray(pixels)
 
 
@@ -63,8 +58,14 @@ def config(size_px=32, images_per_class=None, conditions=("intact",), blur_sigma
     return StimuliConfig(None, size_px, images_per_class, conditions, blur_sigma_px, masked_grey)
 
 
-SECTION = {"folder": None, "size_px": 32, "images_per_class": None, "conditions": ["intact"], "blur_sigma_px": 2.0,
-           "masked_grey": 255}  # fmt: skip
+SECTION = {
+    "folder": None,
+    "size_px": 32,
+    "images_per_class": None,
+    "conditions": ["intact"],
+    "blur_sigma_px": 2.0,
+    "masked_grey": 255,
+}
 
 
 # --- reading ---
@@ -113,9 +114,7 @@ def test_cmyk_jpeg_is_no_negative(tmp_path):
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
 def test_greys_become_three_equal_channels(tmp_path, mode):
     grey = Image.fromarray(np.repeat([[0, 255]], 8, 0).repeat(4, 1).astype(np.uint8))
-    image = (
-        Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
-    )
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     image.save(tmp_path / "a.png")
     pixels = np.asarray(read_image(tmp_path / "a.png"))
     assert pixels.shape == (8, 8, 3)
@@ -145,10 +144,7 @@ def test_an_animation_gives_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN, BLUE)]
     for name in ("a.gif", "a.webp"):
         frames[0].save(
-            tmp_path / name,
-            save_all=True,
-            append_images=frames[1:],
-            **({"lossless": True} if "webp" in name else {}),
+            tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "webp" in name else {})
         )
         assert corners(read_image(tmp_path / name)) == [RED] * 4
 
@@ -357,9 +353,7 @@ def test_stimuli_of_an_experiment(tmp_path):
 def experiment_file(tmp_path, folder):
     file = tmp_path / "results" / "mine" / "experiment.yaml"
     file.parent.mkdir(parents=True)
-    head = (
-        "name: mine\ntitle: Mine\nsource: films\nlags_s: [1]\nbaselines: []\nseeds: [0]\nprimary_layer: fc7\n"
-    )
+    head = "name: mine\ntitle: Mine\nsource: films\nlags_s: [1]\nbaselines: []\nseeds: [0]\nprimary_layer: fc7\n"
     file.write_text(head + yaml.safe_dump({"stimuli": SECTION | {"folder": str(folder)}}))
     return file
 
@@ -389,9 +383,7 @@ def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):
 
 def test_a_relative_folder_counts_from_the_repository(tmp_path, monkeypatch):
     section = {"stimuli": SECTION | {"folder": "some/images"}}
-    experiment = Experiment(
-        "e", "E", "films", (1.0,), (), (0,), "fc7", section, tmp_path / "e.yaml", tmp_path
-    )
+    experiment = Experiment("e", "E", "films", (1.0,), (), (0,), "fc7", section, tmp_path / "e.yaml", tmp_path)
     monkeypatch.chdir(repository_root() / "analysis")  # where papermill runs a notebook
     assert stimulus_folder(experiment) == repository_root() / "some" / "images"
 

@@ -7,14 +7,27 @@ from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs, times_as_often
 
-CONFIG = TimescalesConfig(lags=2, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(2, 2), bootstrap_samples=1,
-                          null_samples=1, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=2,
+    labels=50,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(2, 2),
+    bootstrap_samples=1,
+    null_samples=1,
+    confidence=0.95,
+    seed=0,
+)
 
 
 def stream(films):
     """From presence by film and label, a set a second."""
-    rows = [(movie_id, float(t), label, 100.0) for movie_id, film in films.items()
-            for label, seen in film.items() for t in np.flatnonzero(seen)]  # fmt: skip
+    rows = [
+        (movie_id, float(t), label, 100.0)
+        for movie_id, film in films.items()
+        for label, seen in film.items()
+        for t in np.flatnonzero(seen)
+    ]
     times = [(movie_id, 0.0, 1.0, len(next(iter(film.values())))) for movie_id, film in films.items()]
     return label_stream(
         pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"]),
@@ -30,9 +43,7 @@ def test_together_apart_and_unrelated():
         first = np.zeros(8000, bool)
         first[::8] = True
         films[movie_id] = {"first": first, "later": np.roll(first, 3), "other": generator.random(8000) < 0.3}
-    found = times_as_often(
-        label_pairs(stream(films), (0.0, 3.0), CONFIG)
-    )  # labels by name: first, later, other
+    found = times_as_often(label_pairs(stream(films), (0.0, 3.0), CONFIG))  # labels by name: first, later, other
     np.testing.assert_allclose(found[1, 0, 1], 8, rtol=0.01)
     assert found[0, 0, 1] == 0 and found[1, 1, 0] == 0
     np.testing.assert_allclose(found[:, 2, :2], 1, atol=0.1)
@@ -42,8 +53,10 @@ def test_together_apart_and_unrelated():
 def test_what_belongs_to_the_film_is_not_an_association():
     """Both labels are common in one film and rare in the other, and have nothing to do with each other within."""
     generator = np.random.default_rng(1)
-    films = {movie_id: {label: generator.random(20_000) < rate for label in ("x", "y")}
-             for movie_id, rate in (("a", 0.5), ("b", 0.05))}  # fmt: skip
+    films = {
+        movie_id: {label: generator.random(20_000) < rate for label in ("x", "y")}
+        for movie_id, rate in (("a", 0.5), ("b", 0.05))
+    }
     found = times_as_often(label_pairs(stream(films), (0.0, 5.0), CONFIG))
     np.testing.assert_allclose(found[:, [0, 1], [1, 0]], 1, atol=0.03)
 

@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
 
-CONFIG = TimescalesConfig(lags=10, labels=50, min_confidence=0.0, step_s=1.0, frame_px=(16, 16), bootstrap_samples=500,
-                          null_samples=10, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=10,
+    labels=50,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(16, 16),
+    bootstrap_samples=500,
+    null_samples=10,
+    confidence=0.95,
+    seed=0,
+)
 
 
 @given(interval_s=st.floats(0.04, 5), moments=st.integers(1, 50_000), lags=st.integers(2, 60))
@@ -33,8 +42,17 @@ def test_draws_take_as_many_films_as_there_are_each_as_often():
     np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.2)
 
 
-@pytest.mark.parametrize("wrong", [{"lags": 1}, {"labels": 1}, {"min_confidence": 101.0}, {"step_s": 0.0},
-                                   {"bootstrap_samples": 0}, {"confidence": 1.0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lags": 1},
+        {"labels": 1},
+        {"min_confidence": 101.0},
+        {"step_s": 0.0},
+        {"bootstrap_samples": 0},
+        {"confidence": 1.0},
+    ],
+)
 def test_refuses_settings_out_of_range(wrong):
     with pytest.raises(ValueError):
         dataclasses.replace(CONFIG, **wrong)

@@ -26,21 +26,60 @@ from semanticcmc.training.recipe import TrainingConfig, chance_loss, learning_ra
 from semanticcmc.training.trained import load_network
 from semanticcmc.training.views import evaluation_view
 
-NETWORKS = {"plan": "miniature", "conv_channels": [4, 4, 4, 4, 4], "fc_units": [16, 16],
-            "embedding_dim": 8, "input_px": 44}  # fmt: skip
-VIEWS = {"crop_scale": [0.8, 1.0], "crop_aspect": [0.9, 1.1], "flip": 0.5, "jitter": [0.1, 0.1, 0.1, 0.0],
-         "jitter_share": 0.8, "grey_share": 0.0, "normalisation": "imagenet"}  # fmt: skip
-TRAINING = {"frames": "resident", "frame_px": None, "batch_pairs": 16, "films_per_batch": None, "same_shot": False,
-            "objective": "info_nce", "negatives": "all", "memory_bank": None, "clip_norm": None, "compile": False,
-            "sync_batch_norm": False, "steps": 40, "epochs": None, "lag_tolerance": 0.1,
-            "optimiser": "adamw", "learning_rate": 0.003, "momentum": 0.9, "weight_decay": 0.01,
-            "schedule": "one_cycle", "drops": [], "temperature": 0.3, "learn_temperature": True,
-            "precision": "float32", "device": "cpu", "checkpoint_every": 10, "log_every": 5,
-            "warm_start": None, "warm_start_off_diagonal": "zero", "supervised_weights": None}  # fmt: skip
+NETWORKS = {
+    "plan": "miniature",
+    "conv_channels": [4, 4, 4, 4, 4],
+    "fc_units": [16, 16],
+    "embedding_dim": 8,
+    "input_px": 44,
+}
+VIEWS = {
+    "crop_scale": [0.8, 1.0],
+    "crop_aspect": [0.9, 1.1],
+    "flip": 0.5,
+    "jitter": [0.1, 0.1, 0.1, 0.0],
+    "jitter_share": 0.8,
+    "grey_share": 0.0,
+    "normalisation": "imagenet",
+}
+TRAINING = {
+    "frames": "resident",
+    "frame_px": None,
+    "batch_pairs": 16,
+    "films_per_batch": None,
+    "same_shot": False,
+    "objective": "info_nce",
+    "negatives": "all",
+    "memory_bank": None,
+    "clip_norm": None,
+    "compile": False,
+    "sync_batch_norm": False,
+    "steps": 40,
+    "epochs": None,
+    "lag_tolerance": 0.1,
+    "optimiser": "adamw",
+    "learning_rate": 0.003,
+    "momentum": 0.9,
+    "weight_decay": 0.01,
+    "schedule": "one_cycle",
+    "drops": [],
+    "temperature": 0.3,
+    "learn_temperature": True,
+    "precision": "float32",
+    "device": "cpu",
+    "checkpoint_every": 10,
+    "log_every": 5,
+    "warm_start": None,
+    "warm_start_off_diagonal": "zero",
+    "supervised_weights": None,
+}
 
 
-BANK = {"objective": "memory_bank_nce", "learn_temperature": False,
-        "memory_bank": {"noise": 20, "momentum": 0.5, "sharing": "batch", "form": "nce"}}  # fmt: skip
+BANK = {
+    "objective": "memory_bank_nce",
+    "learn_temperature": False,
+    "memory_bank": {"noise": 20, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +104,18 @@ def experiment(tmp_path, frames):
         folder.mkdir(exist_ok=True)
         if not (folder / "frames").exists():
             (folder / "frames").symlink_to(frames)
-        values = {"name": "films", "title": "Three films", "source": "films", "lags_s": list(lags_s),
-                  "baselines": ["random", "augment", "cmc_lab"], "seeds": [0], "primary_layer": "fc7",
-                  "networks": NETWORKS, "views": VIEWS, "training": TRAINING | changes}  # fmt: skip
+        values = {
+            "name": "films",
+            "title": "Three films",
+            "source": "films",
+            "lags_s": list(lags_s),
+            "baselines": ["random", "augment", "cmc_lab"],
+            "seeds": [0],
+            "primary_layer": "fc7",
+            "networks": NETWORKS,
+            "views": VIEWS,
+            "training": TRAINING | changes,
+        }
         (folder / "experiment.yaml").write_text(yaml.safe_dump(values))
         return load_experiment(folder / "experiment.yaml")
 
@@ -135,16 +183,8 @@ def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experim
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 @pytest.mark.parametrize("objective", ["info_nce", "memory_bank_nce"])
-def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(
-    experiment, optimiser, objective, monkeypatch
-):
-    changes = {
-        "optimiser": optimiser,
-        "steps": 12,
-        "checkpoint_every": 5,
-        "log_every": 100,
-        "frames": "loader",
-    }
+def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, optimiser, objective, monkeypatch):
+    changes = {"optimiser": optimiser, "steps": 12, "checkpoint_every": 5, "log_every": 100, "frames": "loader"}
     changes |= BANK if objective == "memory_bank_nce" else {}
     whole, stopped = experiment(**changes), experiment(**changes)
     step = Run._step
@@ -190,9 +230,7 @@ def test_a_run_goes_on_with_frames_from_the_store_that_began_with_frames_in_memo
 
 
 def test_more_frames_than_fit_in_memory_are_refused_before_any_is_read(experiment):
-    with pytest.raises(
-        InputError, match=r"180 frames of 90000 x 90000 px need 4,374.0 GB.*training.frames loader"
-    ):
+    with pytest.raises(InputError, match=r"180 frames of 90000 x 90000 px need 4,374.0 GB.*training.frames loader"):
         train(experiment(frame_px=[90_000, 90_000]), "augment", 0)
 
 
@@ -229,15 +267,20 @@ def test_pairs_within_a_shot(experiment):
 
 def test_a_gradient_is_clipped_to_its_greatest_norm(experiment):
     """One step of plain SGD at rate 1 moves the weights by exactly the norm of the gradient."""
-    plain = {"optimiser": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "cosine", "steps": 1,
-             "learning_rate": 1.0, "learn_temperature": False}  # fmt: skip
+    plain = {
+        "optimiser": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "cosine",
+        "steps": 1,
+        "learning_rate": 1.0,
+        "learn_temperature": False,
+    }
     for clip_norm in (1e-3, 1e3):
         run = Run(experiment(clip_norm=clip_norm, **plain), "augment", 0)
         before = [parameter.detach().clone() for parameter in run.model.parameters()]
         run.train()
-        moved = torch.stack(
-            [(b - a).norm() for a, b in zip(before, run.model.parameters(), strict=True)]
-        ).norm()
+        moved = torch.stack([(b - a).norm() for a, b in zip(before, run.model.parameters(), strict=True)]).norm()
         gradient = torch.stack([parameter.grad.norm() for parameter in run.model.parameters()]).norm()
         assert moved.item() == pytest.approx(gradient.item(), rel=1e-3)
         assert (moved.item() == pytest.approx(1e-3, rel=1e-3)) == (clip_norm == 1e-3)
@@ -253,13 +296,10 @@ def test_both_encoders_are_compiled_where_so_said(experiment, monkeypatch):
 
     monkeypatch.setattr(AlexNet, "compile", lambda encoder: torch.nn.Module.compile(encoder, backend=backend))
     changes = {"steps": 3, "log_every": 1}
-    plain, compiled = (
-        train(experiment(**changes, compile=compile), "cmc_lab", 0) for compile in (False, True)
-    )
+    plain, compiled = (train(experiment(**changes, compile=compile), "cmc_lab", 0) for compile in (False, True))
     assert len(captured) >= 2
     one, other = (
-        [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()]
-        for folder in (plain, compiled)
+        [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()] for folder in (plain, compiled)
     )
     assert other == pytest.approx(one, rel=1e-5)
     assert load_network(compiled)(torch.zeros(2, 3, 48, 48, dtype=torch.uint8)).shape[0] == 2
@@ -380,9 +420,7 @@ def test_a_warm_start_begins_with_the_given_weights(experiment):
 def test_cmcs_halves_as_a_warm_start_fill_the_full_network(experiment, tmp_path, off_diagonal):
     config = configure(NetworksConfig, NETWORKS, "here")
     lab, drawn = build("cmc_lab", config, seed=7), build("augment", config, seed=1)
-    torch.save(
-        {"model": {f"module.{key}": value for key, value in lab.state_dict().items()}}, tmp_path / "lab.pth"
-    )
+    torch.save({"model": {f"module.{key}": value for key, value in lab.state_dict().items()}}, tmp_path / "lab.pth")
     E = experiment(warm_start=str(tmp_path / "lab.pth"), warm_start_off_diagonal=off_diagonal)
     weights = Run(E, "semantic_1s", 1).model.conv2[0].weight  # 4 channels, of which each half has 2
     assert torch.equal(weights[:2, :2], lab.l_to_ab.conv2[0].weight)
@@ -457,10 +495,7 @@ def test_a_bank_that_is_no_number_is_never_saved(experiment, monkeypatch):
     [
         (lambda c: c.pop("optimiser"), "holds no optimiser"),
         (lambda c: c["network"].pop("fc7.0.bias"), r"no weights for fc7\.0\.bias"),
-        (
-            lambda c: c["network"]["conv1.0.weight"].fill_(math.nan),
-            r"conv1\.0\.weight holds values .* not finite",
-        ),
+        (lambda c: c["network"]["conv1.0.weight"].fill_(math.nan), r"conv1\.0\.weight holds values .* not finite"),
         (lambda c: c["network"].update({"fc8.bias": torch.zeros(3)}), r"fc8\.bias has shape \(3,\)"),
         (lambda c: c["objective"].update(banks=torch.zeros(2, 3, 4)), "MemoryBankNCE does not fit this run"),
         (lambda c: c["optimiser"].update(param_groups=[]), "AdamW does not fit this run"),
@@ -507,9 +542,7 @@ def test_learning_rates_are_pytorchs_schedules():
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.003)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=50)
     for step in range(50):
-        assert learning_rate(config(schedule="cosine"), step, 50) == pytest.approx(
-            cosine.get_last_lr()[0], rel=1e-9
-        )
+        assert learning_rate(config(schedule="cosine"), step, 50) == pytest.approx(cosine.get_last_lr()[0], rel=1e-9)
         optimiser.step()
         cosine.step()
     published = config(schedule="step", drops=[0.375, 0.625, 0.875], learning_rate=0.03)

@@ -26,8 +26,11 @@ def test_only_what_a_variant_says_differs():
     values = VALUES | {"variants": {"few": {"lags_s": [2], "training": {"bank": {"noise": 3}}}}}
     assert varied(values, None, HERE) == VALUES
     assert varied(values, "few", HERE) == {
-        "name": "one_few", "title": "One", "training": {"steps": 5, "bank": {"noise": 3}}, "lags_s": [2],
-    }  # fmt: skip
+        "name": "one_few",
+        "title": "One",
+        "training": {"steps": 5, "bank": {"noise": 3}},
+        "lags_s": [2],
+    }
 
 
 @pytest.mark.parametrize(

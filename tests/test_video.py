@@ -12,19 +12,7 @@ import pytest
 from av.video.frame import PictureType
 from PIL import Image
 
-from counter_films import (
-    B_FRAMES,
-    HEIGHT,
-    RATES,
-    WIDTH,
-    constant,
-    counter,
-    damaged,
-    film,
-    moving,
-    number,
-    on_screen,
-)
+from counter_films import B_FRAMES, HEIGHT, RATES, WIDTH, constant, counter, damaged, film, moving, number, on_screen
 from semanticcmc.config import InputError
 from semanticcmc.films import pictures
 from semanticcmc.films.pictures import Damage, can_skip
@@ -48,9 +36,7 @@ def test_every_frame_is_the_one_on_screen(tmp_path, rate, frames_per_s, suffix):
     with av.open(str(path)) as container:
         kinds = {int(frame.pict_type) for frame in container.decode(video=0)}
     assert int(PictureType.B) in kinds  # or the test would not see frames taken in decoding order
-    expected = on_screen(
-        [i * rate.denominator for i in range(290)], Fraction(1, rate.numerator), frames_per_s
-    )
+    expected = on_screen([i * rate.denominator for i in range(290)], Fraction(1, rate.numerator), frames_per_s)
     if suffix == ".mkv":  # Matroska rounds to milliseconds, so that a frame may come just after its second
         milliseconds = [round(i * 1000 / rate) for i in range(290)]
         expected = on_screen(milliseconds, Fraction(1, 1000), frames_per_s)
@@ -65,9 +51,7 @@ def test_variable_rate_and_start_offset(tmp_path, suffix, codec, offset):
     times = ([20, 33, 40, 41, 250, 700, 2300], [0.2, 0.2, 0.2, 0.2, 0.1, 0.06, 0.04])
     steps = np.random.default_rng(0).choice(times[0], size=150, p=times[1])
     pts = [offset + int(p) for p in np.concatenate([[0], np.cumsum(steps)])]
-    path = film(
-        tmp_path / f"film{suffix}", pts, Fraction(1, 1000), codec, B_FRAMES if codec == "libx264" else None
-    )
+    path = film(tmp_path / f"film{suffix}", pts, Fraction(1, 1000), codec, B_FRAMES if codec == "libx264" else None)
     found, expected = decoded(path), on_screen(pts, Fraction(1, 1000), 1)
     # How long the last picture stays is the container's word; until it comes there is no doubt.
     assert {t: n for t, n in found.items() if t in expected} == expected
@@ -101,10 +85,7 @@ DISPLAYS = {  # (a, b, c, d) of the display matrix, and what numpy calls it
     "mirrored": ((-1, 0, 0, 1), np.fliplr),
     "flipped": ((1, 0, 0, -1), np.flipud),
     "mirrored and turned": ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
-    "mirrored and turned the other way": (
-        (0, -1, -1, 0),
-        lambda image: np.rot90(image.transpose(1, 0, 2), 2),
-    ),
+    "mirrored and turned the other way": ((0, -1, -1, 0), lambda image: np.rot90(image.transpose(1, 0, 2), 2)),
 }
 
 
@@ -184,8 +165,11 @@ def flat(path, yuv, size=(96, 64), pix_fmt="yuv420p", **tags):
 def rgb_of(yuv, matrix, full_range):
     """R'G'B' in 0 to 255 of 8-bit Y'CbCr: the closed form of BT.601, BT.709 and BT.2020."""
     red, blue = LUMA[matrix]
-    y, cb, cr = ((yuv[0] / 255, (yuv[1] - 128) / 255, (yuv[2] - 128) / 255) if full_range
-                 else ((yuv[0] - 16) / 219, (yuv[1] - 128) / 224, (yuv[2] - 128) / 224))  # fmt: skip
+    y, cb, cr = (
+        (yuv[0] / 255, (yuv[1] - 128) / 255, (yuv[2] - 128) / 255)
+        if full_range
+        else ((yuv[0] - 16) / 219, (yuv[1] - 128) / 224, (yuv[2] - 128) / 224)
+    )
     r, b = y + 2 * (1 - red) * cr, y + 2 * (1 - blue) * cb
     return 255 * np.clip([r, (y - red * r - blue * b) / (1 - red - blue), b], 0, 1)
 
@@ -217,9 +201,7 @@ HDR = {"colorspace": 9, "color_primaries": 9, "color_range": 1}
 def test_greys_of_hdr_films_stay_grey_in_order_and_white_is_white(tmp_path, transfer):
     images = []
     for grey in (64, 200, 300, 400, 500, 600, 700, 940):
-        path = flat(
-            tmp_path / f"{grey}.mkv", (grey, 512, 512), pix_fmt="yuv420p10le", color_trc=transfer, **HDR
-        )
+        path = flat(tmp_path / f"{grey}.mkv", (grey, 512, 512), pix_fmt="yuv420p10le", color_trc=transfer, **HDR)
         images.append(next(iter(decode(path, 1, 64))).image.reshape(-1, 3).mean(axis=0))
     assert np.ptp(images, axis=1).max() <= 1
     levels = np.mean(images, axis=1)
@@ -242,9 +224,7 @@ def test_pq_below_the_roll_off_is_what_zimg_makes_of_it(tmp_path, yuv):
     np.testing.assert_allclose(image.reshape(-1, 3).mean(axis=0), expected, atol=2)
 
 
-@pytest.mark.parametrize(
-    "codec, quality", [("libx264", {"qp": "10"}), ("mpeg2video", {"qscale": "2", "b": "8M"})]
-)
+@pytest.mark.parametrize("codec, quality", [("libx264", {"qp": "10"}), ("mpeg2video", {"qscale": "2", "b": "8M"})])
 @pytest.mark.parametrize("field_order", ["tff", "bff"])
 def test_interlaced_films_are_deinterlaced(tmp_path, codec, quality, field_order):
     """Each picture weaves two moments; what is shown is the first of them, without the comb."""
@@ -256,8 +236,9 @@ def test_interlaced_films_are_deinterlaced(tmp_path, codec, quality, field_order
         return picture
 
     options = {"flags": "+ildct+ilme", "bf": "2"} | quality
-    path = film(tmp_path / "film.mkv", range(60), Fraction(1, 25), codec, options, None, None, woven,
-                field_order=field_order)  # fmt: skip
+    path = film(
+        tmp_path / "film.mkv", range(60), Fraction(1, 25), codec, options, None, None, woven, field_order=field_order
+    )
     frames = list(decode(path, 5, 64))
     assert [f.frame_index for f in frames] == list(range(0, 60, 5))
     assert [number(f.image) for f in frames] == list(range(0, 120, 10))
@@ -305,15 +286,18 @@ X265 = {"x265-params": "bframes=4:b-adapt=0:b-pyramid=1:keyint=60:log-level=none
 SKIPPED = {
     "three B-frames": ("film.mp4", "libx264", {"x264-params": "bframes=3:b-adapt=0:b-pyramid=none"}),
     "pyramid, strict": ("film.mp4", "libx264", {"x264-params": "bframes=5:b-adapt=0:b-pyramid=strict"}),
-    "pyramid, open GOP": ("film.mkv", "libx264",
-                          {"x264-params": "bframes=7:b-adapt=0:b-pyramid=normal:open-gop=1:keyint=40"}),
+    "pyramid, open GOP": (
+        "film.mkv",
+        "libx264",
+        {"x264-params": "bframes=7:b-adapt=0:b-pyramid=normal:open-gop=1:keyint=40"},
+    ),
     "weighted, adaptive": ("film.mp4", "libx264", {"x264-params": "bframes=8:b-adapt=2:weightp=2:ref=6"}),
     "interlaced": ("film.mp4", "libx264", {"x264-params": "bframes=3:b-adapt=0:tff=1"}),
     "HEVC": ("film.mp4", "libx265", X265),
     "HEVC in Matroska": ("film.mkv", "libx265", X265),
     "MPEG-2": ("film.mkv", "mpeg2video", {"bf": "2", "g": "24"}),
     "MPEG-4 part 2": ("film.mp4", "mpeg4", {"bf": "2", "g": "24"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name, codec, options", SKIPPED.values(), ids=SKIPPED)

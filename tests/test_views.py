@@ -43,9 +43,7 @@ def test_every_crop_of_a_batch_is_torchvisions_of_that_image(crop_all):
     boxes[1] = torch.tensor([0, 0, 50, 70])  # the whole frame, made smaller
     flips = torch.arange(12) % 2 == 0
     made = crop_all(images, boxes, 32, flips)
-    for image, (top, left, height, width), flip, crop in zip(
-        images, boxes.tolist(), flips, made, strict=True
-    ):
+    for image, (top, left, height, width), flip, crop in zip(images, boxes.tolist(), flips, made, strict=True):
         expected = peer.resized_crop(image.float(), top, left, height, width, [32, 32], antialias=True)
         expected = peer.horizontal_flip(expected) if flip else expected
         torch.testing.assert_close(crop, expected, atol=2e-3, rtol=0)
@@ -74,10 +72,7 @@ def test_boxes_are_distributed_as_torchvisions():
     torch.manual_seed(0)
     image = torch.empty(3, height, width)
     theirs = np.array(
-        [
-            RandomResizedCrop.get_params(image, list(SIMCLR.crop_scale), list(SIMCLR.crop_aspect))
-            for _ in range(count)
-        ]
+        [RandomResizedCrop.get_params(image, list(SIMCLR.crop_scale), list(SIMCLR.crop_aspect)) for _ in range(count)]
     )
     for measure in (
         lambda box: box[:, 2] * box[:, 3],

@@ -41,16 +41,8 @@ def test_a_good_site_passes(site):
         ("here", "see @tbl-mantel", r"unresolved @tbl-mantel"),
         ('alt="A picture"', "", r"a picture without text \(alt\): picture\.png"),
         ('alt="A picture"', 'alt=" "', r"a picture without text \(alt\): picture\.png"),
-        (
-            'src="script.js"',
-            'src="https://cdn.example.org/x.js"',
-            r"loads https://cdn\.example\.org/x\.js",
-        ),
-        (
-            'src="script.js"',
-            'src="//cdn.example.org/x.js"',
-            r"loads //cdn\.example\.org/x\.js from elsewhere",
-        ),
+        ('src="script.js"', 'src="https://cdn.example.org/x.js"', r"loads https://cdn\.example\.org/x\.js"),
+        ('src="script.js"', 'src="//cdn.example.org/x.js"', r"loads //cdn\.example\.org/x\.js from elsewhere"),
         ('href="style.css"', 'href="https://fonts.example.org/x"', r"loads https://fonts\.example\.org/x"),
         ('src="picture.png" alt="A', 'src="absent.png" alt="A', r"absent\.png is not there"),
         ("sub/other.html#there", "sub/none.html", r"sub/none\.html is not there"),
@@ -76,11 +68,7 @@ def test_a_style_sheet_may_not_load_from_elsewhere(site, rule):
 
 def test_all_problems_are_told_at_once(site):
     with pytest.raises(InputError, match=r"2 problem\(s\)\n.*alt.*\n.*script"):
-        check_site(
-            site(
-                GOOD.replace('alt="A picture"', "").replace('src="script.js"', 'src="http://a.org/script.js"')
-            )
-        )
+        check_site(site(GOOD.replace('alt="A picture"', "").replace('src="script.js"', 'src="http://a.org/script.js"')))
 
 
 def test_an_empty_site_is_none(tmp_path):

@@ -85,9 +85,7 @@ def test_one_failed_job_stops_no_other_and_the_first_error_is_told_first(tmp_pat
     (root / "Snakefile").write_text(SNAKEFILE)
     results.mkdir()
     monkeypatch.chdir(root)
-    experiment = types.SimpleNamespace(
-        folder=results, file="any.yaml", path=lambda *parts: results.joinpath(*parts)
-    )
+    experiment = types.SimpleNamespace(folder=results, file="any.yaml", path=lambda *parts: results.joinpath(*parts))
     assert run_workflow(experiment, 2) != 0
     found = {name for name in ("bad", "good1", "good2", "worse", "never") if (results / name).exists()}
     assert found == {"good1", "good2"}
@@ -107,9 +105,7 @@ def test_many_errors_are_cut_short_and_one_told_by_many_jobs_is_told_once(tmp_pa
     (tmp_path / "logs").mkdir()
     errors, blocks = MOST_ERRORS + 2, []
     for n in range(2 * errors):
-        (tmp_path / "logs" / f"{n}.log").write_text(
-            f"Traceback\nx.InputError: value <{n // 2}>\nremedy\n\nmore\n"
-        )
+        (tmp_path / "logs" / f"{n}.log").write_text(f"Traceback\nx.InputError: value <{n // 2}>\nremedy\n\nmore\n")
         blocks.append(f"Error in rule a:\n    jobid: {n}\n    log: logs/{n}.log (check)\n[time]\n")
     (tmp_path / "workflow.log").write_text("".join(blocks))
     said = explain_failure(tmp_path)

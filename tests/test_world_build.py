@@ -69,9 +69,7 @@ def test_frames_show_what_the_labels_say(film):
 
 def test_layers_hold_the_objects_and_the_place(film):
     times_s = PICTURES.times_s[::3]
-    together, objects, place = (
-        film.frames(times_s, layers).astype(int) for layers in ("all", "objects", "background")
-    )
+    together, objects, place = (film.frames(times_s, layers).astype(int) for layers in ("all", "objects", "background"))
     seen = (np.abs(objects - 128) > 2).any(-1)
     differs = (np.abs(together - place) > 2).any(-1)
     assert ((sizes(seen) > 0.04) & (sizes(seen) < 0.8)).all()  # an object is in view, and room around it
@@ -80,9 +78,7 @@ def test_layers_hold_the_objects_and_the_place(film):
     other = FilmRenderer(PICTURES, film.timeline, -class_looks(PICTURES))
     assert np.array_equal(other.frames(times_s, "background"), place)
     grown = torch.nn.functional.max_pool2d(torch.from_numpy(1.0 - seen)[:, None], 5, 1, 2)[:, 0].numpy() == 0
-    assert (
-        grown.any() and (np.abs(together - objects)[grown] <= 1).mean() > 0.97
-    )  # where parts join there are seams
+    assert grown.any() and (np.abs(together - objects)[grown] <= 1).mean() > 0.97  # where parts join there are seams
 
 
 def test_two_shots_have_two_objects_and_close_ups_a_larger_one(film):
@@ -103,9 +99,7 @@ def test_a_set_up_returns_within_a_beat_and_not_after(film):
     i, j = np.triu_indices(len(shots), 1)
     distance = np.sqrt(((frames[i] - frames[j]) ** 2).mean((1, 2, 3)))
     same_beat, same_setup = beat[i] == beat[j], setup[i] == setup[j]
-    returns, cuts, apart = (
-        distance[m].mean() for m in (same_beat & same_setup, same_beat & ~same_setup, ~same_beat)
-    )
+    returns, cuts, apart = (distance[m].mean() for m in (same_beat & same_setup, same_beat & ~same_setup, ~same_beat))
     assert returns < 0.6 * cuts and cuts < apart
 
 
@@ -141,9 +135,7 @@ def test_frames_of_some_beats_are_those_of_the_whole_film(film):
     some = FilmRenderer(PICTURES, film.timeline, class_looks(PICTURES), times_s)
     np.testing.assert_array_equal(some.frames(times_s), film.frames(times_s))
     beat = film.timeline.shots["beat"].to_numpy()
-    elsewhere = film.timeline.shots["start_s"][
-        ~np.isin(beat, beat[film.timeline.shot_at(times_s)])
-    ].to_numpy()
+    elsewhere = film.timeline.shots["start_s"][~np.isin(beat, beat[film.timeline.shot_at(times_s)])].to_numpy()
     with pytest.raises(ValueError, match="not drawn"):
         some.frames(elsewhere[:1])
 
@@ -221,9 +213,7 @@ def test_stimuli_in_context_have_masks_beside_them(tmp_path):
     table = probe(tmp_path / "stimuli", read)
     assert len(table) == 4 * 3 and set(table["mode"]) == {"RGB"}
     folder = StimulusFolder(tmp_path / "stimuli", read)
-    intact, thing, place = (
-        next(folder.batches(12, condition))[0] for condition in ("intact", "object", "background")
-    )
+    intact, thing, place = (next(folder.batches(12, condition))[0] for condition in ("intact", "object", "background"))
     assert (((thing == intact) | (thing == 128)).all(1) & ((place == intact) | (place == 128)).all(1)).all()
     both = (thing != 128).any(1) & (place != 128).any(1)
     assert not both.any()
@@ -268,8 +258,11 @@ def test_oklch_knows_grey_and_hue():
 
 
 def digests(folder):
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob("*")) if p.is_file() and "progress" not in p.parts}  # fmt: skip
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and "progress" not in p.parts
+    }
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,4 @@ def test_the_share_of_the_place_in_both_set_ups(share):
     index = pd.DataFrame(tables, columns=["movie_id", "time_s"])
     shots = pd.DataFrame(shots, columns=["movie_id", "start_s", "stop_s", "beat", "setup"])
     shuffled = shots.sample(frac=1, random_state=0)
-    assert setups_of_a_place(index, unit_vectors(np.array(pictures)), shuffled) == pytest.approx(
-        share, abs=0.04
-    )
+    assert setups_of_a_place(index, unit_vectors(np.array(pictures)), shuffled) == pytest.approx(share, abs=0.04)

@@ -81,9 +81,7 @@ def test_every_wnid_is_a_noun_of_wordnet():
 
 
 def test_category_is_above_each_of_its_classes():
-    taxonomy = pd.read_csv(
-        repository_root() / "data_manifests" / "wordnet_taxonomy.csv", comment="#", dtype=str
-    )
+    taxonomy = pd.read_csv(repository_root() / "data_manifests" / "wordnet_taxonomy.csv", comment="#", dtype=str)
     above = dict(zip(taxonomy["wnid"], taxonomy["hypernyms"].fillna(""), strict=True))
     noun = dict(zip(taxonomy["wnid"], taxonomy["noun"], strict=True))
     spelling = {"fruit": "edible fruit"}  # WordNet's fruit is a part of a plant
@@ -120,13 +118,7 @@ def test_too_many_classes_are_refused():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [
-        ("films", 0),
-        ("appearance_semantics", 1.5),
-        ("scene_s", (240.0, 120.0)),
-        ("time_scale", 0.0),
-        ("cast_size", 7),
-    ],
+    [("films", 0), ("appearance_semantics", 1.5), ("scene_s", (240.0, 120.0)), ("time_scale", 0.0), ("cast_size", 7)],
 )
 def test_values_out_of_range_are_refused_by_name(key, value):
     with pytest.raises(InputError, match=f"a.yaml.*{key if key != 'cast_size' else 'classes_per_category'}"):
@@ -145,8 +137,9 @@ def test_values_out_of_range_are_refused_by_name(key, value):
     shuffle=st.booleans(),
 )
 def test_timeline_invariants(seed, duration_s, time_scale, cast_size, shuffle):
-    config = world(seed=seed, film_duration_s=duration_s, time_scale=time_scale, cast_size=cast_size,
-                   shuffle_objects=shuffle)  # fmt: skip
+    config = world(
+        seed=seed, film_duration_s=duration_s, time_scale=time_scale, cast_size=cast_size, shuffle_objects=shuffle
+    )
     films = timelines(config)
     assert [film.movie_id for film in films] == list(config.movie_ids) == sorted(config.movie_ids)
     for film in films:
@@ -186,9 +179,7 @@ def test_films_do_not_depend_on_each_other():
     two, three = timelines(world(films=2)), timelines(world(films=3))
     for a, b in zip(two, three, strict=False):
         assert a.shots.equals(b.shots) and np.array_equal(a.objects, b.objects)
-    assert not np.array_equal(three[0].themes[:3], three[1].themes[:3]) or not three[0].shots.equals(
-        three[1].shots
-    )
+    assert not np.array_equal(three[0].themes[:3], three[1].themes[:3]) or not three[0].shots.equals(three[1].shots)
 
 
 # Truth functions.
@@ -212,9 +203,7 @@ def test_films_open_in_the_middle_of_a_scene():
     """Whether a film's first minute is one scene is then no other than for any other minute."""
     config = world(films=500, film_duration_s=60.0, scene_s=(12.0, 240.0))
     one_scene = np.mean([len(film.themes) == 1 for film in timelines(config)])
-    assert one_scene == pytest.approx(
-        same_scene(config, [60.0])[0], abs=0.06
-    )  # .56; were all scenes found alike: .42
+    assert one_scene == pytest.approx(same_scene(config, [60.0])[0], abs=0.06)  # .56; were all scenes found alike: .42
 
 
 def test_changes_of_scene_are_a_stationary_renewal_process():
@@ -231,13 +220,8 @@ def test_time_scale_stretches_scenes_and_beats_but_not_shots():
     for factor in (0.25, 3.0):
         scaled = world(time_scale=factor)
         np.testing.assert_allclose(same_scene(scaled, factor * lags_s), same_scene(WORLD, lags_s))
-        np.testing.assert_allclose(
-            association(scaled, factor * lags_s), association(WORLD, lags_s), atol=0.01
-        )
-        slow, fast = (
-            shared(long_run(scaled), "beat", factor * lags_s),
-            shared(long_run(WORLD), "beat", lags_s),
-        )
+        np.testing.assert_allclose(association(scaled, factor * lags_s), association(WORLD, lags_s), atol=0.01)
+        slow, fast = (shared(long_run(scaled), "beat", factor * lags_s), shared(long_run(WORLD), "beat", lags_s))
         np.testing.assert_allclose(slow, fast, atol=0.03)
     long_beats = long_run(world(time_scale=3.0))
     assert (long_beats["stop_s"] - long_beats["start_s"]).median() == pytest.approx(9, abs=0.5)
@@ -245,8 +229,16 @@ def test_time_scale_stretches_scenes_and_beats_but_not_shots():
 
 def test_shared_time_by_hand():
     # One film of 10 s: a beat of set-ups 0 (4 s), 1 (2 s), 0 (1 s), then another beat of 0 (3 s).
-    shots = pd.DataFrame({"movie_id": "a", "start_s": [0.0, 4, 6, 7], "stop_s": [4.0, 6, 7, 10], "shot": range(4),
-                          "beat": [0, 0, 0, 1], "setup": [0, 1, 0, 0]})  # fmt: skip
+    shots = pd.DataFrame(
+        {
+            "movie_id": "a",
+            "start_s": [0.0, 4, 6, 7],
+            "stop_s": [4.0, 6, 7, 10],
+            "shot": range(4),
+            "beat": [0, 0, 0, 1],
+            "setup": [0, 1, 0, 0],
+        }
+    )
     np.testing.assert_allclose(shared(shots, "shot", np.array([0.0, 1])), [1, (3 + 1 + 0 + 2) / 9])
     np.testing.assert_allclose(shared(shots, "beat", np.array([1.0, 5])), [(6 + 2) / 9, 2 / 5])
     # 3 s later: 0 to 1 s is still in the first shot, 3 to 4 s in the third; none of the second beat.
@@ -294,10 +286,7 @@ def test_shuffled_objects_keep_looks_and_times_and_lose_associations():
     plain, dealt = timelines(config), timelines(shuffled)
     for a, b in zip(plain, dealt, strict=True):
         assert a.shots.equals(b.shots)
-    count = [
-        np.bincount(np.concatenate([f.objects for f in films]).ravel(), minlength=48)
-        for films in (plain, dealt)
-    ]
+    count = [np.bincount(np.concatenate([f.objects for f in films]).ravel(), minlength=48) for films in (plain, dealt)]
     assert np.array_equal(*count)
     assert empirical_agreement(shuffled, 60.0) == pytest.approx(5 / 47, abs=0.02)
     assert empirical_agreement(config, 60.0) > 0.4
@@ -306,9 +295,7 @@ def test_shuffled_objects_keep_looks_and_times_and_lose_associations():
 
 def test_shuffled_objects_leave_the_association_to_the_places():
     """Themes alike and independent: two beats of a scene agree if one of five members plays twice, or by the cast."""
-    config = world(
-        films=60, film_duration_s=2400.0, theme_preference=0.0, theme_relatedness=0.0, shuffle_objects=True
-    )
+    config = world(films=60, film_duration_s=2400.0, theme_preference=0.0, theme_relatedness=0.0, shuffle_objects=True)
     category = categories(read_classes(config))[1]
     within, between, things = [], [], []
     for film in timelines(config):
@@ -402,9 +389,7 @@ def test_detector_noise_has_the_rates_asked_for():
     clean, _ = label_tables(WORLD, films)
     noisy, _ = label_tables(world(label_misses=0.2, label_false_alarms=0.1), films)
     truth_rows = set(zip(clean["movie_id"], clean["time_s"], clean["label"], strict=True))
-    hit = np.array(
-        [row in truth_rows for row in zip(noisy["movie_id"], noisy["time_s"], noisy["label"], strict=True)]
-    )
+    hit = np.array([row in truth_rows for row in zip(noisy["movie_id"], noisy["time_s"], noisy["label"], strict=True)])
     assert hit.sum() / len(clean) == pytest.approx(0.8, abs=0.01)
     assert (~hit).sum() / 9000 == pytest.approx(0.1 * (1 - 1.5 / 48), abs=0.01)
     assert not noisy.duplicated(["movie_id", "time_s", "label"]).any()

@@ -171,8 +171,7 @@ def draw(table: pd.DataFrame) -> None:
     axes[0].set_ylabel("correlation with category")
     axes[-1].legend()
     style.caption(
-        figure,
-        f"Bars: 95 % bootstrap over classes. {counted(table.seed.nunique(), 'seed')}; {table.layer.iloc[0]}.",
+        figure, f"Bars: 95 % bootstrap over classes. {counted(table.seed.nunique(), 'seed')}; {table.layer.iloc[0]}."
     )
     with atomic(HERE / "conditions.png") as temporary:
         figure.savefig(temporary, dpi=110)

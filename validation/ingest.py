@@ -86,9 +86,7 @@ def finish(pid):
 def files(store):
     """Name and SHA-256 of every file of a store, those that a killed job left included."""
     return {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(store.iterdir())
-        if ".part" not in p.name
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(store.iterdir()) if ".part" not in p.name
     }
 
 
@@ -114,11 +112,18 @@ def one_kill(folder, films, movie_ids, after_s, undisturbed):
     log.touch()
     well = finish(start(file, movie_ids, log))
     again = set(log.read_text().split()) & set(done)
-    return {"killed_after_s": float(after_s), "killed": running, "films_finished": len(done), "unfinished_files": torn,
-            "rerun_ended_well": well, "decoded_in_rerun": len(log.read_text().split()), "decoded_again": len(again),
-            "finished_untouched": identities(store, done) == before,
-            "byte_identical": well and files(store) == undisturbed,
-            "unfinished_files_left": len(list(store.glob(".*.part.tar")))}  # fmt: skip
+    return {
+        "killed_after_s": float(after_s),
+        "killed": running,
+        "films_finished": len(done),
+        "unfinished_files": torn,
+        "rerun_ended_well": well,
+        "decoded_in_rerun": len(log.read_text().split()),
+        "decoded_again": len(again),
+        "finished_untouched": identities(store, done) == before,
+        "byte_identical": well and files(store) == undisturbed,
+        "unfinished_files_left": len(list(store.glob(".*.part.tar"))),
+    }
 
 
 def study(folder, seconds, kills):
@@ -149,9 +154,7 @@ def main():
         table, took_s = study(Path(folder), seconds, KILLS)
     with atomic(FOLDER / "ingest.csv") as temporary:
         table.round(3).to_csv(temporary, index=False)
-    write_json(
-        FOLDER / "ingest.json", record({"film_s": seconds, "kills": KILLS, "undisturbed_s": took_s}, SEED)
-    )
+    write_json(FOLDER / "ingest.json", record({"film_s": seconds, "kills": KILLS, "undisturbed_s": took_s}, SEED))
     bad = ~table["byte_identical"] | ~table["finished_untouched"] | (table["decoded_again"] > 0)
     print(f"{int(table['killed'].sum())} kills, {int(bad.sum())} with a fault")
     return int(bad.any())

@@ -47,28 +47,10 @@ BOOTSTRAP = 400  # samples of an interval: the Monte Carlo error of its limits i
 CONFIDENCE = 0.95
 FEATURES = 12
 PAIRS = 1_000_000  # for a population's truth
-NODES = {
-    "tree": (0.7, 0.5, 0.5),
-    "category": (1.0,),
-}  # spread of the features of a tree's nodes, from its top
+NODES = {"tree": (0.7, 0.5, 0.5), "category": (1.0,)}  # spread of the features of a tree's nodes, from its top
 # Strength of semantics in the networks' features: none, and so that simple r is about .1 and .3.
 STRENGTHS = {"tree": {"0": 0.0, "0.1": 0.65, "0.3": 1.5}, "category": {"0": 0.0, "0.1": 0.36, "0.3": 0.8}}
-UNEQUAL = (
-    0.36,
-    0.14,
-    0.10,
-    0.08,
-    0.07,
-    0.06,
-    0.05,
-    0.04,
-    0.03,
-    0.02,
-    0.02,
-    0.01,
-    0.01,
-    0.01,
-)  # as in ImageNet
+UNEQUAL = (0.36, 0.14, 0.10, 0.08, 0.07, 0.06, 0.05, 0.04, 0.03, 0.02, 0.02, 0.01, 0.01, 0.01)  # as in ImageNet
 DESIGNS = {"48 in 8": (48, (1 / 8,) * 8), "30 in 10": (30, (1 / 10,) * 10), "200 in 14": (200, UNEQUAL)}
 
 
@@ -101,15 +83,12 @@ class Population:
             reached = np.cumsum(children[nodes[-1]], axis=1)
             nodes.append(3 * nodes[-1] + (rng.random((n, 1)) > reached).sum(1).clip(max=2))
         meaning, look = (
-            sum(f[at] for f, at in zip(features, nodes, strict=True))
-            for features in (self.meaning, self.look)
+            sum(f[at] for f, at in zip(features, nodes, strict=True)) for features in (self.meaning, self.look)
         )
         looks = 0.3 * (self.strength > 0) * look + rng.standard_normal((n, FEATURES))
         seen = 0.7 * looks + self.strength * meaning
         spread = np.exp(0.3 * rng.standard_normal((n, 1)))  # some classes lie further out than others
-        networks = {
-            name: seen + 0.7 * spread * rng.standard_normal((n, FEATURES)) for name in ("first", "second")
-        }
+        networks = {name: seen + 0.7 * spread * rng.standard_normal((n, FEATURES)) for name in ("first", "second")}
         control = looks + 0.6 * rng.standard_normal((n, FEATURES))
         return Classes(nodes, rng.integers(4, 8, n), {**networks, "control": control})
 
@@ -137,10 +116,7 @@ class Population:
         else:
             a, b = (self.sample(pairs, fixed, rng) for _ in range(2))
         first, second = self.draw(a, rng), self.draw(b, rng)
-        x, z = (
-            np.linalg.norm(first.features[name] - second.features[name], axis=1)
-            for name in ("first", "control")
-        )
+        x, z = (np.linalg.norm(first.features[name] - second.features[name], axis=1) for name in ("first", "control"))
         (_, xy, xz), (_, _, yz), _ = np.corrcoef([x, self.distance(first, second), z])
         return {"simple": xy, "partial": (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))}
 
@@ -158,9 +134,7 @@ def intervals(population, n, fixed, truth, seed, bootstrap):
     """Rows of one sample of classes: quantity, interval, truth, found, low, high."""
     rng = np.random.default_rng([seed, n, fixed])
     classes = population.draw(population.sample(n, fixed, rng), rng)
-    column = dataclasses.replace(
-        classes, nodes=[at[:, None] for at in classes.nodes], depth=classes.depth[:, None]
-    )
+    column = dataclasses.replace(classes, nodes=[at[:, None] for at in classes.nodes], depth=classes.depth[:, None])
     model = population.distance(column, classes)
     np.fill_diagonal(model, 0)
     rdms = {name: square(classes.features[name]) for name in ("first", "second")}
@@ -169,8 +143,10 @@ def intervals(population, n, fixed, truth, seed, bootstrap):
         tested = standardise_table({"first": rdms["first"]}, {"model": model}, given)
         samples = bootstrap_correlations(*tested, bootstrap_counts(n, bootstrap, seed))
         found = float(bootstrap_correlations(*tested, torch.ones(1, n)))
-        for kind, limits in (("percentile", bootstrap_interval(samples, CONFIDENCE)),
-                             ("corrected", corrected_interval(*tested, samples, CONFIDENCE))):  # fmt: skip
+        for kind, limits in (
+            ("percentile", bootstrap_interval(samples, CONFIDENCE)),
+            ("corrected", corrected_interval(*tested, samples, CONFIDENCE)),
+        ):
             rows.append((quantity, kind, truth[quantity], found, *limits[:, 0, 0]))
     if n > 100:
         return rows
@@ -187,32 +163,46 @@ def summary(rows, case):
         missed = {"above": (part.low > part.truth).mean(), "below": (part.high < part.truth).mean()}
         inside = int(((part.low <= part.truth) & (part.truth <= part.high)).sum())
         covered = binomtest(inside, len(part)).proportion_ci(0.95, method="wilson")
-        out.append({**case, "quantity": quantity, "interval": kind, "samples": len(part), "truth": part.truth.mean(),
-                    "bias": error.mean(), "sd": error.std(), "half_width": ((part.high - part.low) / 2).mean(),
-                    "coverage": inside / len(part), "coverage_low": covered.low, "coverage_high": covered.high,
-                    "truth_below": missed["above"], "truth_above": missed["below"]})  # fmt: skip
+        out.append(
+            {
+                **case,
+                "quantity": quantity,
+                "interval": kind,
+                "samples": len(part),
+                "truth": part.truth.mean(),
+                "bias": error.mean(),
+                "sd": error.std(),
+                "half_width": ((part.high - part.low) / 2).mean(),
+                "coverage": inside / len(part),
+                "coverage_low": covered.low,
+                "coverage_high": covered.high,
+                "truth_below": missed["above"],
+                "truth_above": missed["below"],
+            }
+        )
     return out
 
 
 def cases():
     """All cases: design, model, sampling and strength; fixed numbers for categories only, of them the model speaks."""
     for (design, (n, shares)), model in itertools.product(DESIGNS.items(), NODES):
-        for fixed, effect in itertools.product(
-            (False, True) if model == "category" else (False,), STRENGTHS[model]
-        ):
+        for fixed, effect in itertools.product((False, True) if model == "category" else (False,), STRENGTHS[model]):
             if n < 100 or effect != "0.1":  # the large design at its extremes
-                yield {"design": design, "classes": n, "model": model, "effect": effect,
-                       "sampling": "fixed numbers" if fixed else "classes"}, shares, fixed  # fmt: skip
+                yield (
+                    {
+                        "design": design,
+                        "classes": n,
+                        "model": model,
+                        "effect": effect,
+                        "sampling": "fixed numbers" if fixed else "classes",
+                    },
+                    shares,
+                    fixed,
+                )
 
 
 def study(
-    samples=SAMPLES,
-    populations=POPULATIONS,
-    bootstrap=BOOTSTRAP,
-    pairs=PAIRS,
-    chosen=None,
-    kept=None,
-    keep=None,
+    samples=SAMPLES, populations=POPULATIONS, bootstrap=BOOTSTRAP, pairs=PAIRS, chosen=None, kept=None, keep=None
 ):
     """Coverage in all cases, or those of the designs `chosen`.
 
@@ -244,9 +234,7 @@ def one_case(case, shares, fixed, samples, populations, bootstrap, pairs):
         population = Population(case["model"], shares, strength, number)
         truth = population.truth(case["classes"], fixed, pairs, np.random.default_rng(number))
         for repeat in range(samples // populations):
-            found += intervals(
-                population, case["classes"], fixed, truth, number * samples + repeat, bootstrap
-            )
+            found += intervals(population, case["classes"], fixed, truth, number * samples + repeat, bootstrap)
     return pd.DataFrame(summary(found, case))
 
 
@@ -258,31 +246,33 @@ def draw(table, path):
 
     style.use_house_style()
     panels = [("tree", "classes"), ("category", "classes"), ("category", "fixed numbers")]
-    figure, axes = plt.subplots(
-        1, 3, figsize=(2 * style.COLUMN_IN, 1.3 * style.COLUMN_IN), sharey=True, sharex=True
-    )
-    names = {(d, e, q): f"{d}, r {e}, {q}" for d in DESIGNS for e in ("0", "0.1", "0.3")
-             for q in ("simple", "partial", "difference")}  # fmt: skip
+    figure, axes = plt.subplots(1, 3, figsize=(2 * style.COLUMN_IN, 1.3 * style.COLUMN_IN), sharey=True, sharex=True)
+    names = {
+        (d, e, q): f"{d}, r {e}, {q}"
+        for d in DESIGNS
+        for e in ("0", "0.1", "0.3")
+        for q in ("simple", "partial", "difference")
+    }
     order = [key for key in names if ((table.design == key[0]) & (table.effect == key[1])).any()]
     for ax, (model, sampling) in zip(axes, panels, strict=True):
         ax.axvspan(0.93, 0.97, color="0.9")
         ax.axvline(CONFIDENCE, color="0.5", linewidth=0.8)
-        part = table[(table.model == model) & (table.sampling == sampling)].set_index(
-            ["design", "effect", "quantity"]
-        )
+        part = table[(table.model == model) & (table.sampling == sampling)].set_index(["design", "effect", "quantity"])
         for kind, marker, colour in (("percentile", "x", "0.45"), ("corrected", "o", "black")):
             one = part[part.interval == kind]
             at = [-order.index(key) for key in one.index]
-            ax.errorbar(one.coverage, at, xerr=[one.coverage - one.coverage_low, one.coverage_high - one.coverage],
-                        fmt=marker, color=colour, markersize=3.5, linewidth=0.7, label=kind)  # fmt: skip
-        ax.set(
-            title=f"{model}, {sampling}" if model == "category" else model,
-            xlim=(0.85, 1.005),
-            xlabel="coverage",
-        )
-    axes[0].set_yticks(
-        [-i for i in range(len(order))], [names[key] for key in order], fontsize=style.SMALL_PT
-    )
+            ax.errorbar(
+                one.coverage,
+                at,
+                xerr=[one.coverage - one.coverage_low, one.coverage_high - one.coverage],
+                fmt=marker,
+                color=colour,
+                markersize=3.5,
+                linewidth=0.7,
+                label=kind,
+            )
+        ax.set(title=f"{model}, {sampling}" if model == "category" else model, xlim=(0.85, 1.005), xlabel="coverage")
+    axes[0].set_yticks([-i for i in range(len(order))], [names[key] for key in order], fontsize=style.SMALL_PT)
     axes[0].legend(fontsize=style.SMALL_PT, loc="lower left")
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
@@ -304,8 +294,18 @@ def main():
     table = study(samples, kept=kept, keep=keep)
     print(table.to_string(index=False, float_format="{:.3f}".format))
     draw(table, HERE / "intervals.png")
-    write_json(HERE / "intervals.json", record(seed=0, samples=samples, populations=POPULATIONS, bootstrap=BOOTSTRAP,
-                                               confidence=CONFIDENCE, pairs=PAIRS, strengths=STRENGTHS))  # fmt: skip
+    write_json(
+        HERE / "intervals.json",
+        record(
+            seed=0,
+            samples=samples,
+            populations=POPULATIONS,
+            bootstrap=BOOTSTRAP,
+            confidence=CONFIDENCE,
+            pairs=PAIRS,
+            strengths=STRENGTHS,
+        ),
+    )
 
 
 if __name__ == "__main__":

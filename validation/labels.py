@@ -41,9 +41,7 @@ def probabilities():
     low, high = 0.0, LABELS
     for _ in range(60):  # the factor that gives the sum, by halving
         middle = (low + high) / 2
-        low, high = (
-            (middle, high) if np.minimum(0.8, middle * falling).sum() < LABELS / LABEL_SETS else (low, middle)
-        )
+        low, high = (middle, high) if np.minimum(0.8, middle * falling).sum() < LABELS / LABEL_SETS else (low, middle)
     return np.minimum(0.8, low * falling)
 
 
@@ -65,17 +63,19 @@ def draw_film(folder, number, label_sets, shares):
     step, name = np.concatenate(steps), np.concatenate(names)
     stamps = np.rint(np.floor(step * INTERVAL_S * FPS + 1e-6) / FPS * 1000).astype(int).tolist()
     heads = [f'"Label":{{"Name":"Label {k:04d}","Confidence":' for k in range(NAMES)]
-    tails = [f',"Instances":[],"Parents":[{{"Name":"Label {k // 10:04d}"}}],"Aliases":[],'
-             f'"Categories":[{{"Name":"Category {k % 25}"}}]}}}}' for k in range(NAMES)]  # fmt: skip
+    tails = [
+        f',"Instances":[],"Parents":[{{"Name":"Label {k // 10:04d}"}}],"Aliases":[],'
+        f'"Categories":[{{"Name":"Category {k % 25}"}}]}}}}'
+        for k in range(NAMES)
+    ]
     sure = rng.uniform(50, 100, len(name)).tolist()
-    entries = [f'{{"Timestamp":{t},{heads[k]}{c:.4f}{tails[k]}'
-               for t, k, c in zip(stamps, name.tolist(), sure, strict=True)]  # fmt: skip
+    entries = [
+        f'{{"Timestamp":{t},{heads[k]}{c:.4f}{tails[k]}' for t, k, c in zip(stamps, name.tolist(), sure, strict=True)
+    ]
     film = folder / f"film {number:03d}"
     film.mkdir(parents=True)
     pages = range(0, max(1, len(entries)), PAGE)
-    metadata = (
-        f'"VideoMetadata":{{"DurationMillis":{round(label_sets * INTERVAL_S * 1000)},"FrameRate":{FPS}}}'
-    )
+    metadata = f'"VideoMetadata":{{"DurationMillis":{round(label_sets * INTERVAL_S * 1000)},"FrameRate":{FPS}}}'
     for page, place in zip(pages, rng.permutation(len(pages)), strict=True):
         token = "" if page == pages[-1] else f',"NextToken":"page {page}"'
         text = f'{{"JobStatus":"SUCCEEDED",{metadata},"Labels":[{",".join(entries[page : page + PAGE])}]{token}}}'
@@ -108,8 +108,14 @@ def look(folder, films):
     matrix = presence_matrix(stream, names)
     made = time.perf_counter()
     found = dict(zip(names, matrix.sum(axis=0).tolist(), strict=True))
-    return {"label_sets": matrix.shape[0], "labels": len(stream.labels), "found": found, "read_s": read - begin,
-            "frequencies_s": counted - read, "matrix_s": made - counted}  # fmt: skip
+    return {
+        "label_sets": matrix.shape[0],
+        "labels": len(stream.labels),
+        "found": found,
+        "read_s": read - begin,
+        "frequencies_s": counted - read,
+        "matrix_s": made - counted,
+    }
 
 
 def measured(stage, folder, films, queue):
@@ -117,9 +123,7 @@ def measured(stage, folder, films, queue):
     begin = time.perf_counter()
     result = stage(folder, films)
     gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    queue.put(
-        result | {"seconds": time.perf_counter() - begin, "cpu_s": time.process_time(), "peak_gib": gib}
-    )
+    queue.put(result | {"seconds": time.perf_counter() - begin, "cpu_s": time.process_time(), "peak_gib": gib})
 
 
 def in_process(stage, folder, films):
@@ -136,12 +140,8 @@ def in_process(stage, folder, films):
 def main():
     """Run the stages and write their table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--films", type=int, default=FILMS, help="fewer for a trial, which writes to --scratch alone"
-    )
-    parser.add_argument(
-        "--scratch", type=Path, help="folder for some GB (default: the system's temporary folder)"
-    )
+    parser.add_argument("--films", type=int, default=FILMS, help="fewer for a trial, which writes to --scratch alone")
+    parser.add_argument("--scratch", type=Path, help="folder for some GB (default: the system's temporary folder)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.scratch))
     try:
@@ -155,11 +155,16 @@ def main():
     most = sorted(truth.values(), reverse=True)[:150]
     right = all(truth[name] == count for name, count in seen["found"].items())
     rows = [
-        ("drawn", "films", options.films), ("drawn", "label sets", drawn["label_sets"]),
-        ("drawn", "labels", sum(truth.values())), ("import", "time, s", imported["seconds"]),
-        ("import", "processor time, s", imported["cpu_s"]), ("import", "largest memory, GiB", imported["peak_gib"]),
-        ("import", "labels.parquet, MB", megabytes), ("read", "label sets", seen["label_sets"]),
-        ("read", "labels", seen["labels"]), ("read", "time, s", seen["read_s"]),
+        ("drawn", "films", options.films),
+        ("drawn", "label sets", drawn["label_sets"]),
+        ("drawn", "labels", sum(truth.values())),
+        ("import", "time, s", imported["seconds"]),
+        ("import", "processor time, s", imported["cpu_s"]),
+        ("import", "largest memory, GiB", imported["peak_gib"]),
+        ("import", "labels.parquet, MB", megabytes),
+        ("read", "label sets", seen["label_sets"]),
+        ("read", "labels", seen["labels"]),
+        ("read", "time, s", seen["read_s"]),
         ("presence of 150", "frequencies, s", seen["frequencies_s"]),
         ("presence of 150", "matrix, s", seen["matrix_s"]),
         ("presence of 150", "labels in it", sum(seen["found"].values())),
@@ -167,7 +172,7 @@ def main():
         ("presence of 150", "columns as drawn (1: all)", int(right)),
         ("read and presence", "processor time, s", seen["cpu_s"]),
         ("read and presence", "largest memory, GiB", seen["peak_gib"]),
-    ]  # fmt: skip
+    ]
     table = pd.DataFrame(rows, columns=["stage", "quantity", "value"])
     print(table.to_string(index=False, float_format="{:,.2f}".format))
     if options.films == FILMS:

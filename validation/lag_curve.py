@@ -28,19 +28,27 @@ HERE = Path(__file__).parent
 SEEDS = 3
 WORLDS = {
     "miniature": ("as it is", {}),
-    "objects_shuffled": ("objects shuffled across scenes",
-                         {"baselines": ["random"], "lags_s": [20, 60], "world": {"shuffle_objects": True}}),
-    "four_times_faster": ("beats and scenes a quarter as long",
-                          {"baselines": ["random"], "lags_s": [1, 5, 15, 60], "world": {"time_scale": 0.25}}),
-    "two_times_faster": ("beats and scenes half as long",
-                         {"baselines": ["random"], "lags_s": [1, 3, 10, 30, 90, 300], "world": {"time_scale": 0.5}}),
-    "three_times_slower": ("beats and scenes three times as long",
-                           {"baselines": ["random"], "lags_s": [60, 180, 600],
-                            "world": {"time_scale": 3.0, "film_duration_s": 7200}}),
-    "looks_carry_category": ("half of the looks' variance is the category's",
-                             {"baselines": ["random"], "lags_s": [1, 60, 600],
-                              "world": {"appearance_semantics": 0.5}}),
-}  # fmt: skip
+    "objects_shuffled": (
+        "objects shuffled across scenes",
+        {"baselines": ["random"], "lags_s": [20, 60], "world": {"shuffle_objects": True}},
+    ),
+    "four_times_faster": (
+        "beats and scenes a quarter as long",
+        {"baselines": ["random"], "lags_s": [1, 5, 15, 60], "world": {"time_scale": 0.25}},
+    ),
+    "two_times_faster": (
+        "beats and scenes half as long",
+        {"baselines": ["random"], "lags_s": [1, 3, 10, 30, 90, 300], "world": {"time_scale": 0.5}},
+    ),
+    "three_times_slower": (
+        "beats and scenes three times as long",
+        {"baselines": ["random"], "lags_s": [60, 180, 600], "world": {"time_scale": 3.0, "film_duration_s": 7200}},
+    ),
+    "looks_carry_category": (
+        "half of the looks' variance is the category's",
+        {"baselines": ["random"], "lags_s": [1, 60, 600], "world": {"appearance_semantics": 0.5}},
+    ),
+}
 """World to what differs: in words, and in the miniature's experiment, of its sections key by key."""
 
 

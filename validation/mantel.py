@@ -90,18 +90,7 @@ def rejections(study, condition, n, p, permutations, reference="cosets"):
         share = binomtest(int(np.sum(np.array(p) <= level)), len(p))
         low, high = share.proportion_ci(0.99, method="wilson")
         rows.append(
-            (
-                study,
-                condition,
-                reference,
-                n,
-                permutations,
-                len(p),
-                f"rejected at {level}",
-                share.statistic,
-                low,
-                high,
-            )
+            (study, condition, reference, n, permutations, len(p), f"rejected at {level}", share.statistic, low, high)
         )
     return rows
 
@@ -125,8 +114,11 @@ def power(n, noise, cases, progress):
             found.append(p_value(x, y, z if case % 2 else None, case, 199, reference))
         if case % 20 == 19:
             progress.step(20)
-    return [row for reference, found in p.items()
-            for row in rejections("power", "simple and partial", n, found, 199, reference)]  # fmt: skip
+    return [
+        row
+        for reference, found in p.items()
+        for row in rejections("power", "simple and partial", n, found, 199, reference)
+    ]
 
 
 def variance(condition, x, y, seeds, permutations, progress):
@@ -140,16 +132,26 @@ def variance(condition, x, y, seeds, permutations, progress):
     mean = float(np.mean(p))
     ratio = float(np.var(p, ddof=1)) / (mean * (1 - mean) / size)
     error = math.sqrt(2 / (seeds - 1)) * 2.6  # 99 %, as for a variance of normal numbers
-    return [("variance", condition, "cosets", len(x), permutations, seeds, "p", mean, math.nan, math.nan),
-            ("variance", condition, "cosets", len(x), permutations, seeds, "variance against independent", ratio,
-             ratio / (1 + error), ratio * (1 + error))]  # fmt: skip
+    return [
+        ("variance", condition, "cosets", len(x), permutations, seeds, "p", mean, math.nan, math.nan),
+        (
+            "variance",
+            condition,
+            "cosets",
+            len(x),
+            permutations,
+            seeds,
+            "variance against independent",
+            ratio,
+            ratio / (1 + error),
+            ratio * (1 + error),
+        ),
+    ]
 
 
 def with_p_near(target, n, make, rng):
     """The first of some data sets whose p lies near `target`: where p varies, its variance can be seen."""
-    return min((make(n, rng) for _ in range(30)), key=lambda xyz: abs(p_value(*xyz[:2], None, 0) - target))[
-        :2
-    ]
+    return min((make(n, rng) for _ in range(30)), key=lambda xyz: abs(p_value(*xyz[:2], None, 0) - target))[:2]
 
 
 class Steps:
@@ -175,13 +177,8 @@ def studies(nulls=NULLS, cases=1000, seeds=300, largest=1000):
         rows += type_i("type_i", "simple, independent, skewed", simple_null, n, nulls, steps)
         rows += type_i("type_i", "partial, X = 0.7 Z + E, normal", partial_null_normal, n, nulls, steps)
         rows += type_i("type_i", "partial, X = 0.7 Z + E, skewed", partial_null, n, nulls, steps)
-    for n in (
-        12,
-        50,
-    ):  # few skewed items: neither reference holds the level, since it is not E that is permuted
-        rows += type_i(
-            "type_i", "partial, X = 0.7 Z + E, skewed", partial_null, n, nulls, steps, "independent"
-        )
+    for n in (12, 50):  # few skewed items: neither reference holds the level, since it is not E that is permuted
+        rows += type_i("type_i", "partial, X = 0.7 Z + E, skewed", partial_null, n, nulls, steps, "independent")
     given, along = "partial, features independent given Z's", "partial, autocorrelated items"
     rows += type_i("type_i_beyond", given, independent_given_features, 50, third, steps)
     rows += type_i("type_i_beyond", along, autocorrelated, 50, third, steps)
@@ -196,18 +193,7 @@ def studies(nulls=NULLS, cases=1000, seeds=300, largest=1000):
     for condition, order in (("sorted by class", np.arange(48)), ("shuffled", rng.permutation(48))):
         x = distances(np.random.default_rng(0).standard_normal((48, 4))) + 0.08 * model
         rows += variance(condition, x[np.ix_(order, order)], model[np.ix_(order, order)], seeds, 999, steps)
-    columns = [
-        "study",
-        "condition",
-        "reference",
-        "n",
-        "permutations",
-        "repeats",
-        "quantity",
-        "value",
-        "low",
-        "high",
-    ]
+    columns = ["study", "condition", "reference", "n", "permutations", "repeats", "quantity", "value", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -45,8 +45,13 @@ RESULTS = HERE.parent / "results" / "validation" / "objectives"
 LAGS_S, ONE_LAG_S = (60, 600, 1, 20, 180, 5), (60,)  # the peak and the ends of the curve first
 BANK = {"noise": 4096, "momentum": 0.5, "sharing": "batch", "form": "nce"}
 NCE = {"objective": "memory_bank_nce", "temperature": 0.07, "learn_temperature": False, "memory_bank": BANK}
-SGD = {"optimiser": "sgd", "learning_rate": 0.03, "weight_decay": 0.0001, "schedule": "step",
-       "drops": [0.375, 0.625, 0.875]}  # fmt: skip
+SGD = {
+    "optimiser": "sgd",
+    "learning_rate": 0.03,
+    "weight_decay": 0.0001,
+    "schedule": "step",
+    "drops": [0.375, 0.625, 0.875],
+}
 VARIANTS = {
     "nce": ("NCE, the miniature's AdamW", NCE, LAGS_S),
     "nce, slower": ("NCE, AdamW at a tenth of the rate", NCE | {"learning_rate": 0.0003}, ONE_LAG_S),
@@ -91,16 +96,28 @@ def row(one: Experiment, lag_s: float, seed: int) -> dict[str, Any]:
     folder = train(one, f"semantic_{lag_s}s", seed)
     stimuli = StimulusFolder(one.folder / "stimuli", one.section("stimuli", StimuliConfig))
     activations = one.section("activations", ActivationsConfig)
-    means, _, _ = class_means_and_features(load_network(folder), stimuli.batches(activations.batch_size),
-                                           len(stimuli.classes), one.primary_layer, activations)  # fmt: skip
+    means, _, _ = class_means_and_features(
+        load_network(folder),
+        stimuli.batches(activations.batch_size),
+        len(stimuli.classes),
+        one.primary_layer,
+        activations,
+    )
     rdm = from_class_means(
         means[one.primary_layer], stimuli.classes, one.section("evaluation", EvaluationConfig).distance
     )
     found = mantel(rdm, category_rdm(stimuli.classes, category_table(one)), permutations=9999)
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
-    return {"lag_s": lag_s, "seed": seed, "mantel_r": found.r, "p": found.p, "loss": last["loss"],
-            "chance_loss": chance_loss(one.section("training", TrainingConfig)),
-            "alignment": last["alignment"], "uniformity": last["uniformity"]}  # fmt: skip
+    return {
+        "lag_s": lag_s,
+        "seed": seed,
+        "mantel_r": found.r,
+        "p": found.p,
+        "loss": last["loss"],
+        "chance_loss": chance_loss(one.section("training", TrainingConfig)),
+        "alignment": last["alignment"],
+        "uniformity": last["uniformity"],
+    }
 
 
 def info_nce() -> pd.DataFrame:
@@ -137,9 +154,7 @@ def main() -> None:
         table = pd.concat([info_nce(), pd.DataFrame(rows).sort_values(["variant", "lag_s"])])
         with atomic(HERE / "objectives.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.5g")
-        write_json(
-            HERE / "objectives.json", record({"miniature": one.sections, "variants": VARIANTS}, seed=0)
-        )
+        write_json(HERE / "objectives.json", record({"miniature": one.sections, "variants": VARIANTS}, seed=0))
         draw(table)
     print(f"Wrote {HERE / 'objectives.csv'}, .json and .png")
 

@@ -29,9 +29,7 @@ from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.training.networks import NetworksConfig
 
 HERE = Path(__file__).parent
-MINIATURE = load_experiment(
-    HERE.parent / "analysis/experiments/miniature.yaml"
-)  # all worlds share what is asked of it
+MINIATURE = load_experiment(HERE.parent / "analysis/experiments/miniature.yaml")  # all worlds share what is asked of it
 SEEN = "miniature"
 UNSEEN = ("four_times_faster", "two_times_faster", "three_times_slower", "objects_shuffled")
 KINDS = ("labels and looks", "labels alone")
@@ -43,9 +41,7 @@ def predict(experiment: Experiment, lags_s: list[float]) -> pd.DataFrame:
     classes = pd.read_csv(experiment.folder / "world/classes.csv")
     wnids = classes.wnid.tolist()
     models = {"category": category_rdm(wnids, category_table(experiment)), "lch": lch_rdm(wnids)}
-    stream = prediction.as_wnids(
-        experiment_labels(experiment), dict(zip(classes.noun, classes.wnid, strict=True))
-    )
+    stream = prediction.as_wnids(experiment_labels(experiment), dict(zip(classes.noun, classes.wnid, strict=True)))
     table = pd.read_csv(experiment.folder / "tables/timescales.csv")
     looks = table[(table.measure == "appearance") & (table.level == "corpus base rate")][["lag_s", "value"]]
     config = prediction.PredictionConfig(lags_s=tuple(lags_s), **CONFIG)
@@ -54,9 +50,7 @@ def predict(experiment: Experiment, lags_s: list[float]) -> pd.DataFrame:
     curves = []
     for kind, given in zip(KINDS, (looks, None), strict=True):
         found = prediction.predicted_lag_curve(pairs, models, config, dimensions, given)
-        best = found.best.rename(
-            columns={"lag_s": "best_lag_s", "ci_low_s": "best_low_s", "ci_high_s": "best_high_s"}
-        )
+        best = found.best.rename(columns={"lag_s": "best_lag_s", "ci_low_s": "best_low_s", "ci_high_s": "best_high_s"})
         curves.append(found.curve.assign(kind=kind).merge(best, on="model"))
     return pd.concat(curves, ignore_index=True)
 
@@ -88,13 +82,23 @@ def summary(curves: pd.DataFrame) -> pd.DataFrame:
     for (world, kind, model), curve in curves.groupby(["world", "kind", "model"], sort=False):
         curve = curve.sort_values("lag_s", ignore_index=True)
         steps = int(curve.predicted_r.idxmax() - curve.trained_r.idxmax())
-        rows.append({
-            "world": world, "kind": kind, "model": model, "lags": len(curve), "seeds": int(curve.seeds.max()),
-            "best_trained_s": curve.lag_s[curve.trained_r.idxmax()], "best_predicted_s": curve.best_lag_s[0],
-            "best_low_s": curve.best_low_s[0], "best_high_s": curve.best_high_s[0], "error_steps": steps,
-            "spearman": spearmanr(curve.predicted_r, curve.trained_r)[0] if len(curve) > 2 else np.nan,
-            "largest_predicted_r": curve.predicted_r.max(), "largest_trained_r": curve.trained_r.max(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "world": world,
+                "kind": kind,
+                "model": model,
+                "lags": len(curve),
+                "seeds": int(curve.seeds.max()),
+                "best_trained_s": curve.lag_s[curve.trained_r.idxmax()],
+                "best_predicted_s": curve.best_lag_s[0],
+                "best_low_s": curve.best_low_s[0],
+                "best_high_s": curve.best_high_s[0],
+                "error_steps": steps,
+                "spearman": spearmanr(curve.predicted_r, curve.trained_r)[0] if len(curve) > 2 else np.nan,
+                "largest_predicted_r": curve.predicted_r.max(),
+                "largest_trained_r": curve.trained_r.max(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -107,9 +111,16 @@ def draw(curves: pd.DataFrame) -> None:
         rows = curves[(curves.world == world) & (curves.model == "category")].sort_values("lag_s")
         for kind, line, marker in zip(KINDS, ("-", "--"), ("o", "s"), strict=True):
             own = rows[rows.kind == kind]
-            ax.errorbar(own.lag_s, own.predicted_r, [own.predicted_r - own.ci_low, own.ci_high - own.predicted_r],
-                        linestyle=line, marker=marker, markersize=5, color=style.MODEL_STYLES["category"]["color"],
-                        label=f"predicted, {kind}")  # fmt: skip
+            ax.errorbar(
+                own.lag_s,
+                own.predicted_r,
+                [own.predicted_r - own.ci_low, own.ci_high - own.predicted_r],
+                linestyle=line,
+                marker=marker,
+                markersize=5,
+                color=style.MODEL_STYLES["category"]["color"],
+                label=f"predicted, {kind}",
+            )
         own = rows[rows.kind == KINDS[0]]
         ax.plot(own.lag_s, own.trained_r, color="black", marker="D", label="trained, mean of seeds")
         style.zero_line(ax)
@@ -118,8 +129,11 @@ def draw(curves: pd.DataFrame) -> None:
         ax.set_title(f"{title}{' (fitted to this)' if world == SEEN else ''}", fontsize=style.TEXT_PT)
     axes[0].set_ylabel("partial correlation with category, r")
     axes[0].legend(loc="upper left")
-    style.caption(figure, "Bars: 95 % bootstrap over films of the prediction. Fitted to the first world alone; "
-                          f"{curves.seeds.min()} to {curves.seeds.max()} seeds trained.")  # fmt: skip
+    style.caption(
+        figure,
+        "Bars: 95 % bootstrap over films of the prediction. Fitted to the first world alone; "
+        f"{curves.seeds.min()} to {curves.seeds.max()} seeds trained.",
+    )
     with atomic(HERE / "prediction.png") as temporary:
         figure.savefig(temporary, dpi=110)
 
@@ -135,15 +149,20 @@ def main() -> None:
         curves.append(predict(experiment, sorted(trained.lag_s.unique())).merge(trained).assign(world=world))
     table = pd.concat(curves, ignore_index=True)
     noise, looks = fitted_constants(table[table.world == SEEN])
-    print(f"Fitted to {SEEN}: NOISE {noise:.1f} nats (the package holds {prediction.NOISE}), "
-          f"LOOKS {looks:.0f} nats ({prediction.LOOKS})")  # fmt: skip
+    print(
+        f"Fitted to {SEEN}: NOISE {noise:.1f} nats (the package holds {prediction.NOISE}), "
+        f"LOOKS {looks:.0f} nats ({prediction.LOOKS})"
+    )
     found = summary(table)
     print(found.to_string(index=False))
     for name, values in (("prediction", table), ("prediction_summary", found)):
         with atomic(HERE / f"{name}.csv") as temporary:
             values.to_csv(temporary, index=False, float_format="%.5g")
-    config = {**CONFIG, "fitted": {"NOISE": noise, "LOOKS": looks},
-              "used": {"NOISE": prediction.NOISE, "LOOKS": prediction.LOOKS}}  # fmt: skip
+    config = {
+        **CONFIG,
+        "fitted": {"NOISE": noise, "LOOKS": looks},
+        "used": {"NOISE": prediction.NOISE, "LOOKS": prediction.LOOKS},
+    }
     write_json(HERE / "prediction.json", record(config, seed=CONFIG["seed"]))
     draw(table)
     print(f"Wrote {HERE / 'prediction.csv'}, prediction_summary.csv, .json and .png")

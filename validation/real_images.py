@@ -38,12 +38,7 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import ActivationsConfig, class_means
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.experiment import load_experiment
-from semanticcmc.rsa.bootstrap import (
-    bootstrap_correlations,
-    bootstrap_counts,
-    bootstrap_interval,
-    bootstrap_intervals,
-)
+from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_interval, bootstrap_intervals
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories, category_rdm, lch_rdm
@@ -60,11 +55,24 @@ UNTRAINED = {
     "AlexNet": ("poster", "random", 3),
     "halves for L and ab": ("poster", "cmc_lab", 2),
     "miniature": ("miniature", "random", 3),
-}  # fmt: skip  (experiment, network, seeds)
+}(experiment, network, seeds)
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 PRIMARY = "conv5"
-COLUMNS = ("network", "seed", "study", "layer", "model", "quantity", "fewest", "classes", "images", "value", "ci_low",
-           "ci_high", "p")  # fmt: skip
+COLUMNS = (
+    "network",
+    "seed",
+    "study",
+    "layer",
+    "model",
+    "quantity",
+    "fewest",
+    "classes",
+    "images",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p",
+)
 FEWEST = (2, 4, 8, 16)  # images of a broader class
 PUBLISHED_CLASSES, PUBLISHED_IMAGES = 256, 150
 SETTINGS = {
@@ -137,13 +145,24 @@ def layers(rows, owners, seed, settings):
     for model, rdm in models.items():
         own = {layer: one.subset(rdm.classes) for layer, one in rdms.items()}
         tests = mantel_table(own, {model: rdm}, permutations=settings["permutations"], seed=seed)
-        low, high = bootstrap_intervals(
-            own, {model: rdm}, None, settings["samples"], settings["confidence"], seed=seed
-        )
+        low, high = bootstrap_intervals(own, {model: rdm}, None, settings["samples"], settings["confidence"], seed=seed)
         images = len(owners) / len(classes)
-        found.append(pd.DataFrame({"study": "layers", "layer": tests["rdm"], "model": model, "quantity": "mantel_r",
-                                   "classes": len(rdm.classes), "images": images, "value": tests["mantel_r"],
-                                   "ci_low": low[:, 0], "ci_high": high[:, 0], "p": tests["p"]}))  # fmt: skip
+        found.append(
+            pd.DataFrame(
+                {
+                    "study": "layers",
+                    "layer": tests["rdm"],
+                    "model": model,
+                    "quantity": "mantel_r",
+                    "classes": len(rdm.classes),
+                    "images": images,
+                    "value": tests["mantel_r"],
+                    "ci_low": low[:, 0],
+                    "ci_high": high[:, 0],
+                    "p": tests["p"],
+                }
+            )
+        )
     return pd.concat(found), rdms[PRIMARY], models["lch"]
 
 
@@ -158,13 +177,7 @@ def subsets(rdm, model, seed, settings):
         chosen = np.ix_(*[rng.choice(n, PUBLISHED_CLASSES, replace=False)] * 2)
         found.append(np.corrcoef(x[chosen][upper], y[chosen][upper])[0, 1])
     low, high = np.quantile(found, [(1 - settings["confidence"]) / 2, (1 + settings["confidence"]) / 2])
-    one = {
-        "study": "subsets",
-        "layer": PRIMARY,
-        "model": "lch",
-        "quantity": "mantel_r",
-        "classes": PUBLISHED_CLASSES,
-    }
+    one = {"study": "subsets", "layer": PRIMARY, "model": "lch", "quantity": "mantel_r", "classes": PUBLISHED_CLASSES}
     return pd.DataFrame([{**one, "value": np.mean(found), "ci_low": low, "ci_high": high}])
 
 
@@ -176,9 +189,7 @@ def broader_classes(owners, fewest):
         for above in taxonomy.distances_above(wnid):
             below.setdefault(above, []).append(position)
     depth, taken, found = depths(taxonomy, list(below)), set(), {}
-    for wnid, positions in sorted(
-        below.items(), key=lambda item: (len(item[1]), -depth[item[0]][1], item[0])
-    ):
+    for wnid, positions in sorted(below.items(), key=lambda item: (len(item[1]), -depth[item[0]][1], item[0])):
         if len(positions) >= fewest and taken.isdisjoint(positions):
             taken.update(positions)
             found[wnid] = np.array(positions)
@@ -221,9 +232,7 @@ def growth(rows, members, model, fewest, seed, settings):
             halves = [standardise_table({"a": a}, {"b": b}, None) for a, b in pairs]
             agree = [bootstrap_correlations(*half, counts)[0, 0] for half in halves]
             found["reliability", n] = torch.stack(agree).nanmean(0)
-    c = found["reliability", fewest // 2].clamp(
-        min=0
-    )  # 0: halves have nothing in common, and r_unlimited no limit
+    c = found["reliability", fewest // 2].clamp(min=0)  # 0: halves have nothing in common, and r_unlimited no limit
     signal, noise = c, (1 - c) * fewest / 2  # k is noise / signal
     r = found["mantel_r", fewest]
     found["r_unlimited", fewest] = r * ((fewest * signal + noise) / (fewest * signal)).sqrt()
@@ -239,9 +248,7 @@ def growth(rows, members, model, fewest, seed, settings):
     return table.assign(study="images", fewest=fewest, classes=len(classes))
 
 
-def study(
-    folder, weights=(), images_per_class=16, settings=None, networks=None, fewest=FEWEST, kept=None, keep=None
-):
+def study(folder, weights=(), images_per_class=16, settings=None, networks=None, fewest=FEWEST, kept=None, keep=None):
     """All networks on the images of a folder.
 
     `keep(table)` is called after each network, and those that the table `kept` holds are not tested again.
@@ -309,8 +316,12 @@ def main(arguments=None):
     style.use_house_style()
     with atomic(HERE / "real_images.png") as temporary:
         looks.looks(table, published_r()).savefig(temporary, dpi=150, bbox_inches="tight")
-    said = {"untrained": UNTRAINED, "weights": [file.name for file in given.weights],
-            "images_per_class": given.images_per_class, "fewest": FEWEST}  # fmt: skip
+    said = {
+        "untrained": UNTRAINED,
+        "weights": [file.name for file in given.weights],
+        "images_per_class": given.images_per_class,
+        "fewest": FEWEST,
+    }
     write_json(HERE / "real_images.json", record(SETTINGS, 0, **said))
     print(table[table.layer == PRIMARY].to_string(index=False, float_format="{:.3f}".format))
     return 0

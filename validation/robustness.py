@@ -53,11 +53,7 @@ def main() -> None:
     config = experiment.section("evaluation", EvaluationConfig)
     spatial_mean = experiment.section("activations", ActivationsConfig).spatial_mean
     rows = robustness.choices(
-        robustness.material(experiment),
-        experiment.primary_layer,
-        config.distance,
-        spatial_mean,
-        config.method,
+        robustness.material(experiment), experiment.primary_layer, config.distance, spatial_mean, config.method
     )
     table = robustness.panel(rows, Study(experiment, "intact").models, config)
     with atomic(HERE / "robustness.csv") as temporary:
@@ -70,9 +66,7 @@ def main() -> None:
     network = best.network[(best.model == config.models[0]) & (best.varied == "declared")].iloc[0]
     style.use_house_style()
     figure = plots.robustness(table, network, config.models)
-    style.caption(
-        figure, plots.robustness_caption(table, network, experiment.primary_layer, config.confidence)
-    )
+    style.caption(figure, plots.robustness_caption(table, network, experiment.primary_layer, config.confidence))
     with atomic(HERE / "robustness.png") as temporary:
         figure.savefig(temporary, dpi=110)
     print("\n".join(verdicts))

@@ -38,12 +38,24 @@ from semanticcmc.timescales.published import association_r2
 from semanticcmc.world.labels import LabelWorld, simulate
 
 HERE = Path(__file__).parent
-CONFIG = TimescalesConfig(lags=40, labels=150, min_confidence=0.0, step_s=1.0, frame_px=(18, 32), bootstrap_samples=200,
-                          null_samples=1, confidence=0.95, seed=0)  # fmt: skip
+CONFIG = TimescalesConfig(
+    lags=40,
+    labels=150,
+    min_confidence=0.0,
+    step_s=1.0,
+    frame_px=(18, 32),
+    bootstrap_samples=200,
+    null_samples=1,
+    confidence=0.95,
+    seed=0,
+)
 WORLDS, NULLS = 408, 60
-DESIGNS = [(duration_s, films, hit) for duration_s, sizes in ((1200.0, (10, 20, 40)), (2400.0, (10, 20, 40)),
-                                                              (5700.0, (10, 20))) for films in sizes
-           for hit in (0.4, 0.8)]  # fmt: skip
+DESIGNS = [
+    (duration_s, films, hit)
+    for duration_s, sizes in ((1200.0, (10, 20, 40)), (2400.0, (10, 20, 40)), (5700.0, (10, 20)))
+    for films in sizes
+    for hit in (0.4, 0.8)
+]
 BINS = [0, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 2.1]  # of the half-life as a share of the film
 
 
@@ -55,11 +67,25 @@ def draw_world(number, half_life_s=None):
     low, high = (5.0, limit) if number % 3 else (limit, 2 * duration_s)
     drawn = float(np.exp(generator.uniform(math.log(low), math.log(high))))
     durations_s = tuple(np.round(duration_s * generator.uniform(0.8, 1.2, films)).tolist())
-    world = LabelWorld(durations_s=durations_s, interval_s=1.0, half_life_s=half_life_s or drawn, groups=8,
-                       labels_per_group=4, active=0.3, hit=hit, false_alarm=0.05, film_base_rate_sd=0.7,
-                       seed=number)  # fmt: skip
-    return world, {"world": number, "film_s": float(np.mean(durations_s)), "films": films, "hit": hit,
-                   "half_life_true_s": world.half_life_s}  # fmt: skip
+    world = LabelWorld(
+        durations_s=durations_s,
+        interval_s=1.0,
+        half_life_s=half_life_s or drawn,
+        groups=8,
+        labels_per_group=4,
+        active=0.3,
+        hit=hit,
+        false_alarm=0.05,
+        film_base_rate_sd=0.7,
+        seed=number,
+    )
+    return world, {
+        "world": number,
+        "film_s": float(np.mean(durations_s)),
+        "films": films,
+        "hit": hit,
+        "half_life_true_s": world.half_life_s,
+    }
 
 
 def pairs_of(stream):
@@ -72,8 +98,10 @@ def published_minimum_s(stream, names):
     """Lag at which the published R2 is least, of 24 lags from one sample to the mean film."""
     films = [presence(stream, movie_id, names).astype(np.float64) for movie_id in stream.movies]
     longest = int(np.mean([len(film) for film in films]))
-    lags = np.unique(np.rint(np.geomspace(1, longest, 6)).astype(int).tolist()
-                     + np.rint(np.linspace(0.1, 1, 10) * longest).astype(int).tolist())  # fmt: skip
+    lags = np.unique(
+        np.rint(np.geomspace(1, longest, 6)).astype(int).tolist()
+        + np.rint(np.linspace(0.1, 1, 10) * longest).astype(int).tolist()
+    )
     table = association_r2(films, lags.tolist(), parts=max(1, len(films) // 6))
     return float(lags[table["mean_r2"].to_numpy().argmin()])
 
@@ -84,9 +112,7 @@ def recovery(number):
     stream, truth = simulate(world)
     pairs = pairs_of(stream)
     found = half_lives([association(pairs, CONFIG), predictability(pairs, CONFIG)], CONFIG)
-    return found.assign(
-        study="recovery", **facts, published_minimum_s=published_minimum_s(stream, truth.labels)
-    )
+    return found.assign(study="recovery", **facts, published_minimum_s=published_minimum_s(stream, truth.labels))
 
 
 def disordered(stream: LabelStream, how: str, generator: np.random.Generator) -> LabelStream:
@@ -117,8 +143,16 @@ def null(number):
     for curve in (association(pairs, CONFIG), predictability(pairs, CONFIG)):
         table = curve.table(CONFIG).query("level == 'film base rate' and lag_s > 0").dropna(subset="value")
         inside = table["value"].between(table["null_low"], table["null_high"]).mean()
-        rows.append({"study": "null", "measure": curve.measure, "level": "film base rate", "disorder": how,
-                     "lags_in_null": inside} | facts)  # fmt: skip
+        rows.append(
+            {
+                "study": "null",
+                "measure": curve.measure,
+                "level": "film base rate",
+                "disorder": how,
+                "lags_in_null": inside,
+            }
+            | facts
+        )
     return pd.DataFrame(rows)
 
 
@@ -128,29 +162,42 @@ def summary(table):
     found = table[table["study"].eq("recovery")]
     share = found["half_life_true_s"] / found["film_s"]
     within = pd.Series(np.where(share <= 0.05, "all up to 1/20", ""), found.index)
-    groups = [
-        (within, "all up to 1/20"),
-        *((pd.cut(share, BINS), name) for name in pd.cut(share, BINS).cat.categories),
-    ]
+    groups = [(within, "all up to 1/20"), *((pd.cut(share, BINS), name) for name in pd.cut(share, BINS).cat.categories)]
     for (measure, level), own in found.groupby(["measure", "level"]):
         for group, name in groups:
             chosen = own[group.loc[own.index].eq(name)]
             told = chosen[chosen["identifiable"].astype(bool)]
             error = np.log(told["half_life_s"] / told["half_life_true_s"])
             covered = int(told["half_life_true_s"].between(told["ci_low_s"], told["ci_high_s"]).sum())
-            low, high = (
-                binomtest(covered, len(told)).proportion_ci(method="wilson") if len(told) else (math.nan,) * 2
+            low, high = binomtest(covered, len(told)).proportion_ci(method="wilson") if len(told) else (math.nan,) * 2
+            rows.append(
+                {
+                    "study": "recovery",
+                    "measure": measure,
+                    "level": level,
+                    "half_life_by_film": str(name),
+                    "worlds": len(chosen),
+                    "identifiable": len(told) / max(len(chosen), 1),
+                    "median_error": math.expm1(error.abs().median()),
+                    "median_bias": math.expm1(error.median()),
+                    "covered": covered / max(len(told), 1),
+                    "covered_low": low,
+                    "covered_high": high,
+                    "published_over_film": (chosen["published_minimum_s"] / chosen["film_s"]).median(),
+                }
             )
-            rows.append({"study": "recovery", "measure": measure, "level": level, "half_life_by_film": str(name),
-                         "worlds": len(chosen), "identifiable": len(told) / max(len(chosen), 1),
-                         "median_error": math.expm1(error.abs().median()), "median_bias": math.expm1(error.median()),
-                         "covered": covered / max(len(told), 1), "covered_low": low, "covered_high": high,
-                         "published_over_film": (chosen["published_minimum_s"]
-                                                 / chosen["film_s"]).median()})  # fmt: skip
     disorder = table[table["study"].eq("null")]
     for (measure, how), own in disorder.groupby(["measure", "disorder"]):
-        rows.append({"study": "null", "measure": measure, "level": "film base rate", "disorder": how,
-                     "worlds": len(own), "lags_in_null": own["lags_in_null"].mean()})  # fmt: skip
+        rows.append(
+            {
+                "study": "null",
+                "measure": measure,
+                "level": "film base rate",
+                "disorder": how,
+                "worlds": len(own),
+                "lags_in_null": own["lags_in_null"].mean(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -163,21 +210,27 @@ def draw(table, path):
     style.use_house_style()
     rows = table.query("study == 'recovery' and measure == 'association' and level == 'film base rate'")
     figure, ax = plt.subplots(figsize=(style.COLUMN_IN, 0.8 * style.COLUMN_IN))
-    ax.plot(rows["half_life_true_s"], rows["published_minimum_s"], "x", color="0.6", markersize=3.5,
-            label="published estimator: lag of its minimum")  # fmt: skip
+    ax.plot(
+        rows["half_life_true_s"],
+        rows["published_minimum_s"],
+        "x",
+        color="0.6",
+        markersize=3.5,
+        label="published estimator: lag of its minimum",
+    )
     told = rows[rows["identifiable"].astype(bool)]
     bars = np.abs(told[["ci_low_s", "ci_high_s"]].to_numpy().T - told["half_life_s"].to_numpy())
-    ax.errorbar(told["half_life_true_s"], told["half_life_s"], bars, fmt="o", markersize=2.5, linewidth=0.7,
-                label="association, 95 % interval over films")  # fmt: skip
-    rest = rows[~rows["identifiable"].astype(bool)]
-    ax.plot(
-        rest["half_life_true_s"],
-        np.full(len(rest), 3.0),
-        "|",
-        color="0.3",
-        markersize=6,
-        label="not identifiable",
+    ax.errorbar(
+        told["half_life_true_s"],
+        told["half_life_s"],
+        bars,
+        fmt="o",
+        markersize=2.5,
+        linewidth=0.7,
+        label="association, 95 % interval over films",
     )
+    rest = rows[~rows["identifiable"].astype(bool)]
+    ax.plot(rest["half_life_true_s"], np.full(len(rest), 3.0), "|", color="0.3", markersize=6, label="not identifiable")
     limits = np.array([4, rows["half_life_true_s"].max()])
     ax.plot(limits, limits, color="0.2", linewidth=0.8)
     ax.set(xscale="log", yscale="log", xlabel="true half-life (s)", ylabel="found (s)")

@@ -33,9 +33,13 @@ KILLS, NETWORK = 10, "semantic_10s"
 BASE = {"steps": 600, "checkpoint_every": 10, "log_every": 1, "frames": "loader"}
 OBJECTIVES = {
     "info_nce": {},
-    "memory_bank_nce": {"objective": "memory_bank_nce", "temperature": 0.07, "learn_temperature": False,
-                        "memory_bank": {"noise": 256, "momentum": 0.5, "sharing": "batch", "form": "nce"}},
-}  # fmt: skip
+    "memory_bank_nce": {
+        "objective": "memory_bank_nce",
+        "temperature": 0.07,
+        "learn_temperature": False,
+        "memory_bank": {"noise": 256, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+    },
+}
 
 
 def experiment(name: str, objective: str) -> Experiment:
@@ -79,18 +83,11 @@ def step_reached(one: Experiment) -> int:
 def differing(one: Any, other: Any, place: str = "") -> list[str]:
     """Places where two checkpoints differ in any bit; the clock is left out."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return [
-            d for key in one if key != "seconds" for d in differing(one[key], other[key], f"{place}/{key}")
-        ]
+        return [d for key in one if key != "seconds" for d in differing(one[key], other[key], f"{place}/{key}")]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [
-            d for i, pair in enumerate(zip(one, other, strict=True)) for d in differing(*pair, f"{place}/{i}")
-        ]
+        return [d for i, pair in enumerate(zip(one, other, strict=True)) for d in differing(*pair, f"{place}/{i}")]
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        same = (
-            one.shape == other.shape
-            and one.contiguous().numpy().tobytes() == other.contiguous().numpy().tobytes()
-        )
+        same = one.shape == other.shape and one.contiguous().numpy().tobytes() == other.contiguous().numpy().tobytes()
     else:
         same = one == other
     return [] if same else [place]
@@ -109,9 +106,14 @@ def study(objective: str) -> list[dict[str, Any]]:
         time.sleep(float(rng.uniform(0, 0.5)))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        rows.append({"objective": objective, "killed_at_step": last_logged(killed),
-                     "checkpoint_step": step_reached(killed),
-                     "was_running": process.returncode == -signal.SIGKILL})  # fmt: skip
+        rows.append(
+            {
+                "objective": objective,
+                "killed_at_step": last_logged(killed),
+                "checkpoint_step": step_reached(killed),
+                "was_running": process.returncode == -signal.SIGKILL,
+            }
+        )
         print(rows[-1], flush=True)
     finish(killed)
     files = [one.run_folder(NETWORK, 0) / "checkpoint.pt" for one in (whole, killed)]
@@ -131,9 +133,7 @@ def main() -> None:
     rows = [row for objective in OBJECTIVES for row in study(objective)]
     with atomic(HERE / "training.csv") as temporary:
         pd.DataFrame(rows).convert_dtypes().to_csv(temporary, index=False)
-    write_json(
-        HERE / "training.json", record({"training": BASE, "objectives": OBJECTIVES, "kills": KILLS}, seed=0)
-    )
+    write_json(HERE / "training.json", record({"training": BASE, "objectives": OBJECTIVES, "kills": KILLS}, seed=0))
     print(f"Wrote {HERE / 'training.csv'} and .json")
 
 

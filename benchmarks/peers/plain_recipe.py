@@ -47,8 +47,15 @@ def decode_only(image):
 
 
 def loader(folder, transform, lag, batch, workers):
-    return DataLoader(Pairs(folder, transform, lag), batch, shuffle=True, num_workers=workers, drop_last=True,
-                      persistent_workers=True, pin_memory=torch.cuda.is_available())  # fmt: skip
+    return DataLoader(
+        Pairs(folder, transform, lag),
+        batch,
+        shuffle=True,
+        num_workers=workers,
+        drop_last=True,
+        persistent_workers=True,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 class NCE:

@@ -49,9 +49,7 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
     fields = {field.name: field for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     unknown = [str(key) for key in values if key not in fields]
     if unknown:
-        raise InputError(
-            f"{where}: unknown key {', '.join(unknown)}; the keys here are {', '.join(sorted(fields))}"
-        )
+        raise InputError(f"{where}: unknown key {', '.join(unknown)}; the keys here are {', '.join(sorted(fields))}")
     missing = [name for name in fields if name not in values]
     if missing:
         raise InputError(f"{where}: missing key {', '.join(missing)}; every value of an experiment is stated")

@@ -15,8 +15,20 @@ from semanticcmc.variants import split_variant, varied
 
 Config = TypeVar("Config")
 
-SECTIONS = ("world", "movies", "labels", "stimuli", "networks", "views", "training", "activations",
-            "evaluation", "timescales", "prediction", "classification")  # fmt: skip
+SECTIONS = (
+    "world",
+    "movies",
+    "labels",
+    "stimuli",
+    "networks",
+    "views",
+    "training",
+    "activations",
+    "evaluation",
+    "timescales",
+    "prediction",
+    "classification",
+)
 BASELINES = ("random", "supervised", "augment", "cmc_lab")
 
 
@@ -50,15 +62,8 @@ def network_name(network: str, lag_s: float | None = None) -> str:
         return network
     if network != "semantic":
         raise InputError(f"network {network!r}: expected semantic or one of {', '.join(BASELINES)}")
-    if (
-        isinstance(lag_s, bool)
-        or not isinstance(lag_s, (int, float))
-        or not math.isfinite(lag_s)
-        or lag_s <= 0
-    ):
-        raise InputError(
-            f"lag_s {lag_s!r}: a time lag is a number of seconds above 0 (for none: network augment)"
-        )
+    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not math.isfinite(lag_s) or lag_s <= 0:
+        raise InputError(f"lag_s {lag_s!r}: a time lag is a number of seconds above 0 (for none: network augment)")
     return f"semantic_{lag_s:g}s"
 
 
@@ -208,9 +213,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
     if not file.is_file():
         known = sorted(p.stem for p in (repository_root() / "analysis" / "experiments").glob("*.yaml"))
-        raise InputError(
-            f"{file}: no such experiment; there are {', '.join(known)}, or give a path to a .yaml"
-        )
+        raise InputError(f"{file}: no such experiment; there are {', '.join(known)}, or give a path to a .yaml")
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -270,12 +273,16 @@ def resolve_experiment(
         if not Path(labels).expanduser().exists():
             raise InputError(f"LABELS={labels}: no such folder or file")
         values["labels"]["path"] = str(Path(labels).expanduser().resolve())
-    for section, key in (("movies", "folder"), ("movies", "manifest"), ("stimuli", "folder"), ("labels", "path"),
-                         ("classification", "train"), ("classification", "test")):  # fmt: skip
+    for section, key in (
+        ("movies", "folder"),
+        ("movies", "manifest"),
+        ("stimuli", "folder"),
+        ("labels", "path"),
+        ("classification", "train"),
+        ("classification", "test"),
+    ):
         place = (values.get(section) or {}).get(key)
-        if isinstance(
-            place, str
-        ):  # jobs run elsewhere: a relative path in the YAML counts from the repository
+        if isinstance(place, str):  # jobs run elsewhere: a relative path in the YAML counts from the repository
             values[section][key] = str((repository_root() / Path(place).expanduser()).resolve())
     if seeds is not None:
         if seeds < 1:
@@ -291,7 +298,5 @@ def resolve_experiment(
             with atomic(file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"{file.parent}: cannot be written ({error.strerror}); free it or give results="
-        ) from error
+        raise InputError(f"{file.parent}: cannot be written ({error.strerror}); free it or give results=") from error
     return load_experiment(file)

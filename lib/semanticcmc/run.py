@@ -39,12 +39,15 @@ def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> Non
     """
     known = list(known)
     for cell in filter(_is_injected, cells):
-        names = [t.id for node in ast.parse(cell).body if isinstance(node, ast.Assign)
-                 for t in node.targets if isinstance(t, ast.Name)]  # fmt: skip
+        names = [
+            t.id
+            for node in ast.parse(cell).body
+            if isinstance(node, ast.Assign)
+            for t in node.targets
+            if isinstance(t, ast.Name)
+        ]
         if unknown := [name for name in names if name not in known]:
-            raise InputError(
-                f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}"
-            )
+            raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
 
 
 def is_run_by_papermill(cells: Sequence[str]) -> bool:
@@ -116,9 +119,16 @@ def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str
     names = ("semanticcmc", "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow")
     found = {name: importlib.metadata.version(name) for name in names if _installed(name)}
     values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config  # type: ignore[arg-type]
-    return {"config": values, "seed": seed, "git_commit": git_commit(), "python": platform.python_version(),
-            "versions": found, "platform": platform.platform(),
-            "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **more}  # fmt: skip
+    return {
+        "config": values,
+        "seed": seed,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "versions": found,
+        "platform": platform.platform(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **more,
+    }
 
 
 def _installed(name: str) -> bool:
@@ -170,19 +180,9 @@ class Progress:
         rate = (done - self.first) / (now - self.started) if now > self.started else 0.0
         left_s = (self.total - done) / rate if rate else math.nan
         left = f", {duration(left_s)} left" if done < self.total and math.isfinite(left_s) else ""
-        print(
-            f"{self.what}: {done} of {self.total}{left}{', ' + note if note else ''}",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"{self.what}: {done} of {self.total}{left}{', ' + note if note else ''}", file=sys.stderr, flush=True)
         if self.file:
-            values = {
-                "what": self.what,
-                "done": done,
-                "total": self.total,
-                "left_s": left_s,
-                "time": time.time(),
-            }
+            values = {"what": self.what, "done": done, "total": self.total, "left_s": left_s, "time": time.time()}
             write_json(self.file, values)
 
 

@@ -46,8 +46,10 @@ def check_sections(experiment: Experiment) -> None:
         experiment.section(section, getattr(room, f"{section.capitalize()}Config"))
     masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
     if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
-        raise InputError(f"{experiment.file}: stimuli.conditions names {masked[0]}, which exemplars on grey do not "
-                         "have; set world.stimuli_in_context: true")  # fmt: skip
+        raise InputError(
+            f"{experiment.file}: stimuli.conditions names {masked[0]}, which exemplars on grey do not "
+            "have; set world.stimuli_in_context: true"
+        )
 
 
 def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:
@@ -77,18 +79,27 @@ def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = 
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise InputError(
-                f"{experiment.folder}: another run is at work there; wait for it or stop it"
-            ) from error
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile"),
-                   "--directory", str(experiment.folder), "--config", f"experiment={experiment.file}"]  # fmt: skip
+            raise InputError(f"{experiment.folder}: another run is at work there; wait for it or stop it") from error
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(repository_root() / "Snakefile"),
+            "--directory",
+            str(experiment.folder),
+            "--config",
+            f"experiment={experiment.file}",
+        ]
         if (experiment.folder / ".snakemake").exists():
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         process = subprocess.Popen(
             [*command, "--cores", str(cores), "--rerun-incomplete", "--keep-going", *snakemake],
-            stdout=log, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        )
         previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             _watch(process, experiment, log_path, cores)
@@ -155,16 +166,12 @@ def available_cores() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.workflow", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.workflow", description=__doc__.splitlines()[0])
     parser.add_argument("experiment", help="a name in analysis/experiments, or the path of a YAML")
     parser.add_argument("--films", metavar="FOLDER", help="folder of video files, for an experiment on films")
     parser.add_argument("--stimuli", metavar="FOLDER", help="folder of class folders, each named by its wnid")
     parser.add_argument("--labels", metavar="PATH", help="folder or file of labels in time, for films")
-    parser.add_argument(
-        "--seeds", type=int, metavar="N", help="seeds 0 .. N-1 instead of the experiment's own"
-    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 .. N-1 instead of the experiment's own")
     parser.add_argument("--results", metavar="FOLDER", help="where results/<experiment> go; default: results")
     parser.add_argument("--cores", type=int, default=available_cores(), help="default: all there are")
     parser.epilog = "What follows -- goes to Snakemake: targets, --profile ..."
@@ -173,12 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, snakemake = parser.parse_args(given[:split]), given[split + 1 :]
     try:
         experiment = resolve_experiment(
-            options.experiment,
-            options.results,
-            options.films,
-            options.stimuli,
-            options.labels,
-            options.seeds,
+            options.experiment, options.results, options.films, options.stimuli, options.labels, options.seeds
         )
         check_sections(experiment)
         sizes = {"network": len(experiment.networks), "seed": len(experiment.seeds), "core": options.cores}
@@ -200,9 +202,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say_where(experiment: Experiment) -> None:
-    places = {"poster": "poster/poster.html", "poster, A0": "poster/poster.pdf", "paper": "paper/paper.html",
-              "paper, A4": "paper/paper.pdf", "notebooks": "notebooks/",
-              "figures": "figures/", "tables": "tables/", "RDMs": "rdms/", "networks": "networks/"}  # fmt: skip
+    places = {
+        "poster": "poster/poster.html",
+        "poster, A0": "poster/poster.pdf",
+        "paper": "paper/paper.html",
+        "paper, A4": "paper/paper.pdf",
+        "notebooks": "notebooks/",
+        "figures": "figures/",
+        "tables": "tables/",
+        "RDMs": "rdms/",
+        "networks": "networks/",
+    }
     print("Finished.")
     for what, place in places.items():
         if (experiment.folder / place).exists():
@@ -218,8 +228,10 @@ def _say_where(experiment: Experiment) -> None:
         with matched.open(encoding="utf-8", newline="") as rows:
             apart = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
         if apart:
-            print(f"  NOT MATCHED {counted(len(apart), 'film')} of the films and the labels, all in {matched}\n    "
-                  + "\n    ".join(apart[:5]))  # fmt: skip
+            print(
+                f"  NOT MATCHED {counted(len(apart), 'film')} of the films and the labels, all in {matched}\n    "
+                + "\n    ".join(apart[:5])
+            )
 
 
 if __name__ == "__main__":

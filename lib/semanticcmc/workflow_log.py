@@ -10,8 +10,15 @@ import time
 from pathlib import Path
 
 # A first guess of seconds a job, until one of its kind has ended in this run.
-FIRST_GUESS_S = {"world": 60.0, "statistics": 25.0, "train": 60.0, "represent": 15.0, "lag_curve": 30.0,
-                 "wordnet": 15.0, "poster": 20.0}  # fmt: skip
+FIRST_GUESS_S = {
+    "world": 60.0,
+    "statistics": 25.0,
+    "train": 60.0,
+    "represent": 15.0,
+    "lag_curve": 30.0,
+    "wordnet": 15.0,
+    "poster": 20.0,
+}
 MOST_ERRORS = 5  # told in full
 
 
@@ -80,9 +87,7 @@ class Jobs:
         means = {rule: self._mean(rule, running_left_s) for rule in self.counts}
         waiting = {r: n - running[r] - len(self.seconds[r]) for r, n in self.counts.items()}
         total = sum(
-            max(0, n) * means[rule]
-            for rule, n in waiting.items()
-            if rule not in ("lag_curve", "wordnet", "poster")
+            max(0, n) * means[rule] for rule, n in waiting.items() if rule not in ("lag_curve", "wordnet", "poster")
         )
         at_the_end = sum(
             max(0, waiting.get(rule, 0)) * means.get(rule, 0) for rule in ("lag_curve", "wordnet", "poster")
@@ -124,9 +129,7 @@ def explain_failure(folder: Path) -> str:
         if message not in "\n".join(words):
             words.append(f"{message}\n  (whole log: {log})")
     if len(words) > MOST_ERRORS:
-        words[MOST_ERRORS:] = [
-            f"and {len(words) - MOST_ERRORS} more errors; all logs are in {folder / 'logs'}"
-        ]
+        words[MOST_ERRORS:] = [f"and {len(words) - MOST_ERRORS} more errors; all logs are in {folder / 'logs'}"]
     return "\n".join(words) or text[-3000:]
 
 
@@ -136,7 +139,5 @@ def _last_words(log: Path) -> str:
     said = [n for n, line in enumerate(lines) if re.match(r"(error: |.*\bInputError: )", line)]
     if not said:
         return "\n".join(lines[-15:])
-    whole = "\n".join(lines[said[-1] :]).split("\n\n")[
-        0
-    ]  # it may go on over several lines, up to an empty one
+    whole = "\n".join(lines[said[-1] :]).split("\n\n")[0]  # it may go on over several lines, up to an empty one
     return re.sub(r"^.*?(?:error: |InputError: )", "error: ", whole)

@@ -21,14 +21,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.figures.svg_text import font_files
 
-POSTER = (
-    "poster.qmd",
-    "poster.lua",
-    "poster.css",
-    "poster-template.typst",
-    "two_views.svg",
-    "references.bib",
-)
+POSTER = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 PAPER = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
 
 FONTS = "fonts"
@@ -92,9 +85,7 @@ def publish(
     try:
         for source in sources:
             if not (papers / source).exists():
-                raise InputError(
-                    f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it"
-                )
+                raise InputError(f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it")
             shutil.copyfile(papers / source, staged / source)
         (staged / FONTS).mkdir()  # Typst draws the texts of figures with fonts that it is given
         for file in font_files():

@@ -127,9 +127,7 @@ def check_site(folder: Path) -> None:
     pages = sorted(folder.rglob("*.html"))
     if not pages:
         raise InputError(f"{folder}: no page; `make site` renders the site")
-    problems = [
-        f"{page.relative_to(folder)}: {problem}" for page in pages for problem in check_page(page, folder)
-    ]
+    problems = [f"{page.relative_to(folder)}: {problem}" for page in pages for problem in check_page(page, folder)]
     for sheet in sorted(folder.rglob("*.css")):
         loaded = _CSS_ADDRESS.findall(sheet.read_text(encoding="utf-8"))
         problems += [f"{sheet.relative_to(folder)}: loads {address} from elsewhere" for address in loaded]

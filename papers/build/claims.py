@@ -10,22 +10,24 @@ import math
 
 import pandas as pd
 from papers.build.evidence import MODELS, SIGNIFICANT, Evidence, weigh
-from papers.build.numbers import (
-    Effect,
-    count,
-    effects,
-    network_phrase,
-    number,
-    probability,
-    seconds,
-    spoken,
-    whole,
-)
+from papers.build.numbers import Effect, count, effects, network_phrase, number, probability, seconds, spoken, whole
 
 from semanticcmc.experiment import Experiment
 
-__all__ = ["MODELS", "SIGNIFICANT", "Evidence", "baselines", "conclusion", "dissociation", "headline", "limits",
-           "mark", "reading", "test_text", "weigh"]  # fmt: skip
+__all__ = [
+    "MODELS",
+    "SIGNIFICANT",
+    "Evidence",
+    "baselines",
+    "conclusion",
+    "dissociation",
+    "headline",
+    "limits",
+    "mark",
+    "reading",
+    "test_text",
+    "weigh",
+]
 
 SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
 """Models in the headline."""
@@ -185,9 +187,7 @@ def conclusion(evidence: Evidence, setting: str, small: bool) -> str:
         )
     what = LEARNED[evidence.model]
     if not evidence.learned:
-        return (
-            f"In {setting}, time alone was not found to teach {what}: {test_text(evidence.best)} at {best}."
-        )
+        return f"In {setting}, time alone was not found to teach {what}: {test_text(evidence.best)} at {best}."
     first = f"A network that never saw a label picked up {what} from frames {best} apart"
     less = taught_less(evidence)
     if evidence.peaks:

@@ -19,9 +19,7 @@ def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str]], words:
         Number of leading columns that hold words, set to the left; the others, numbers, are set to the right
         and not broken.
     """
-    body = [
-        [cell.replace(" ", "\u00a0") if i >= words else cell for i, cell in enumerate(row)] for row in rows
-    ]
+    body = [[cell.replace(" ", "\u00a0") if i >= words else cell for i, cell in enumerate(row)] for row in rows]
     lines = [f"| {' | '.join(cells)} |" for cells in (heads, *body)]
     lines.insert(1, f"|{'|'.join(':---' if i < words else '---:' for i in range(len(heads)))}|")
     return framed(name, "\n".join(lines))

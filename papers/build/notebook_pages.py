@@ -93,9 +93,7 @@ def sources(folder: Path, figure: str, results: str) -> str:
     """
     record = json.loads((folder / "figures" / f"{figure}.json").read_text(encoding="utf-8"))
     data = ", ".join(_link(entry["path"], folder, results) for entry in record["inputs"]) or "none"
-    files = ", ".join(
-        _anchor(f"{results}/figures/{figure}.{ending}", ending.upper()) for ending in ("svg", "png")
-    )
+    files = ", ".join(_anchor(f"{results}/figures/{figure}.{ending}", ending.upper()) for ending in ("svg", "png"))
     record_file = _anchor(f"{results}/figures/{figure}.json", "record")
     return _small(f"Figure <code>{escape(figure)}</code>: {files}; data: {data}; {record_file}")
 
@@ -134,12 +132,7 @@ def _provenance(page: dict[str, Any], name: str, results: str) -> str:
     given = {key: value for key, value in run.get("parameters", {}).items() if key != "experiment"}
     said = ", ".join(f"{key} {value}" for key, value in given.items())
     experiment = Path(str(run.get("parameters", {}).get("experiment", ""))).parent.name
-    parts = [
-        "Executed notebook",
-        experiment and f"experiment {experiment}",
-        said,
-        str(run.get("end_time", ""))[:10],
-    ]
+    parts = ["Executed notebook", experiment and f"experiment {experiment}", said, str(run.get("end_time", ""))[:10]]
     told = [escape(part) for part in parts if part]
     return _small(" · ".join([*told, _anchor(f"{results}/notebooks/{name}", name)]))
 
@@ -155,9 +148,7 @@ def _with_tables(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for i, output in enumerate(outputs):
             if "text/markdown" in output.get("data", {}):
                 text = "".join(output["data"]["text/markdown"])
-                split.append(
-                    {"cell_type": "markdown", "id": f"{cell['id']}-{i}", "metadata": {}, "source": text}
-                )
+                split.append({"cell_type": "markdown", "id": f"{cell['id']}-{i}", "metadata": {}, "source": text})
             else:
                 cell["outputs"].append(output)
     return split
@@ -178,11 +169,29 @@ def write_page(notebook: Path) -> Path:
     papers = repository_root() / "papers"
     target = notebook.with_suffix(".html")
     with atomic(target) as temporary:
-        command = [pypandoc.get_pandoc_path(), "--from", "ipynb", "--to", "html", "--standalone", "--embed-resources",
-                   "--mathml", "--syntax-highlighting", "monochrome", "--fail-if-warnings",
-                   "--lua-filter", str(papers / "notebook.lua"), "--css", str(papers / "notebook.css"),
-                   "--metadata", f"pagetitle={title(page['cells'])}", "--metadata", "lang=en",
-                   "--output", str(temporary)]  # fmt: skip
+        command = [
+            pypandoc.get_pandoc_path(),
+            "--from",
+            "ipynb",
+            "--to",
+            "html",
+            "--standalone",
+            "--embed-resources",
+            "--mathml",
+            "--syntax-highlighting",
+            "monochrome",
+            "--fail-if-warnings",
+            "--lua-filter",
+            str(papers / "notebook.lua"),
+            "--css",
+            str(papers / "notebook.css"),
+            "--metadata",
+            f"pagetitle={title(page['cells'])}",
+            "--metadata",
+            "lang=en",
+            "--output",
+            str(temporary),
+        ]
         done = subprocess.run(command, input=json.dumps(page), capture_output=True, text=True)
         if done.returncode:
             raise InputError(f"{notebook}: pandoc: {done.stderr.strip()}")
@@ -192,9 +201,7 @@ def write_page(notebook: Path) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Make the pages; returns 0, or 2 after ``error: ...`` for a notebook that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m papers.build.notebook_pages", description=__doc__)
-    parser.add_argument(
-        "notebook", type=Path, nargs="+", help="an executed notebook; its page lies beside it"
-    )
+    parser.add_argument("notebook", type=Path, nargs="+", help="an executed notebook; its page lies beside it")
     options = parser.parse_args(arguments)
     try:
         for notebook in options.notebook:

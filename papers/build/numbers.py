@@ -60,26 +60,13 @@ def read_table(experiment: Experiment, name: str, columns: Sequence[str]) -> pd.
     path = required(experiment, "tables", f"{name}.csv")
     table = pd.read_csv(path)
     if missing := [column for column in columns if column not in table]:
-        raise InputError(
-            f"{path}: no column {', '.join(missing)}; make it again with analysis/{NOTEBOOKS[name]}.ipynb"
-        )
+        raise InputError(f"{path}: no column {', '.join(missing)}; make it again with analysis/{NOTEBOOKS[name]}.ipynb")
     return table
 
 
 def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
     """Tests of the experiment's networks, seeds and primary layer, on intact stimuli."""
-    columns = (
-        "network",
-        "seed",
-        "layer",
-        "condition",
-        "model",
-        "control",
-        "mantel_r",
-        "p_holm",
-        "ci_low",
-        "ci_high",
-    )
+    columns = ("network", "seed", "layer", "condition", "model", "control", "mantel_r", "p_holm", "ci_low", "ci_high")
     table = _reported(experiment, read_table(experiment, "lag_curve", columns))
     keep = table["network"].isin(experiment.networks)
     if not keep.any():
@@ -92,8 +79,19 @@ def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
 
 def read_lag_comparisons(experiment: Experiment) -> pd.DataFrame:
     """Networks of the experiment compared two by two, as `read_lag_curve` has their tests; may be empty."""
-    columns = ("seed", "layer", "condition", "model", "control", "first", "second", "difference", "ci_low",
-               "ci_high", "p_holm")  # fmt: skip
+    columns = (
+        "seed",
+        "layer",
+        "condition",
+        "model",
+        "control",
+        "first",
+        "second",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_holm",
+    )
     return _reported(experiment, read_table(experiment, "lag_comparisons", columns))
 
 
@@ -159,9 +157,7 @@ def comparisons(table: pd.DataFrame, model: str, control: str, network: str) -> 
         As `read_lag_comparisons` returns it.
     model, control, network : str
     """
-    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(
-        subset=["difference", "p_holm"]
-    )
+    rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["difference", "p_holm"])
     found = {}
     for other in {*rows["first"], *rows["second"]} - {network}:
         ahead = rows[rows["first"].eq(network) & rows["second"].eq(other)]

@@ -20,16 +20,7 @@ from papers.build import (
 )
 from papers.build import poster as variables
 from papers.build.evidence import Evidence
-from papers.build.numbers import (
-    count,
-    network_title,
-    number,
-    plain,
-    read_accuracy,
-    read_lag_curve,
-    spoken,
-    whole,
-)
+from papers.build.numbers import count, network_title, number, plain, read_accuracy, read_lag_curve, spoken, whole
 from papers.build.studies import exists
 
 from semanticcmc.config import InputError
@@ -91,24 +82,29 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "published": paper_tables.published_table(experiment, tests),
     }
     claim = variables.claim(experiment, evidence, counted, tests)
-    claim["abstract"] = claim["headline"] + (
-        f": {claims.test_text(evidence.best)}" if evidence.learned else ""
-    )
+    claim["abstract"] = claim["headline"] + (f": {claims.test_text(evidence.best)}" if evidence.learned else "")
     address = variables.repository_address()
     values: dict[str, object] = {
-        "experiment": {"name": experiment.name, "layer": experiment.primary_layer,
-                       "seeds": count(len(experiment.seeds), "seed"), "commit": git_commit() or "outside git"},
+        "experiment": {
+            "name": experiment.name,
+            "layer": experiment.primary_layer,
+            "seeds": count(len(experiment.seeds), "seed"),
+            "commit": git_commit() or "outside git",
+        },
         "repository": {"address": address, "short": address.removeprefix("https://")},
         "setting": paper_methods.settings(experiment.sections),
         "world": paper_methods.world(experiment),
         "data": variables.data(experiment, counted) | _data(experiment, counted),
         "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
         "claim": {key: said.replace("this poster", "this paper") for key, said in claim.items()}
-        | {"model": claims.MODELS[evidence.model], "controls": paper_sentences.under_controls(evidence, tests),
-           "caveat": paper_sentences.caveat(experiment)},
+        | {
+            "model": claims.MODELS[evidence.model],
+            "controls": paper_sentences.under_controls(evidence, tests),
+            "caveat": paper_sentences.caveat(experiment),
+        },
         "published": paper_sentences.published(experiment),
         "caption": captions(experiment, tests, counted, accuracy),
-    }  # fmt: skip
+    }
     for name, (study, its_table) in STUDIES.items():
         found = study()
         values[name] = found.values
@@ -121,9 +117,7 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
     for name, text in tables.items():
         (folder / f"_table_{name}.md").write_text(text, encoding="utf-8")
     # quoted, or Quarto prints 0.30 as 0.3
-    text = yaml.safe_dump(
-        _unbroken(values), sort_keys=False, allow_unicode=True, default_style='"', width=10_000
-    )
+    text = yaml.safe_dump(_unbroken(values), sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
     (folder / "_variables.yml").write_text(text, encoding="utf-8")
 
 
@@ -140,8 +134,14 @@ def sources(experiment: Experiment, figures: Sequence[str]) -> str:
     return "".join(lines)
 
 
-def _sections(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, folder: Path,
-              values: dict[str, object], tables: dict[str, str]) -> list[str]:  # fmt: skip
+def _sections(
+    experiment: Experiment,
+    evidence: Evidence,
+    tests: pd.DataFrame,
+    folder: Path,
+    values: dict[str, object],
+    tables: dict[str, str],
+) -> list[str]:
     """Write ``_section_<name>.md``: the text in ``papers/_paper_*.md`` that this experiment has, else nothing.
 
     Adds what they ask for to `values` and `tables`; returns the figures that they show.
@@ -191,9 +191,7 @@ def _has(experiment: Experiment, folder: str, name: str) -> bool:
 def _validation(name: str) -> Path:
     path = repository_root() / "validation" / name
     if not path.exists():
-        raise InputError(
-            f"{path}: missing. `git checkout -- validation` restores it, `make validate` makes it anew"
-        )
+        raise InputError(f"{path}: missing. `git checkout -- validation` restores it, `make validate` makes it anew")
     return path
 
 

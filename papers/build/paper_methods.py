@@ -30,16 +30,10 @@ CONTROLS = {
     "look": "In the drawn world the true looks are known, and the distances between them are controlled as well.",
 }
 
-SHUFFLED = (
-    " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
-)
+SHUFFLED = " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
 
 OPTIMISERS = {"adamw": "AdamW", "sgd": "stochastic gradient descent"}
-SCHEDULES = {
-    "one_cycle": "a one-cycle schedule",
-    "step": "a rate that drops in steps",
-    "cosine": "a cosine schedule",
-}
+SCHEDULES = {"one_cycle": "a one-cycle schedule", "step": "a rate that drops in steps", "cosine": "a cosine schedule"}
 
 
 def settings(values: Any) -> Any:
@@ -114,11 +108,7 @@ def random_networks(experiment: Experiment) -> str:
     """How many untrained networks the control is the mean of."""
     evaluation = experiment.sections["evaluation"]
     seeds = {*evaluation.get("random_seeds", ()), *experiment.seeds}
-    return (
-        f"the mean RDM of {count(len(seeds), 'such network')}"
-        if len(seeds) > 1
-        else "the RDM of one such network"
-    )
+    return f"the mean RDM of {count(len(seeds), 'such network')}" if len(seeds) > 1 else "the RDM of one such network"
 
 
 def trained(training: Mapping[str, Any]) -> str:

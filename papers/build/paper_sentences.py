@@ -62,9 +62,7 @@ def under_controls(evidence: Evidence, tests: pd.DataFrame) -> str:
     kept = [control for control, effect in tested.items() if effect.r > 0 and effect.p < SIGNIFICANT]
     start = f"For {network_phrase(best)} the correlation with {claims.MODELS[evidence.model]} is {said}"
     if len(kept) == len(tested):
-        return (
-            f"{start}: above 0 under each of them ({probability(max(e.p for e in tested.values()))} at most)."
-        )
+        return f"{start}: above 0 under each of them ({probability(max(e.p for e in tested.values()))} at most)."
     if not kept:
         return f"{start}: not above 0 under any of them at .05."
     return f"{start}: above 0 at .05 only {spoken([GIVEN[control] for control in kept])}."
@@ -78,9 +76,7 @@ def recommendation(experiment: Experiment, evidence: Evidence) -> str:
         return "They had recommended no lag: at none do their associations go with the model."
     row = own.iloc[0]
     lag_s, low_s, high_s = (float(row[name]) for name in ("lag_s", "ci_low_s", "ci_high_s"))
-    nearest = min(
-        (effect.lag_s for effect in evidence.semantic), key=lambda lag: max(lag / lag_s, lag_s / lag)
-    )
+    nearest = min((effect.lag_s for effect in evidence.semantic), key=lambda lag: max(lag / lag_s, lag_s / lag))
     start = (
         f"They recommended {seconds(lag_s)} (interval {seconds(low_s)} to {seconds(high_s)}). "
         f"The nearest of the lags trained is {seconds(nearest)}"

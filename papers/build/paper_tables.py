@@ -9,15 +9,7 @@ import pandas as pd
 from papers.build import claims
 from papers.build.evidence import Evidence
 from papers.build.markdown import framed, table
-from papers.build.numbers import (
-    Effect,
-    effects,
-    network_title,
-    number,
-    plain,
-    read_table,
-    stars,
-)
+from papers.build.numbers import Effect, effects, network_title, number, plain, read_table, stars
 from papers.build.studies import bare
 from papers.build.tables import mantel_rows
 
@@ -55,13 +47,13 @@ def controls_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     """Correlation with each model under each control, a row a network."""
     controls = [control for control in CONTROL_HEADS if control in set(tests["control"])]
     models = [model for model in claims.MODELS if model in set(tests["model"])]
-    heads = ["network"] + [f"{MODEL_HEADS[model]}: {CONTROL_HEADS[control]}" if place == 0 else CONTROL_HEADS[control]
-                           for model in models for place, control in enumerate(controls)]  # fmt: skip
-    found = [effects(tests, model, control) for model in models for control in controls]
-    rows = [
-        [network_title(network), *(_starred(one.get(network)) for one in found)]
-        for network in experiment.networks
+    heads = ["network"] + [
+        f"{MODEL_HEADS[model]}: {CONTROL_HEADS[control]}" if place == 0 else CONTROL_HEADS[control]
+        for model in models
+        for place, control in enumerate(controls)
     ]
+    found = [effects(tests, model, control) for model in models for control in controls]
+    rows = [[network_title(network), *(_starred(one.get(network)) for one in found)] for network in experiment.networks]
     return table("Correlations under each control", heads, rows)
 
 
@@ -83,11 +75,7 @@ def accuracy_table(experiment: Experiment, evidence: Evidence, accuracy: pd.Data
     for network in experiment.networks:
         shares = [means.get((network, measure), math.nan) for measure in ("knn", "linear_probe")]
         rows.append(
-            [
-                network_title(network),
-                *(_percent(share) for share in shares),
-                _r(evidence.by_network.get(network)),
-            ]
+            [network_title(network), *(_percent(share) for share in shares), _r(evidence.by_network.get(network))]
         )
     return table("Class accuracy", ["network", "nearest neighbours", "linear probe", "partial r"], rows)
 

@@ -123,9 +123,7 @@ def repository_address() -> str:
 def dataset(experiment: Experiment) -> dict[str, float]:
     """`QUANTITIES` of ``tables/dataset.csv`` by name."""
     table = read_table(experiment, "dataset", ("quantity", "value"))
-    found = dict(
-        zip(table["quantity"].astype(str), pd.to_numeric(table["value"], errors="coerce"), strict=True)
-    )
+    found = dict(zip(table["quantity"].astype(str), pd.to_numeric(table["value"], errors="coerce"), strict=True))
     if missing := [quantity for quantity in QUANTITIES if quantity not in found]:
         raise InputError(
             f"{experiment.folder / 'tables' / 'dataset.csv'}: no row {', '.join(missing)}; "
@@ -152,23 +150,17 @@ def facts(counted: dict[str, float]) -> str:
 def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     """What the films and labels are, and how long looks and associations last in them."""
     left_out = int(counted["films left out"])
-    unusable = (
-        "" if not left_out else f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
-    )
+    unusable = "" if not left_out else f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
     if counted["label sets"] > 0:
         labels = (
             f"{whole(counted['labels'])} labels, {whole(counted['distinct labels'])} of them distinct, "
             f"say what is in view.{unusable}"
         )
     else:
-        labels = (
-            "No labels came with these films, so that how long associations last is left out here." + unusable
-        )
+        labels = "No labels came with these films, so that how long associations last is left out here." + unusable
     curves = read_table(experiment, "timescales", ("measure", "lag_s", "value", "null_high"))
     constants = read_table(
-        experiment,
-        "half_lives",
-        ("measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"),
+        experiment, "half_lives", ("measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s")
     )
     return {"labels": labels, "persistence": persistence(curves, constants)}
 
@@ -207,9 +199,7 @@ def _half(constants: pd.DataFrame, measure: str) -> str:
     return f"halve in {half} ({low} to {high}) and "
 
 
-def claim(
-    experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame
-) -> dict[str, str]:
+def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame) -> dict[str, str]:
     """What may be said of the experiment, sentence by sentence."""
     hours = counted["hours"]
     film = " ".join(film_time(hours)) + " of film"

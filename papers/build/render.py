@@ -78,18 +78,14 @@ def resolve(source: Path, variables: Mapping[str, Any]) -> str:
 
     text = _VARIABLE.sub(variable, _INCLUDE.sub(included, source.read_text(encoding="utf-8")))
     if left := re.search(r"\{\{<.*?>\}\}", text):
-        raise InputError(
-            f"{source.name} holds {left[0]}: only var, and include on a line of its own, are known here"
-        )
+        raise InputError(f"{source.name} holds {left[0]}: only var, and include on a line of its own, are known here")
     return text
 
 
 def _render_by_quarto(source: Path) -> None:
     # A project of its own, or Quarto would send the pages to the site's folder and look for variables there.
     source.with_name("_quarto.yml").write_text("project:\n  type: default\n", encoding="utf-8")
-    done = subprocess.run(
-        ["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True
-    )
+    done = subprocess.run(["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True)
     log = done.stdout + done.stderr
     trouble = [line for line in log.splitlines() if _QUARTO_TROUBLE.search(line)]
     if done.returncode or trouble:
@@ -105,9 +101,17 @@ def _render_by_pandoc(source: Path) -> None:
     html, pdf = metadata["format"]["html"], metadata["format"]["typst"]
     common = [pypandoc.get_pandoc_path(), "--from", "markdown", "--standalone", "--fail-if-warnings"]
     common += [f"--lua-filter={name}" for name in metadata["filters"]] + ["--citeproc"]  # in Quarto's order
-    to_html = ["--to", "html", "--embed-resources", "--mathml", "--css", html["css"],
-               *(f"--{option}" for option in ("toc", "number-sections") if html.get(option)),
-               "--output", f"{source.stem}.html"]  # fmt: skip
+    to_html = [
+        "--to",
+        "html",
+        "--embed-resources",
+        "--mathml",
+        "--css",
+        html["css"],
+        *(f"--{option}" for option in ("toc", "number-sections") if html.get(option)),
+        "--output",
+        f"{source.stem}.html",
+    ]
     to_pdf = ["--to", "typst-citations", "--template", pdf["template"], "--output", f"{source.stem}.typ"]
     for command in (common + to_html, common + to_pdf):
         done = subprocess.run(command, cwd=source.parent, input=text, capture_output=True, text=True)

@@ -41,8 +41,14 @@ NOTEBOOKS = {
 }
 """Chapters of the site, and the executed notebooks that they show."""
 
-REQUIRED = ("poster/poster.html", "poster/poster.pdf", "paper/paper.html", "paper/paper.pdf",
-            "tables/lag_curve.csv", "figures/lag_curve.svg")  # fmt: skip
+REQUIRED = (
+    "poster/poster.html",
+    "poster/poster.pdf",
+    "paper/paper.html",
+    "paper/paper.pdf",
+    "tables/lag_curve.csv",
+    "figures/lag_curve.svg",
+)
 """Results that the pages lead to, besides the notebooks."""
 
 MAKE = ".venv/bin/python -m semanticcmc.workflow miniature -- site"
@@ -67,14 +73,9 @@ def required(folder: Path) -> None:
     InputError
         Names what is missing and the command that makes it.
     """
-    names = [
-        *REQUIRED,
-        *(f"notebooks/{name}.{ending}" for name in NOTEBOOKS.values() for ending in ("ipynb", "html")),
-    ]
+    names = [*REQUIRED, *(f"notebooks/{name}.{ending}" for name in NOTEBOOKS.values() for ending in ("ipynb", "html"))]
     if missing := [name for name in names if not (folder / name).exists()]:
-        raise InputError(
-            f"{folder}: missing {', '.join(missing)}; `{MAKE}` makes what is missing and nothing else"
-        )
+        raise InputError(f"{folder}: missing {', '.join(missing)}; `{MAKE}` makes what is missing and nothing else")
 
 
 def prepare(root: Path, experiment: Experiment) -> list[Path]:
@@ -101,15 +102,11 @@ def prepare(root: Path, experiment: Experiment) -> list[Path]:
     texts = {
         root / "_variables.yml": variables(experiment),
         root / "site" / "_validation.md": markdown(studies(root / "validation"), root),
-        root / "site" / "_benchmarks.md": markdown(
-            studies(root / "benchmarks", root / "benchmarks" / "results"), root
-        ),
+        root / "site" / "_benchmarks.md": markdown(studies(root / "benchmarks", root / "benchmarks" / "results"), root),
     }
     results = f"../../results/{experiment.name}"
     for chapter, name in NOTEBOOKS.items():
-        page = for_quarto(
-            notebook_pages.annotated(experiment.folder / "notebooks" / f"{name}.ipynb", results)
-        )
+        page = for_quarto(notebook_pages.annotated(experiment.folder / "notebooks" / f"{name}.ipynb", results))
         texts[root / "site" / "notebooks" / f"{chapter}.ipynb"] = json.dumps(page, indent=1)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,14 +145,10 @@ def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
         for i, output in enumerate(cell["outputs"]):
             texts += [kind["alt"] for kind in output.get("metadata", {}).values() if "alt" in kind]
             if table := "".join(output.get("data", {}).get("text/markdown", "")):
-                options = (
-                    f'.scroll role="region" tabindex="0" aria-label="table {cell["execution_count"]}.{i + 1}"'
-                )
+                options = f'.scroll role="region" tabindex="0" aria-label="table {cell["execution_count"]}.{i + 1}"'
                 output["data"] = {"text/markdown": f"::: {{{options}}}\n\n{table}\n\n:::\n"}
         if texts:
-            cell["source"] = (
-                f"#| fig-alt: {json.dumps(' '.join(texts), ensure_ascii=False)}\n{cell['source']}"
-            )
+            cell["source"] = f"#| fig-alt: {json.dumps(' '.join(texts), ensure_ascii=False)}\n{cell['source']}"
     return page
 
 
@@ -190,17 +183,13 @@ def _run(command: list[str], root: Path) -> list[str]:
             print(line, end="", flush=True)
             said.append(line)
     if process.returncode:
-        raise InputError(
-            f"{' '.join(command)}: ended with status {process.returncode}; its words stand above"
-        )
+        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}; its words stand above")
     return said
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0, or 2 after ``error: ...``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m papers.build.site", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m papers.build.site", description=__doc__.splitlines()[0])
     parser.add_argument("step", nargs="?", choices=["build", "prepare", "check"], default="build")
     step = parser.parse_args(arguments).step
     root = repository_root()

@@ -28,9 +28,7 @@ def figure_source(described: Mapping[str, Any]) -> str:
     links = source(described.get("notebook"), tables, record)
     # the figure says it as well, in letters too small for a phone; the alternative text has it for other readers
     caption = described.get("caption")
-    return (
-        f'::: {{.poster-caption aria-hidden="true"}}\n{plain(caption)}\n:::\n\n{links}' if caption else links
-    )
+    return f'::: {{.poster-caption aria-hidden="true"}}\n{plain(caption)}\n:::\n\n{links}' if caption else links
 
 
 def source(notebook: str | None, tables: Sequence[str], more: Sequence[str] = ()) -> str:

@@ -48,9 +48,7 @@ def read(name: str, columns: Sequence[str], folder: str = "validation") -> pd.Da
     path = repository_root() / folder / f"{name}.csv"
     script = f"{folder}/{name.removesuffix('_summary').removesuffix('_contrasts')}.py"
     if not path.exists():
-        raise InputError(
-            f"{path}: missing. `git checkout -- {folder}` restores it, `python {script}` makes it anew"
-        )
+        raise InputError(f"{path}: missing. `git checkout -- {folder}` restores it, `python {script}` makes it anew")
     found = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     if missing := [column for column in columns if column not in found]:
         raise InputError(f"{path}: no column {', '.join(missing)}; make it again with `python {script}`")
@@ -83,6 +81,4 @@ def bare(p: float) -> str:
 def interval(value: float, low: float, high: float, decimals: int = 2) -> str:
     """``0.14 [0.03, 0.25]``; the brackets only where both bounds are known."""
     known = np.isfinite([low, high]).all()
-    return number(value, decimals) + (
-        f" [{number(low, decimals)}, {number(high, decimals)}]" if known else ""
-    )
+    return number(value, decimals) + (f" [{number(low, decimals)}, {number(high, decimals)}]" if known else "")

@@ -13,19 +13,7 @@ MODELS = {"lch": "WordNet", "category": "category"}
 
 def real_images() -> Study:
     """Untrained networks on real images, at the published layer (``validation/real_images.py``)."""
-    columns = (
-        "network",
-        "seed",
-        "study",
-        "layer",
-        "model",
-        "quantity",
-        "classes",
-        "images",
-        "value",
-        "p",
-        "fewest",
-    )
+    columns = ("network", "seed", "study", "layer", "model", "quantity", "classes", "images", "value", "p", "fewest")
     found = read("real_images", columns)
     layers = found[found["study"].eq("layers") & found["layer"].eq(LAYER) & found["quantity"].eq("mantel_r")]
     rows, said = [], []
@@ -35,8 +23,16 @@ def real_images() -> Study:
         p = most if least == most else f"{least} to {most.removeprefix('p = ')}"
         said.append(f"{number(own['value'].min())} to {number(own['value'].max())} with {words} ({p})")
         for network, seeds in own.groupby("network", sort=False):
-            rows.append([str(network), words, str(seeds["seed"].nunique()), whole(seeds["classes"].max()),
-                         _range(seeds["value"]), bare(seeds["p"].max())])  # fmt: skip
+            rows.append(
+                [
+                    str(network),
+                    words,
+                    str(seeds["seed"].nunique()),
+                    whole(seeds["classes"].max()),
+                    _range(seeds["value"]),
+                    bare(seeds["p"].max()),
+                ]
+            )
     many = found[found["quantity"].eq("r_150")]
     values = {
         "classes": whole(layers["classes"].max()),

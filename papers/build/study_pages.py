@@ -32,18 +32,7 @@ SHOWN = {
     ),
     "validation/intervals.csv": (
         'interval == "corrected" and quantity != "simple"',
-        [
-            "design",
-            "model",
-            "sampling",
-            "effect",
-            "quantity",
-            "samples",
-            "truth",
-            "sd",
-            "half_width",
-            "coverage",
-        ],
+        ["design", "model", "sampling", "effect", "quantity", "samples", "truth", "sd", "half_width", "coverage"],
     ),
     "validation/real_images.csv": (
         'quantity == "mantel_r" and layer == "conv5" and seed == 0',
@@ -139,17 +128,12 @@ def _section(study: Study, root: Path, back: str) -> str:
     if study.figure:
         address = f"{back}/{study.figure.relative_to(root).as_posix()}"
         alt = f"Figure of this study, drawn from the table {study.table.name}: {study.question}"
-        lines += [
-            f'[![]({address}){{fig-alt="{alt}" width="100%"}}]({address})',
-            "",
-        ]  # a phone may want it larger
+        lines += [f'[![]({address}){{fig-alt="{alt}" width="100%"}}]({address})', ""]  # a phone may want it larger
     shown, what = _shown(study.table.relative_to(root).as_posix(), pd.read_csv(study.table))
     if shown is not None:
         lines += scrolling(_table(shown), f"{study.name}: {what}")
     files = [study.table, study.table.with_name(f"{study.name}.csv"), study.record]
-    links = dict.fromkeys(
-        f"[{path.name}]({back}/{path.relative_to(root).as_posix()})" for path in files if path
-    )
+    links = dict.fromkeys(f"[{path.name}]({back}/{path.relative_to(root).as_posix()})" for path in files if path)
     lines += ["::: sources", f"Data: {', '.join(links)}{_when(study.record)}.", ":::", ""]
     return "\n".join(lines)
 

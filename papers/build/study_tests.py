@@ -14,17 +14,13 @@ CASE = ("design", "model", "effect")
 
 def permutation_tests() -> Study:
     """Type I error, power and variance of Mantel tests by cosets (``validation/mantel.py``), and their speed."""
-    tests = read(
-        "mantel", ("study", "condition", "reference", "n", "quantity", "value", "low", "high", "repeats")
-    )
+    tests = read("mantel", ("study", "condition", "reference", "n", "quantity", "value", "low", "high", "repeats"))
     null = tests[tests["study"].isin(["type_i", "type_i_beyond"])]
     rates: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in null.to_dict("records"):
         key = (str(row["condition"]), str(row["reference"]), str(row["n"]))
         rates.setdefault(key, {})[row["quantity"]] = interval(row["value"], row["low"], row["high"], 3)
-    rows = [
-        [*key, *(found.get(f"rejected at {level}", "–") for level in LEVELS)] for key, found in rates.items()
-    ]
+    rows = [[*key, *(found.get(f"rejected at {level}", "–") for level in LEVELS)] for key, found in rates.items()]
     cosets = null[null["study"].eq("type_i") & null["reference"].eq("cosets")]
     level = cosets["quantity"].str.extract(r"([\d.]+)$")[0].astype(float)
     held = cosets["low"].le(level) & cosets["high"].ge(level)
@@ -46,9 +42,7 @@ def permutation_tests() -> Study:
         "held": f"{int(held.sum())} of {len(held)}",
         "above": _too_liberal(above),
         "independent": one_by_one(null),
-        "beyond": spoken(
-            [f"{percent(row['value'])} ({row['condition'].removeprefix('partial, ')})" for row in beyond]
-        ),
+        "beyond": spoken([f"{percent(row['value'])} ({row['condition'].removeprefix('partial, ')})" for row in beyond]),
         "variance": f"{number(skewed.min(), 1)} to {number(skewed.max(), 1)}",
         "variance_category": f"{number(others.min(), 1)} to {number(others.max(), 1)}",
         "time": f"{number(1000 * measured('cosets', 'partial', 'seconds'), 0)} ms",
@@ -79,12 +73,7 @@ def intervals() -> Study:
         own = found[(found[keys] == pd.Series(values)).all(axis=1)]
         coverage = f"{percent(own['coverage'].min(), 1)} to {percent(own['coverage'].max(), 1)}"
         rows.append(
-            [
-                *(str(values[key]) for key in keys),
-                whole(len(own)),
-                coverage,
-                number(own["half_width"].median()),
-            ]
+            [*(str(values[key]) for key in keys), whole(len(own)), coverage, number(own["half_width"].median())]
         )
     drawn = found[found["sampling"].eq("classes")]
     said = [
@@ -93,9 +82,7 @@ def intervals() -> Study:
     ]
     cases = whole(len(drawn[[*CASE, "quantity"]].drop_duplicates()))
     heads = ["interval", "classes drawn", "quantity", "cases", "covered", "half width"]
-    return Study(
-        {"cases": cases, "covered": spoken(said)}, table("Coverage of the intervals", heads, rows, words=3)
-    )
+    return Study({"cases": cases, "covered": spoken(said)}, table("Coverage of the intervals", heads, rows, words=3))
 
 
 def software() -> Study:

@@ -13,24 +13,18 @@ NEAR_HALF = 0.15
 
 def timescales() -> Study:
     """How the published estimator and ours read time scales that are known (``validation/timescales.py``)."""
-    worlds = read(
-        "timescales", ("study", "measure", "level", "half_life_true_s", "film_s", "published_minimum_s")
-    )
+    worlds = read("timescales", ("study", "measure", "level", "half_life_true_s", "film_s", "published_minimum_s"))
     told = ("identifiable", "median_error", "covered", "covered_low", "covered_high")
     columns = ("study", "measure", "level", "half_life_by_film", "worlds", *told, "lags_in_null")
     summary = read("timescales_summary", columns)
     ours = ("association", "film base rate")
-    worlds = worlds[
-        worlds["study"].eq("recovery") & worlds["measure"].eq(ours[0]) & worlds["level"].eq(ours[1])
-    ]
+    worlds = worlds[worlds["study"].eq("recovery") & worlds["measure"].eq(ours[0]) & worlds["level"].eq(ours[1])]
     share = worlds["half_life_true_s"] / worlds["film_s"]
     minimum = worlds["published_minimum_s"] / worlds["film_s"]
     of_truth = float(spearmanr(share, minimum).statistic)
     of_length = float(spearmanr(worlds["film_s"], worlds["published_minimum_s"]).statistic)
     low, middle, high = minimum.quantile([0.25, 0.5, 0.75]).tolist()
-    recovery = summary[
-        summary["study"].eq("recovery") & summary["measure"].eq(ours[0]) & summary["level"].eq(ours[1])
-    ]
+    recovery = summary[summary["study"].eq("recovery") & summary["measure"].eq(ours[0]) & summary["level"].eq(ours[1])]
     short = recovery[recovery["half_life_by_film"].str.startswith("all")].iloc[0]
     bins = recovery[~recovery["half_life_by_film"].str.startswith("all")]
     rows = []
@@ -79,12 +73,5 @@ def timescales() -> Study:
         "null": f"{percent(null['lags_in_null'].min())} to {percent(null['lags_in_null'].max())}",
         "null_worst": str(null.sort_values("lags_in_null")["disorder"].iloc[0]),
     }
-    heads = [
-        "true half-life / film",
-        "worlds",
-        "published minimum / film",
-        "told by ours",
-        "error",
-        "covered",
-    ]
+    heads = ["true half-life / film", "worlds", "published minimum / film", "told by ours", "error", "covered"]
     return Study(values, table("Published and present estimator in worlds of known truth", heads, rows))

@@ -95,16 +95,17 @@ def trained_worlds() -> Study:
                 bare(best["p"].max()),
             ]
         )
-    scaled = {
-        name: scale for name, (_, scale) in WORLDS.items() if name in peaks and scale not in (None, 1.0)
-    }
+    scaled = {name: scale for name, (_, scale) in WORLDS.items() if name in peaks and scale not in (None, 1.0)}
     base_s = peaks["miniature"].lag_s
     followed = [
-        peaks[name].lag_s == _nearest(peaks[name].lags_s, base_s * (scale or 1))
-        for name, scale in scaled.items()
+        peaks[name].lag_s == _nearest(peaks[name].lags_s, base_s * (scale or 1)) for name, scale in scaled.items()
     ]
-    values = {"worlds": count(len(peaks), "world"), "scaled": str(len(scaled)), "followed": str(sum(followed)),
-              "base": seconds(base_s)}  # fmt: skip
+    values = {
+        "worlds": count(len(peaks), "world"),
+        "scaled": str(len(scaled)),
+        "followed": str(sum(followed)),
+        "base": seconds(base_s),
+    }
     if "objects_shuffled" in peaks:
         least = peaks["objects_shuffled"].tests["p"].min()
         values["shuffled"] = (
@@ -113,8 +114,12 @@ def trained_worlds() -> Study:
             "lags and seeds)"
         )
     if "looks_carry_category" in peaks:
-        simple = tests[tests["world"].eq("looks_carry_category") & tests["network"].eq("random")
-                       & tests["model"].eq("category") & tests["control"].eq("none")]  # fmt: skip
+        simple = tests[
+            tests["world"].eq("looks_carry_category")
+            & tests["network"].eq("random")
+            & tests["model"].eq("category")
+            & tests["control"].eq("none")
+        ]
         misleads = simple["mantel_r"].min() > 0 and simple["p"].max() < SIGNIFICANT
         values["looks"] = (
             f"random weights alone correlate with category at r = {_with_range(simple['mantel_r'])}"
@@ -135,16 +140,11 @@ def predicted_worlds() -> Study:
     for row in own.to_dict("records"):
         trained, predicted, low, high = (seconds(row[name]) for name in lags_s)
         numbers = [number(row[name]) for name in sizes]
-        rows.append(
-            [words_of(row["world"]), str(row["seeds"]), trained, f"{predicted} ({low}–{high})", *numbers]
-        )
+        rows.append([words_of(row["world"]), str(row["seeds"]), trained, f"{predicted} ({low}–{high})", *numbers])
     unseen = own[~own["world"].isin(["miniature", "objects_shuffled"])]
     right = int(unseen["best_trained_s"].eq(unseen["best_predicted_s"]).sum())
     shuffled = own[own["world"].eq("objects_shuffled")]["largest_predicted_r"]
-    values = {
-        "right": f"{right} of {len(unseen)}",
-        "shuffled": number(shuffled.max(), 3) if len(shuffled) else "–",
-    }
+    values = {"right": f"{right} of {len(unseen)}", "shuffled": number(shuffled.max(), 3) if len(shuffled) else "–"}
     heads = ["world", "seeds", "best trained", "best predicted", "ρ", "trained r", "predicted r"]
     return Study(values, table("Predicted and trained best lags", heads, rows))
 
@@ -203,8 +203,7 @@ def conditions() -> Study:
         for condition, seeds in tests.groupby("condition", sort=False):
             estimate = interval(seeds["mantel_r"].mean(), seeds["ci_low"].min(), seeds["ci_high"].max())
             p = seeds["p"].max()
-            rows.append([words_of(str(world)), str(condition), str(seeds["seed"].nunique()), estimate,
-                         bare(p)])  # fmt: skip
+            rows.append([words_of(str(world)), str(condition), str(seeds["seed"].nunique()), estimate, bare(p)])
             if p < SIGNIFICANT and seeds["mantel_r"].min() > 0:
                 shown.append(str(condition))
         where = f"under {spoken(shown)}" if shown else "under no condition"
@@ -215,9 +214,7 @@ def conditions() -> Study:
         "seeds": count(int(own["seed"].nunique()), "seed"),
         "lag": spoken([seconds(network_lag_s(name)) for name in own["network"].unique()]),
     }
-    return Study(
-        values, table("Things and places", ["world", "pictures", "seeds", "partial r", "p"], rows, words=2)
-    )
+    return Study(values, table("Things and places", ["world", "pictures", "seeds", "partial r", "p"], rows, words=2))
 
 
 def contrasts() -> str:

@@ -15,9 +15,7 @@ def mantel_rows(experiment: Experiment, tests: pd.DataFrame) -> str:
     One row a network of either, by lag; the published column is LCH at conv5 of the full-size network,
     read from ``tables/published.csv``.
     """
-    published = read_table(
-        experiment, "published", ("source", "network", "model", "control", "mantel_r", "p")
-    )
+    published = read_table(experiment, "published", ("source", "network", "model", "control", "mantel_r", "p"))
     published = published[published["source"].eq("published")]
     published = published.assign(network=published["network"].replace("cmc_lab_movies", "cmc_lab"))
     theirs = effects(published.assign(ci_low=float("nan"), ci_high=float("nan")), "lch", "random", p="p")

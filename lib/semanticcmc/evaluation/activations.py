@@ -83,21 +83,23 @@ def _testing(network: nn.Module) -> Iterator[torch.device]:
         network.train(training)
 
 
-def _layers(
-    network: nn.Module, images: Tensor, layers: Iterable[str], spatial_mean: bool
-) -> dict[str, Tensor]:
+def _layers(network: nn.Module, images: Tensor, layers: Iterable[str], spatial_mean: bool) -> dict[str, Tensor]:
     """Activations of `images` by layer as rows (B, d)."""
     found = network.activations(images)  # type: ignore[operator]
     rows = {}
     for layer in layers:
         if layer not in found:
-            raise InputError(f"layer {layer}: this network has {', '.join(found)}; "
-                             "see layers and primary_layer in the experiment's YAML")  # fmt: skip
+            raise InputError(
+                f"layer {layer}: this network has {', '.join(found)}; "
+                "see layers and primary_layer in the experiment's YAML"
+            )
         values = found[layer]
         rows[layer] = values.mean((2, 3)) if spatial_mean and values.ndim == 4 else values.flatten(1)
         if not torch.isfinite(rows[layer]).all():
-            raise InputError(f"layer {layer}: activations that are not finite: the network's training diverged; "
-                             "see its metrics.jsonl, lower the learning rate")  # fmt: skip
+            raise InputError(
+                f"layer {layer}: activations that are not finite: the network's training diverged; "
+                "see its metrics.jsonl, lower the learning rate"
+            )
     return rows
 
 
@@ -128,13 +130,19 @@ class ClassSums:
         if (self.counts == 0).any():
             index = int(np.argwhere(self.counts == 0)[0, 1])
             needed = "an image" if self.halves == 1 else f"{self.halves} images"
-            raise InputError(f"class number {index} of the stimuli: {self.counts[:, index].sum()} images, "
-                             f"where every class needs {needed}")  # fmt: skip
+            raise InputError(
+                f"class number {index} of the stimuli: {self.counts[:, index].sum()} images, "
+                f"where every class needs {needed}"
+            )
         return [
-            {layer: (values.cpu().numpy().reshape(self.halves, self.n_classes, -1)[half]
-                     / self.counts[half][:, None]) for layer, values in self.sums.items()}
+            {
+                layer: (
+                    values.cpu().numpy().reshape(self.halves, self.n_classes, -1)[half] / self.counts[half][:, None]
+                )
+                for layer, values in self.sums.items()
+            }
             for half in range(self.halves)
-        ]  # fmt: skip
+        ]
 
 
 class ImageFeatures:

@@ -18,8 +18,20 @@ from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
 from semanticcmc.run import atomic
 
-LAG_COMPARISONS = ("condition", "seed", "layer", "model", "control", "first", "second", "difference", "ci_low",
-                   "ci_high", "p", "p_holm")  # fmt: skip
+LAG_COMPARISONS = (
+    "condition",
+    "seed",
+    "layer",
+    "model",
+    "control",
+    "first",
+    "second",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+)
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -51,8 +63,11 @@ def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
             if len(rest) < 2 or config.bootstrap_samples == 0:
                 continue
             found = _compared(rest, given, study.models, config)
-            tables.append(found.assign(condition=study.files.condition, seed=seed, layer=experiment.primary_layer,
-                                       control=control))  # fmt: skip
+            tables.append(
+                found.assign(
+                    condition=study.files.condition, seed=seed, layer=experiment.primary_layer, control=control
+                )
+            )
     table = pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
     with atomic(experiment.path("tables", "lag_comparisons.csv")) as temporary:
         table.to_csv(temporary, index=False)
@@ -75,12 +90,12 @@ def connectivity(experiment: Experiment) -> pd.DataFrame:
     config = experiment.section("evaluation", EvaluationConfig)
     layer, rows = experiment.primary_layer, []
     for study, seed, rdms in _by_seed(experiment):
-        for control in (
-            control for control in ("none", "random") if control == "none" or control in study.controls
-        ):
+        for control in (control for control in ("none", "random") if control == "none" or control in study.controls):
             r = rdm_correlations(*study.given(rdms, layer, control), config.method)
-            rows += [(study.files.condition, layer, seed, control, first, second, r.loc[first, second])
-                     for first, second in itertools.combinations(r.index, 2)]  # fmt: skip
+            rows += [
+                (study.files.condition, layer, seed, control, first, second, r.loc[first, second])
+                for first, second in itertools.combinations(r.index, 2)
+            ]
     table = pd.DataFrame(rows, columns=list(CONNECTIVITY))
     with atomic(experiment.path("tables", "connectivity.csv")) as temporary:
         table.to_csv(temporary, index=False)
@@ -117,9 +132,7 @@ def rdm_correlations(
     return pd.DataFrame(values, index=list(rdms), columns=list(rdms))
 
 
-def simple_by_layer(
-    rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: EvaluationConfig
-) -> pd.DataFrame:
+def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: EvaluationConfig) -> pd.DataFrame:
     """Correlation of one network's RDMs with a model, with its bootstrap interval over classes and nothing controlled.
 
     Parameters
@@ -137,8 +150,9 @@ def simple_by_layer(
     tables = []
     for condition, layers in rdms.items():
         x = {layer: rdm.subset(model.classes) for layer, rdm in layers.items()}
-        low, high = bootstrap_intervals(x, {"model": model}, None, config.bootstrap_samples, config.confidence,
-                                        config.method, config.seed)  # fmt: skip
+        low, high = bootstrap_intervals(
+            x, {"model": model}, None, config.bootstrap_samples, config.confidence, config.method, config.seed
+        )
         r = [
             rdm_correlations({"layer": rdm, "model": model}, method=config.method).to_numpy()[0, 1]
             for rdm in x.values()
@@ -156,10 +170,7 @@ def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[str, RDM
             yield (
                 study,
                 seed,
-                {
-                    network: study.files.read(network, seed)[experiment.primary_layer]
-                    for network in experiment.networks
-                },
+                {network: study.files.read(network, seed)[experiment.primary_layer] for network in experiment.networks},
             )
 
 

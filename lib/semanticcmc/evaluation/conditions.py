@@ -126,9 +126,7 @@ def under(
         return np.repeat(np.rint(pixels @ np.array(_LUMA))[:, :, None], 3, axis=2).astype(np.uint8)
     if condition == "blur":
         sigma = (blur_sigma_px, blur_sigma_px, 0)
-        return np.rint(ndimage.gaussian_filter(pixels.astype(np.float32), sigma, mode="mirror")).astype(
-            np.uint8
-        )
+        return np.rint(ndimage.gaussian_filter(pixels.astype(np.float32), sigma, mode="mirror")).astype(np.uint8)
     if condition in MASKED:
         if mask is None:
             raise ValueError(f"condition {condition}: needs a mask")

@@ -97,8 +97,7 @@ def make_controls(experiment: Experiment) -> list[Path]:
 
 def _fingerprint(stimuli: StimulusFolder) -> str:
     """SHA-256 of the stimuli's classes, names and sizes, in hexadecimal."""
-    found = [(wnid, Path(path).name, Path(path).stat().st_size)
-             for wnid, path in stimuli.files.itertuples(index=False)]  # fmt: skip
+    found = [(wnid, Path(path).name, Path(path).stat().st_size) for wnid, path in stimuli.files.itertuples(index=False)]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 

@@ -141,8 +141,10 @@ def accuracy_table(
         ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The interval says how much
         accuracy hangs on which classes there are, with the classifier as it was taught; chance has none.
     """
-    measured = {"knn": knn_accuracy(features, labels, neighbours, folds),
-                "linear_probe": linear_probe_accuracy(features, labels, folds)}  # fmt: skip
+    measured = {
+        "knn": knn_accuracy(features, labels, neighbours, folds),
+        "linear_probe": linear_probe_accuracy(features, labels, folds),
+    }
     rows = []
     for measure, by_class in measured.items():
         low, high = class_interval(by_class, samples, confidence, seed)
@@ -151,9 +153,7 @@ def accuracy_table(
     return pd.DataFrame(rows, columns=["measure", "accuracy", "ci_low", "ci_high"])
 
 
-def class_interval(
-    by_class: NDArray[np.float64], samples: int, confidence: float, seed: int
-) -> tuple[float, float]:
+def class_interval(by_class: NDArray[np.float64], samples: int, confidence: float, seed: int) -> tuple[float, float]:
     """Bootstrap interval of the mean over classes, drawn with replacement; NaN without samples."""
     if samples == 0:
         return math.nan, math.nan

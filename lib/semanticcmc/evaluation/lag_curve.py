@@ -20,8 +20,24 @@ from semanticcmc.rsa.rdm import RDM, read_rdms
 from semanticcmc.rsa.semantics import WORDNET_MODELS, model_rdm
 from semanticcmc.run import atomic
 
-COLUMNS = ("network", "lag_s", "seed", "layer", "condition", "model", "control", "mantel_r", "p", "p_holm",
-           "ci_low", "ci_high", "permutations", "alternative", "method", "classes")  # fmt: skip
+COLUMNS = (
+    "network",
+    "lag_s",
+    "seed",
+    "layer",
+    "condition",
+    "model",
+    "control",
+    "mantel_r",
+    "p",
+    "p_holm",
+    "ci_low",
+    "ci_high",
+    "permutations",
+    "alternative",
+    "method",
+    "classes",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,19 +146,19 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
                     rest, given = study.given(rdms, layer, control)
                     if rest:  # else the control is the only network
                         found = _tested(rest, given, study.models, config, f"{layer}, seed {seed}")
-                        tables.append(
-                            found.assign(seed=seed, layer=layer, condition=condition, control=control)
-                        )
+                        tables.append(found.assign(seed=seed, layer=layer, condition=condition, control=control))
     table = pd.concat(tables, ignore_index=True)
     table["lag_s"] = [network_lag_s(name) for name in table["network"]]
     # In the order of the experiment and its YAML, whatever was tested together.
     ranked: dict[str, Sequence[Any]] = {
-        "condition": table["condition"].unique().tolist(), "network": experiment.networks, "seed": experiment.seeds,
-        "layer": table["layer"].unique().tolist(), "model": config.models, "control": config.controls,
-    }  # fmt: skip
-    places = [
-        table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()
-    ]
+        "condition": table["condition"].unique().tolist(),
+        "network": experiment.networks,
+        "seed": experiment.seeds,
+        "layer": table["layer"].unique().tolist(),
+        "model": config.models,
+        "control": config.controls,
+    }
+    places = [table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()]
     table = table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
     with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
         table.to_csv(temporary, index=False)
@@ -198,9 +214,7 @@ class Study:
         config = experiment.section("evaluation", EvaluationConfig)
         self.files = files = RDMFiles(experiment, condition)
         own = {name: repository_root() / file for name, file in config.model_files.items()}
-        self.models = {
-            name: model_rdm(name, files.classes, experiment, own.get(name)) for name in config.models
-        }
+        self.models = {name: model_rdm(name, files.classes, experiment, own.get(name)) for name in config.models}
         look = experiment.folder / "world" / "look_rdm.parquet"
         there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look.is_file()}
         self.controls = tuple(control for control in config.controls if there.get(control, True))
@@ -230,11 +244,7 @@ def by_classes(models: Mapping[str, RDM]) -> list[dict[str, RDM]]:
 
 
 def _tested(
-    rdms: Mapping[str, RDM],
-    given: RDM | None,
-    models: Mapping[str, RDM],
-    config: EvaluationConfig,
-    where: str,
+    rdms: Mapping[str, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig, where: str
 ) -> pd.DataFrame:
     """All tests of one family: networks against models, given one control or none; warnings say `where`."""
     permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)))
@@ -243,10 +253,18 @@ def _tested(
         kept = next(iter(group.values())).classes
         x = {f"{network}, {where}": rdm.subset(kept) for network, rdm in rdms.items()}
         z = given.subset(kept) if given is not None else None
-        found = mantel_table(x, group, z, permutations=permutations, alternative=config.alternative,
-                             method=config.method, seed=config.seed)  # fmt: skip
-        low, high = bootstrap_intervals(x, group, z, config.bootstrap_samples, config.confidence, config.method,
-                                        config.seed)  # fmt: skip
+        found = mantel_table(
+            x,
+            group,
+            z,
+            permutations=permutations,
+            alternative=config.alternative,
+            method=config.method,
+            seed=config.seed,
+        )
+        low, high = bootstrap_intervals(
+            x, group, z, config.bootstrap_samples, config.confidence, config.method, config.seed
+        )
         found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
         names = np.repeat(list(rdms), len(group))
         tables.append(found.assign(network=names, ci_low=low.ravel(), ci_high=high.ravel()))

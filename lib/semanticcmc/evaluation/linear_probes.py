@@ -30,11 +30,7 @@ def pooled(values: Tensor, features: int) -> Tensor:
 
 
 def layer_features(
-    network: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    layers: Sequence[str],
-    features: int,
-    folder: Path,
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], layers: Sequence[str], features: int, folder: Path
 ) -> tuple[dict[str, Path], NDArray[np.int64]]:
     """Write every layer's features of every image to `folder`, from one look at each image.
 
@@ -122,9 +118,7 @@ def top1(
     chosen = min(regularisation)
     if len(regularisation) > 1:
         kept = held_out(y, validation_share, seed)
-        scores = {
-            c: linear_probe(c).fit(x[~kept], y[~kept]).score(x[kept], y[kept]) for c in sorted(regularisation)
-        }
+        scores = {c: linear_probe(c).fit(x[~kept], y[~kept]).score(x[kept], y[kept]) for c in sorted(regularisation)}
         chosen = max(scores, key=lambda c: scores[c])
     right = int((linear_probe(chosen).fit(x, y).predict(x_test) == y_test).sum())
     low, high = binomtest(right, len(y_test)).proportion_ci(confidence, method="wilson")

@@ -40,8 +40,20 @@ from semanticcmc.training.trained import load_network
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS = ("network", "lag_s", "seed", "layer", "top1", "ci_low", "ci_high", "classes", "train_images",
-           "test_images", "features", "regularisation")  # fmt: skip
+COLUMNS = (
+    "network",
+    "lag_s",
+    "seed",
+    "layer",
+    "top1",
+    "ci_low",
+    "ci_high",
+    "classes",
+    "train_images",
+    "test_images",
+    "features",
+    "regularisation",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +110,9 @@ class Images:
 
     def __init__(self, experiment: Experiment) -> None:
         self.config = config = experiment.section("classification", ClassificationConfig)
-        read = dataclasses.replace(experiment.section("stimuli", StimuliConfig),
-                                   images_per_class=config.images_per_class)  # fmt: skip
+        read = dataclasses.replace(
+            experiment.section("stimuli", StimuliConfig), images_per_class=config.images_per_class
+        )
         train = repository_root() / config.train.expanduser() if config.train else stimulus_folder(experiment)
         self.train, self.test = StimulusFolder(train, read), None
         counts = self.train.files["wnid"].value_counts()
@@ -125,9 +138,7 @@ class Images:
 
     def fingerprint(self) -> str:
         """SHA-256 of all names and sizes, in hexadecimal."""
-        found = [
-            [path, Path(path).stat().st_size] for folder in self.folders for path in folder.files["path"]
-        ]
+        found = [[path, Path(path).stat().st_size] for folder in self.folders for path in folder.files["path"]]
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def sets(self, files: Sequence[tuple[Mapping[str, Path], NDArray[np.int64]]], layer: str):
@@ -175,12 +186,8 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
         progress.update(0)
         for done, layer in enumerate(activations.layers, start=1):
             train, test = images.sets(files, layer)
-            found = top1(
-                train, test, config.regularisation, config.validation_share, config.confidence, config.seed
-            )
-            rows.append(
-                {"network": network, "lag_s": network_lag_s(network), "seed": seed, "layer": layer, **found}
-            )
+            found = top1(train, test, config.regularisation, config.validation_share, config.confidence, config.seed)
+            rows.append({"network": network, "lag_s": network_lag_s(network), "seed": seed, "layer": layer, **found})
             progress.update(done, f"{layer} {found['top1']:.3f}")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     with atomic(table_file) as path:
@@ -191,9 +198,7 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: write ``tables/classification.csv``; exit 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.evaluation.probes", description="Linear probes."
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.evaluation.probes", description="Linear probes.")
     parser.add_argument("experiment", help="name, or path to a YAML")
     parser.add_argument("--network", nargs="+", help="some of the experiment's networks; all if not given")
     given = parser.parse_args(arguments)
@@ -201,16 +206,10 @@ def main(arguments: list[str] | None = None) -> int:
         experiment = load_experiment(given.experiment)
         networks = given.network or experiment.networks
         if unknown := [name for name in networks if name not in experiment.networks]:
-            raise InputError(
-                f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}"
-            )
+            raise InputError(f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}")
         images = Images(experiment)
         table = pd.concat(
-            [
-                classify(experiment, network, seed, images)
-                for network in networks
-                for seed in experiment.seeds
-            ],
+            [classify(experiment, network, seed, images) for network in networks for seed in experiment.seeds],
             ignore_index=True,
         )
     except InputError as error:

@@ -98,8 +98,9 @@ def write_distance_rdms(experiment: Experiment, network: str, seed: int, trained
     """
     config = dataclasses.replace(
         experiment.section("activations", ActivationsConfig),
-        layers=distance_layers(experiment.primary_layer), spatial_mean=False,
-    )  # fmt: skip
+        layers=distance_layers(experiment.primary_layer),
+        spatial_mean=False,
+    )
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
     means = class_means(trained, stimuli.batches(config.batch_size), len(stimuli.classes), config)
     one = torch.zeros(1, 3, stimuli.config.size_px, stimuli.config.size_px, dtype=torch.uint8)
@@ -141,9 +142,7 @@ class RDMFiles:
         if file.is_file():
             return read_rdms(file)
         remedy = f"make poster EXPERIMENT={self.experiment.name} makes it"
-        if network == "random" and (
-            seed not in self.experiment.seeds or network not in self.experiment.networks
-        ):
+        if network == "random" and (seed not in self.experiment.seeds or network not in self.experiment.networks):
             remedy = f"python -m semanticcmc.evaluation.controls {self.experiment.file} makes it"
         raise InputError(f"{file}: missing; {remedy}")
 

@@ -28,8 +28,7 @@ from semanticcmc.training.networks import CONV_LAYERS
 
 Run = tuple[str, int]  # network, seed
 ALPHA = 0.05  # a row is survived where p is below it in every seed
-COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "p", "ci_low", "ci_high",
-           "classes")  # fmt: skip
+COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "p", "ci_low", "ci_high", "classes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +91,9 @@ def material(experiment: Experiment) -> Material:
         If a file is missing, networks have different classes or layers, or none is there but the untrained one.
     """
     files, distances = (RDMFiles(experiment, condition) for condition in ("intact", "intact_distances"))
-    runs = [
-        (network, seed) for network in experiment.networks if network != "random" for seed in experiment.seeds
-    ]
+    runs = [(network, seed) for network in experiment.networks if network != "random" for seed in experiment.seeds]
     if not runs:
-        raise InputError(
-            f"{experiment.file}: no network beside the untrained one, so that there is no result to vary"
-        )
+        raise InputError(f"{experiment.file}: no network beside the untrained one, so that there is no result to vary")
     controls = experiment.section("evaluation", EvaluationConfig).controls
     seeds = control_seeds(experiment) if "random" in controls else ()
     look = experiment.folder / "world" / "look_rdm.parquet"
@@ -112,9 +107,7 @@ def material(experiment: Experiment) -> Material:
     )
 
 
-def choices(
-    given: Material, primary_layer: str, distance: str, spatial_mean: bool, method: str
-) -> Iterator[Choice]:
+def choices(given: Material, primary_layer: str, distance: str, spatial_mean: bool, method: str) -> Iterator[Choice]:
     """Rows of the panel: the declared analysis first, then each change of it; none stands there twice.
 
     Parameters
@@ -126,9 +119,7 @@ def choices(
     runs, random = list(given.by_layer), given.random_by_layer
     rdms = {run: by_layer[primary_layer] for run, by_layer in given.by_layer.items()}
     classes = rdms[runs[0]].classes
-    declared = Choice(
-        "declared", "declared analysis", rdms, _means(random, primary_layer, runs), classes, method
-    )
+    declared = Choice("declared", "declared analysis", rdms, _means(random, primary_layer, runs), classes, method)
     vary = functools.partial(dataclasses.replace, declared)
     yield declared
     for layer in distance_layers(primary_layer):
@@ -149,9 +140,7 @@ def choices(
     for seed in random if len(random) > 1 else ():
         control = dict.fromkeys(runs, random[seed][primary_layer])
         yield vary(varied="control", value=f"random network, seed {seed}", control=control)
-    if lab := {
-        run: rdms["cmc_lab", run[1]] for run in runs if run[0] != "cmc_lab" and ("cmc_lab", run[1]) in rdms
-    }:
+    if lab := {run: rdms["cmc_lab", run[1]] for run in runs if run[0] != "cmc_lab" and ("cmc_lab", run[1]) in rdms}:
         yield vary(varied="control", value="L / ab network", control=lab)
     if given.look is not None:
         yield vary(varied="control", value="true looks", control=dict.fromkeys(runs, given.look))
@@ -230,8 +219,7 @@ def verdict(table: pd.DataFrame, network: str, model: str) -> str:
     lost, seeds = rows[~rows.survives], rows.seeds.max()
     every, most = ("", "") if seeds == 1 else (f" in every one of {seeds} seeds", "largest ")
     fails = [
-        f"{value} (r {r:.2f}, {most}p {p:.2g})"
-        for value, r, p in zip(lost.value, lost.mantel_r, lost.p, strict=True)
+        f"{value} (r {r:.2f}, {most}p {p:.2g})" for value, r, p in zip(lost.value, lost.mantel_r, lost.p, strict=True)
     ]
     where = f"fails in: {'; '.join(fails)}" if fails else "it fails in none"
     if (lost.varied == "declared").any():
@@ -273,11 +261,20 @@ def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.
     if row.control is not None:  # one subset of each: equal controls are transformed once
         distinct = {id(row.control[run]): row.control[run].subset(model.classes) for run in tested}
         control = {run: distinct[id(row.control[run])] for run in tested}
-    table = mantel_table(rdms, {name: model}, control, permutations=config.permutations,
-                         alternative=config.alternative, method=row.method, seed=config.seed)  # fmt: skip
-    low, high = bootstrap_intervals(rdms, {name: model}, control, config.bootstrap_samples, config.confidence,
-                                    row.method, config.seed)  # fmt: skip
+    table = mantel_table(
+        rdms,
+        {name: model},
+        control,
+        permutations=config.permutations,
+        alternative=config.alternative,
+        method=row.method,
+        seed=config.seed,
+    )
+    low, high = bootstrap_intervals(
+        rdms, {name: model}, control, config.bootstrap_samples, config.confidence, row.method, config.seed
+    )
     keys = pd.DataFrame(tested, columns=["network", "seed"])
     found = table[["model", "mantel_r", "p", "n"]].rename(columns={"n": "classes"})
-    return pd.concat([keys, found], axis=1).assign(varied=row.varied, value=row.value, ci_low=low[:, 0],
-                                                   ci_high=high[:, 0])  # fmt: skip
+    return pd.concat([keys, found], axis=1).assign(
+        varied=row.varied, value=row.value, ci_low=low[:, 0], ci_high=high[:, 0]
+    )

@@ -18,15 +18,7 @@ import torch
 from PIL import Image
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.conditions import (
-    CONDITIONS,
-    MASKED,
-    is_mask,
-    mask_file,
-    read_mask,
-    under,
-    visible,
-)
+from semanticcmc.evaluation.conditions import CONDITIONS, MASKED, is_mask, mask_file, read_mask, under, visible
 from semanticcmc.evaluation.image_files import read_image, square
 from semanticcmc.experiment import Experiment, repository_root
 
@@ -84,8 +76,10 @@ def stimulus_folder(experiment: Experiment) -> Path:
     if folder is not None:
         return repository_root() / folder.expanduser()
     if experiment.source != "world":
-        raise InputError(f"{experiment.file}, section stimuli, folder: name a folder of class folders "
-                         "(make: STIMULI=<folder>), one a class, named by WordNet id such as n02084071")  # fmt: skip
+        raise InputError(
+            f"{experiment.file}, section stimuli, folder: name a folder of class folders "
+            "(make: STIMULI=<folder>), one a class, named by WordNet id such as n02084071"
+        )
     return experiment.folder / "stimuli"
 
 
@@ -124,11 +118,12 @@ def shown(path: str | Path, upright: Image.Image, condition: str, config: Stimul
     if condition in MASKED:
         mask = square(read_mask(path, upright.size), config.size_px)
         if not visible(condition, mask).any():
-            raise InputError(f"{mask_file(path)}: nothing of the {condition} is left in the central square; "
-                             "remove the image and its mask, or leave out the condition")  # fmt: skip
+            raise InputError(
+                f"{mask_file(path)}: nothing of the {condition} is left in the central square; "
+                "remove the image and its mask, or leave out the condition"
+            )
     pixels = square(upright, config.size_px)
-    return under(condition, pixels, mask=mask, blur_sigma_px=config.blur_sigma_px,
-                 masked_grey=config.masked_grey)  # fmt: skip
+    return under(condition, pixels, mask=mask, blur_sigma_px=config.blur_sigma_px, masked_grey=config.masked_grey)
 
 
 class StimulusFolder:
@@ -155,9 +150,7 @@ class StimulusFolder:
 
     def __init__(self, folder: str | Path, config: StimuliConfig) -> None:
         self.config = config
-        images = {
-            path.name: images_in(path)[: config.images_per_class] for path in class_folders(Path(folder))
-        }
+        images = {path.name: images_in(path)[: config.images_per_class] for path in class_folders(Path(folder))}
         if empty := [wnid for wnid, paths in images.items() if not paths]:
             raise InputError(f"{folder}: no image of {', '.join(empty[:5])}; add some or remove the folder")
         self.classes = tuple(images)
@@ -169,9 +162,7 @@ class StimulusFolder:
         """Return the number of images."""
         return len(self.files)
 
-    def batches(
-        self, batch_size: int, condition: str = "intact"
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, batch_size: int, condition: str = "intact") -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All images in the order of `files`, each once.
 
         Images are decoded in as many threads as torch was given, two batches ahead.

@@ -18,14 +18,7 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.evaluation.image_files import read_image
-from semanticcmc.evaluation.stimuli import (
-    SUFFIXES,
-    StimuliConfig,
-    class_folders,
-    images_in,
-    shown,
-    stimulus_folder,
-)
+from semanticcmc.evaluation.stimuli import SUFFIXES, StimuliConfig, class_folders, images_in, shown, stimulus_folder
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
@@ -62,9 +55,7 @@ def probe(folder: str | Path, config: StimuliConfig) -> pd.DataFrame:
     known = extended(read_taxonomy(), [path.name for path in classes]).hypernyms
     for path in classes:
         if not re.fullmatch(r"n\d{8}", path.name):
-            problems.append(
-                f"{path}: {path.name!r} is no WordNet id such as n02084071; rename it or move it away"
-            )
+            problems.append(f"{path}: {path.name!r} is no WordNet id such as n02084071; rename it or move it away")
         elif path.name not in known:
             problems.append(f"{path}: {path.name} is not in the WordNet taxonomy; {REMEDY}")
         images = images_in(path)
@@ -114,14 +105,14 @@ def remarks(table: pd.DataFrame) -> list[str]:
     said = []
     counts = table["wnid"].value_counts()
     if single := sorted(counts.index[counts == 1]):
-        said.append(f"{len(single)} of {len(counts)} classes have a single image ({', '.join(single[:5])}"
-                    f"{', ...' if len(single) > 5 else ''}): RDMs can be made, but no accuracy of single images, "
-                    "nor the reliability of an RDM by halves")  # fmt: skip
+        said.append(
+            f"{len(single)} of {len(counts)} classes have a single image ({', '.join(single[:5])}"
+            f"{', ...' if len(single) > 5 else ''}): RDMs can be made, but no accuracy of single images, "
+            "nor the reliability of an RDM by halves"
+        )
     for mode, files in table[table["mode"] != "RGB"].groupby("mode"):
         count = f"{len(files)} image{'s' if len(files) > 1 else ''}"
-        said.append(
-            f"{count} of Pillow's mode {mode}, brought to 8-bit RGB (such as {files['path'].iloc[0]})"
-        )
+        said.append(f"{count} of Pillow's mode {mode}, brought to 8-bit RGB (such as {files['path'].iloc[0]})")
     if len(moving := table[table["frames"] > 1]):
         count = f"{len(moving)} animation{'s' if len(moving) > 1 else ''}"
         said.append(f"{count}, of which the first frame is shown (such as {moving['path'].iloc[0]})")
@@ -143,9 +134,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     counts, said = table["wnid"].value_counts(), remarks(table)
-    found = {"folder": folder, "classes": len(counts), "images": len(table), "fewest_images_a_class": int(counts.min()),
-             "most_images_a_class": int(counts.max()), "modes": table["mode"].value_counts().to_dict(),
-             "remarks": said}  # fmt: skip
+    found = {
+        "folder": folder,
+        "classes": len(counts),
+        "images": len(table),
+        "fewest_images_a_class": int(counts.min()),
+        "most_images_a_class": int(counts.max()),
+        "modes": table["mode"].value_counts().to_dict(),
+        "remarks": said,
+    }
     write_json(experiment.path("stimuli.json"), found)
     print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
     for remark in said:

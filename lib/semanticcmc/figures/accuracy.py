@@ -50,9 +50,8 @@ def dissociation(
     """
     ax = style.axes(ax)
     rows = table[
-        (table.layer == layer) & (table.model == model) & (table.control == control)
-        & (table.condition == condition)
-    ]  # fmt: skip
+        (table.layer == layer) & (table.model == model) & (table.control == control) & (table.condition == condition)
+    ]
     accuracy = accuracy[(accuracy.layer == layer) & (accuracy.condition == condition)]
     scores = accuracy[accuracy.measure == measure]
     each = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")
@@ -61,32 +60,59 @@ def dissociation(
     x = summary(scores, accuracy_over_seeds, "accuracy").set_index("network")
     networks = style.network_styles(each.network)
     for network, look in networks.items():
-        ax.hlines(
-            y.mantel_r[network], x.ci_low[network], x.ci_high[network], color=look["color"], linewidth=1.0
-        )
-        ax.vlines(
-            x.accuracy[network], y.ci_low[network], y.ci_high[network], color=look["color"], linewidth=1.0
-        )
+        ax.hlines(y.mantel_r[network], x.ci_low[network], x.ci_high[network], color=look["color"], linewidth=1.0)
+        ax.vlines(x.accuracy[network], y.ci_low[network], y.ci_high[network], color=look["color"], linewidth=1.0)
         ax.plot(
-            x.accuracy[network], y.mantel_r[network], linestyle="none", gid=network, label=look["label"],
-            color=look["color"], marker=look["marker"], markersize=9, markeredgecolor="white", zorder=3,
-        )  # fmt: skip
+            x.accuracy[network],
+            y.mantel_r[network],
+            linestyle="none",
+            gid=network,
+            label=look["label"],
+            color=look["color"],
+            marker=look["marker"],
+            markersize=9,
+            markeredgecolor="white",
+            zorder=3,
+        )
         own = each[each.network == network]
         if len(own) > 1:
-            ax.plot(own.accuracy, own.mantel_r, linestyle="none", gid=f"{network} seeds", color=look["color"],
-                    marker=look["marker"], markersize=3.5, alpha=0.7, markeredgewidth=0, zorder=2)  # fmt: skip
+            ax.plot(
+                own.accuracy,
+                own.mantel_r,
+                linestyle="none",
+                gid=f"{network} seeds",
+                color=look["color"],
+                marker=look["marker"],
+                markersize=3.5,
+                alpha=0.7,
+                markeredgewidth=0,
+                zorder=2,
+            )
     chance = accuracy[accuracy.measure == "chance"].accuracy.dropna()
     if len(chance) and len(each):
         ax.axvline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
-        ax.annotate(" chance", (chance.iloc[0], 1), xycoords=("data", "axes fraction"), va="top",
-                    fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
+        ax.annotate(
+            " chance",
+            (chance.iloc[0], 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            fontsize=style.SMALL_PT,
+            color=style.QUIET,
+        )
     style.zero_line(ax)
     ax.set_xlabel(f"class accuracy, {MEASURES.get(measure, measure)} (share correct)")
     ax.set_ylabel(f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
     if each.empty:
         ax.set(xticks=[], yticks=[])
-        ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
-                va="bottom", color=style.QUIET)  # fmt: skip
+        ax.text(
+            0.5,
+            0.5,
+            "no class accuracy: a class has one image",
+            transform=ax.transAxes,
+            ha="center",
+            va="bottom",
+            color=style.QUIET,
+        )
     else:
         ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     return ax
@@ -97,9 +123,7 @@ def dissociation_caption(
 ) -> str:
     """Layer, classes, seeds, control and intervals of `dissociation`."""
     rows = table[(table.layer == layer) & (table.control == control) & (table.model == model)]
-    what = (
-        f"{captions.values_text(rows.classes)} classes; r {captions.control_text(control, random_networks)}"
-    )
+    what = f"{captions.values_text(rows.classes)} classes; r {captions.control_text(control, random_networks)}"
     return f"{layer}; {what}; {seeds_text(rows, confidence)}, both ways."
 
 
@@ -131,21 +155,25 @@ def accuracy_by_condition(
     chance = rows[rows.measure == "chance"].accuracy.dropna()
     if len(chance):
         ax.axhline(chance.iloc[0], color=style.QUIET, linestyle=":", linewidth=1.2)
-        ax.annotate("chance", (1, chance.iloc[0]), xycoords=("axes fraction", "data"), va="bottom", ha="right",
-                    fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
+        ax.annotate(
+            "chance",
+            (1, chance.iloc[0]),
+            xycoords=("axes fraction", "data"),
+            va="bottom",
+            ha="right",
+            fontsize=style.SMALL_PT,
+            color=style.QUIET,
+        )
     for i, condition in enumerate(conditions):
         look = condition_style(condition, conditions)
-        own = (
-            shown[(shown.measure == measure) & (shown.condition == condition)]
-            .set_index("network")
-            .reindex(names)
-        )
+        own = shown[(shown.measure == measure) & (shown.condition == condition)].set_index("network").reindex(names)
         x = np.arange(len(names)) + 0.5 * captions.offset(i, len(conditions))
         ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=1.3)
         ax.plot(x, own.accuracy, linestyle="none", gid=condition, markersize=6, **look)
     if not (shown.measure == measure).any():
-        ax.text(0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center",
-                color=style.QUIET)  # fmt: skip
+        ax.text(
+            0.5, 0.5, "no class accuracy: a class has one image", transform=ax.transAxes, ha="center", color=style.QUIET
+        )
     captions.network_axis(ax, names)
     ax.set_xlim(right=len(names) + 0.1)  # room for the word chance beside the last network
     ax.set_ylim(0, 1.03)
@@ -177,8 +205,17 @@ def noise_ceiling(
     above = ceilings[(ceilings.layer == layer) & (ceilings.condition == condition)]
     names = list(style.network_styles(above.network))
     place = {name: float(i) for i, name in enumerate(names)}
-    ax.plot(above.network.map(place), above.ceiling, linestyle="none", marker="_", markersize=20, color=style.INK,
-            markeredgewidth=1.6, gid="ceiling", label="noise ceiling")  # fmt: skip
+    ax.plot(
+        above.network.map(place),
+        above.ceiling,
+        linestyle="none",
+        marker="_",
+        markersize=20,
+        color=style.INK,
+        markeredgewidth=1.6,
+        gid="ceiling",
+        label="noise ceiling",
+    )
     rows = table[(table.layer == layer) & (table.condition == condition) & (table.control == "none")]
     models = list(dict.fromkeys(rows.model))
     for i, model in enumerate(models):
@@ -188,8 +225,9 @@ def noise_ceiling(
         ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=1.0, alpha=0.6)
         ax.plot(x, own.mantel_r, linestyle="none", gid=model, markersize=5, **look)
     if above.ceiling.isna().all():
-        ax.text(0.5, 0.9, "no noise ceiling: a class has one image", transform=ax.transAxes, ha="center",
-                color=style.QUIET)  # fmt: skip
+        ax.text(
+            0.5, 0.9, "no noise ceiling: a class has one image", transform=ax.transAxes, ha="center", color=style.QUIET
+        )
     style.zero_line(ax)
     captions.network_axis(ax, names)
     ax.set_ylim(top=1.05)

@@ -26,10 +26,16 @@ def control_text(control: str, random_networks: int) -> str:
         Number of untrained networks behind the control `random`.
     """
     if control == "random":
-        return ("given the RDM of one untrained network" if random_networks == 1
-                else f"given the mean RDM of {random_networks} untrained networks")  # fmt: skip
-    return {"none": "given nothing (simple r)", "cmc_lab": "given the RDM of the same seed's L / ab network",
-            "look": "given the true looks"}[control]  # fmt: skip
+        return (
+            "given the RDM of one untrained network"
+            if random_networks == 1
+            else f"given the mean RDM of {random_networks} untrained networks"
+        )
+    return {
+        "none": "given nothing (simple r)",
+        "cmc_lab": "given the RDM of the same seed's L / ab network",
+        "look": "given the true looks",
+    }[control]
 
 
 def values_text(column: Iterable[float]) -> str:

@@ -63,10 +63,18 @@ def controls(
         for filled in (True, False):
             some = own.significant == filled
             ax.plot(
-                x[some], own.mantel_r[some], linestyle="none", marker="D" if look["marker"] == "_" else look["marker"],
-                color=look["color"], markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.3,
-                markersize=5.5, gid=control, label=look["label"] if filled else "_", zorder=3,
-            )  # fmt: skip
+                x[some],
+                own.mantel_r[some],
+                linestyle="none",
+                marker="D" if look["marker"] == "_" else look["marker"],
+                color=look["color"],
+                markerfacecolor=look["color"] if filled else "white",
+                markeredgewidth=1.3,
+                markersize=5.5,
+                gid=control,
+                label=look["label"] if filled else "_",
+                zorder=3,
+            )
     for edge in range(len(names) - 1):
         ax.axvline(edge + 0.5, color=style.RULE, linewidth=0.8, zorder=0)
     style.zero_line(ax)
@@ -76,12 +84,7 @@ def controls(
 
 
 def lag_comparisons(
-    table: pd.DataFrame,
-    networks: Sequence[str],
-    model: str,
-    control: str,
-    condition: str,
-    ax: Axes | None = None,
+    table: pd.DataFrame, networks: Sequence[str], model: str, control: str, condition: str, ax: Axes | None = None
 ) -> Axes:
     """Difference of two networks' correlations with a model, row minus column, and a dot a seed that tells them apart.
 
@@ -101,9 +104,7 @@ def lag_comparisons(
     """
     rows = table[(table.model == model) & (table.control == control) & (table.condition == condition)]
     rows = rows.assign(told_apart=rows.p_holm < style.SIGNIFICANT)
-    cells = rows.groupby(["first", "second"]).agg(
-        difference=("difference", "mean"), told_apart=("told_apart", "sum")
-    )
+    cells = rows.groupby(["first", "second"]).agg(difference=("difference", "mean"), told_apart=("told_apart", "sum"))
     there = {*rows["first"], *rows["second"]}
     cells = cells.reset_index()
     # The later network minus the earlier one.
@@ -135,9 +136,7 @@ def connectivity(
     return _matrix([name for name in networks if name in there], values, signed=False, ax=ax)
 
 
-def controls_caption(
-    table: pd.DataFrame, layer: str, condition: str, confidence: float, random_networks: int
-) -> str:
+def controls_caption(table: pd.DataFrame, layer: str, condition: str, confidence: float, random_networks: int) -> str:
     """Classes, seeds, controls and interval of `controls`."""
     rows = table[(table.layer == layer) & (table.condition == condition)]
     return "; ".join(
@@ -197,19 +196,34 @@ def _matrix(
         ax.add_patch(_cell(j, i, str(shade)))
         text = _number(value, signed)
         ax.text(
-            j, i + (0.12 if dots else 0), text, ha="center", va="center", gid=f"{row} {column}", color=style.INK,
-            fontsize=style.SMALL_PT, fontweight="bold" if dots else "normal",
-        )  # fmt: skip
+            j,
+            i + (0.12 if dots else 0),
+            text,
+            ha="center",
+            va="center",
+            gid=f"{row} {column}",
+            color=style.INK,
+            fontsize=style.SMALL_PT,
+            fontweight="bold" if dots else "normal",
+        )
         if dots:
             x = [j + 0.13 * (dot - (dots - 1) / 2) for dot in range(dots)]
-            ax.plot(x, [i - 0.22] * dots, linestyle="none", marker="o", markersize=3.5, color=style.INK,
-                    gid=f"{row} {column} told apart")  # fmt: skip
+            ax.plot(
+                x,
+                [i - 0.22] * dots,
+                linestyle="none",
+                marker="o",
+                markersize=3.5,
+                color=style.INK,
+                gid=f"{row} {column} told apart",
+            )
     if not values:
         ax.text(0.5, 0.5, "fewer than two networks", transform=ax.transAxes, ha="center", color=style.QUIET)
     count = max(len(names) - 1, 1)
     ax.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), aspect="equal")
-    ax.set_xticks(range(len(names) - 1), [labels[name] for name in names[:-1]], rotation=45, ha="right",
-                  rotation_mode="anchor")  # fmt: skip
+    ax.set_xticks(
+        range(len(names) - 1), [labels[name] for name in names[:-1]], rotation=45, ha="right", rotation_mode="anchor"
+    )
     ax.set_yticks(range(len(names) - 1), [labels[name] for name in names[1:]])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -42,22 +42,34 @@ def r2_by_lag(table: pd.DataFrame) -> Figure:
     lengths = sorted(table.film_s.unique())
     truths = sorted(table.half_life_s.unique())
     colours = style.lag_colours(range(len(truths)))
-    figure, row = plt.subplots(1, len(lengths), sharey=True, squeeze=False,
-                               figsize=(2 * style.COLUMN_IN, 0.62 * style.COLUMN_IN))  # fmt: skip
+    figure, row = plt.subplots(
+        1, len(lengths), sharey=True, squeeze=False, figsize=(2 * style.COLUMN_IN, 0.62 * style.COLUMN_IN)
+    )
     for ax, film_s in zip(row[0], lengths, strict=True):
         ax.axvline(0.5, color=style.QUIET, linewidth=1, linestyle=(0, (1, 1.2)), gid="half a film")
         for i, half_life_s in enumerate(truths):
             own = table[(table.film_s == film_s) & (table.half_life_s == half_life_s)].sort_values("lag_s")
             lowest = own.loc[own.mean_r2.idxmin()]
-            ax.plot(own.lag_s / film_s, own.mean_r2, color=colours[i], gid=f"r2 {half_life_s:g}",
-                    label=truth_text(half_life_s))  # fmt: skip
-            ax.plot([lowest.lag_s / film_s], [lowest.mean_r2], color=colours[i], marker="X", markeredgecolor="white",
-                    markersize=11, linestyle="", gid=f"minimum {half_life_s:g}")  # fmt: skip
+            ax.plot(
+                own.lag_s / film_s,
+                own.mean_r2,
+                color=colours[i],
+                gid=f"r2 {half_life_s:g}",
+                label=truth_text(half_life_s),
+            )
+            ax.plot(
+                [lowest.lag_s / film_s],
+                [lowest.mean_r2],
+                color=colours[i],
+                marker="X",
+                markeredgecolor="white",
+                markersize=11,
+                linestyle="",
+                gid=f"minimum {half_life_s:g}",
+            )
         ax.set_yscale("log")
         shown = [
-            tick
-            for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-            if table.mean_r2.between(tick / 3, tick * 3).any()
+            tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3) if table.mean_r2.between(tick / 3, tick * 3).any()
         ]
         ax.set_yticks(shown, [f"{tick:g}" for tick in shown])
         ax.set_yticks([], minor=True)
@@ -65,9 +77,15 @@ def r2_by_lag(table: pd.DataFrame) -> Figure:
         ax.set_xlabel("lag (film lengths)")
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1, 1.25], ["0", "¼", "½", "¾", "1", "1¼"])
     row[0][0].set_ylabel("published R², in sample")
-    figure.legend(*row[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=len(truths) + 1,
-                  title="truth: associations last (half-life)", alignment="left",
-                  fontsize=style.SMALL_PT + 1.5, title_fontsize=style.SMALL_PT + 1.5)  # fmt: skip
+    figure.legend(
+        *row[0][0].get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=len(truths) + 1,
+        title="truth: associations last (half-life)",
+        alignment="left",
+        fontsize=style.SMALL_PT + 1.5,
+        title_fontsize=style.SMALL_PT + 1.5,
+    )
     return figure
 
 
@@ -86,33 +104,39 @@ def reported(table: pd.DataFrame, title: str = "") -> Figure:
     lengths = sorted(table.film_s.unique())
     truths = sorted(table.half_life_s.unique())
     place = {half_life_s: i for i, half_life_s in enumerate(truths)}
-    figure, row = plt.subplots(1, len(lengths), sharey=True, squeeze=False,
-                               figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN))  # fmt: skip
+    figure, row = plt.subplots(
+        1, len(lengths), sharey=True, squeeze=False, figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN)
+    )
     known = [value for value in (*table.reported_s, *table.ci_low_s, *table.ci_high_s) if np.isfinite(value)]
     low, high = min(known) / 1.6, max(known) * 1.6
     untold = low / 2.2
     for ax, film_s in zip(row[0], lengths, strict=True):
         for half_life_s, x in place.items():
             if np.isfinite(half_life_s):
-                ax.plot([x - 0.42, x + 0.42], [half_life_s] * 2, color=style.INK, linewidth=1.5, gid="truth",
-                        linestyle=(0, (1, 1.2)))  # fmt: skip
+                ax.plot(
+                    [x - 0.42, x + 0.42],
+                    [half_life_s] * 2,
+                    color=style.INK,
+                    linewidth=1.5,
+                    gid="truth",
+                    linestyle=(0, (1, 1.2)),
+                )
         ax.axhline(film_s / 2, color=style.RULE, linewidth=5, zorder=0, gid="half a film")
         for shift, (estimator, look) in zip((-0.15, 0.15), ESTIMATOR_STYLES.items(), strict=True):
             own = table[(table.film_s == film_s) & (table.estimator == estimator)]
             x = own.half_life_s.map(place).to_numpy() + shift
             told = own.reported_s.notna().to_numpy()
             ax.vlines(x[told], own.ci_low_s[told], own.ci_high_s[told], color=look["color"], linewidth=2.5)
+            ax.plot(x[told], own.reported_s[told], linestyle="", markersize=9, gid=estimator, label=estimator, **look)
             ax.plot(
-                x[told],
-                own.reported_s[told],
+                x[~told],
+                np.full((~told).sum(), untold),
                 linestyle="",
                 markersize=9,
-                gid=estimator,
-                label=estimator,
+                markerfacecolor="white",
+                gid=f"untold {estimator}",
                 **look,
             )
-            ax.plot(x[~told], np.full((~told).sum(), untold), linestyle="", markersize=9, markerfacecolor="white",
-                    gid=f"untold {estimator}", **look)  # fmt: skip
         ax.set_yscale("log")
         ax.set_ylim(untold / 1.5, high)
         ax.set_xticks(list(place.values()), [truth_text(value) for value in truths])
@@ -122,8 +146,9 @@ def reported(table: pd.DataFrame, title: str = "") -> Figure:
     row[0][0].set_yticks([untold, *ticks], ["cannot be told", *[time_text(tick) for tick in ticks]])
     row[0][0].set_yticks([], minor=True)
     row[0][0].set_ylabel("reported")
-    figure.legend(*row[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=2, title=title or None,
-                  alignment="left")  # fmt: skip
+    figure.legend(
+        *row[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=2, title=title or None, alignment="left"
+    )
     return figure
 
 
@@ -145,11 +170,24 @@ def r2_beside_published(
     ax = style.axes(ax)
     ax.axvline(film_s / 120, color=style.QUIET, linewidth=1, linestyle=(0, (1, 1.2)), gid="half a film")
     for order, table in streams.items():
-        ax.plot(table.lag_s / 60, table.mean_r2, color="#0B4F8A", linestyle=ORDER_LINES[order], gid=order,
-                label=f"simulated, rows {order}")  # fmt: skip
+        ax.plot(
+            table.lag_s / 60,
+            table.mean_r2,
+            color="#0B4F8A",
+            linestyle=ORDER_LINES[order],
+            gid=order,
+            label=f"simulated, rows {order}",
+        )
     if published is not None:
-        ax.plot(published.lag_s / 60, published.mean_r2, color="#B0301C", marker="X", markersize=5, gid="published",
-                label="published")  # fmt: skip
+        ax.plot(
+            published.lag_s / 60,
+            published.mean_r2,
+            color="#B0301C",
+            marker="X",
+            markersize=5,
+            gid="published",
+            label="published",
+        )
     ax.set_ylim(0, None)
     ax.set_xlabel("lag (min); dotted: half a film")
     ax.set_ylabel("R², in sample")
@@ -184,11 +222,10 @@ def rms_by_lag(curves: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Ax
             continue
         colour, marker = next(looks)
         if "ci_low" in shown:
-            ax.fill_between(shown.lag_s, shown.ci_low, shown.ci_high, color=colour, alpha=0.3, linewidth=0,
-                            gid=f"interval {name}")  # fmt: skip
-        ax.plot(
-            shown.lag_s, shown.rms_difference, color=colour, marker=marker, markersize=5, gid=name, label=name
-        )
+            ax.fill_between(
+                shown.lag_s, shown.ci_low, shown.ci_high, color=colour, alpha=0.3, linewidth=0, gid=f"interval {name}"
+            )
+        ax.plot(shown.lag_s, shown.rms_difference, color=colour, marker=marker, markersize=5, gid=name, label=name)
     style.lag_axis(ax, round_lags([lag for table in curves.values() for lag in table.lag_s if lag > 0]))
     ax.set_ylim(0, None)
     ax.set_ylabel("RMS difference (grey levels)")

@@ -92,9 +92,14 @@ def _bracket(figure: Figure, first: Axes, second: Axes, text: str) -> None:
         Line2D([start, start, stop, stop], [low, high, high, low], color=style.INK, linewidth=2, gid="pair")
     )
     figure.text(
-        (start + stop) / 2, high, text, ha="center", va="center", fontsize=style.TEXT_PT,
+        (start + stop) / 2,
+        high,
+        text,
+        ha="center",
+        va="center",
+        fontsize=style.TEXT_PT,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
-    )  # fmt: skip
+    )
 
 
 def _clock(time_s: float) -> str:
@@ -117,8 +122,15 @@ def label_frequencies(frequencies: pd.Series, ax: Axes | None = None, named: int
     """
     ax = style.axes(ax)
     ordered = frequencies.sort_values(ascending=False)
-    ax.loglog(np.arange(1, len(ordered) + 1), ordered.to_numpy(), color=style.INK, marker="o", markersize=3.5,
-              linewidth=1, gid="frequencies")  # fmt: skip
+    ax.loglog(
+        np.arange(1, len(ordered) + 1),
+        ordered.to_numpy(),
+        color=style.INK,
+        marker="o",
+        markersize=3.5,
+        linewidth=1,
+        gid="frequencies",
+    )
     listed = "\n".join(f"{i}  {name}" for i, name in enumerate(ordered.index[:named], start=1))
     ax.text(0.04, 0.05, listed, transform=ax.transAxes, va="bottom", fontsize=style.SMALL_PT, linespacing=1.4)
     ax.set_xlabel("rank of the label")
@@ -126,9 +138,7 @@ def label_frequencies(frequencies: pd.Series, ax: Axes | None = None, named: int
     return ax
 
 
-def association_maps(
-    maps: Mapping[float, pd.DataFrame], categories: Mapping[str, str], title: str = ""
-) -> Figure:
+def association_maps(maps: Mapping[float, pd.DataFrame], categories: Mapping[str, str], title: str = "") -> Figure:
     """How every label now goes with every label a lag later, labels ordered by category, a map a lag.
 
     Parameters
@@ -144,30 +154,17 @@ def association_maps(
 
     from semanticcmc.figures.rdms import category_blocks
 
-    figure, row = plt.subplots(
-        1, len(maps), figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN), squeeze=False
-    )
+    figure, row = plt.subplots(1, len(maps), figsize=(2 * style.COLUMN_IN, 0.66 * style.COLUMN_IN), squeeze=False)
     names = sorted(next(iter(maps.values())).index, key=lambda name: (categories.get(name, "~"), name))
     highest = max(float(np.nanmax(table.to_numpy())) for table in maps.values()) or 1.0
     for ax, (lag_s, table) in zip(row[0], maps.items(), strict=True):
         picture = ax.imshow(
-            table.loc[names, names].to_numpy(),
-            cmap=_association_colours(),
-            vmin=0,
-            vmax=highest,
-            aspect="equal",
+            table.loc[names, names].to_numpy(), cmap=_association_colours(), vmin=0, vmax=highest, aspect="equal"
         )
         ax.set_title(f"{style.lag_text(lag_s)} later")
-        category_blocks(
-            ax, [categories.get(name, "other") for name in names], named=ax is row[0][0], color=style.RULE
-        )
+        category_blocks(ax, [categories.get(name, "other") for name in names], named=ax is row[0][0], color=style.RULE)
     figure.colorbar(
-        picture,
-        ax=row[0].tolist(),
-        shrink=0.8,
-        aspect=30,
-        pad=0.01,
-        label="times as often as by chance (log2)",
+        picture, ax=row[0].tolist(), shrink=0.8, aspect=30, pad=0.01, label="times as often as by chance (log2)"
     )
     figure.suptitle(title, x=0.01, ha="left", fontsize=style.TEXT_PT, fontweight="bold")
     return figure

@@ -76,20 +76,46 @@ def lag_curve(
             chosen = rows[(rows.model == model) & (rows.control == shown)]
             mean = chosen[chosen.lag_s > 0].groupby("lag_s").mantel_r.mean()
             ax.plot(
-                mean.index * step**aside, mean.to_numpy(), color=look["color"], gid=f"{kind} {model}",
-                linestyle="-" if solid else (0, (3, 2)), linewidth=2.2 if solid else 1.2,
-                alpha=1.0 if solid else 0.55, zorder=3 if solid else 2, label=f"{look['label']}, {kind}",
-            )  # fmt: skip
+                mean.index * step**aside,
+                mean.to_numpy(),
+                color=look["color"],
+                gid=f"{kind} {model}",
+                linestyle="-" if solid else (0, (3, 2)),
+                linewidth=2.2 if solid else 1.2,
+                alpha=1.0 if solid else 0.55,
+                zorder=3 if solid else 2,
+                label=f"{look['label']}, {kind}",
+            )
             if solid and over_seeds is not None and len(seeds) > 1:
-                band = over_seeds[(over_seeds.layer == layer) & (over_seeds.condition == condition)
-                                  & (over_seeds.model == model) & (over_seeds.control == shown)]  # fmt: skip
+                band = over_seeds[
+                    (over_seeds.layer == layer)
+                    & (over_seeds.condition == condition)
+                    & (over_seeds.model == model)
+                    & (over_seeds.control == shown)
+                ]
                 band = band[band.lag_s > 0].sort_values("lag_s")
-                ax.fill_between(band.lag_s * step**aside, band.ci_low, band.ci_high, color=look["color"], alpha=0.15,
-                                linewidth=0, gid=f"over seeds {model}", zorder=1)  # fmt: skip
+                ax.fill_between(
+                    band.lag_s * step**aside,
+                    band.ci_low,
+                    band.ci_high,
+                    color=look["color"],
+                    alpha=0.15,
+                    linewidth=0,
+                    gid=f"over seeds {model}",
+                    zorder=1,
+                )
             if solid and predicted is not None:
                 told = predicted[(predicted.model == model) & predicted.lag_s.between(lags_s[0], lags_s[-1])]
-                ax.plot(told.lag_s, told.predicted_r, color=look["color"], linestyle=(0, (1, 1.2)), linewidth=1.6,
-                        zorder=2, gid=f"predicted {model}", label=f"{look['label']}, predicted")  # fmt: skip
+                ax.plot(
+                    told.lag_s,
+                    told.predicted_r,
+                    color=look["color"],
+                    linestyle=(0, (1, 1.2)),
+                    linewidth=1.6,
+                    zorder=2,
+                    gid=f"predicted {model}",
+                    label=f"{look['label']}, predicted",
+                )
             for s, seed in enumerate(seeds):
                 own = chosen[chosen.seed == seed]
                 shift = step ** (aside + SPREAD * captions.offset(s, len(seeds)) / len(models))
@@ -104,8 +130,18 @@ def lag_curve(
                     if solid:
                         _points(ax, one, x, grey, size, f"{gid} {name}")
                     else:
-                        ax.plot(x, one.mantel_r, linestyle="none", marker="_", markersize=1.6 * size, alpha=0.8,
-                                markeredgewidth=1.4, color=grey["color"], gid=f"{gid} {name}", zorder=2)  # fmt: skip
+                        ax.plot(
+                            x,
+                            one.mantel_r,
+                            linestyle="none",
+                            marker="_",
+                            markersize=1.6 * size,
+                            alpha=0.8,
+                            markeredgewidth=1.4,
+                            color=grey["color"],
+                            gid=f"{gid} {name}",
+                            zorder=2,
+                        )
     style.zero_line(ax)
     style.lag_axis(ax, lags_s, "time lag between the two views")
     if baselines:
@@ -122,12 +158,7 @@ def lag_curve(
 
 
 def lag_curve_caption(
-    table: pd.DataFrame,
-    layer: str,
-    control: str,
-    confidence: float,
-    random_networks: int,
-    predicted: bool = False,
+    table: pd.DataFrame, layer: str, control: str, confidence: float, random_networks: int, predicted: bool = False
 ) -> str:
     """What a lag curve's points, bars and fillings mean, with the numbers that are the table's.
 
@@ -176,18 +207,23 @@ def too_little_film(films: int, hours: float) -> str:
     return f"{counted(films, 'film')}, {length}: too little film to teach semantics"
 
 
-def _points(
-    ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str
-) -> None:
+def _points(ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str) -> None:
     """Points at `x` with their intervals, filled where the corrected p is below .05."""
     ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=0.18 * size, zorder=3)
     for filled in (True, False):
         chosen = (rows.p_holm < style.SIGNIFICANT) == filled
         ax.plot(
-            x[chosen], rows.mantel_r[chosen], linestyle="none", marker=look["marker"], color=look["color"],
-            markerfacecolor=look["color"] if filled else "white", markeredgewidth=1.3, markersize=size,
-            gid=gid, zorder=4,
-        )  # fmt: skip
+            x[chosen],
+            rows.mantel_r[chosen],
+            linestyle="none",
+            marker=look["marker"],
+            color=look["color"],
+            markerfacecolor=look["color"] if filled else "white",
+            markeredgewidth=1.3,
+            markersize=size,
+            gid=gid,
+            zorder=4,
+        )
 
 
 def _step(lags_s: Sequence[float]) -> float:

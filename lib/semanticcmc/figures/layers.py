@@ -46,19 +46,24 @@ def layers(
         x = np.arange(len(names)) + SPREAD * captions.offset(i, len(networks))
         baseline = network in style.BASELINE_STYLES
         ax.plot(
-            x, own.mantel_r, gid=network, label=look["label"], color=look["color"],
-            marker=look["marker"], markersize=5.5, linewidth=1.1 if baseline else 1.8,
-            linestyle=(0, (2, 1.5)) if baseline else "-", zorder=2 if baseline else 3,
-        )  # fmt: skip
+            x,
+            own.mantel_r,
+            gid=network,
+            label=look["label"],
+            color=look["color"],
+            marker=look["marker"],
+            markersize=5.5,
+            linewidth=1.1 if baseline else 1.8,
+            linestyle=(0, (2, 1.5)) if baseline else "-",
+            zorder=2 if baseline else 3,
+        )
         ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=0.9, alpha=0.5, zorder=1)
     _finish(ax, names, f"{'partial ' if control != 'none' else ''}r, {style.model_style(model)['label']}")
     ax.legend(title="network", loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     return ax
 
 
-def layers_caption(
-    table: pd.DataFrame, control: str, condition: str, confidence: float, random_networks: int
-) -> str:
+def layers_caption(table: pd.DataFrame, control: str, condition: str, confidence: float, random_networks: int) -> str:
     """Classes, seeds, control and interval of `layers`."""
     rows = table[(table.control == control) & (table.condition == condition)]
     given = captions.control_text(control, random_networks)

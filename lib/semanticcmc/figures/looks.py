@@ -33,15 +33,20 @@ def looks(table: pd.DataFrame, published_r: float | None = None) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(1.75 * style.COLUMN_IN, 0.72 * style.COLUMN_IN), sharey=True
-    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=(1.75 * style.COLUMN_IN, 0.72 * style.COLUMN_IN), sharey=True)
     _by_layer(left, table[table["study"] == "layers"])
     _by_images(right, table[(table["study"] == "images") & (table["network"] == table["network"].iloc[0])])
     if published_r is not None:
         right.plot(PUBLISHED_IMAGES, published_r, "*", color=style.INK, markersize=13, zorder=5)
-        right.annotate("published", (PUBLISHED_IMAGES, published_r), (-8, -4), textcoords="offset points", ha="right",
-                       va="center", fontsize=style.SMALL_PT)  # fmt: skip
+        right.annotate(
+            "published",
+            (PUBLISHED_IMAGES, published_r),
+            (-8, -4),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=style.SMALL_PT,
+        )
     for ax in (left, right):
         style.zero_line(ax)
     left.set_ylabel("correlation with the model (Mantel's r)")
@@ -63,9 +68,17 @@ def _by_layer(ax: Axes, rows: pd.DataFrame) -> None:
     for place, ((network, model), one) in enumerate(pairs):
         x = one["layer"].map(layers.index) + 0.09 * (place - (len(pairs) - 1) / 2)
         colour = style.model_style(str(model))["color"]
-        ax.errorbar(x, one["value"], one[["below", "above"]].T, fmt=markers[network], color=colour, markersize=4.5,
-                    markerfacecolor=colour if model == "lch" else "white", linewidth=0.9,
-                    label=f"{network}: {'WordNet' if model == 'lch' else model}")  # fmt: skip
+        ax.errorbar(
+            x,
+            one["value"],
+            one[["below", "above"]].T,
+            fmt=markers[network],
+            color=colour,
+            markersize=4.5,
+            markerfacecolor=colour if model == "lch" else "white",
+            linewidth=0.9,
+            label=f"{network}: {'WordNet' if model == 'lch' else model}",
+        )
     ax.set_xticks(range(len(layers)), layers)
     ax.set(xlabel="layer", title="one image a class")
     ax.legend(fontsize=style.SMALL_PT, ncols=2)
@@ -77,19 +90,31 @@ def _by_images(ax: Axes, rows: pd.DataFrame) -> None:
         colour, marker = style.GROUP_COLOURS[place], style.GROUP_MARKERS[place]
         means = _means(part[part["quantity"] == "mantel_r"], ["images"])
         aside = 1.07 ** (place - 1.5)
-        ax.errorbar(means["images"] * aside, means["value"], means[["below", "above"]].T, fmt=f"{marker}-",
-                    color=colour, markersize=5, linewidth=0.9,
-                    label=f"{int(part['classes'].iloc[0])} nouns of {fewest} images or more")  # fmt: skip
+        ax.errorbar(
+            means["images"] * aside,
+            means["value"],
+            means[["below", "above"]].T,
+            fmt=f"{marker}-",
+            color=colour,
+            markersize=5,
+            linewidth=0.9,
+            label=f"{int(part['classes'].iloc[0])} nouns of {fewest} images or more",
+        )
         far = _means(part[part["quantity"] == "r_150"], ["images"]).iloc[0]
         if np.isfinite(far["value"]):
-            ax.errorbar(PUBLISHED_IMAGES * aside**2, far["value"], [[far["below"]], [far["above"]]], fmt=marker,
-                        color=colour, markerfacecolor="white", markersize=6, linewidth=0.9)  # fmt: skip
+            ax.errorbar(
+                PUBLISHED_IMAGES * aside**2,
+                far["value"],
+                [[far["below"]], [far["above"]]],
+                fmt=marker,
+                color=colour,
+                markerfacecolor="white",
+                markersize=6,
+                linewidth=0.9,
+            )
     ticks = [1, 2, 4, 8, 16, PUBLISHED_IMAGES]
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
-    ax.set(
-        xlabel="images a class (150: extrapolated)",
-        title=f"broader nouns as classes, {rows['network'].iloc[0]}",
-    )
+    ax.set(xlabel="images a class (150: extrapolated)", title=f"broader nouns as classes, {rows['network'].iloc[0]}")
     ax.legend(fontsize=style.SMALL_PT, loc="upper left")

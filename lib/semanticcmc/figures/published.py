@@ -39,11 +39,17 @@ def published_table(table: pd.DataFrame, control: str = "random", ax: Axes | Non
                 continue
             mean = own.groupby("lag_s")[["mantel_r", "ci_low", "ci_high"]].mean()
             ax.plot(
-                mean.index, mean.mantel_r, gid=f"{source} {kind}", label=f"{look['label']}, {kind}",
-                color=look["color"], marker=look["marker"], alpha=1.0 if solid else 0.55,
-                linestyle="-" if solid else (0, (3, 2)), linewidth=2.4 if solid else 1.2,
+                mean.index,
+                mean.mantel_r,
+                gid=f"{source} {kind}",
+                label=f"{look['label']}, {kind}",
+                color=look["color"],
+                marker=look["marker"],
+                alpha=1.0 if solid else 0.55,
+                linestyle="-" if solid else (0, (3, 2)),
+                linewidth=2.4 if solid else 1.2,
                 markerfacecolor=look["color"] if solid else "white",
-            )  # fmt: skip
+            )
             if solid:
                 ax.vlines(mean.index, mean.ci_low, mean.ci_high, color=look["color"], linewidth=1.2)
     style.zero_line(ax)

@@ -48,9 +48,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
     columns = min(columns, len(rdms))
     rows = -(-len(rdms) // columns)
     side = (2 * style.COLUMN_IN - 2.2) / max(room, 3)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows + 0.25), squeeze=False
-    )
+    figure, grid = plt.subplots(rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows + 0.25), squeeze=False)
     for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         own = rdm.subset(order)
@@ -90,9 +88,7 @@ def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, col
         if all(abs(middle - other) >= 0.05 * len(categories) for other in named_at):
             named_at[middle] = category.replace("_", " ")
     ax.set_xticks([])
-    ax.set_yticks(
-        sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=style.SMALL_PT
-    )
+    ax.set_yticks(sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=style.SMALL_PT)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -116,21 +112,33 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: A
     """
     ax = style.axes(ax, figsize=(style.COLUMN_IN * 1.35, style.COLUMN_IN))
     # a class without activations has no distances, and no place
-    rdm = rdm.subset(
-        [name for name, row in zip(rdm.classes, rdm.square(), strict=True) if np.isnan(row).mean() < 0.5]
-    )
+    rdm = rdm.subset([name for name, row in zip(rdm.classes, rdm.square(), strict=True) if np.isnan(row).mean() < 0.5])
     places, share = classical_scaling(rdm.square())
     groups = style.group_styles(categories[name] for name in rdm.classes)
     for category, look in groups.items():
         own = [i for i, name in enumerate(rdm.classes) if categories[name] == category]
         ax.plot(
-            places[own, 0], places[own, 1], linestyle="none", marker=look["marker"], color=look["color"],
-            markersize=8, markeredgecolor="white", markeredgewidth=0.7, gid=category, label=look["label"],
-        )  # fmt: skip
+            places[own, 0],
+            places[own, 1],
+            linestyle="none",
+            marker=look["marker"],
+            color=look["color"],
+            markersize=8,
+            markeredgecolor="white",
+            markeredgewidth=0.7,
+            gid=category,
+            label=look["label"],
+        )
     for i, name in enumerate(rdm.classes):
         if name in names:
-            ax.annotate(names[name], places[i], xytext=(5, 3), textcoords="offset points",
-                        fontsize=style.SMALL_PT, color=style.INK)  # fmt: skip
+            ax.annotate(
+                names[name],
+                places[i],
+                xytext=(5, 3),
+                textcoords="offset points",
+                fontsize=style.SMALL_PT,
+                color=style.INK,
+            )
     ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the variance".replace("%", " %"))
     ax.spines[:].set_visible(False)
     ax.set_aspect("equal", adjustable="datalim")
@@ -210,9 +218,12 @@ def nearest_neighbours(
                 spine.set(visible=True, linewidth=2.5 if same else 0.8, color=color)
             weight = "bold" if name == query else "normal"
             label = textwrap.shorten(names[name].replace("_", " "), 14, placeholder="…")
-            ax.set_xlabel(
-                ("✓ " if same else "") + label, fontsize=style.SMALL_PT, labelpad=2, fontweight=weight
-            )
-    figure.suptitle("A class, and the classes nearest to it (✓ same category)", x=0.01, ha="left",
-                    fontsize=style.TEXT_PT, fontweight="bold")  # fmt: skip
+            ax.set_xlabel(("✓ " if same else "") + label, fontsize=style.SMALL_PT, labelpad=2, fontweight=weight)
+    figure.suptitle(
+        "A class, and the classes nearest to it (✓ same category)",
+        x=0.01,
+        ha="left",
+        fontsize=style.TEXT_PT,
+        fontweight="bold",
+    )
     return figure

@@ -59,8 +59,9 @@ def robustness(table: pd.DataFrame, network: str, models: Sequence[str] = ("cate
             height += 1
             place[varied, value] = height
         height += 1.35
-    figure, axes = plt.subplots(1, len(models), sharey=True, squeeze=False,
-                                figsize=(1.3 * style.COLUMN_IN, ROW_IN * height + 1.3))  # fmt: skip
+    figure, axes = plt.subplots(
+        1, len(models), sharey=True, squeeze=False, figsize=(1.3 * style.COLUMN_IN, ROW_IN * height + 1.3)
+    )
     survived, best = survival(table), largest(table)
     for ax, model in zip(axes.flat, models, strict=True):
         own = rows[rows.model == model].dropna(subset="mantel_r")
@@ -83,8 +84,16 @@ def robustness(table: pd.DataFrame, network: str, models: Sequence[str] = ("cate
         text.set_fontsize(style.SMALL_PT)
     for varied, y in headings.items():
         if varied != "declared":
-            first.text(-0.02, y, HEADINGS.get(varied, varied), transform=first.get_yaxis_transform(), ha="right",
-                       va="center", fontsize=style.SMALL_PT, fontweight="bold")  # fmt: skip
+            first.text(
+                -0.02,
+                y,
+                HEADINGS.get(varied, varied),
+                transform=first.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                fontsize=style.SMALL_PT,
+                fontweight="bold",
+            )
     return figure
 
 
@@ -106,9 +115,7 @@ def robustness_caption(table: pd.DataFrame, network: str, layer: str, confidence
     seeds = sorted(rows.seed.unique())
     classes = rows[rows.varied != "classes"].classes.max()
     shown = f"{confidence:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
-    marks = (
-        f"{len(seeds)} seeds, a mark each, the first on top" if len(seeds) > 1 else f"one seed ({seeds[0]})"
-    )
+    marks = f"{len(seeds)} seeds, a mark each, the first on top" if len(seeds) > 1 else f"one seed ({seeds[0]})"
     return (
         f"{style.network_styles([network])[network]['label']} network, {layer} unless the row says otherwise; "
         f"{classes} classes, fewer where a category is left out; {marks}; bars: {shown} bootstrap over classes; "
@@ -122,9 +129,7 @@ def _declared(ax: Axes, rows: pd.DataFrame) -> None:
     """Line and band of the declared analysis."""
     found = rows[rows.varied == "declared"][["mantel_r", "ci_low", "ci_high"]].mean()
     if np.isfinite([found.ci_low, found.ci_high]).all():
-        ax.axvspan(
-            found.ci_low, found.ci_high, color=style.LAG_COLOURS[0], alpha=0.25, linewidth=0, zorder=0.5
-        )
+        ax.axvspan(found.ci_low, found.ci_high, color=style.LAG_COLOURS[0], alpha=0.25, linewidth=0, zorder=0.5)
     ax.axvline(found.mantel_r, color=style.INK, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
 
 
@@ -136,9 +141,17 @@ def _marks(ax: Axes, rows: pd.DataFrame, place: dict[tuple[str, str], float], lo
         y = place[one["varied"], one["value"]] + apart * (seeds.index(one["seed"]) - (len(seeds) - 1) / 2)
         ax.hlines(y, one["ci_low"], one["ci_high"], color=look["color"], linewidth=1.1, zorder=3)
         filled = one["p"] < style.SIGNIFICANT
-        ax.plot(one["mantel_r"], y, marker=look["marker"], color=look["color"], linestyle="none", zorder=4,
-                markersize=5.5 if len(seeds) == 1 else 3.6, markerfacecolor=look["color"] if filled else "white",
-                gid=f"{one['model']}, {one['value']}, seed {one['seed']}")  # fmt: skip
+        ax.plot(
+            one["mantel_r"],
+            y,
+            marker=look["marker"],
+            color=look["color"],
+            linestyle="none",
+            zorder=4,
+            markersize=5.5 if len(seeds) == 1 else 3.6,
+            markerfacecolor=look["color"] if filled else "white",
+            gid=f"{one['model']}, {one['value']}, seed {one['seed']}",
+        )
 
 
 def _best_lags(ax: Axes, best: pd.DataFrame, place: dict[tuple[str, str], float]) -> None:
@@ -146,9 +159,24 @@ def _best_lags(ax: Axes, best: pd.DataFrame, place: dict[tuple[str, str], float]
     declared = best.network[best.varied == "declared"].to_list()
     for one in best.to_dict("records"):
         other = [one["network"]] != declared
-        ax.text(1.01, place[one["varied"], one["value"]], style.lag_text(network_lag_s(one["network"])), va="center",
-                transform=ax.get_yaxis_transform(), fontsize=style.SMALL_PT, clip_on=False,
-                color=style.INK if other else style.QUIET, fontweight="bold" if other else "normal")  # fmt: skip
+        ax.text(
+            1.01,
+            place[one["varied"], one["value"]],
+            style.lag_text(network_lag_s(one["network"])),
+            va="center",
+            transform=ax.get_yaxis_transform(),
+            fontsize=style.SMALL_PT,
+            clip_on=False,
+            color=style.INK if other else style.QUIET,
+            fontweight="bold" if other else "normal",
+        )
     if len(best):
-        ax.text(1.01, -0.1, "best\nlag", transform=ax.get_yaxis_transform(), fontsize=style.SMALL_PT,
-                va="center", color=style.QUIET)  # fmt: skip
+        ax.text(
+            1.01,
+            -0.1,
+            "best\nlag",
+            transform=ax.get_yaxis_transform(),
+            fontsize=style.SMALL_PT,
+            va="center",
+            color=style.QUIET,
+        )

@@ -194,10 +194,18 @@ def note(ax: Axes, text: str) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.22 * (high - low))
     ax.text(
-        0.5, 0.97, textwrap.fill(text, 62), transform=ax.transAxes, ha="center", va="top",
-        fontsize=TEXT_PT, fontweight="bold", color=INK, zorder=10,
+        0.5,
+        0.97,
+        textwrap.fill(text, 62),
+        transform=ax.transAxes,
+        ha="center",
+        va="top",
+        fontsize=TEXT_PT,
+        fontweight="bold",
+        color=INK,
+        zorder=10,
         bbox={"boxstyle": "round,pad=0.45", "facecolor": "#FFF3D6", "edgecolor": "#B7791F"},
-    )  # fmt: skip
+    )
 
 
 def caption(figure: Figure, text: str) -> None:

@@ -32,9 +32,7 @@ def embed_fonts(svg: str) -> str:
     str
         Equal for equal input. Without texts, `svg` as it was.
     """
-    letters = "".join(
-        "".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(SVG_TEXT)
-    )
+    letters = "".join("".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(SVG_TEXT))
     if not letters.strip():
         return svg
     rules = "".join(

@@ -59,20 +59,47 @@ def persistence(
             if rows.value.notna().any():
                 name = f"{measure} {level}"
                 plain = level == "film base rate"
-                ax.fill_between(rows.lag_s, rows.null_low, rows.null_high, color=look["color"], alpha=0.12,
-                                linewidth=0, gid=f"null {name}")  # fmt: skip
-                ax.fill_between(rows.lag_s, rows.ci_low, rows.ci_high, color=look["color"], alpha=0.3, linewidth=0,
-                                gid=f"interval {name}")  # fmt: skip
-                ax.plot(rows.lag_s, rows.value, color=look["color"], linestyle=dashes, linewidth=2 if plain else 1.2,
-                        marker=look["marker"] if plain else None, markersize=5, gid=name)  # fmt: skip
+                ax.fill_between(
+                    rows.lag_s,
+                    rows.null_low,
+                    rows.null_high,
+                    color=look["color"],
+                    alpha=0.12,
+                    linewidth=0,
+                    gid=f"null {name}",
+                )
+                ax.fill_between(
+                    rows.lag_s,
+                    rows.ci_low,
+                    rows.ci_high,
+                    color=look["color"],
+                    alpha=0.3,
+                    linewidth=0,
+                    gid=f"interval {name}",
+                )
+                ax.plot(
+                    rows.lag_s,
+                    rows.value,
+                    color=look["color"],
+                    linestyle=dashes,
+                    linewidth=2 if plain else 1.2,
+                    marker=look["marker"] if plain else None,
+                    markersize=5,
+                    gid=name,
+                )
 
         if truth is not None:
-            known = truth[
-                (truth.measure == measure) & truth.lag_s.between(table.lag_s.min(), table.lag_s.max())
-            ]
+            known = truth[(truth.measure == measure) & truth.lag_s.between(table.lag_s.min(), table.lag_s.max())]
             known = known.sort_values("lag_s")
-            ax.plot(known.lag_s, known.value, color=style.INK, linestyle=TRUTH_LINE, linewidth=1.6, zorder=4,
-                    gid=f"truth {measure}")  # fmt: skip
+            ax.plot(
+                known.lag_s,
+                known.value,
+                color=style.INK,
+                linestyle=TRUTH_LINE,
+                linewidth=1.6,
+                zorder=4,
+                gid=f"truth {measure}",
+            )
     if half_strengths is not None:
         _half_strengths(ax, half_strengths[half_strengths.measure.isin(table.measure)], table.lag_s.max())
     style.zero_line(ax)
@@ -85,21 +112,43 @@ def persistence(
 
 def _half_strengths(ax: Axes, table: pd.DataFrame, longest_s: float) -> None:
     """A diamond for each lag of half strength at the top of the axes, with its interval and its length in words."""
-    shown = table[table.half_strength_s.notna() & (table.level == "film base rate")].sort_values(
-        "half_strength_s"
-    )
+    shown = table[table.half_strength_s.notna() & (table.level == "film base rate")].sort_values("half_strength_s")
     columns = ("half_strength_s", "half_strength_low_s", "half_strength_high_s")
     for i, (measure, *times_s) in enumerate(zip(shown.measure, *(shown[c] for c in columns), strict=True)):
         half_s, low_s, high_s = map(float, times_s)
         look, height, end_s = MEASURE_STYLES[measure], 1.02 - 0.085 * i, min(high_s, longest_s)
-        ax.plot([low_s, end_s], [height, height], color=look["color"], linewidth=3, zorder=5,
-                solid_capstyle="butt", gid=f"half strength interval {measure}")  # fmt: skip
-        ax.plot([half_s], [height], color=look["color"], marker="d", markersize=9, markeredgecolor="white",
-                zorder=6, gid=f"half strength {measure}")  # fmt: skip
+        ax.plot(
+            [low_s, end_s],
+            [height, height],
+            color=look["color"],
+            linewidth=3,
+            zorder=5,
+            solid_capstyle="butt",
+            gid=f"half strength interval {measure}",
+        )
+        ax.plot(
+            [half_s],
+            [height],
+            color=look["color"],
+            marker="d",
+            markersize=9,
+            markeredgecolor="white",
+            zorder=6,
+            gid=f"half strength {measure}",
+        )
         end = time_text(high_s) if math.isfinite(high_s) else "beyond all lags"
         text = f"{time_text(half_s)} ({time_text(low_s)} to {end})"
-        ax.annotate(text, (end_s, height), (7, 0), textcoords="offset points", va="center", zorder=6,
-                    color=look["color"], fontsize=style.SMALL_PT + 0.5, fontweight="bold")  # fmt: skip
+        ax.annotate(
+            text,
+            (end_s, height),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            zorder=6,
+            color=look["color"],
+            fontsize=style.SMALL_PT + 0.5,
+            fontweight="bold",
+        )
 
 
 def round_lags(lags_s: Iterable[float]) -> list[float]:
@@ -122,12 +171,17 @@ def _legend(ax: Axes, measures: list[str], levels: list[str], truth: bool, half_
 
     handles = [Line2D([], [], **MEASURE_STYLES[measure], markersize=5) for measure in measures]
     handles += [
-        Line2D([], [], color=style.QUIET, linestyle=LEVEL_LINES[level], label=f"above {level}")
-        for level in levels
+        Line2D([], [], color=style.QUIET, linestyle=LEVEL_LINES[level], label=f"above {level}") for level in levels
     ]
     if truth:
         handles.append(Line2D([], [], color=style.INK, linestyle=TRUTH_LINE, label="truth of the world"))
     if half_strengths:
         handles.append(Line2D([], [], color=style.QUIET, marker="d", linestyle="", label="half of lag 0"))
-    ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 1.0), fontsize=style.SMALL_PT + 0.5,
-              columnspacing=1.2)  # fmt: skip
+    ax.legend(
+        handles=handles,
+        ncols=3,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        fontsize=style.SMALL_PT + 0.5,
+        columnspacing=1.2,
+    )

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 def training_curve(
-    metrics: pd.DataFrame,
-    x: str = "step",
-    y: str = "loss",
-    chance: float | None = None,
-    ax: Axes | None = None,
+    metrics: pd.DataFrame, x: str = "step", y: str = "loss", chance: float | None = None, ax: Axes | None = None
 ) -> Axes:
     """A measure of training against the step.
 
@@ -42,8 +38,15 @@ def training_curve(
     ax.plot(rows[x], rows[y], color=style.INK, linewidth=1.6, gid=y)
     if chance is not None:
         ax.axhline(chance, color=style.QUIET, linestyle=":", linewidth=1.2, gid="chance")
-        ax.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                    fontsize=style.SMALL_PT, color=style.QUIET)  # fmt: skip
+        ax.annotate(
+            "chance",
+            (1, chance),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=style.SMALL_PT,
+            color=style.QUIET,
+        )
     ax.set_xlabel(x.replace("_", " "))
     ax.set_ylabel(y.replace("_", " "))
     return ax

@@ -70,8 +70,15 @@ class Display:
     def _scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Deinterlaced, cropped and scaled; RGB of 8 bits, of 16 where the film is HDR."""
         interlaced = frame.interlaced_frame
-        kind = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range,
-                frame.color_trc, interlaced)  # fmt: skip
+        kind = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            frame.colorspace,
+            frame.color_range,
+            frame.color_trc,
+            interlaced,
+        )
         if interlaced or self._graph is None or self._graph[0] != kind:
             self._graph = kind, self._new_graph(frame)
         graph = self._graph[1]
@@ -83,8 +90,13 @@ class Display:
     def _new_graph(self, frame: av.VideoFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
         width, height = frame.width, frame.height
-        nodes = [graph.add("buffer", f"video_size={width}x{height}:pix_fmt={frame.format.name}:"
-                           f"time_base=1/1000:colorspace={frame.colorspace}:range={frame.color_range}")]  # fmt: skip
+        nodes = [
+            graph.add(
+                "buffer",
+                f"video_size={width}x{height}:pix_fmt={frame.format.name}:"
+                f"time_base=1/1000:colorspace={frame.colorspace}:range={frame.color_range}",
+            )
+        ]
         if frame.interlaced_frame:
             nodes.append(graph.add("estdif", "mode=frame:deint=all"))
         box = self.crop

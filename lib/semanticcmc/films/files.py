@@ -28,8 +28,16 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.run import atomic
 
-COLUMNS = {"movie_id": pa.string(), "time_s": pa.float64(), "pts_s": pa.float64(), "frame_index": pa.int64(),
-           "offset": pa.int64(), "nbytes": pa.int64(), "width": pa.int32(), "height": pa.int32()}  # fmt: skip
+COLUMNS = {
+    "movie_id": pa.string(),
+    "time_s": pa.float64(),
+    "pts_s": pa.float64(),
+    "frame_index": pa.int64(),
+    "offset": pa.int64(),
+    "nbytes": pa.int64(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+}
 _METADATA = b"semanticcmc"
 
 
@@ -56,11 +64,7 @@ class Frame:
 
 
 def write_film(
-    folder: str | Path,
-    movie_id: str,
-    frames: Iterable[Frame],
-    quality: int,
-    made_from: Mapping[str, Any] | None = None,
+    folder: str | Path, movie_id: str, frames: Iterable[Frame], quality: int, made_from: Mapping[str, Any] | None = None
 ) -> Path:
     """Write one film into a frame store, atomically and in memory that does not grow with its length.
 
@@ -99,23 +103,24 @@ def write_film(
             for frame in frames:
                 time_s = round(float(frame.time_s), 3)
                 if rows and time_s <= rows[-1][1]:
-                    raise InputError(
-                        f"{movie_id}: frame at {time_s} s comes after the one at {rows[-1][1]} s"
-                    )
+                    raise InputError(f"{movie_id}: frame at {time_s} s comes after the one at {rows[-1][1]} s")
                 jpeg, (width, height) = _encoded(frame.image, quality)
                 member = tarfile.TarInfo(f"{time_s:010.3f}.jpg")  # mtime, uid and gid of a new one are 0
                 member.size = len(jpeg)
                 offset = tar.offset + tarfile.BLOCKSIZE  # a ustar header is one block
                 tar.addfile(member, io.BytesIO(jpeg))
-                rows.append((movie_id, time_s, float(frame.pts_s), int(frame.frame_index),
-                             offset, member.size, width, height))  # fmt: skip
+                rows.append(
+                    (movie_id, time_s, float(frame.pts_s), int(frame.frame_index), offset, member.size, width, height)
+                )
         if not rows:
             raise InputError(f"{movie_id}: no frames")
-        metadata = {"sha256": _sha256(temporary), "tar_bytes": temporary.stat().st_size,
-                    "jpeg_quality": quality, "made_from": dict(made_from or {})}  # fmt: skip
-    table = pa.table(
-        {name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)}
-    )
+        metadata = {
+            "sha256": _sha256(temporary),
+            "tar_bytes": temporary.stat().st_size,
+            "jpeg_quality": quality,
+            "made_from": dict(made_from or {}),
+        }
+    table = pa.table({name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)})
     path = folder / f"{movie_id}.parquet"
     with atomic(path) as temporary:
         text = json.dumps(metadata, sort_keys=True).encode()
@@ -168,8 +173,11 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
     """
     folder = Path(folder)
     if movie_ids is None:
-        found = {path.name.removesuffix(suffix) for suffix in (".parquet", ".tar", ".problem.json")
-                 for path in folder.glob(f"[!.]*{suffix}")}  # fmt: skip
+        found = {
+            path.name.removesuffix(suffix)
+            for suffix in (".parquet", ".tar", ".problem.json")
+            for path in folder.glob(f"[!.]*{suffix}")
+        }
         movie_ids = found - {"index"}
     tables, problems = [], {}
     for movie_id in sorted(movie_ids):

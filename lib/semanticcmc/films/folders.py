@@ -48,9 +48,13 @@ def folder_state(folder: Path, per_s: float | None) -> dict[str, Any]:
     """
     states = [(path.name, path.stat()) for path in _sorted(folder)]
     listed = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    return {"source": folder.name, "frame_folders_per_s": per_s, "pictures": len(listed),
-            "bytes": sum(size for _, size, _ in listed),
-            "listed_sha256": hashlib.sha256(repr(listed).encode()).hexdigest()}  # fmt: skip
+    return {
+        "source": folder.name,
+        "frame_folders_per_s": per_s,
+        "pictures": len(listed),
+        "bytes": sum(size for _, size, _ in listed),
+        "listed_sha256": hashlib.sha256(repr(listed).encode()).hexdigest(),
+    }
 
 
 def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
@@ -78,8 +82,13 @@ def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
     pictures = _timed(found, rate)
     first, _ = _opened(pictures[0][0])
     width, height = ImageOps.exif_transpose(first).size
-    return {"duration_s": float(pictures[-1][1] + 1 / rate), "fps": float(rate), "width": width,
-            "height": height, "codec": (first.format or "").lower()}  # fmt: skip
+    return {
+        "duration_s": float(pictures[-1][1] + 1 / rate),
+        "fps": float(rate),
+        "width": width,
+        "height": height,
+        "codec": (first.format or "").lower(),
+    }
 
 
 def read_folder(
@@ -138,9 +147,7 @@ def sample(folder: Path, samples: int) -> Iterator[np.ndarray]:
 
 def _rate(per_s: float | None) -> Fraction:
     if per_s is None:
-        raise InputError(
-            "a folder of pictures; say in movies.frame_folders_per_s how many there are a second"
-        )
+        raise InputError("a folder of pictures; say in movies.frame_folders_per_s how many there are a second")
     return Fraction(per_s).limit_denominator(1_000_000)
 
 

@@ -52,8 +52,7 @@ def roll_off(nits: np.ndarray) -> np.ndarray:
     knee = 1.5 * white - 0.5
     signal = np.minimum(nits_to_pq(nits) / peak, 1)
     t = np.maximum(signal - knee, 0) / (1 - knee)
-    hermite = ((2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee)
-               + (-2 * t**3 + 3 * t**2) * white)  # fmt: skip
+    hermite = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * white
     return pq_to_nits(np.where(signal < knee, signal, hermite) * peak)
 
 

@@ -74,17 +74,21 @@ class MoviesConfig:
         if not 0 < self.frames_per_s <= 100:
             raise ValueError(f"frames_per_s {self.frames_per_s}: expected above 0, at most 100")
         if self.frame_folders_per_s is not None and not 1e-3 <= self.frame_folders_per_s <= 1000:
-            raise ValueError(
-                f"frame_folders_per_s {self.frame_folders_per_s}: expected 0.001 to 1000, or null"
-            )
+            raise ValueError(f"frame_folders_per_s {self.frame_folders_per_s}: expected 0.001 to 1000, or null")
         if self.short_side_px < 16:
             raise ValueError(f"short_side_px {self.short_side_px}: expected 16 or more")
         if not 1 <= self.jpeg_quality <= 95:
             raise ValueError(f"jpeg_quality {self.jpeg_quality}: expected 1 to 95")
 
 
-def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesConfig,
-           threads: int = 0, progress: Progress | None = None) -> Path:  # fmt: skip
+def ingest(
+    path: str | Path,
+    movie_id: str,
+    folder: str | Path,
+    config: MoviesConfig,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Path:
     """Write one film into the frame store, unless it stands there whole, from this file and settings.
 
     Parameters
@@ -129,9 +133,7 @@ def ingest(path: str | Path, movie_id: str, folder: str | Path, config: MoviesCo
         crop, damage = find_borders(path, threads) if config.crop_black_borders else None, Damage()
         if path.is_dir():
             damage.pictures = made_from["pictures"]
-            frames = read_folder(
-                path, config.frame_folders_per_s, config.frames_per_s, config.short_side_px, crop
-            )
+            frames = read_folder(path, config.frame_folders_per_s, config.frames_per_s, config.short_side_px, crop)
         else:
             frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
         notes = _noted(_counted(frames, progress), folder / f"{movie_id}.notes.json", crop, damage)
@@ -201,11 +203,18 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     for movie_id, problem in problems.items():
         if not problem:
             problems[movie_id] = film_problem(folder, movie_id, longest_lag_s)
-    films = pd.DataFrame({
-        "movie_id": probed["movie_id"], "title": [name_of(path) for path in probed["path"]],
-        "duration_s": probed["duration_s"], "frames": 0, "source": [Path(path).name for path in probed["path"]],
-        "problem": list(problems.values()), "kept_px": "", "warning": "",
-    })  # fmt: skip
+    films = pd.DataFrame(
+        {
+            "movie_id": probed["movie_id"],
+            "title": [name_of(path) for path in probed["path"]],
+            "duration_s": probed["duration_s"],
+            "frames": 0,
+            "source": [Path(path).name for path in probed["path"]],
+            "problem": list(problems.values()),
+            "kept_px": "",
+            "warning": "",
+        }
+    )
     usable = [movie_id for movie_id, problem in problems.items() if not problem]
     if usable:
         times = merge_index(folder, usable).groupby("movie_id")["time_s"]
@@ -238,9 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.probe:
             _probe_folder(experiment)
         elif options.merge:
-            films = merge(
-                _probed(experiment), experiment.folder / "frames", max(experiment.lags_s, default=0.0)
-            )
+            films = merge(_probed(experiment), experiment.folder / "frames", max(experiment.lags_s, default=0.0))
             _summary(films)
         else:
             _ingest_one(experiment, options.movie_id, options.threads)
@@ -261,17 +268,19 @@ def _probed(experiment: Experiment) -> pd.DataFrame:
     path = experiment.folder / "frames" / "probe.csv"
     if not path.exists():
         raise InputError(f"{path}: no such file; open the films first (--probe)")
-    return pd.read_csv(path, dtype={"movie_id": str, "path": str, "problem": str}, keep_default_na=False,
-                       na_values={"duration_s": [""], "fps": [""]})  # fmt: skip
+    return pd.read_csv(
+        path,
+        dtype={"movie_id": str, "path": str, "problem": str},
+        keep_default_na=False,
+        na_values={"duration_s": [""], "fps": [""]},
+    )
 
 
 def _ingest_one(experiment: Experiment, movie_id: str, threads: int) -> None:
     """Write one film; one that fails is left out, and the others go on."""
     probed = _probed(experiment)
     if movie_id not in set(probed["movie_id"]):
-        raise InputError(
-            f"{experiment.folder}: no film {movie_id!r}; there are {', '.join(probed['movie_id'][:20])}"
-        )
+        raise InputError(f"{experiment.folder}: no film {movie_id!r}; there are {', '.join(probed['movie_id'][:20])}")
     film = probed[probed["movie_id"] == movie_id].iloc[0].to_dict()
     config = experiment.section("movies", MoviesConfig)
     steps = film["duration_s"] * config.frames_per_s
@@ -285,8 +294,10 @@ def _ingest_one(experiment: Experiment, movie_id: str, threads: int) -> None:
 
 def _summary(films: pd.DataFrame) -> None:
     usable = films["problem"] == ""
-    print(f"{usable.sum()} of {len(films)} films can be used, {duration(films['duration_s'][usable].sum())}",
-          file=sys.stderr)  # fmt: skip
+    print(
+        f"{usable.sum()} of {len(films)} films can be used, {duration(films['duration_s'][usable].sum())}",
+        file=sys.stderr,
+    )
     for film in films[~usable].itertuples():
         print(f"LEFT OUT of every lag: {film.movie_id}: {film.problem}", file=sys.stderr)
     for film in films[films["warning"] != ""].itertuples() if "warning" in films else ():

@@ -63,9 +63,7 @@ def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
                 lit[side] |= (level > STEP).mean(axis=1 - side) > NOISE_SHARE
     if size is None:
         return None
-    (top, bottom), (left, right) = (
-        (_border(d, b), _border(d[::-1], b[::-1])) for d, b in zip(dark, lit, strict=True)
-    )
+    (top, bottom), (left, right) = ((_border(d, b), _border(d[::-1], b[::-1])) for d, b in zip(dark, lit, strict=True))
     box = Box(left, top, size[1] - left - right, size[0] - top - bottom)
     whole = size[0] * size[1]
     return box if LEAST_SHARE * whole <= box.width * box.height < whole else None

@@ -79,9 +79,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     if "movie_id" not in rows:
         raise InputError(f"{path}: no column movie_id; expected {', '.join(COLUMNS)}")
     if rows["movie_id"].duplicated().any():
-        raise InputError(
-            f"{path}: film {rows['movie_id'][rows['movie_id'].duplicated()].iloc[0]!r} stands twice"
-        )
+        raise InputError(f"{path}: film {rows['movie_id'][rows['movie_id'].duplicated()].iloc[0]!r} stands twice")
     return rows.reindex(columns=[*COLUMNS, *(c for c in rows if c not in COLUMNS)], fill_value="")
 
 
@@ -177,9 +175,7 @@ def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> N
         Names both checksums and the remedy.
     """
     listed = read_manifest(manifest).set_index("movie_id")["sha256"]
-    remedy = (
-        f"look at the file; if it is the right one, bring {manifest} up to date: make films FILMS=<folder>"
-    )
+    remedy = f"look at the file; if it is the right one, bring {manifest} up to date: make films FILMS=<folder>"
     if not listed.get(movie_id):
         raise InputError(f"film {movie_id!r} has no checksum in the list of films; {remedy}")
     sha256 = sha256_of(path, memory)
@@ -189,9 +185,7 @@ def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> N
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.films.manifest", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.films.manifest", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="folder of films")
     parser.add_argument("--manifest", type=Path, help="the list; default: data_manifests/films.csv")
     options = parser.parse_args(arguments)

@@ -46,8 +46,6 @@ def movie_ids_of(names: Iterable[str], where: str) -> dict[str, str]:
     for name in names:
         ids[name] = movie_id_of(name)
         if ids[name] in taken:
-            raise InputError(
-                f"{where}: {taken[ids[name]]!r} and {name!r} are both film {ids[name]!r}; rename one"
-            )
+            raise InputError(f"{where}: {taken[ids[name]]!r} and {name!r} are both film {ids[name]!r}; rename one")
         taken[ids[name]] = name
     return ids

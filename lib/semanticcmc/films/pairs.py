@@ -40,9 +40,7 @@ class LaggedPairs:
     def __len__(self) -> int:
         return len(self.anchors)
 
-    def sample(
-        self, n: int, generator: torch.Generator, films: int | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, n: int, generator: torch.Generator, films: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw pairs at random, with replacement.
 
         Parameters
@@ -169,11 +167,7 @@ class LaggedPairs:
 
 
 def lagged_pairs(
-    index: pd.DataFrame,
-    lag_s: float,
-    longest_lag_s: float,
-    tolerance: float = 0.0,
-    shots: pd.DataFrame | None = None,
+    index: pd.DataFrame, lag_s: float, longest_lag_s: float, tolerance: float = 0.0, shots: pd.DataFrame | None = None
 ) -> LaggedPairs:
     """Pairs of frames of one film, `lag_s` apart, whose first frames are the same for every lag.
 
@@ -215,19 +209,13 @@ def lagged_pairs(
     first_s, last_s = time_s[starts], time_s[stops - 1]
     shift = np.concatenate([[0.0], np.cumsum(last_s[:-1] - first_s[1:] + 4 * (longest_lag_s + 1))])
     axis, end = (torch.from_numpy(seconds + shift[codes]) for seconds in (time_s, last_s[codes]))
-    steps = [
-        np.median(np.diff(time_s[a:b])) if b - a > 1 else 0.0 for a, b in zip(starts, stops, strict=True)
-    ]
+    steps = [np.median(np.diff(time_s[a:b])) if b - a > 1 else 0.0 for a, b in zip(starts, stops, strict=True)]
     if 0 < lag_s < 0.5 * max(steps):
         raise InputError(f"lag_s {lag_s}: shorter than the time between frames, {max(steps):g} s")
     step_s = torch.tensor(steps, dtype=torch.float64)[film]
 
     pairs = LaggedPairs(torch.arange(len(codes)), film, axis, float(lag_s), tolerance)
-    least_s, most_s, longest_s = (
-        lag_s * (1 - tolerance),
-        lag_s * (1 + tolerance),
-        longest_lag_s * (1 + tolerance),
-    )
+    least_s, most_s, longest_s = (lag_s * (1 - tolerance), lag_s * (1 + tolerance), longest_lag_s * (1 + tolerance))
     least, most, longest = (pairs.partner(pairs.anchors, reach_s) for reach_s in (least_s, most_s, longest_s))
     keep = axis + longest_s <= end + 1e-6
     if not keep.any():

@@ -78,9 +78,7 @@ def in_order(
         by_pts = frame.pts is not None and (frame.dts is None or faulty["pts"] <= faulty["dts"])
         time = frame.pts if by_pts else frame.dts
         if time is None or stream.time_base is None:
-            raise InputError(
-                "its pictures have no presentation times; put it into another container (ffmpeg)"
-            )
+            raise InputError("its pictures have no presentation times; put it into another container (ffmpeg)")
         decoding.skips = decoding.skips and by_pts
         now = time if now is None else max(now, time)
         if frame.is_corrupt:
@@ -117,9 +115,7 @@ class _Decoding:
         self.container, self.stream, self.damage = container, stream, damage
         self.step = None if stream.time_base is None else 1 / (rate * stream.time_base)
         self.skips = self.step is not None and can_skip(container, stream)
-        self.first: int | None = (
-            None  # presentation time of the first picture; until it is out, none is skipped
-        )
+        self.first: int | None = None  # presentation time of the first picture; until it is out, none is skipped
         self.pending: list[int] = []
         self.shown = 0
 

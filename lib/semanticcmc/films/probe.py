@@ -15,11 +15,37 @@ from semanticcmc.films.folders import is_picture, probe_folder
 from semanticcmc.films.movie_ids import movie_id_of, name_of, natural_parts
 from semanticcmc.films.video import picture_stream, stated_duration_s
 
-SUFFIXES = frozenset((
-    ".264", ".265", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".h264", ".h265", ".hevc",
-    ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".rm", ".ts", ".vob",
-    ".webm", ".wmv",
-))  # fmt: skip
+SUFFIXES = frozenset(
+    (
+        ".264",
+        ".265",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".divx",
+        ".f4v",
+        ".flv",
+        ".h264",
+        ".h265",
+        ".hevc",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".rm",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    )
+)
 
 
 def _films(folder: Path | None) -> list[Path]:
@@ -90,14 +116,20 @@ def probe(
     paths = _films(Path(folder) if folder is not None else None)
     rows = []
     for path, movie_id in zip(paths, _movie_ids(paths), strict=True):
-        row: dict[str, Any] = {"movie_id": movie_id, "path": str(path), "duration_s": math.nan, "fps": math.nan,
-                               "width": 0, "height": 0, "codec": "", "problem": ""}  # fmt: skip
+        row: dict[str, Any] = {
+            "movie_id": movie_id,
+            "path": str(path),
+            "duration_s": math.nan,
+            "fps": math.nan,
+            "width": 0,
+            "height": 0,
+            "codec": "",
+            "problem": "",
+        }
         try:
             row |= probe_folder(path, frame_folders_per_s) if path.is_dir() else _probe(path)
             if row["duration_s"] <= longest_lag_s:
-                raise InputError(
-                    f"{row['duration_s']:g} s long, not longer than the longest lag, {longest_lag_s:g} s"
-                )
+                raise InputError(f"{row['duration_s']:g} s long, not longer than the longest lag, {longest_lag_s:g} s")
         except (InputError, OSError, av.FFmpegError) as error:
             row["problem"] = reason(error)
         rows.append(row)
@@ -105,10 +137,7 @@ def probe(
         listed = "".join(f"\n  {row['path']}: {row['problem']}" for row in rows)
         raise InputError(
             f"{folder}: no film can be used"
-            + (
-                listed
-                or f"; no file ends in {' '.join(sorted(SUFFIXES))}, and no folder in it holds pictures"
-            )
+            + (listed or f"; no file ends in {' '.join(sorted(SUFFIXES))}, and no folder in it holds pictures")
         )
     return pd.DataFrame(rows)
 
@@ -132,12 +161,15 @@ def _probe(path: Path) -> dict[str, Any]:
             start = stream.start_time or 0
             wanted = start + int(max(0.0, stated_s - 1) / stream.time_base)
             container.seek(wanted, stream=stream)
-            ends = [
-                p.pts + (p.duration or 0) for p in container.demux(stream) if p.pts is not None and p.size
-            ]
+            ends = [p.pts + (p.duration or 0) for p in container.demux(stream) if p.pts is not None and p.size]
             end_s = float((max(ends) - start) * stream.time_base) if ends else 0.0
             if end_s < stated_s - short_s:
                 raise InputError(f"truncated: ends before {end_s + 1:.0f} s of {stated_s:.0f} s")
         context = stream.codec_context
-        return {"duration_s": stated_s, "fps": float(rate) if rate else math.nan, "width": context.width,
-                "height": context.height, "codec": context.name}  # fmt: skip
+        return {
+            "duration_s": stated_s,
+            "fps": float(rate) if rate else math.nan,
+            "width": context.width,
+            "height": context.height,
+            "codec": context.name,
+        }

@@ -90,8 +90,9 @@ class FrameStore:
         times = self.times(movie_id)
         row = int(np.searchsorted(times, time_s - 5e-4))
         if row == len(times) or abs(times[row] - time_s) > 5e-4:
-            raise InputError(f"{movie_id}: no frame at {time_s} s; it has {len(times)} frames from "
-                             f"{times[0]:g} to {times[-1]:g} s")  # fmt: skip
+            raise InputError(
+                f"{movie_id}: no frame at {time_s} s; it has {len(times)} frames from {times[0]:g} to {times[-1]:g} s"
+            )
         return self.read_rows([self.rows(movie_id).start + row])[0].permute(1, 2, 0).numpy()
 
     def read_rows(
@@ -213,8 +214,9 @@ class FrameStore:
         try:
             frame = decode_jpeg(torch.frombuffer(encoded, dtype=torch.uint8), mode=ImageReadMode.RGB)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{tar}: the frame at {self._time_s[row]:g} s is no JPEG ({error}); "
-                             "make the film again") from error  # fmt: skip
+            raise InputError(
+                f"{tar}: the frame at {self._time_s[row]:g} s is no JPEG ({error}); make the film again"
+            ) from error
         if frame.shape[1:] != size_px:
             frame = interpolate(frame[None], size_px, mode="bilinear", antialias=True)[0]
         return frame

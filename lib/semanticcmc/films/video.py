@@ -22,9 +22,7 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
     """The film's picture stream (not a cover image)."""
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     if not streams:
-        raise InputError(
-            "no pictures in it, only " + (", ".join(s.type for s in container.streams) or "nothing")
-        )
+        raise InputError("no pictures in it, only " + (", ".join(s.type for s in container.streams) or "nothing"))
     return streams[0]
 
 
@@ -99,9 +97,7 @@ def decode(
             raise InputError(f"damaged: {damage.lost} of its {damage.pictures} pictures cannot be decoded")
 
 
-def _on_grid(
-    step: int, until: int, rate: Fraction, image: np.ndarray, shown: tuple[Fraction, int]
-) -> Iterator[Frame]:
+def _on_grid(step: int, until: int, rate: Fraction, image: np.ndarray, shown: tuple[Fraction, int]) -> Iterator[Frame]:
     """One picture at each step of the grid from `step` to before `until`."""
     for k in range(step, until):
         yield Frame(float(k / rate), float(shown[0]), shown[1], image)

@@ -47,8 +47,9 @@ class FilmLabels:
     def __post_init__(self) -> None:
         confident = (self.confidence >= 0) & (self.confidence <= 100)
         if not confident.all():
-            raise InputError(f"{self.where}: confidence {self.confidence[~confident][0]:g} found; "
-                             "percent from 0 to 100 expected")  # fmt: skip
+            raise InputError(
+                f"{self.where}: confidence {self.confidence[~confident][0]:g} found; percent from 0 to 100 expected"
+            )
         if not (np.isfinite(self.time_s) & (self.time_s >= 0)).all():
             raise InputError(f"{self.where}: a label at {self.time_s.min():g} s; times from 0 expected")
 
@@ -91,8 +92,9 @@ def sampling(looked_s: np.ndarray, interval_s: float | None, where: str) -> tupl
             return start_s, interval_s
     i = int(np.argmax(off > TOLERANCE * interval_s))
     near = ", ".join(f"{t:g}" for t in times[max(0, i - 2) : i + 3])
-    raise InputError(f"{where}: labels at {near} s are not {interval_s:g} s apart (within {TOLERANCE:.0%} of it); "
-                     f"{REMEDY}")  # fmt: skip
+    raise InputError(
+        f"{where}: labels at {near} s are not {interval_s:g} s apart (within {TOLERANCE:.0%} of it); {REMEDY}"
+    )
 
 
 def _interval(times: np.ndarray) -> float:
@@ -108,9 +110,7 @@ def _interval(times: np.ndarray) -> float:
     return round(float(steps @ times / (steps @ steps)), 9)
 
 
-def on_grid(
-    film: FilmLabels, movie_id: str, start_s: float, interval_s: float
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of one film as `labels.label_stream` takes them, each label at the nearest label time.
 
     The label times go on to the end of the film, where its length is known, else to the last look. A time less
@@ -128,21 +128,27 @@ def on_grid(
     if math.isfinite(film.duration_s):
         count = math.ceil((film.duration_s - start_s) / interval_s - TOLERANCE)
         if last > count:
-            raise InputError(f"{film.where}: labels until {film.looked_s.max():g} s of a film of "
-                             f"{film.duration_s:g} s: are they another film's?")  # fmt: skip
+            raise InputError(
+                f"{film.where}: labels until {film.looked_s.max():g} s of a film of "
+                f"{film.duration_s:g} s: are they another film's?"
+            )
     else:
         count = last + 1
-    labels = pd.DataFrame({"movie_id": pd.Categorical([movie_id]).repeat(len(steps)),
-                           "time_s": start_s + interval_s * steps, "label": film.label,
-                           "confidence": film.confidence})  # fmt: skip
-    times = pd.DataFrame({"movie_id": [movie_id], "start_s": [start_s], "interval_s": [interval_s],
-                          "count": [max(count, last + 1, 0)]})  # fmt: skip
+    labels = pd.DataFrame(
+        {
+            "movie_id": pd.Categorical([movie_id]).repeat(len(steps)),
+            "time_s": start_s + interval_s * steps,
+            "label": film.label,
+            "confidence": film.confidence,
+        }
+    )
+    times = pd.DataFrame(
+        {"movie_id": [movie_id], "start_s": [start_s], "interval_s": [interval_s], "count": [max(count, last + 1, 0)]}
+    )
     return labels, times
 
 
-def spans_on_grid(
-    start_s: np.ndarray, stop_s: np.ndarray, interval_s: float
-) -> tuple[np.ndarray, np.ndarray]:
+def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Label times in each span [start, stop): multiples of the interval; for a span between two, the nearest.
 
     Returns

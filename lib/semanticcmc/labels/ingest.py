@@ -77,31 +77,26 @@ def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
     readers: dict[str, tuple[tuple[Path, ...], Callable[[], FilmLabels]]] = {}
     if tables and "onset" in table_columns(tables[0]):
         if config.interval_s is None or not config.event_columns:
-            raise InputError(f"{path}: event tables need labels.interval_s and labels.event_columns (there are "
-                             f"{', '.join(table_columns(tables[0]))}) in the experiment")  # fmt: skip
+            raise InputError(
+                f"{path}: event tables need labels.interval_s and labels.event_columns (there are "
+                f"{', '.join(table_columns(tables[0]))}) in the experiment"
+            )
         columns, interval_s = config.event_columns, config.interval_s
         for name, files in event_films(tables, config.join_runs).items():
             readers[name] = files, functools.partial(read_events, files, columns, interval_s)
     elif tables:
         if len(tables) > 1:
-            raise InputError(
-                f"{path}: {len(tables)} tables; name the one with all films' labels as labels.path"
-            )
+            raise InputError(f"{path}: {len(tables)} tables; name the one with all films' labels as labels.path")
         films = read_label_csv(tables[0], config.interval_s, config.least_confidence)
         for name in films:
             readers[name] = (tables[0],), functools.partial(films.__getitem__, name)
     elif any(p.is_dir() or SUFFIX.search(p.name) for p in here):
         for name, files in rekognition_films(path).items():
-            readers[name] = (
-                files,
-                functools.partial(read_rekognition, files, config.parents, config.least_confidence),
-            )
+            readers[name] = (files, functools.partial(read_rekognition, files, config.parents, config.least_confidence))
     if not readers:
         raise InputError(f"labels.path {path}: no labels there; expected {FORMATS}")
     ids = movie_ids_of(readers, str(path))
-    return sorted(
-        (FilmSource(ids[name], *reader) for name, reader in readers.items()), key=lambda f: f.movie_id
-    )
+    return sorted((FilmSource(ids[name], *reader) for name, reader in readers.items()), key=lambda f: f.movie_id)
 
 
 def import_labels(
@@ -130,9 +125,7 @@ def import_labels(
     path, folder = Path(path).expanduser(), Path(folder)
     if path.is_dir() and (path / "labels.parquet").exists():
         stream = read_labels(path)
-        write_labels(
-            folder, stream.labels[stream.labels["confidence"] >= config.least_confidence], stream.times
-        )
+        write_labels(folder, stream.labels[stream.labels["confidence"] >= config.least_confidence], stream.times)
         return
     sources = film_sources(path, config)
     progress = Progress("labels of films", len(sources), folder.parent / "progress")
@@ -157,8 +150,10 @@ def import_labels(
         write_part(part, film, source.movie_id, grid, state)
     for source, state, film in empty:
         if not intervals:
-            raise InputError(f"{film.where}: too few labels to tell the time from one label set to the next; "
-                             "state labels.interval_s in the experiment")  # fmt: skip
+            raise InputError(
+                f"{film.where}: too few labels to tell the time from one label set to the next; "
+                "state labels.interval_s in the experiment"
+            )
         grid = sampling(film.looked_s, float(np.median(intervals)), film.where) or (0.0, intervals[0])
         write_part(parts / f"{source.movie_id}.parquet", film, source.movie_id, grid, state)
     progress.update(len(sources))
@@ -166,9 +161,7 @@ def import_labels(
     shutil.rmtree(parts)
 
 
-def _state(
-    source: FilmSource, config: LabelsConfig, durations_s: Mapping[str, float] | None
-) -> dict[str, Any]:
+def _state(source: FilmSource, config: LabelsConfig, durations_s: Mapping[str, float] | None) -> dict[str, Any]:
     """What a film's part depends on: its files as they are now, and the settings."""
     files = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in source.files]
     settings = {key: value for key, value in dataclasses.asdict(config).items() if key != "path"}
@@ -190,18 +183,18 @@ def films_with_labels(stream: LabelStream, films: pd.DataFrame) -> pd.DataFrame:
         `movie_id, label_sets, labels, problem`, one row a film that is in either; `problem` is empty for films
         that are in both and can be used.
     """
-    counts = pd.DataFrame(
-        {"labels": {movie_id: r.stop - r.start for movie_id, r in stream.rows.items()}}, dtype=int
-    )
+    counts = pd.DataFrame({"labels": {movie_id: r.stop - r.start for movie_id, r in stream.rows.items()}}, dtype=int)
     counts["label_sets"] = stream.times.set_index("movie_id")["count"]
     problems = films.set_index("movie_id")["problem"]
     table = counts.reindex(sorted({*counts.index, *problems.index})).rename_axis("movie_id")
     table["problem"] = [
-        "labels without a film" if movie_id not in problems.index
-        else "a film without labels" if movie_id not in counts.index
+        "labels without a film"
+        if movie_id not in problems.index
+        else "a film without labels"
+        if movie_id not in counts.index
         else problems[movie_id] and f"labels of a film that is left out: {problems[movie_id]}"
         for movie_id in table.index
-    ]  # fmt: skip
+    ]
     counted = ["label_sets", "labels"]
     table[counted] = table[counted].fillna(0).astype(int)
     return table.reset_index()[["movie_id", *counted, "problem"]]
@@ -226,36 +219,38 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
     probed = experiment.folder / "frames" / "probe.csv"
     if not probed.exists():
         raise InputError(f"{probed}: no such file; the films are opened first (make poster)")
-    films = pd.read_csv(probed, dtype={"movie_id": str, "problem": str}, keep_default_na=False,
-                        na_values={"duration_s": [""]})  # fmt: skip
+    films = pd.read_csv(
+        probed, dtype={"movie_id": str, "problem": str}, keep_default_na=False, na_values={"duration_s": [""]}
+    )
     lengths = films[np.isfinite(films["duration_s"])]
     folder = experiment.folder / "labels"
-    import_labels(
-        config.path, folder, config, dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True))
-    )
+    import_labels(config.path, folder, config, dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True)))
     table = films_with_labels(read_labels(folder), films)
     with atomic(folder / "films.csv") as temporary:
         table.to_csv(temporary, index=False)
     if (table["problem"] != "").all():
         first = "; ".join(f"{film.movie_id}: {film.problem}" for film in table.head(10).itertuples())
-        raise InputError(f"{config.path}: no film that can be used has labels ({first}); "
-                         "labels belong to the film whose file has their name")  # fmt: skip
+        raise InputError(
+            f"{config.path}: no film that can be used has labels ({first}); "
+            "labels belong to the film whose file has their name"
+        )
     return table
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.labels.ingest", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.labels.ingest", description=__doc__.split("\n")[0])
     parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
     try:
         table = import_experiment(load_experiment(parser.parse_args(arguments).experiment))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    print(f"{table['labels'].sum()} labels in {table['label_sets'].sum()} label sets of "
-          f"{(table['label_sets'] > 0).sum()} films", file=sys.stderr)  # fmt: skip
+    print(
+        f"{table['labels'].sum()} labels in {table['label_sets'].sum()} label sets of "
+        f"{(table['label_sets'] > 0).sum()} films",
+        file=sys.stderr,
+    )
     for film in table[table["problem"] != ""].itertuples():
         print(f"NOT MATCHED: {film.movie_id}: {film.problem}", file=sys.stderr)
 

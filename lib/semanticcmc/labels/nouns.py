@@ -37,15 +37,9 @@ def first_sense(label: str) -> Noun | None:
         senses = corpus.synsets(word, "n")
         if not senses:
             return None
-        return (
-            f"n{senses[0].offset():08d}",
-            senses[0].lemma_names()[0].replace("_", " "),
-            "WordNet 3.0, first sense",
-        )
+        return (f"n{senses[0].offset():08d}", senses[0].lemma_names()[0].replace("_", " "), "WordNet 3.0, first sense")
     known = _first_senses_of_taxonomy()
-    lemma = next(
-        (form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in known), None
-    )
+    lemma = next((form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in known), None)
     return (known[lemma], lemma.replace("_", " "), "wordnet_taxonomy.csv, first sense") if lemma else None
 
 
@@ -57,9 +51,7 @@ def _first_senses_of_taxonomy() -> dict[str, str]:
 
 
 def label_nouns(
-    labels: Iterable[str],
-    table: Path | None = None,
-    lookup: Callable[[str], Noun | None] = first_sense,
+    labels: Iterable[str], table: Path | None = None, lookup: Callable[[str], Noun | None] = first_sense
 ) -> pd.DataFrame:
     """Nouns of labels.
 
@@ -87,8 +79,10 @@ def label_nouns(
     table = table or repository_root() / "data_manifests" / "label_nouns.csv"
     known = read_wnid_table(table, ("label", "wnid", "noun", "source"), "label")
     if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
-        raise InputError(f"{table}: label {wrong['label'].iloc[0]!r}: {wrong['wnid'].iloc[0]!r} is no wnid; "
-                         "expected one like n02084071, or nothing")  # fmt: skip
+        raise InputError(
+            f"{table}: label {wrong['label'].iloc[0]!r}: {wrong['wnid'].iloc[0]!r} is no wnid; "
+            "expected one like n02084071, or nothing"
+        )
     decided = {row.label: (row.wnid, row.noun, row.source or table.name) for row in known.itertuples()}
     rows = []
     for label in labels:
@@ -121,9 +115,7 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.labels.nouns", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.labels.nouns", description=__doc__.split("\n")[0])
     parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
     try:
         experiment = load_experiment(parser.parse_args(arguments).experiment)
@@ -131,8 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    print(f"{len(nouns) - len(unmapped)} of {len(nouns)} labels have a noun; the others stand in "
-          f"{experiment.folder / 'labels' / 'unmapped_labels.csv'}", file=sys.stderr)  # fmt: skip
+    print(
+        f"{len(nouns) - len(unmapped)} of {len(nouns)} labels have a noun; the others stand in "
+        f"{experiment.folder / 'labels' / 'unmapped_labels.csv'}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,7 @@ from semanticcmc.labels.stream import label_stream
 from semanticcmc.run import atomic
 
 
-def write_part(
-    part: Path, film: FilmLabels, movie_id: str, grid: tuple[float, float], state: dict[str, Any]
-) -> None:
+def write_part(part: Path, film: FilmLabels, movie_id: str, grid: tuple[float, float], state: dict[str, Any]) -> None:
     """Write one film's labels, sorted.
 
     Parameters
@@ -63,22 +61,15 @@ def merge_parts(parts: Sequence[Path], folder: Path) -> None:
     place = {name: i for i, name in enumerate(names)}
     text = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema({"movie_id": text, "time_s": pa.float64(), "label": text, "confidence": pa.float64()})
-    with (
-        atomic(folder / "label_times.parquet") as times_file,
-        atomic(folder / "labels.parquet") as labels_file,
-    ):
+    with atomic(folder / "label_times.parquet") as times_file, atomic(folder / "labels.parquet") as labels_file:
         pd.DataFrame([{"movie_id": movie_id, **film["times"]} for movie_id, film in made.items()]).to_parquet(
             times_file, index=False
         )
         with pq.ParquetWriter(labels_file, schema) as writer:
             for i, part in enumerate(parts):
                 rows = pq.read_table(part)
-                code = np.array([place[name] for name in made[part.stem]["labels"]], dtype=np.int32)[
-                    rows["label"]
-                ]
-                films = pa.DictionaryArray.from_arrays(
-                    np.full(len(rows), i, dtype=np.int32), pa.array(movies)
-                )
+                code = np.array([place[name] for name in made[part.stem]["labels"]], dtype=np.int32)[rows["label"]]
+                films = pa.DictionaryArray.from_arrays(np.full(len(rows), i, dtype=np.int32), pa.array(movies))
                 labels = pa.DictionaryArray.from_arrays(code, pa.array(names, pa.string()))
                 columns = [films, rows["time_s"], labels, rows["confidence"]]
                 writer.write_table(pa.table(columns, schema=schema), row_group_size=max(1, len(rows)))

@@ -76,8 +76,9 @@ def read_rekognition(files: Sequence[Path], parents: bool, least_confidence: flo
             token = page.get("NextToken") or None
             if token in tokens:
                 same = "are both the last of their job" if token is None else "are the same page"
-                raise InputError(f"{tokens[token]} and {file}: pages that {same}; "
-                                 "keep the pages of one job alone, each once")  # fmt: skip
+                raise InputError(
+                    f"{tokens[token]} and {file}: pages that {same}; keep the pages of one job alone, each once"
+                )
             tokens[token] = file
             video = {key: page["VideoMetadata"].get(key) for key in ("DurationMillis", "FrameRate")}
             if metadata is not None and video != metadata:
@@ -88,16 +89,24 @@ def read_rekognition(files: Sequence[Path], parents: bool, least_confidence: flo
             names.append(name)
             confidences.append(confidence)
     if None not in tokens:
-        raise InputError(f"{files[-1]}: the film's last page is missing (every page has a NextToken); get the "
-                         "other pages too; all pages of a film lie in one folder, named as the film")  # fmt: skip
+        raise InputError(
+            f"{files[-1]}: the film's last page is missing (every page has a NextToken); get the "
+            "other pages too; all pages of a film lie in one folder, named as the film"
+        )
     stamp_ms, code, confidence = (np.concatenate(parts) for parts in (stamps, names, confidences))
     duration_ms = (metadata or {}).get("DurationMillis")
-    whole = FilmLabels(stamp_ms / 1000, np.array(list(codes), dtype=object)[code], confidence,
-                       float("nan") if duration_ms is None else duration_ms / 1000, np.unique(stamp_ms) / 1000,
-                       str(files[0] if len(files) == 1 else files[0].parent))  # fmt: skip
+    whole = FilmLabels(
+        stamp_ms / 1000,
+        np.array(list(codes), dtype=object)[code],
+        confidence,
+        float("nan") if duration_ms is None else duration_ms / 1000,
+        np.unique(stamp_ms) / 1000,
+        str(files[0] if len(files) == 1 else files[0].parent),
+    )
     kept = confidence >= least_confidence
-    return FilmLabels(whole.time_s[kept], whole.label[kept], confidence[kept], whole.duration_s,
-                      whole.looked_s, whole.where)  # fmt: skip
+    return FilmLabels(
+        whole.time_s[kept], whole.label[kept], confidence[kept], whole.duration_s, whole.looked_s, whole.where
+    )
 
 
 def _pages(file: Path) -> list[dict[str, Any]]:
@@ -109,8 +118,9 @@ def _pages(file: Path) -> list[dict[str, Any]]:
         raise InputError(f"{file}: not readable as JSON ({error}); get this response again") from error
     pages = pages if isinstance(pages, list) else [pages]
     if not pages or not all(isinstance(page, dict) and "JobStatus" in page for page in pages):
-        raise InputError(f"{file}: no response of Rekognition's GetLabelDetection: JobStatus, VideoMetadata and "
-                         "Labels expected")  # fmt: skip
+        raise InputError(
+            f"{file}: no response of Rekognition's GetLabelDetection: JobStatus, VideoMetadata and Labels expected"
+        )
     return pages
 
 
@@ -118,15 +128,14 @@ def _check_job(page: dict[str, Any], file: Path) -> None:
     """Refuse a page of a job that failed or goes on, or without what a page must have."""
     if page["JobStatus"] != "SUCCEEDED":
         why = f" ({page['StatusMessage']})" if page.get("StatusMessage") else ""
-        raise InputError(
-            f"{file}: JobStatus {page['JobStatus']}{why}: get the labels once the job has SUCCEEDED"
-        )
+        raise InputError(f"{file}: JobStatus {page['JobStatus']}{why}: get the labels once the job has SUCCEEDED")
     if not isinstance(page.get("Labels"), list) or not isinstance(page.get("VideoMetadata"), dict):
         raise InputError(f"{file}: a page without Labels or VideoMetadata; get this response again")
     by = (page.get("GetRequestMetadata") or {}).get("AggregateBy", "TIMESTAMPS")
     if by != "TIMESTAMPS" or (page["Labels"] and "Timestamp" not in page["Labels"][0]):
-        raise InputError(f"{file}: labels by segments; get them again by time (AggregateBy=TIMESTAMPS; the job "
-                         "need not run again)")  # fmt: skip
+        raise InputError(
+            f"{file}: labels by segments; get them again by time (AggregateBy=TIMESTAMPS; the job need not run again)"
+        )
 
 
 def _labels(
@@ -135,18 +144,23 @@ def _labels(
     """Stamps (ms), codes of names (entered into `codes`) and confidences of a page's labels."""
     try:
         labels = [entry["Label"] for entry in entries]
-        rows = [(entry["Timestamp"], label["Name"], label["Confidence"])
-                for entry, label in zip(entries, labels, strict=True)]  # fmt: skip
+        rows = [
+            (entry["Timestamp"], label["Name"], label["Confidence"])
+            for entry, label in zip(entries, labels, strict=True)
+        ]
         if parents:
-            rows += [(entry["Timestamp"], parent["Name"], label["Confidence"])
-                     for entry, label in zip(entries, labels, strict=True)
-                     for parent in label.get("Parents") or ()]  # fmt: skip
+            rows += [
+                (entry["Timestamp"], parent["Name"], label["Confidence"])
+                for entry, label in zip(entries, labels, strict=True)
+                for parent in label.get("Parents") or ()
+            ]
         code = [codes.setdefault(name, len(codes)) for _, name, _ in rows]
         stamp = np.array([row[0] for row in rows], dtype=np.float64)
         confidence = np.array([row[2] for row in rows], dtype=np.float64)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{file}: a label without Timestamp, Name or Confidence ({error!r}); "
-                         "get this response again") from error  # fmt: skip
+        raise InputError(
+            f"{file}: a label without Timestamp, Name or Confidence ({error!r}); get this response again"
+        ) from error
     if bad := [name for name in codes if not isinstance(name, str) or not name]:
         raise InputError(f"{file}: a label named {bad[0]!r}; text expected")
     return stamp, np.array(code, dtype=np.int64), confidence

@@ -104,9 +104,7 @@ class LabelStream:
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
         if movie_id not in self._films:
-            raise InputError(
-                f"no film {movie_id!r} in the label stream; there are {', '.join(self.movies[:20])}"
-            )
+            raise InputError(f"no film {movie_id!r} in the label stream; there are {', '.join(self.movies[:20])}")
         return self._films[movie_id]
 
     @functools.cached_property
@@ -114,9 +112,7 @@ class LabelStream:
         return {row["movie_id"]: row for _, row in self.times.iterrows()}
 
 
-def label_stream(
-    labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream"
-) -> LabelStream:
+def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream") -> LabelStream:
     """A label stream from tables in any order, checked and sorted.
 
     Of a label that stands twice at one time the highest confidence is kept.
@@ -143,9 +139,7 @@ def label_stream(
         raise InputError(f"{where}: film {twice[0]!r} stands twice in the label times")
     bad = times[~((times["interval_s"] > 0) & (times["count"] >= 0))]
     if len(bad):
-        raise InputError(
-            f"{where}: film {bad['movie_id'].iloc[0]!r}: interval_s above 0 and count from 0 expected"
-        )
+        raise InputError(f"{where}: film {bad['movie_id'].iloc[0]!r}: interval_s above 0 and count from 0 expected")
     film, films = _codes(labels["movie_id"])
     if (film < 0).any():
         raise InputError(f"{where}: a label has no movie_id")
@@ -178,12 +172,15 @@ def label_stream(
         order = np.lexsort((-confidence, place))
         order = order[np.diff(place[order], prepend=-1) > 0]
         film, time_s, code, confidence = film[order], time_s[order], code[order], confidence[order]
-    table = pd.DataFrame({
-        "movie_id": pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"])),
-        "time_s": time_s,
-        "label": pd.Categorical.from_codes(code, categories=names),
-        "confidence": confidence,
-    }, copy=False)  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "movie_id": pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"])),
+            "time_s": time_s,
+            "label": pd.Categorical.from_codes(code, categories=names),
+            "confidence": confidence,
+        },
+        copy=False,
+    )
     return LabelStream(table, times)
 
 
@@ -215,9 +212,7 @@ def read_labels(folder: str | Path) -> LabelStream:
     for name in ("labels", "label_times"):
         path = Path(folder) / f"{name}.parquet"
         if not path.exists():
-            raise InputError(
-                f"{path}: no such file; a label stream has labels.parquet and label_times.parquet"
-            )
+            raise InputError(f"{path}: no such file; a label stream has labels.parquet and label_times.parquet")
         try:
             table = pq.read_table(path, read_dictionary=["movie_id", "label"] if name == "labels" else None)
             tables[name] = table.unify_dictionaries().to_pandas(split_blocks=True)
@@ -239,14 +234,14 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
         if experiment.section("labels", LabelsConfig).path is None:
             return None
         if not (folder / "labels.parquet").exists():
-            raise InputError(f"{folder}: no labels yet; make poster imports them, and so does "
-                             f"python -m semanticcmc.labels.ingest {experiment.file}")  # fmt: skip
+            raise InputError(
+                f"{folder}: no labels yet; make poster imports them, and so does "
+                f"python -m semanticcmc.labels.ingest {experiment.file}"
+            )
     return read_labels(folder)
 
 
-def presence_matrix(
-    stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None
-) -> sparse.csr_array:
+def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None) -> sparse.csr_array:
     """Which of the labels `names` stand at each label time of the films.
 
     Parameters
@@ -299,6 +294,12 @@ def frequencies(stream: LabelStream) -> pd.DataFrame:
         of_film = np.bincount(code[rows], minlength=len(names))
         counts += of_film
         movies += of_film > 0
-    table = pd.DataFrame({"label": pd.Index(names.to_numpy(dtype=object), dtype="str"), "count": counts,
-                          "fraction": counts / stream.times["count"].sum(), "movies": movies})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "label": pd.Index(names.to_numpy(dtype=object), dtype="str"),
+            "count": counts,
+            "fraction": counts / stream.times["count"].sum(),
+            "movies": movies,
+        }
+    )
     return table.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)

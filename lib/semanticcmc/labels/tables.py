@@ -55,9 +55,7 @@ def event_films(files: Sequence[Path], join_runs: bool) -> dict[str, tuple[Path,
     for name, runs in films.items():
         numbers = [number for number, _ in runs]
         if len(set(numbers)) < len(numbers):
-            raise InputError(
-                f"{', '.join(str(file) for _, file in runs)}: two tables of one film {name!r}; rename one"
-            )
+            raise InputError(f"{', '.join(str(file) for _, file in runs)}: two tables of one film {name!r}; rename one")
     return {name: tuple(file for _, file in sorted(runs)) for name, runs in films.items()}
 
 
@@ -113,14 +111,13 @@ def _read_text_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _seconds(values: pd.Series, file: Path) -> np.ndarray:
     """Text as seconds from 0; a duration that is not stated is 0."""
-    seconds = pd.to_numeric(values.replace(NOT_STATED, "0" if values.name == "duration" else NOT_STATED),
-                            errors="coerce").to_numpy(dtype=np.float64)  # fmt: skip
+    seconds = pd.to_numeric(
+        values.replace(NOT_STATED, "0" if values.name == "duration" else NOT_STATED), errors="coerce"
+    ).to_numpy(dtype=np.float64)
     wrong = ~(np.isfinite(seconds) & (seconds >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise InputError(
-            f"{file}, line {row + 2}: {values.name} {values.iloc[row]!r}; seconds from 0 expected"
-        )
+        raise InputError(f"{file}, line {row + 2}: {values.name} {values.iloc[row]!r}; seconds from 0 expected")
     return seconds
 
 
@@ -183,6 +180,5 @@ def read_label_csv(path: Path, interval_s: float | None, least_confidence: float
             own, sure = own[span], sure[span]
         film = FilmLabels(time_s, labels[own], sure, float("nan"), time_s, f"{path}, film {name}")
         kept = sure >= least_confidence
-        films[name] = FilmLabels(time_s[kept], labels[own][kept], sure[kept], float("nan"),
-                                 film.looked_s, film.where)  # fmt: skip
+        films[name] = FilmLabels(time_s[kept], labels[own][kept], sure[kept], float("nan"), film.looked_s, film.where)
     return films

@@ -29,12 +29,7 @@ import pandas as pd
 import torch
 
 from semanticcmc.rsa.cosets import SINGLE_FROM
-from semanticcmc.rsa.hoeffding import (
-    degenerate_variance,
-    degenerate_variances,
-    interval_width,
-    pair_influences,
-)
+from semanticcmc.rsa.hoeffding import degenerate_variance, degenerate_variances, interval_width, pair_influences
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.standardise import Matrix, standardise_table
 
@@ -52,9 +47,7 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(np.float64))
 
 
-def bootstrap_correlations(
-    x: torch.Tensor, moving: torch.Tensor, own: list[int], counts: torch.Tensor
-) -> torch.Tensor:
+def bootstrap_correlations(x: torch.Tensor, moving: torch.Tensor, own: list[int], counts: torch.Tensor) -> torch.Tensor:
     """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
 
     A pair of two classes that stand a and b times in a sample stands there a b times. So each sample is a
@@ -75,9 +68,7 @@ def bootstrap_correlations(
     dtype = torch.float64 if x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
     y, z = torch.tensor_split(moving.to(dtype), [len(moving) - len(set(own))])
     x, counts = x.to(dtype), counts.to(x.device, dtype)
-    x1, y1, z1, x2, y2, z2 = (
-        _pair_means(one, counts) for one in (x, y, z, x.square(), y.square(), z.square())
-    )
+    x1, y1, z1, x2, y2, z2 = (_pair_means(one, counts) for one in (x, y, z, x.square(), y.square(), z.square()))
     x2, y2, z2 = x2 - x1**2, y2 - y1**2, z2 - z1**2
     xy = torch.stack([_pair_means(one * y, counts) for one in x])
     r_xy = _ratio(xy - x1[:, None] * y1, x2[:, None] * y2)
@@ -165,17 +156,13 @@ def corrected_interval(
     """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same x, moving and own."""
     r, left_out = _all_and_left_out(x, moving, own)
     z, resampled, jackknife = (a.clamp(-CERTAIN, CERTAIN).atanh() for a in (r, found, left_out))
-    degenerate = (
-        degenerate_variances(x, moving, own) * z.cosh() ** 4
-    )  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
+    degenerate = degenerate_variances(x, moving, own) * z.cosh() ** 4  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
     width = interval_width(resampled, jackknife, degenerate, confidence)
     limits = torch.from_numpy(bootstrap_interval(resampled, confidence)).to(z)
     return np.tanh((z + width * (limits - z)).cpu().numpy())
 
 
-def _all_and_left_out(
-    x: torch.Tensor, moving: torch.Tensor, own: list[int]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _all_and_left_out(x: torch.Tensor, moving: torch.Tensor, own: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
     n = x.shape[-1]
     counts = torch.cat([torch.ones(1, n), 1 - torch.eye(n)])
@@ -223,14 +210,17 @@ def compare(
             influences = [pair_influences(x[row], y[k], z[own[row]] if own else None) for row in (i, j)]
             observed = once[i, k] - once[j, k]
             difference = found[i, k] - found[j, k]
-            width = interval_width(difference, left_out[i, k] - left_out[j, k],
-                                   degenerate_variance(influences[0] - influences[1]), confidence)  # fmt: skip
+            width = interval_width(
+                difference,
+                left_out[i, k] - left_out[j, k],
+                degenerate_variance(influences[0] - influences[1]),
+                confidence,
+            )
             difference = observed + width * (difference[~torch.isnan(difference)] - observed)
             low, high = bootstrap_interval(difference, confidence)
             tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
             p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
-            rows.append((first, second, model, float(observed), float(low), float(high), p,
-                         len(difference)))  # fmt: skip
+            rows.append((first, second, model, float(observed), float(low), float(high), p, len(difference)))
     columns = ["first", "second", "model", "difference", "ci_low", "ci_high", "p", "samples"]
     return pd.DataFrame(rows, columns=columns)
 

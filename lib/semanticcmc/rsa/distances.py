@@ -22,9 +22,7 @@ DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
 _BLOCK_VALUES = 2**21  # 16 MiB of float64
 
 
-def pairwise(
-    rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None
-) -> torch.Tensor:
+def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None) -> torch.Tensor:
     """Condensed distances between all pairs of rows.
 
     Parameters
@@ -111,11 +109,7 @@ def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.T
 
 
 def _euclidean(
-    values: torch.Tensor,
-    product: torch.Tensor,
-    squares: torch.Tensor,
-    first: torch.Tensor,
-    second: torch.Tensor,
+    values: torch.Tensor, product: torch.Tensor, squares: torch.Tensor, first: torch.Tensor, second: torch.Tensor
 ) -> torch.Tensor:
     """Euclidean distances; where the product's terms cancel (near pairs), once more directly."""
     scale = squares[first] + squares[second]

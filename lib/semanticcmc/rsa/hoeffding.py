@@ -83,10 +83,12 @@ def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:
 def degenerate_variances(x: torch.Tensor, moving: torch.Tensor, own: list[int]) -> torch.Tensor:
     """`degenerate_variance` of each correlation, shape (M, K); x, moving and own as in `standardise_table`."""
     y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    return torch.stack([
-        torch.stack([degenerate_variance(pair_influences(a, b, z[own[i]] if own else None)) for b in y])
-        for i, a in enumerate(x)
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            torch.stack([degenerate_variance(pair_influences(a, b, z[own[i]] if own else None)) for b in y])
+            for i, a in enumerate(x)
+        ]
+    )
 
 
 def interval_width(

@@ -58,11 +58,16 @@ def products(
     odd_l = np.where(diagonal % 2 == 1, -1.0, 1.0)
     sign = weights(n) * np.stack([np.ones(n // 2), odd_l])[:, None] * np.ones((*multipliers.shape, 2, 2, 1))
     sign[..., 1, :] *= np.where(column.odd, -1.0, 1.0)[..., None, :]
-    out = torch.empty(
-        len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=x.dtype.to_complex()
+    out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=x.dtype.to_complex())
+    tables = (
+        np.array(which_x),
+        np.array(which_y),
+        meets,
+        reflected,
+        odd,
+        column.place - 1,
+        sign.astype(x.numpy().dtype),
     )
-    tables = (np.array(which_x), np.array(which_y), meets, reflected, odd, column.place - 1,
-              sign.astype(x.numpy().dtype))  # fmt: skip
     threads = min(torch.get_num_threads(), n // 2 + 1)
     bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
 

@@ -188,24 +188,33 @@ def mantel_table(
     r, p = found.r.cpu().numpy(), found.p.cpu().numpy()
     rows = [(key, model, r[i, j], p[i, j]) for i, key in enumerate(rdms) for j, model in enumerate(models)]
     table = pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
-        permutations=found.permutations, n=x.shape[-1], method=method, alternative=alternative,
-        reference=reference, seed=seed,
-    )  # fmt: skip
+        permutations=found.permutations,
+        n=x.shape[-1],
+        method=method,
+        alternative=alternative,
+        reference=reference,
+        seed=seed,
+    )
     return table if family is None else table.assign(family=family, p_holm=holm(table["p"]))
 
 
 def _one(
-    stack: torch.Tensor,
-    permutations: int,
-    alternative: str,
-    method: str,
-    reference: str,
-    seed: int,
-    return_null: bool,
+    stack: torch.Tensor, permutations: int, alternative: str, method: str, reference: str, seed: int, return_null: bool
 ) -> MantelResult:
     partial = len(stack) == 3
-    found = significance(stack[:1], stack[1:], [0] if partial else [], permutations, alternative, reference, seed,
-                         return_null)  # fmt: skip
+    found = significance(
+        stack[:1], stack[1:], [0] if partial else [], permutations, alternative, reference, seed, return_null
+    )
     null = None if found.null is None else found.null.cpu().numpy()
-    return MantelResult(float(found.r), float(found.p), found.permutations, stack.shape[-1], method,
-                        alternative, reference, seed, partial, null)  # fmt: skip
+    return MantelResult(
+        float(found.r),
+        float(found.p),
+        found.permutations,
+        stack.shape[-1],
+        method,
+        alternative,
+        reference,
+        seed,
+        partial,
+        null,
+    )

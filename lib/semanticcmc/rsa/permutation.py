@@ -67,10 +67,7 @@ def significance(
     permutations, alternative, reference, seed, return_null
         As in `mantel.mantel`.
     """
-    for name, value, known in (
-        ("alternative", alternative, ALTERNATIVES),
-        ("reference", reference, REFERENCES),
-    ):
+    for name, value, known in (("alternative", alternative, ALTERNATIVES), ("reference", reference, REFERENCES)):
         if value not in known:
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
@@ -115,9 +112,7 @@ class _Tests:
 
     def near(self, correlations: torch.Tensor, statistics: torch.Tensor, alternative: str) -> torch.Tensor:
         """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
-        distance = (
-            _directed(statistics, alternative) - _directed(self.observed, alternative)[..., None]
-        ).abs()
+        distance = (_directed(statistics, alternative) - _directed(self.observed, alternative)[..., None]).abs()
         if self.r_yz is not None:  # partialling out magnifies what the correlations err by
             left = (1 - correlations[:, -1:].square()) * (1 - self.r_yz[:, None].square())
             distance = distance * left.clamp(min=COLLINEAR).sqrt()
@@ -149,16 +144,11 @@ def _tests(x: torch.Tensor, y: torch.Tensor, control: torch.Tensor, own: Sequenc
     for place in range(len(control)):
         members = [index for index, its in enumerate(own) if its == place]
         observed = partial_correlation(r_xy[members], r_xz[members, place, None], r_zy[place])
-        if bool(
-            (
-                torch.isnan(observed) & ~torch.isnan(r_xy[members] + r_xz[members, place, None] + r_zy[place])
-            ).any()
-        ):
-            warnings.warn("a control is collinear with what it controls (|r| = 1): partial r is NaN",
-                          RuntimeWarning, stacklevel=5)  # fmt: skip
-        tests.append(
-            _Tests(members, [*models, len(y) + place], r_zy[place], observed, torch.zeros_like(observed))
-        )
+        if bool((torch.isnan(observed) & ~torch.isnan(r_xy[members] + r_xz[members, place, None] + r_zy[place])).any()):
+            warnings.warn(
+                "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
+            )
+        tests.append(_Tests(members, [*models, len(y) + place], r_zy[place], observed, torch.zeros_like(observed)))
     return tests
 
 
@@ -190,12 +180,15 @@ def _add_cosets(
                 statistics = statistics.to(torch.float64)
                 for member, model, place in near:
                     permutation = cosets.permutation(start + first + place)
-                    exact = [permuted_correlation(x[one.x[member]], moving[one.moving[index]], permutation)
-                             for index in ([model] if one.r_yz is None else [model, -1])]  # fmt: skip
+                    exact = [
+                        permuted_correlation(x[one.x[member]], moving[one.moving[index]], permutation)
+                        for index in ([model] if one.r_yz is None else [model, -1])
+                    ]
                     statistics[member, model, place] = (
-                        exact[0] if one.r_yz is None
+                        exact[0]
+                        if one.r_yz is None
                         else partial_correlation(torch.tensor(exact[0]), torch.tensor(exact[1]), one.r_yz[model].cpu())
-                    )  # fmt: skip
+                    )
             one.add(statistics, alternative, keep)
         start += blocks[0].shape[-1]
     return True

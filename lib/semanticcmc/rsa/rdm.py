@@ -142,9 +142,7 @@ def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch
     return ((values + values.T) / 2).fill_diagonal_(0)
 
 
-def from_class_means(
-    means: NDArray[Any] | torch.Tensor, classes: Sequence[str], distance: str = "correlation"
-) -> RDM:
+def from_class_means(means: NDArray[Any] | torch.Tensor, classes: Sequence[str], distance: str = "correlation") -> RDM:
     """RDM of the class means of a layer.
 
     Parameters
@@ -233,8 +231,10 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
         raise InputError(f"{path}: not readable as a Parquet table of RDMs: {error}") from error
     columns = [str(name) for name in table.columns if name not in ("class_i", "class_j")]
     if len(columns) != len(table.columns) - 2 or not columns:
-        raise InputError(f"{path}: expected the columns class_i, class_j and one or more RDMs, "
-                         f"found {', '.join(map(str, table.columns))}")  # fmt: skip
+        raise InputError(
+            f"{path}: expected the columns class_i, class_j and one or more RDMs, "
+            f"found {', '.join(map(str, table.columns))}"
+        )
     # Reading pairs row by row, so that condensed order gives back the order of the classes.
     pairs = table[["class_i", "class_j"]].astype(str).to_numpy()
     codes, classes = pd.factorize(pairs.ravel())
@@ -282,9 +282,7 @@ def to_rsatoolbox(rdms: Mapping[str, RDM]) -> Any:
     )
 
 
-def from_rsatoolbox(
-    rdms: Any, pattern_descriptor: str = "class", rdm_descriptor: str = "name"
-) -> dict[str, RDM]:
+def from_rsatoolbox(rdms: Any, pattern_descriptor: str = "class", rdm_descriptor: str = "name") -> dict[str, RDM]:
     """RDMs of a `rsatoolbox.rdm.RDMs`, by the descriptors that hold class and RDM names."""
     classes = tuple(str(name) for name in rdms.pattern_descriptors[pattern_descriptor])
     names = [str(name) for name in rdms.rdm_descriptors[rdm_descriptor]]

@@ -113,8 +113,11 @@ def reliability_table(
     counts = np.bincount(np.asarray(class_index), minlength=len(classes))
     reliability = math.nan
     if few := int((counts < 2).sum()):
-        warnings.warn(f"no noise ceiling (NaN): {few} of {len(classes)} classes have one image, which has no halves",
-                      RuntimeWarning, stacklevel=2)  # fmt: skip
+        warnings.warn(
+            f"no noise ceiling (NaN): {few} of {len(classes)} classes have one image, which has no halves",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     else:
         reliability = split_half_reliability(features, class_index, classes, distance, splits, seed)
     return pd.DataFrame({"reliability": [reliability], "ceiling": [noise_ceiling(reliability)]})

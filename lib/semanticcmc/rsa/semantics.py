@@ -131,9 +131,7 @@ def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str
         category |= anchored_categories([wnid for wnid in wnids if wnid not in category])
     if unknown := [wnid for wnid in wnids if not category.get(wnid)]:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InputError(
-            f"{path}: no category of {', '.join(unknown[:5])}{more}; give them a row there, or {REMEDY}"
-        )
+        raise InputError(f"{path}: no category of {', '.join(unknown[:5])}{more}; give them a row there, or {REMEDY}")
     return {wnid: category[wnid] for wnid in wnids}
 
 
@@ -205,20 +203,28 @@ def model_rdm(model: str, classes: Sequence[str], experiment: Experiment, file: 
         category = categories(classes, file)
         kept = [wnid for wnid in classes if category[wnid] != NO_CATEGORY]
         if len(kept) < FEWEST_CLASSES or len({category[wnid] for wnid in kept}) < 2:
-            raise InputError(f"{file}: {len(kept)} of the {len(classes)} classes have a category; at least "
-                             f"{FEWEST_CLASSES} in at least 2 categories are needed, or leave `category` out of "
-                             "evaluation, models")  # fmt: skip
+            raise InputError(
+                f"{file}: {len(kept)} of the {len(classes)} classes have a category; at least "
+                f"{FEWEST_CLASSES} in at least 2 categories are needed, or leave `category` out of "
+                "evaluation, models"
+            )
         found = category_rdm(kept, file)
     else:
-        raise InputError(f"model {model!r}: category, association, {', '.join(WORDNET_MODELS)}, or one named in "
-                         "evaluation, model_files")  # fmt: skip
+        raise InputError(
+            f"model {model!r}: category, association, {', '.join(WORDNET_MODELS)}, or one named in "
+            "evaluation, model_files"
+        )
     kept = [wnid for wnid in classes if wnid in set(found.classes)]
     if len(kept) < FEWEST_CLASSES:
-        raise InputError(f"{file}: {len(kept)} of the {len(classes)} classes are in the model {model}; at least "
-                         f"{FEWEST_CLASSES} are needed, or leave it out of evaluation, models")  # fmt: skip
+        raise InputError(
+            f"{file}: {len(kept)} of the {len(classes)} classes are in the model {model}; at least "
+            f"{FEWEST_CLASSES} are needed, or leave it out of evaluation, models"
+        )
     if len(kept) < len(classes):
-        warnings.warn(f"{len(classes) - len(kept)} of {len(classes)} classes are not in the model {model}: left out "
-                      "of its tests", stacklevel=2)  # fmt: skip
+        warnings.warn(
+            f"{len(classes) - len(kept)} of {len(classes)} classes are not in the model {model}: left out of its tests",
+            stacklevel=2,
+        )
     return found.subset(kept)
 
 

@@ -92,16 +92,14 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
         heads = [line.split(":")[1] for line in handle if line.startswith("# noun_max_depth:")]
     if len(heads) != 1:
         raise InputError(f"{path}: expected one line `# noun_max_depth: 19` at its head, found {len(heads)}")
-    hypernyms = {
-        wnid: tuple(above.split()) for wnid, above in zip(rows["wnid"], rows["hypernyms"], strict=True)
-    }
+    hypernyms = {wnid: tuple(above.split()) for wnid, above in zip(rows["wnid"], rows["hypernyms"], strict=True)}
     if lost := sorted({a for above in hypernyms.values() for a in above} - hypernyms.keys()):
-        raise InputError(f"{path}: names {', '.join(lost[:5])} as hypernyms but has no rows of them; "
-                         "make it anew by data_manifests/make_taxonomy.py")  # fmt: skip
+        raise InputError(
+            f"{path}: names {', '.join(lost[:5])} as hypernyms but has no rows of them; "
+            "make it anew by data_manifests/make_taxonomy.py"
+        )
     nouns, synsets = (dict(zip(rows["wnid"], rows[name], strict=True)) for name in ("noun", "synset"))
-    return Taxonomy(
-        MappingProxyType(hypernyms), MappingProxyType(nouns), MappingProxyType(synsets), int(heads[0])
-    )
+    return Taxonomy(MappingProxyType(hypernyms), MappingProxyType(nouns), MappingProxyType(synsets), int(heads[0]))
 
 
 def read_wnid_table(path: Path, columns: Sequence[str], key: str = "wnid") -> pd.DataFrame:
@@ -203,9 +201,7 @@ def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDAr
         lengths[row] = (steps[through] + up[:, None]).min(0)
     if len(wnids) and lengths.max() >= far:
         first, second = np.argwhere(lengths >= far)[0]
-        raise InputError(
-            f"{wnids[first]} and {wnids[second]}: no hypernym in common, so no path between them"
-        )
+        raise InputError(f"{wnids[first]} and {wnids[second]}: no hypernym in common, so no path between them")
     return lengths
 
 

@@ -123,9 +123,7 @@ def compare_frames(
     for i in used:
         steps = np.rint((time_s[i] - time_s[i][0]) / step_s[i]).astype(np.int64)
         if (np.diff(steps) <= 0).any():
-            raise InputError(
-                f"film {movies[i]}: not a frame every {step_s[i]:g} s but some nearer; import it again"
-            )
+            raise InputError(f"film {movies[i]}: not a frame every {step_s[i]:g} s but some nearer; import it again")
         frames = vectors[rows[i]]
         moments = unit_vectors(frames) if correlation else np.asarray(frames).reshape(len(frames), -1)
         found.append(lagged_differences(moments, steps))
@@ -139,9 +137,17 @@ def compare_frames(
     squares = np.array([film.mean_square for film in found])
     base = np.maximum(squares[:, None] + squares - 2 * means @ means.T, 0.0)
     np.fill_diagonal(base, [film.base for film in found])
-    return Looks(lags, squared, pairs, np.array([film.moments for film in found]), base,
-                 tuple(film.circular() for film in found), span_s[used] + step_s[used], float(step_s[used].max()),
-                 means.shape[1])  # fmt: skip
+    return Looks(
+        lags,
+        squared,
+        pairs,
+        np.array([film.moments for film in found]),
+        base,
+        tuple(film.circular() for film in found),
+        span_s[used] + step_s[used],
+        float(step_s[used].max()),
+        means.shape[1],
+    )
 
 
 def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesConfig) -> Curve:
@@ -185,8 +191,19 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     value = looks.likeness(np.ones(films))
     samples = looks.likeness(film_draws(films, config))
     null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
-    return Curve(measure, looks.lags_s, value, samples, *null, value, samples, False, looks.pairs.astype(np.float64),
-                 looks.duration_s, looks.interval_s)  # fmt: skip
+    return Curve(
+        measure,
+        looks.lags_s,
+        value,
+        samples,
+        *null,
+        value,
+        samples,
+        False,
+        looks.pairs.astype(np.float64),
+        looks.duration_s,
+        looks.interval_s,
+    )
 
 
 def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
@@ -200,9 +217,7 @@ def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
     around = generator.permutation(films)
     other = np.empty_like(films)
     other[around] = np.roll(around, 1)  # every film gets another one
-    drawn = [
-        dataclasses.replace(looks, squared=mean[:, None] + noise) for mean in (own, looks.base[films, other])
-    ]
+    drawn = [dataclasses.replace(looks, squared=mean[:, None] + noise) for mean in (own, looks.base[films, other])]
     return np.stack([one.likeness(np.ones(len(films)))[level] for level, one in enumerate(drawn)])
 
 
@@ -227,8 +242,16 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
     all_films = np.ones(films)
     value = np.sqrt(looks.difference(all_films) / looks.width)
     same, other = np.sqrt(looks.unrelated(all_films) / looks.width)
-    return pd.DataFrame({"lag_s": looks.lags_s, "rms_difference": value, "ci_low": low, "ci_high": high,
-                         "same_film": same, "other_film": other})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "lag_s": looks.lags_s,
+            "rms_difference": value,
+            "ci_low": low,
+            "ci_high": high,
+            "same_film": same,
+            "other_film": other,
+        }
+    )
 
 
 def untrained_features(

@@ -67,8 +67,20 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         scale = np.where(value[:, 1:, :1] > 0, value[:, 1:, :1], np.nan)
         value, null = value / scale, null / (moments[0] * total[0] * scale[0])
     width = norm.ppf((1 + config.confidence) / 2) * null[1]
-    return Curve("association", pairs.lags_s, value[0], value[1:], null[0] - width, null[0] + width,
-                 strength[0], strength[1:], False, pairs.count.T, pairs.duration_s, pairs.interval_s)  # fmt: skip
+    return Curve(
+        "association",
+        pairs.lags_s,
+        value[0],
+        value[1:],
+        null[0] - width,
+        null[0] + width,
+        strength[0],
+        strength[1:],
+        False,
+        pairs.count.T,
+        pairs.duration_s,
+        pairs.interval_s,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,10 +144,7 @@ def _films_paired_anew(
         circle = generator.permutation(len(films))
         for here, there in zip(circle, np.roll(circle, -1), strict=True):
             n = min(len(films[here]), len(films[there]))
-            now, later = (
-                towards[here][:n],
-                np.roll(films[there], generator.integers(len(films[there])), axis=0)[:n],
-            )
+            now, later = (towards[here][:n], np.roll(films[there], generator.integers(len(films[there])), axis=0)[:n])
             by_rates = float(now.mean(axis=0) @ later.mean(axis=0))
             by_moments = float(np.vdot(now, later)) - n * by_rates
             draw += pairs.count[:, here] * by_rates + np.sqrt(pairs.count[:, here] / n) * by_moments

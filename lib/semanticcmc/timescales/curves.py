@@ -50,9 +50,7 @@ class TimescalesConfig:
 
     def __post_init__(self) -> None:
         if self.lags < 2 or self.labels < 2 or self.step_s <= 0 or min(self.frame_px) < 1:
-            raise ValueError(
-                "expected lags and labels of 2 or more, step_s above 0 and frame_px of 1 or more"
-            )
+            raise ValueError("expected lags and labels of 2 or more, step_s above 0 and frame_px of 1 or more")
         if not 0 <= self.min_confidence <= 100:
             raise ValueError(f"min_confidence {self.min_confidence}: expected 0 to 100")
         if min(self.bootstrap_samples, self.null_samples) < 1:

@@ -23,8 +23,7 @@ from scipy.stats import t as student
 
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
-COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable",
-           "first_lag_at_null_s", "reason"]  # fmt: skip
+COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable", "first_lag_at_null_s", "reason"]
 LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not told from what belongs to the film
 WIDEST = 4.0  # the upper bound of an interval over its lower
 FEWEST = 4  # films: of fewer a bootstrap tells little
@@ -83,9 +82,7 @@ def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, floa
     tail = (1 - config.confidence) / 2
     if not strength[0] > 0 or found.mean() < 1 - tail:
         return (*nothing, "no association that falls with the lag")
-    spread = (
-        np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * student.ppf(1 - tail, films - 1)
-    )
+    spread = np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * student.ppf(1 - tail, films - 1)
     half_life_s, low_s, high_s = np.exp(log_s[0] + np.array([0, -spread, spread]))
     if half_life_s > film_s * LONGEST_SHARE:
         return (*nothing, f"longer than 1/{1 / LONGEST_SHARE:g} of the film")
@@ -116,8 +113,9 @@ def model(curve: Curve, half_lives_s: np.ndarray, centred: bool) -> np.ndarray:
     return decay - taken
 
 
-def least_squares(y: np.ndarray, shapes: np.ndarray, weight: np.ndarray, position: np.ndarray,
-                  plateau: bool) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def least_squares(
+    y: np.ndarray, shapes: np.ndarray, weight: np.ndarray, position: np.ndarray, plateau: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Position of the shape that fits best, and its strength, for each row of y.
 
     Parameters

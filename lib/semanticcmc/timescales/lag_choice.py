@@ -79,9 +79,7 @@ def choose_lag(experiment: Experiment, stream: LabelStream, timescales: pd.DataF
     for name in evaluation.models:
         file = evaluation.model_files.get(name)
         if name != "association":  # which is what is made here
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # that classes are left out: the table says how many
+            with warnings.catch_warnings(action="ignore"):  # that classes are left out: the table says how many
                 models[name] = model_rdm(name, shown, experiment, repository_root() / file if file else None)
     looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
     looks = looks.dropna(subset="value")

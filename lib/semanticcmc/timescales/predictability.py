@@ -73,8 +73,20 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         value, correlation = (2 * both - of_predicted) / of_all, both / np.sqrt(of_predicted * of_all)
         null = null_told.sum(axis=-1) / of_all[0]
         width = norm.ppf((1 + config.confidence) / 2) * np.sqrt(2 * null_variance.sum(axis=-1)) / of_all[0]
-    return Curve("prediction_r2", pairs.lags_s, value[0], value[1:], null - width, null + width,
-                 correlation[0], correlation[1:], True, pairs.count.T, pairs.duration_s, pairs.interval_s)  # fmt: skip
+    return Curve(
+        "prediction_r2",
+        pairs.lags_s,
+        value[0],
+        value[1:],
+        null - width,
+        null + width,
+        correlation[0],
+        correlation[1:],
+        True,
+        pairs.count.T,
+        pairs.duration_s,
+        pairs.interval_s,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,17 +106,16 @@ class _Sums:
     def of(cls, pairs: LabelPairs, k: int, films: np.ndarray) -> _Sums:
         """Of some films at lag number k."""
         count = pairs.count[k, films]
-        first, second, gram, both = (values[k, films].astype(np.float64) for values in
-                                     (pairs.first, pairs.second, pairs.gram, pairs.both))  # fmt: skip
+        first, second, gram, both = (
+            values[k, films].astype(np.float64) for values in (pairs.first, pairs.second, pairs.gram, pairs.both)
+        )
         rates = first / count[:, None]
         own_gram = gram - rates[:, :, None] * first[:, None, :]
         own_both = both - rates[:, :, None] * second[:, None, :]
         arrays = (count, first, second, gram, both, own_gram, own_both)
         return cls(*arrays, tuple(values.sum(axis=0) for values in arrays))
 
-    def fitted(
-        self, left_out: np.ndarray, level: int
-    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    def fitted(self, left_out: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Covariances to fit, and the rates they are centred on, of all films but those left out (bool (films,))."""
         arrays = (self.count, self.first, self.second, self.gram, self.both, self.own_gram, self.own_both)
         count, first, second, gram, both, own_gram, own_both = (
@@ -115,24 +126,18 @@ class _Sums:
             return own_gram, own_both, rates
         return gram - np.outer(rates[0], first), both - np.outer(rates[0], second), rates
 
-    def scored(self, chosen: np.ndarray, level: int, rates: tuple[np.ndarray, np.ndarray]
-               ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    def scored(
+        self, chosen: np.ndarray, level: int, rates: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.ndarray, np.ndarray]]:
         """Covariances and sum of squares of chosen films, and how their rates differ from those subtracted."""
-        count, first, second = (
-            values[chosen].sum(axis=0) for values in (self.count, self.first, self.second)
-        )
+        count, first, second = (values[chosen].sum(axis=0) for values in (self.count, self.first, self.second))
         if level == 0:
             of_films = (self.second[chosen] ** 2 / self.count[chosen, None]).sum()
             nothing = np.zeros(len(first))
             gram, both = self.own_gram[chosen].sum(axis=0), self.own_both[chosen].sum(axis=0)
             return gram, both, float(second.sum() - of_films), (nothing, nothing)
         now, later = rates
-        gram = (
-            self.gram[chosen].sum(axis=0)
-            - np.outer(first, now)
-            - np.outer(now, first)
-            + count * np.outer(now, now)
-        )
+        gram = self.gram[chosen].sum(axis=0) - np.outer(first, now) - np.outer(now, first) + count * np.outer(now, now)
         both = (
             self.both[chosen].sum(axis=0)
             - np.outer(first, later)
@@ -180,9 +185,7 @@ class _ShiftedLabels:
 
     variance: np.ndarray  # (labels,)
     square: np.ndarray  # (labels, labels): mean over shifts of the square of a pair's sum of products
-    repeat: (
-        np.ndarray
-    )  # (moments,): how a pair's covariance is correlated with itself so much later, all labels alike
+    repeat: np.ndarray  # (moments,): how a pair's covariance is correlated with itself so much later, all labels alike
 
     @classmethod
     def of(cls, seen: np.ndarray) -> _ShiftedLabels:

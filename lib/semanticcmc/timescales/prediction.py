@@ -43,17 +43,7 @@ from semanticcmc.timescales.pairs import LabelPairs
 # Fitted to the default miniature world alone, by validation/prediction.py, and not touched since.
 NOISE = 12.5  # N, nats
 LOOKS = 500.0  # A, nats
-COLUMNS = [
-    "model",
-    "lag_s",
-    "association_r",
-    "p",
-    "information_nats",
-    "looks",
-    "predicted_r",
-    "ci_low",
-    "ci_high",
-]
+COLUMNS = ["model", "lag_s", "association_r", "p", "information_nats", "looks", "predicted_r", "ci_low", "ci_high"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,34 +184,50 @@ def predicted_lag_curve(
     if not kept:
         raise InputError(f"no two films with labels are longer than {pairs.lags_s[1:].min():g} s")
     models = {
-        name: rdm.subset([wnid for wnid in rdm.classes if wnid in pairs.names])
-        for name, rdm in model_rdms.items()
+        name: rdm.subset([wnid for wnid in rdm.classes if wnid in pairs.names]) for name, rdm in model_rdms.items()
     }
     for name, rdm in models.items():
         if len(rdm) < FEWEST_CLASSES:
-            raise InputError(f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
-                             f"labels, at least {FEWEST_CLASSES} are needed")  # fmt: skip
+            raise InputError(
+                f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
+                f"labels, at least {FEWEST_CLASSES} are needed"
+            )
     counts, once = pairs.both[kept], np.ones(len(pairs.movies))
     lags_s = pairs.lags_s[kept]
     explained = None if looks is None else _at(looks, lags_s)
     rdms, information, persistence = _learned(counts, once, pairs.names, dimensions)
     seen = persistence if explained is None else explained
     found = _correlations(rdms, models)
-    p = [mantel_table(dict(enumerate(rdm.subset(model.classes) for rdm in rdms)), {"": model},
-                      permutations=config.permutations, seed=config.seed)["p"]
-         for model in models.values()]  # fmt: skip
+    p = [
+        mantel_table(
+            dict(enumerate(rdm.subset(model.classes) for rdm in rdms)),
+            {"": model},
+            permutations=config.permutations,
+            seed=config.seed,
+        )["p"]
+        for model in models.values()
+    ]
     generator = np.random.default_rng(config.seed)
     samples = []
     for draw in generator.multinomial(len(once), once / len(once), size=config.bootstrap_samples):
         again, nats, same = _learned(counts, draw, pairs.names, dimensions)
-        samples.append(
-            _correlations(again, models) * _visible(nats, same if explained is None else explained)
-        )
-    curve = pd.concat([
-        pd.DataFrame({"model": model, "lag_s": lags_s, "association_r": found[m], "p": p[m].to_numpy(),
-                      "information_nats": information, "looks": seen})
-        for m, model in enumerate(models)
-    ], ignore_index=True)  # fmt: skip
+        samples.append(_correlations(again, models) * _visible(nats, same if explained is None else explained))
+    curve = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "lag_s": lags_s,
+                    "association_r": found[m],
+                    "p": p[m].to_numpy(),
+                    "information_nats": information,
+                    "looks": seen,
+                }
+            )
+            for m, model in enumerate(models)
+        ],
+        ignore_index=True,
+    )
     return _prediction(curve, found * _visible(information, seen), np.array(samples), config.confidence)
 
 
@@ -256,10 +262,12 @@ def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
 
-    return np.concatenate([
-        standard([model.values]) @ standard([rdm.subset(model.classes).values for rdm in rdms]).T
-        for model in models.values()
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            standard([model.values]) @ standard([rdm.subset(model.classes).values for rdm in rdms]).T
+            for model in models.values()
+        ]
+    )
 
 
 def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
@@ -268,9 +276,7 @@ def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
     return np.clip(np.interp(np.log1p(lags_s), np.log1p(looks["lag_s"]), looks["value"]), 0, 1)
 
 
-def _prediction(
-    curve: pd.DataFrame, predicted: np.ndarray, samples: np.ndarray, confidence: float
-) -> Prediction:
+def _prediction(curve: pd.DataFrame, predicted: np.ndarray, samples: np.ndarray, confidence: float) -> Prediction:
     """Add predicted_r (models, lags) and what its bootstrap samples (draws, models, lags) say."""
     tail = (1 - confidence) / 2
     # Fewer different films make a noisier association, so bootstrap samples lie lower: only their spread is taken.
@@ -280,6 +286,13 @@ def _prediction(
     # Quantiles that are themselves lags of the grid.
     first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
     p_holm = [np.nanmin([1.0, *holm(curve["p"][curve["model"] == model])]) for model in models]
-    best = pd.DataFrame({"model": models, "lag_s": lags_s[predicted.argmax(axis=1)],
-                         "ci_low_s": first, "ci_high_s": last, "p_holm": p_holm})  # fmt: skip
+    best = pd.DataFrame(
+        {
+            "model": models,
+            "lag_s": lags_s[predicted.argmax(axis=1)],
+            "ci_low_s": first,
+            "ci_high_s": last,
+            "p_holm": p_holm,
+        }
+    )
     return Prediction(curve[COLUMNS], best)

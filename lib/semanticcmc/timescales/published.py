@@ -37,10 +37,7 @@ def set_order(time_ms: np.ndarray) -> np.ndarray:
 
 
 def association_r2(
-    films: Sequence[np.ndarray | sparse.spmatrix],
-    lags: Sequence[int],
-    parts: int = PARTS,
-    penalty: float = RIDGE,
+    films: Sequence[np.ndarray | sparse.spmatrix], lags: Sequence[int], parts: int = PARTS, penalty: float = RIDGE
 ) -> pd.DataFrame:
     """How well a ridge regression predicts the labels of a row from those of a row some way up, in sample.
 
@@ -83,11 +80,7 @@ def association_r2(
             if rows.shape[0] - lag > 1:
                 found[i, k] = _in_sample_r2(rows[: rows.shape[0] - lag], rows[lag:], penalty)
     return pd.DataFrame(
-        {
-            "lag": np.asarray(lags),
-            "mean_r2": np.nanmean(found, axis=0),
-            "parts": np.isfinite(found).sum(axis=0),
-        }
+        {"lag": np.asarray(lags), "mean_r2": np.nanmean(found, axis=0), "parts": np.isfinite(found).sum(axis=0)}
     )
 
 
@@ -98,9 +91,7 @@ def _end_to_end(films: Sequence[np.ndarray | sparse.spmatrix]) -> np.ndarray | s
     return sparse.csr_array(sparse.vstack([sparse.csr_array(film, dtype=np.float64) for film in films]))
 
 
-def _in_sample_r2(
-    x: np.ndarray | sparse.csr_array, y: np.ndarray | sparse.csr_array, penalty: float
-) -> float:
+def _in_sample_r2(x: np.ndarray | sparse.csr_array, y: np.ndarray | sparse.csr_array, penalty: float) -> float:
     """Mean over columns of y of the R2 of ridge regression with intercept, on the rows that it was fitted to."""
     n = x.shape[0]
     x_mean, y_mean = (np.asarray(m.sum(axis=0)).ravel() / n for m in (x, y))

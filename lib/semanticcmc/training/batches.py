@@ -155,9 +155,7 @@ class Batches:
         return Batch(first, second[0], batch.rows, batch.state)
 
 
-def pairs_of_network(
-    network: str, config: TrainingConfig, experiment: Experiment, store: FrameStore
-) -> LaggedPairs:
+def pairs_of_network(network: str, config: TrainingConfig, experiment: Experiment, store: FrameStore) -> LaggedPairs:
     """Pairs of a network's lag; first frames are those that the experiment's longest lag allows.
 
     Raises

@@ -59,10 +59,7 @@ def _reason(error: Exception) -> str:
 
 
 def check_weights(
-    own: Mapping[str, Tensor],
-    weights: Mapping[str, Any],
-    where: str | Path,
-    spelt: Mapping[str, str] | None = None,
+    own: Mapping[str, Tensor], weights: Mapping[str, Any], where: str | Path, spelt: Mapping[str, str] | None = None
 ) -> None:
     """Refuse `weights` that do not fit a network's `own`, key by key, in shape and in finite values.
 
@@ -89,9 +86,7 @@ def check_weights(
         if not isinstance(given, Tensor) or given.layout != torch.strided or given.device.type == "meta":
             raise InputError(f"{where}: {name} is no plain tensor of numbers")
         if given.shape != value.shape:
-            raise InputError(
-                f"{where}: {name} has shape {tuple(given.shape)}, this network {tuple(value.shape)}"
-            )
+            raise InputError(f"{where}: {name} has shape {tuple(given.shape)}, this network {tuple(value.shape)}")
         if given.is_floating_point() != value.is_floating_point():
             raise InputError(f"{where}: {name} holds {given.dtype}, this network {value.dtype}")
         if not torch.isfinite(given).all():

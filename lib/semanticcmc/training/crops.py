@@ -43,9 +43,7 @@ def crop_boxes(
     left = (place[1] * (width - box_width + 1)).floor()
     ratio = min(max(width / height, aspect[0]), aspect[1])
     whole_width, whole_height = min(width, round(height * ratio)), min(height, round(width / ratio))
-    centre = torch.tensor(
-        [(height - whole_height) // 2, (width - whole_width) // 2, whole_height, whole_width]
-    )
+    centre = torch.tensor([(height - whole_height) // 2, (width - whole_width) // 2, whole_height, whole_width])
     boxes = torch.stack((top, left, box_height, box_width), dim=1).long()
     return torch.where(fits.any(dim=1, keepdim=True), boxes, centre)
 

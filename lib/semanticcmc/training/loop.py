@@ -280,9 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line: exit 2 for bad input, 1 where training cannot go on."""
     parser = argparse.ArgumentParser(prog="python -m semanticcmc.training.loop", description="Train one network.")
     parser.add_argument("experiment", help="name, or path to a YAML")
-    parser.add_argument(
-        "--network", required=True, help="random, supervised, augment, cmc_lab or semantic_<lag>s"
-    )
+    parser.add_argument("--network", required=True, help="random, supervised, augment, cmc_lab or semantic_<lag>s")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     try:

@@ -21,10 +21,7 @@ from semanticcmc.training.views import ViewsConfig, evaluation_view
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = (*CONV_LAYERS, "fc6", "fc7", "fc8")
 POOLED = ("conv1", "conv2", "conv5")
-UNTRAINED = (
-    "random",
-    "supervised",
-)  # networks that no experiment trains: as drawn, or as their file has them
+UNTRAINED = ("random", "supervised")  # networks that no experiment trains: as drawn, or as their file has them
 
 
 class Plan(NamedTuple):
@@ -80,9 +77,7 @@ class NetworksConfig:
     def final_px(self) -> int:
         """Side of the last pooled map, pixels (0 or less where the input is too small)."""
         plan, side = PLANS[self.plan], self.input_px
-        for layer, kernel, stride, padding in zip(
-            CONV_LAYERS, plan.kernels, plan.strides, plan.paddings, strict=True
-        ):
+        for layer, kernel, stride, padding in zip(CONV_LAYERS, plan.kernels, plan.strides, plan.paddings, strict=True):
             side = (side + 2 * padding - kernel) // stride + 1
             if layer in POOLED:
                 side = (side + 2 * plan.pool_paddings[POOLED.index(layer)] - 3) // 2 + 1
@@ -176,9 +171,7 @@ class AlexNet(Layered):
         inputs = channels[-1] * config.final_px**2
         for layer, width in zip(("fc6", "fc7"), config.fc_units, strict=True):
             units = width // share
-            self.add_module(
-                layer, nn.Sequential(nn.Linear(inputs, units), nn.BatchNorm1d(units), nn.ReLU(True))
-            )
+            self.add_module(layer, nn.Sequential(nn.Linear(inputs, units), nn.BatchNorm1d(units), nn.ReLU(True)))
             inputs = units
         self.fc8 = nn.Linear(inputs, config.embedding_dim)
 
@@ -199,8 +192,7 @@ class SupervisedAlexNet(Layered):
 
     def __init__(self) -> None:
         super().__init__()
-        shapes = ((3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1),
-                  (256, 256, 3, 1, 1))  # fmt: skip
+        shapes = ((3, 64, 11, 4, 2), (64, 192, 5, 1, 2), (192, 384, 3, 1, 1), (384, 256, 3, 1, 1), (256, 256, 3, 1, 1))
         for layer, shape in zip(CONV_LAYERS, shapes, strict=True):
             self.add_module(layer, nn.Sequential(nn.Conv2d(*shape), nn.ReLU(True)))
         self.pools = nn.ModuleDict({layer: nn.MaxPool2d(3, 2) for layer in POOLED})

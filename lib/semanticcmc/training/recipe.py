@@ -139,8 +139,16 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("steps and epochs: one a number, the other null")
-        for name in ("steps", "epochs", "learning_rate", "temperature", "checkpoint_every", "log_every",
-                     "films_per_batch", "clip_norm"):  # fmt: skip
+        for name in (
+            "steps",
+            "epochs",
+            "learning_rate",
+            "temperature",
+            "checkpoint_every",
+            "log_every",
+            "films_per_batch",
+            "clip_norm",
+        ):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} {value}: expected more than 0")
@@ -159,9 +167,7 @@ class TrainingConfig:
         if self.memory_bank is not None and self.learn_temperature:
             raise ValueError("learn_temperature: of info_nce alone; for memory_bank_nce say false")
         if self.negatives == "cross_film" and self.films_per_batch == 1:
-            raise ValueError(
-                "negatives cross_film: a batch needs pairs of more than one film (films_per_batch)"
-            )
+            raise ValueError("negatives cross_film: a batch needs pairs of more than one film (films_per_batch)")
 
 
 def starting_weights(network: str, config: TrainingConfig) -> Path | None:
@@ -171,9 +177,7 @@ def starting_weights(network: str, config: TrainingConfig) -> Path | None:
             "network supervised: training.supervised_weights is null; name torchvision's AlexNet weights, "
             "such as ~/.cache/torch/hub/checkpoints/alexnet-owt-7be5be79.pth"
         )
-    file = {"supervised": config.supervised_weights, "random": None, "cmc_lab": None}.get(
-        network, config.warm_start
-    )
+    file = {"supervised": config.supervised_weights, "random": None, "cmc_lab": None}.get(network, config.warm_start)
     return repository_root() / Path(file).expanduser() if file is not None else None
 
 
@@ -244,8 +248,10 @@ def choose_device(config: TrainingConfig) -> torch.device:
         return torch.device("cpu")
     device = int(os.environ.get("LOCAL_RANK", "0"))
     if device >= torch.cuda.device_count():
-        raise InputError(f"torchrun started process {device} of this machine, which has "
-                         f"{torch.cuda.device_count()} CUDA device(s); start one process a device")  # fmt: skip
+        raise InputError(
+            f"torchrun started process {device} of this machine, which has "
+            f"{torch.cuda.device_count()} CUDA device(s); start one process a device"
+        )
     return torch.device("cuda", device)
 
 

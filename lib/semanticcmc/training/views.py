@@ -13,22 +13,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from semanticcmc.training.colour import (
-    adjust_brightness,
-    adjust_contrast,
-    adjust_hue,
-    adjust_saturation,
-    rgb_to_lab,
-)
+from semanticcmc.training.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, rgb_to_lab
 from semanticcmc.training.crops import crop_boxes, resized_crop
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
 # to RGB in [0, 1] (`published_protocol`), which is offered as `published`.
 LAB = ((50.0, 6.0250, -6.6895), (50.0, 92.2080, 101.1675))
-NORMALISATIONS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "published": LAB,
-}
+NORMALISATIONS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), "published": LAB}
 PART_PX = 400_000  # pixels of a view made at a time on a CPU, so that what lies between stays in its cache
 
 
@@ -99,12 +90,7 @@ class ViewDraws(NamedTuple):
 
 
 def draw_views(
-    count: int,
-    height: int,
-    width: int,
-    config: ViewsConfig,
-    generator: torch.Generator,
-    distort: bool = True,
+    count: int, height: int, width: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
 ) -> ViewDraws:
     """Draw one view of each of `count` images of height x width pixels; the images are not needed for it.
 
@@ -215,9 +201,7 @@ def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> 
     return torch.addcmul(offset, images, scale, out=result)
 
 
-def draw_distortion(
-    count: int, config: ViewsConfig, generator: torch.Generator
-) -> tuple[Tensor, tuple[int, ...]]:
+def draw_distortion(count: int, config: ViewsConfig, generator: torch.Generator) -> tuple[Tensor, tuple[int, ...]]:
     """Amounts (5, count) and steps of SimCLR's distortion, as `ViewDraws` holds them: jitter, then grey.
 
     Each sample has amounts of its own; the order of the four steps of jitter is drawn once a batch.

@@ -53,7 +53,7 @@ class _Unread:
 BESIDE_WEIGHTS = [
     (_Unread, name)
     for name in ("argparse.Namespace", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
-]  # fmt: skip
+]
 
 
 def own_name(key: str) -> str:
@@ -110,9 +110,7 @@ def read_weights(file: str | Path, network: Network, off_diagonal: OffDiagonal =
     return weights
 
 
-def pour_lab_weights(
-    lab: LabPair | Mapping[str, Tensor], network: AlexNet, off_diagonal: OffDiagonal = "zero"
-) -> None:
+def pour_lab_weights(lab: LabPair | Mapping[str, Tensor], network: AlexNet, off_diagonal: OffDiagonal = "zero") -> None:
     """Fill the full network from CMC's half for L and its half for ab, block by block (``published_protocol``).
 
     The L half fills the first half of each layer's output channels, from the first half of its input channels
@@ -149,9 +147,7 @@ def _lab_state(network: AlexNet) -> dict[str, Tensor]:
         return LabPair(network.config).state_dict()
 
 
-def _poured(
-    lab: Mapping[str, Tensor], own: Mapping[str, Tensor], off_diagonal: OffDiagonal
-) -> dict[str, Tensor]:
+def _poured(lab: Mapping[str, Tensor], own: Mapping[str, Tensor], off_diagonal: OffDiagonal) -> dict[str, Tensor]:
     poured = {}
     for key, value in own.items():
         first, second = (lab[f"{half}.{key}"].to(value) for half in HALVES)

@@ -12,9 +12,7 @@ from semanticcmc.world import WorldConfig, build
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line: build the world below the experiment's results folder; exit 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.world", description="Write an experiment's world."
-    )
+    parser = argparse.ArgumentParser(prog="python -m semanticcmc.world", description="Write an experiment's world.")
     parser.add_argument("experiment", help="name, or path to a YAML")
     parser.add_argument("--processes", type=int, help="films rendered at once; by default one a CPU")
     given = parser.parse_args(arguments)

@@ -58,8 +58,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
             jobs.append((config, folder, film))
     _remove_other(folder / "frames", {film.movie_id for film in films})
     _remove_other(folder / "stimuli", set(classes["wnid"]))
-    jobs += [(config, folder, i) for i, wnid in enumerate(classes["wnid"])
-             if not _made(folder, wnid, made_from)]  # fmt: skip
+    jobs += [(config, folder, i) for i, wnid in enumerate(classes["wnid"]) if not _made(folder, wnid, made_from)]
 
     total = len(films) + len(classes)
     done = total - len(jobs)
@@ -70,8 +69,17 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
         done += 1
         progress.update(done, name)
     merge_index(folder / "frames", [film.movie_id for film in films])
-    rows = [{"movie_id": film.movie_id, "title": f"Miniature film {i + 1}", "duration_s": config.film_duration_s,
-             "frames": config.n_frames, "source": "world", "problem": ""} for i, film in enumerate(films)]  # fmt: skip
+    rows = [
+        {
+            "movie_id": film.movie_id,
+            "title": f"Miniature film {i + 1}",
+            "duration_s": config.film_duration_s,
+            "frames": config.n_frames,
+            "source": "world",
+            "problem": "",
+        }
+        for i, film in enumerate(films)
+    ]
     _write_csv(folder / "frames" / "films.csv", pd.DataFrame(rows))
 
 
@@ -100,9 +108,7 @@ def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -
         yield from map(_make, jobs)
         return
     # Spawned, since a fork of a process that already runs torch's threads can hang.
-    with multiprocessing.get_context("spawn").Pool(
-        processes, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.imap_unordered(_make, jobs)
 
 
@@ -112,8 +118,9 @@ def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
     made_from = _made_from(config)
     if isinstance(what, Timeline):
         images = FilmRenderer(config, what, class_looks(config)).frames(config.times_s)
-        frames = (Frame(float(t), float(t), i, image) for i, (t, image) in
-                  enumerate(zip(config.times_s, images, strict=True)))  # fmt: skip
+        frames = (
+            Frame(float(t), float(t), i, image) for i, (t, image) in enumerate(zip(config.times_s, images, strict=True))
+        )
         write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
         return what.movie_id
     wnid = read_classes(config)["wnid"][what]

@@ -29,8 +29,10 @@ def read_classes(config: WorldConfig) -> pd.DataFrame:
     groups = [table[table["category"] == name] for name in names[: config.categories]]
     least = min(map(len, groups))
     if config.classes_per_category > least:
-        raise InputError(f"{path}: {least} classes in a category, {config.classes_per_category} asked for: "
-                         "world.classes_per_category")  # fmt: skip
+        raise InputError(
+            f"{path}: {least} classes in a category, {config.classes_per_category} asked for: "
+            "world.classes_per_category"
+        )
     return pd.concat([group.head(config.classes_per_category) for group in groups], ignore_index=True)
 
 

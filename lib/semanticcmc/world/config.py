@@ -108,8 +108,15 @@ class WorldConfig:
         _check("jpeg_quality", self.jpeg_quality <= 95, "1 to 95", self.jpeg_quality)
         for name in ("film_duration_s", "frame_interval_s", "time_scale", "theme_scenes", "label_interval_s"):
             _check(name, 0 < getattr(self, name) < np.inf, "above 0", getattr(self, name))
-        for name in ("appearance_semantics", "film_grade", "scene_background", "class_places",
-                     "cast_from_theme", "label_misses", "label_false_alarms"):  # fmt: skip
+        for name in (
+            "appearance_semantics",
+            "film_grade",
+            "scene_background",
+            "class_places",
+            "cast_from_theme",
+            "label_misses",
+            "label_false_alarms",
+        ):
             _check(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
         for name in ("instance_noise", "theme_preference", "theme_relatedness"):
             _check(name, 0 <= getattr(self, name) < np.inf, "0 or more", getattr(self, name))
@@ -119,8 +126,12 @@ class WorldConfig:
         _check("categories", self.categories >= 2, "2 or more", self.categories)
         _check("cast_size", self.cast_size >= 2, "2 or more: a beat has two of the cast", self.cast_size)
         enough = self.classes_per_category >= self.cast_size
-        _check("classes_per_category", enough, f"cast_size ({self.cast_size}) or more: a theme may fill the cast",
-               self.classes_per_category)  # fmt: skip
+        _check(
+            "classes_per_category",
+            enough,
+            f"cast_size ({self.cast_size}) or more: a theme may fill the cast",
+            self.classes_per_category,
+        )
 
     @property
     def movie_ids(self) -> tuple[str, ...]:

@@ -56,9 +56,7 @@ class LabelWorld:
 
     def __post_init__(self) -> None:
         if not self.durations_s or min(*self.durations_s, self.interval_s, self.half_life_s) <= 0:
-            raise ValueError(
-                "durations_s, interval_s and half_life_s: at least one film, and all above 0 s, expected"
-            )
+            raise ValueError("durations_s, interval_s and half_life_s: at least one film, and all above 0 s, expected")
         if min(self.groups, self.labels_per_group) < 1 or not 0 < self.active < 1:
             raise ValueError("groups and labels_per_group from 1 and active between 0 and 1 expected")
         if not 0 <= self.false_alarm <= self.hit <= 1 or self.film_base_rate_sd < 0:
@@ -132,24 +130,25 @@ def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
     generator = np.random.default_rng(world.seed)
     labels = tuple(f"g{g:02d}-{i:02d}" for g in range(world.groups) for i in range(world.labels_per_group))
     group = np.repeat(np.arange(world.groups), world.labels_per_group)
-    odds = generator.normal(
-        logit(world.active), world.film_base_rate_sd, (len(world.durations_s), world.groups)
-    )
+    odds = generator.normal(logit(world.active), world.film_base_rate_sd, (len(world.durations_s), world.groups))
     truth = LabelTruth(world, labels, group, expit(odds))
     counts = [max(1, round(duration_s / world.interval_s)) for duration_s in world.durations_s]
     films = [f"film-{i:03d}" for i in range(len(counts))]
     tables = []
     for film, (count, active) in enumerate(zip(counts, truth.active, strict=True)):
         on = _activity(generator, count, active, 0.5 ** (world.interval_s / world.half_life_s))
-        seen = (
-            generator.random((count, len(labels)))
-            < np.where(on, world.hit, world.false_alarm)[:, truth.group]
-        )
+        seen = generator.random((count, len(labels))) < np.where(on, world.hit, world.false_alarm)[:, truth.group]
         moment, code = np.nonzero(seen)
         tables.append((np.full(len(moment), film), moment * world.interval_s, code))
     movie, time_s, code = map(np.concatenate, zip(*tables, strict=True))
-    rows = pd.DataFrame({"movie_id": pd.Categorical.from_codes(movie, pd.Index(films)), "time_s": time_s,
-                         "label": pd.Categorical.from_codes(code, pd.Index(labels)), "confidence": 100.0})  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "movie_id": pd.Categorical.from_codes(movie, pd.Index(films)),
+            "time_s": time_s,
+            "label": pd.Categorical.from_codes(code, pd.Index(labels)),
+            "confidence": 100.0,
+        }
+    )
     times = pd.DataFrame({"movie_id": films, "start_s": 0.0, "interval_s": world.interval_s, "count": counts})
     return label_stream(rows, times), truth
 

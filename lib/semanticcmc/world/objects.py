@@ -147,8 +147,9 @@ def _contour(block: Tensor, angle: Tensor) -> Tensor:
     radius = torch.ones_like(angle)
     for i, harmonic in enumerate(range(2, 7)):
         weight = 0.2 / harmonic**0.8
-        radius = radius + weight * (block[:, 2 * i] * torch.cos(harmonic * angle)
-                                    + block[:, 2 * i + 1] * torch.sin(harmonic * angle))  # fmt: skip
+        radius = radius + weight * (
+            block[:, 2 * i] * torch.cos(harmonic * angle) + block[:, 2 * i + 1] * torch.sin(harmonic * angle)
+        )
     return 0.3 + torch.nn.functional.softplus(radius - 0.3, beta=4)
 
 
@@ -185,13 +186,16 @@ def oklch(lightness: Tensor | float, chroma: Tensor | float, hue: Tensor) -> Ten
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
     short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    linear = torch.stack([4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
-                          -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
-                          -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short], 1)  # fmt: skip
-    linear = linear.clamp(0, 1)
-    return torch.where(
-        linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055
+    linear = torch.stack(
+        [
+            4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
+        ],
+        1,
     )
+    linear = linear.clamp(0, 1)
+    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
 
 
 def _shade(depth: Tensor, x: Tensor, y: Tensor, light: tuple[Tensor, Tensor, Tensor]) -> Tensor:

@@ -87,8 +87,12 @@ class Grade:
         """At `film_grade` 0 the picture is left as it is."""
         strength, z = config.film_grade, generator.normal(size=5)
         gain = np.exp(0.12 * strength * (z[:3] - z[:3].mean()))
-        return cls(float(np.exp(0.15 * strength * z[3])), float(np.exp(0.25 * strength * z[4])),
-                   tuple(gain.tolist()), 0.35 * strength)  # fmt: skip
+        return cls(
+            float(np.exp(0.15 * strength * z[3])),
+            float(np.exp(0.25 * strength * z[4])),
+            tuple(gain.tolist()),
+            0.35 * strength,
+        )
 
     def apply(self, pictures: Tensor) -> Tensor:
         """Grade pictures (n, 3, size, size), 0 to 1, in place."""

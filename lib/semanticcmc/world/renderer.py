@@ -17,11 +17,7 @@ from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline, 
 
 Layers = Literal["all", "objects", "background"]
 GREY = 0.5
-SIDE, GROUND, RADIUS = (
-    0.48,
-    0.24,
-    0.38,
-)  # of objects on the stage: right or left of the middle, below it, their size
+SIDE, GROUND, RADIUS = (0.48, 0.24, 0.38)  # of objects on the stage: right or left of the middle, below it, their size
 FRAMES_AT_ONCE = 128  # fixed, so that a frame does not depend on what is rendered beside it
 
 
@@ -48,9 +44,7 @@ class FilmRenderer:
         shots, beats = timeline.shots, len(timeline.objects)
         wanted = np.arange(beats)
         if times_s is not None:
-            wanted = np.unique(
-                shots["beat"].to_numpy()[timeline.shot_at(np.asarray(times_s, dtype=np.float64))]
-            )
+            wanted = np.unique(shots["beat"].to_numpy()[timeline.shot_at(np.asarray(times_s, dtype=np.float64))])
         self._row = np.full(beats, -1)  # of a beat among those drawn
         self._row[wanted] = np.arange(len(wanted))
         scene = shots.groupby("beat")["scene"].first().to_numpy()
@@ -131,16 +125,27 @@ class FilmRenderer:
         for which in (1, 0) if layers != "background" else ():
             rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
             if layers == "all":
-                _cast_shadow(pictures, rows, self._position[beat[rows], which], self._radius[beat[rows], which],
-                             centre[rows], width[rows])  # fmt: skip
+                _cast_shadow(
+                    pictures,
+                    rows,
+                    self._position[beat[rows], which],
+                    self._radius[beat[rows], which],
+                    centre[rows],
+                    width[rows],
+                )
         for which in (1, 0) if layers != "background" else ():
             for kind, pictures_of in ((TWO_SHOT, self._far), (CLOSE_UP, self._near)):
                 rows = np.flatnonzero(setup == kind)
                 if (kind == CLOSE_UP and which == 1) or not rows.size:
                     continue
                 b = beat[rows]
-                grid = _grid(centre[rows] - self._position[b, which], width[rows],
-                             sway[rows], REACH * self._radius[b, which], size)  # fmt: skip
+                grid = _grid(
+                    centre[rows] - self._position[b, which],
+                    width[rows],
+                    sway[rows],
+                    REACH * self._radius[b, which],
+                    size,
+                )
                 layer = grid_sample(pictures_of[row[b] * N_IN_BEAT + which], grid, align_corners=False)
                 pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
         return self._grade.apply(pictures)
@@ -192,9 +197,7 @@ def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[n
     objects = draw_objects(shown, tilt, light, even(1.4 * size))
     radius = (0.48 if config.stimuli_in_context else 0.64) * np.exp(generator.normal(0, 0.1, n))
     shift = generator.normal(0, 0.06, (n, 2))
-    layer = grid_sample(
-        objects, _grid(-shift, np.ones(n), np.zeros(n), REACH * radius, size), align_corners=False
-    )
+    layer = grid_sample(objects, _grid(-shift, np.ones(n), np.zeros(n), REACH * radius, size), align_corners=False)
     ground: Tensor | float = GREY
     if config.stimuli_in_context:
         ground = _contexts(config, class_index, light, radius, shift)
@@ -202,9 +205,7 @@ def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[n
     return to_uint8(ground * (1 - layer[:, 3:]) + layer[:, :3]), masks
 
 
-def _contexts(
-    config: WorldConfig, class_index: int, light: Light, radius: np.ndarray, shift: np.ndarray
-) -> Tensor:
+def _contexts(config: WorldConfig, class_index: int, light: Light, radius: np.ndarray, shift: np.ndarray) -> Tensor:
     """Places of a class (n, 3, size, size) with the shadows of objects of `radius` at `shift` in the picture."""
     n, size = config.stimuli_per_class, config.image_px
     generator = config.generator("contexts", class_index)
@@ -237,22 +238,12 @@ def _grid(offset: np.ndarray, width: np.ndarray, turn: np.ndarray, reach: np.nda
     """
     cos, sin = np.cos(turn), np.sin(turn)
     rotate = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
-    theta = (
-        np.concatenate([rotate * width[:, None, None], (rotate @ offset[:, :, None])], 2)
-        / reach[:, None, None]
-    )
-    return affine_grid(
-        torch.as_tensor(theta, dtype=torch.float32), [len(theta), 1, size, size], align_corners=False
-    )
+    theta = np.concatenate([rotate * width[:, None, None], (rotate @ offset[:, :, None])], 2) / reach[:, None, None]
+    return affine_grid(torch.as_tensor(theta, dtype=torch.float32), [len(theta), 1, size, size], align_corners=False)
 
 
 def _cast_shadow(
-    pictures: Tensor,
-    rows: np.ndarray,
-    position: np.ndarray,
-    radius: np.ndarray,
-    centre: np.ndarray,
-    width: np.ndarray,
+    pictures: Tensor, rows: np.ndarray, position: np.ndarray, radius: np.ndarray, centre: np.ndarray, width: np.ndarray
 ) -> None:
     """Darken the ground below objects of given position and radius: a soft, flat ellipse."""
     size = pictures.shape[-1]

@@ -89,9 +89,7 @@ class Themes:
         stay = config.cast_from_theme
         return cls(_balanced(weights), stay * same + (1 - stay) * others)
 
-    def draw(
-        self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int
-    ) -> np.ndarray:
+    def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
         """Themes of the successive scenes of `chains` films, int64 (chains, scenes).
 
         A film prefers some themes for a while: log odds of each follow an AR(1) over scenes, standard
@@ -156,18 +154,14 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
     return _cut(movie_id, shots, theme, np.array(objects), config.film_duration_s)
 
 
-def _cast(
-    generator: np.random.Generator, config: WorldConfig, weights: np.ndarray, category: np.ndarray
-) -> np.ndarray:
+def _cast(generator: np.random.Generator, config: WorldConfig, weights: np.ndarray, category: np.ndarray) -> np.ndarray:
     """Different classes: category of each member by `weights`, class at random among those not yet cast."""
     order = generator.permutation(len(category))
     waiting = {c: list(order[category[order] == c]) for c in range(len(weights))}
     return np.array([waiting[c].pop() for c in generator.choice(len(weights), config.cast_size, p=weights)])
 
 
-def _cut(
-    movie_id: str, shots: pd.DataFrame, theme: np.ndarray, objects: np.ndarray, stop_s: float
-) -> Timeline:
+def _cut(movie_id: str, shots: pd.DataFrame, theme: np.ndarray, objects: np.ndarray, stop_s: float) -> Timeline:
     """Keep 0 to `stop_s` and number beats and scenes from there."""
     shots["start_s"] = shots["start_s"].clip(lower=0.0)
     shots["stop_s"] = shots["stop_s"].clip(upper=stop_s)
@@ -189,5 +183,4 @@ def _shuffled(config: WorldConfig, films: list[Timeline]) -> list[Timeline]:
         for a, b in zip(twice, other, strict=True):  # swap with any beat; repeat until none is left
             objects[a, 1], objects[b, 1] = objects[b, 1], objects[a, 1]
     ends = np.cumsum([len(film.objects) for film in films])[:-1]
-    return [dataclasses.replace(film, objects=part)
-            for film, part in zip(films, np.split(objects, ends), strict=True)]  # fmt: skip
+    return [dataclasses.replace(film, objects=part) for film, part in zip(films, np.split(objects, ends), strict=True)]

@@ -100,9 +100,7 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     """
     if config.shuffle_objects:
         return np.zeros(len(lags_s))
-    changes = scene_changes(
-        config, lags_s, 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0]))
-    )
+    changes = scene_changes(config, lags_s, 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0])))
     agree = theme_agreement(config, changes.shape[1])
     same_class = agree / config.classes_per_category  # classes of a category are cast alike
     same_class[0] = 1 / config.cast_size  # two beats of a scene
@@ -142,9 +140,7 @@ def shot_table(films: list[Timeline]) -> pd.DataFrame:
     """Shots of timelines: `movie_id, start_s, stop_s, shot, beat, scene, theme, setup`, theme and set-up by number."""
     tables = [
         film.shots.assign(
-            movie_id=film.movie_id,
-            shot=np.arange(len(film.shots)),
-            theme=film.themes[film.shots["scene"].to_numpy()],
+            movie_id=film.movie_id, shot=np.arange(len(film.shots)), theme=film.themes[film.shots["scene"].to_numpy()]
         )
         for film in films
     ]
@@ -179,9 +175,7 @@ def shared(shots: pd.DataFrame, what: str, lags_s: np.ndarray) -> np.ndarray:
         )
         second = first + ahead
         for i, lag in enumerate(lags):
-            overlap = np.minimum(stop[first], stop[second] - lag) - np.maximum(
-                start[first], start[second] - lag
-            )
+            overlap = np.minimum(stop[first], stop[second] - lag) - np.maximum(start[first], start[second] - lag)
             both[i] += np.clip(overlap, 0, None).sum()
     duration = shots.groupby("movie_id")["stop_s"].max().to_numpy()
     total = np.clip(duration - lags[:, None], 0, None).sum(1)

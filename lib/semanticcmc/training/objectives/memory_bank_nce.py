@@ -119,10 +119,7 @@ class MemoryBankNCE(nn.Module):
         if self.negatives != "all":
             allowed = films_allowed(rows.film, self.film[noise], self.negatives)
         scores = []
-        for view, bank in (
-            (first / self.temperature, self.banks[1]),
-            (second / self.temperature, self.banks[0]),
-        ):
+        for view, bank in ((first / self.temperature, self.banks[1]), (second / self.temperature, self.banks[0])):
             own = (view * bank[rows.first]).sum(dim=1)
             gathered = bank.index_select(0, noise.flatten())  # several times faster than bank[noise] on a CPU
             if self.sharing == "batch":
@@ -149,9 +146,7 @@ class MemoryBankNCE(nn.Module):
     def _loss(self, own: Tensor, others: Tensor, normaliser: Tensor) -> Tensor:
         """Loss of one direction, from scores of partners (B,) and of noise (B, K), -inf where left out."""
         if self.form == "softmax":
-            return functional.cross_entropy(
-                torch.cat((own[:, None], others), dim=1), own.new_zeros(len(own)).long()
-            )
+            return functional.cross_entropy(torch.cat((own[:, None], others), dim=1), own.new_zeros(len(own)).long())
         # P / (P + K p_n) is the logistic function of this difference: nothing overflows.
         threshold = (normaliser * (self.noise / len(self.anchors))).log()
         noise = functional.softplus(others - threshold).sum()
