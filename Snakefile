@@ -385,7 +385,7 @@ rule notebook_page:
     log:
         "logs/notebook_page_{name}.log",
     shell:
-        "{PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
+        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
 
 
 rule poster:
@@ -412,7 +412,7 @@ rule poster:
     params:
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
-        "{PYTHON} -m papers.build {E.file} > {log} 2>&1"
+        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.render {E.file} poster > {log} 2>&1"
 
 
 rule paper:
@@ -442,4 +442,4 @@ rule paper:
         settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
                           "timescales"),
     shell:
-        "{PYTHON} -m papers.build {E.file} paper > {log} 2>&1"
+        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.render {E.file} paper > {log} 2>&1"

@@ -42,7 +42,8 @@ from torch.nn.functional import normalize
 from semanticcmc.experiment import load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.training.loop import Run, networks, views
+from semanticcmc.training import networks, views
+from semanticcmc.training.loop import Run
 from semanticcmc.training.objectives.info_nce import PairRows
 from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 

@@ -24,7 +24,8 @@ from semanticcmc.figures import style
 from semanticcmc.labels.stream import experiment_labels
 from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.timescales.curves import TimescalesConfig, prediction
+from semanticcmc.timescales import prediction
+from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.training.networks import NetworksConfig
 

@@ -55,7 +55,7 @@ UNTRAINED = {
     "AlexNet": ("poster", "random", 3),
     "halves for L and ab": ("poster", "cmc_lab", 2),
     "miniature": ("miniature", "random", 3),
-}(experiment, network, seeds)
+}  # experiment, network, seeds
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
 PRIMARY = "conv5"
 COLUMNS = (

@@ -2,17 +2,19 @@
 
     python validation/robustness.py            (goes on where it stopped)
 
-Every network of experiments/miniature.yaml, seeds 0 to 2, and every row of `semanticcmc.evaluation.robustness`: distances and
-spatial mean, layers, controls (each of five untrained networks alone, the L / ab network, the true looks, none), one
-category left out, Spearman between RDMs. Networks that validation/lag_curve.py left in results/validation/miniature
-are used, else they are trained. Writes robustness.csv (one row a network, seed, model and change), a record with the
-verdict on each network, and a figure of the network that the declared analysis puts first.
+Every network of experiments/miniature.yaml, seeds 0 to 2, and every row of `semanticcmc.evaluation.robustness`:
+distances and spatial mean, layers, controls (each of five untrained networks alone, the L / ab network, the true
+looks, none), one category left out, Spearman between RDMs. Networks that validation/lag_curve.py left in
+results/validation/miniature are used, else they are trained. Writes robustness.csv (one row a network, seed, model
+and change), a record with the verdict on each network, and a figure of the network that the declared analysis puts
+first.
 """
 
 from pathlib import Path
 
+from semanticcmc.evaluation import controls, robustness
 from semanticcmc.evaluation.activations import ActivationsConfig
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, controls, robustness
+from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, resolve_experiment

@@ -28,6 +28,21 @@ from semanticcmc.experiment import SECTIONS, Experiment, repository_root, resolv
 from semanticcmc.run import counted, duration
 from semanticcmc.workflow_log import Jobs, explain_failure
 
+# Module and dataclass that a section of the YAML fills.
+CONFIGURED_BY = {
+    "world": "world.config:WorldConfig",
+    "movies": "films.ingest:MoviesConfig",
+    "labels": "labels.stream:LabelsConfig",
+    "stimuli": "evaluation.stimuli:StimuliConfig",
+    "networks": "training.networks:NetworksConfig",
+    "views": "training.views:ViewsConfig",
+    "training": "training.recipe:TrainingConfig",
+    "activations": "evaluation.activations:ActivationsConfig",
+    "evaluation": "evaluation.lag_curve:EvaluationConfig",
+    "timescales": "timescales.curves:TimescalesConfig",
+    "prediction": "timescales.prediction:PredictionConfig",
+    "classification": "evaluation.probes:ClassificationConfig",
+}
 NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}
 
 
@@ -42,8 +57,8 @@ def check_sections(experiment: Experiment) -> None:
     for section in SECTIONS:
         if experiment.source in NOT_CONFIGURED.get(section, ()) and section not in experiment.sections:
             continue
-        room = importlib.import_module(f"semanticcmc.{section}")
-        experiment.section(section, getattr(room, f"{section.capitalize()}Config"))
+        module, config = CONFIGURED_BY[section].split(":")
+        experiment.section(section, getattr(importlib.import_module(f"semanticcmc.{module}"), config))
     masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
     if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
         raise InputError(

@@ -1,4 +1,8 @@
-"""A staged document to HTML and PDF: by Quarto where it is installed, else by pandoc and Typst.
+"""The poster and the paper of an experiment, staged with its numbers and rendered to HTML and PDF.
+
+    python -m papers.build.render miniature paper
+
+Quarto renders where it is installed, else pandoc and Typst.
 
 How a document is rendered stands in the head of its ``.qmd``, as Quarto reads it: ``filters``, ``bibliography``, and of
 ``format`` html's ``css``, ``toc`` and ``number-sections``, and typst's ``template`` and ``font-paths``.
@@ -6,16 +10,24 @@ How a document is rendered stands in the head of its ``.qmd``, as Quarto reads i
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from papers.build import paper as paper_variables
+from papers.build import poster as variables
+from papers.build.numbers import required
 
 from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, load_experiment, repository_root
+from semanticcmc.figures.svg_text import font_files
 
 VARIABLES = "_variables.yml"
 
@@ -128,3 +140,107 @@ def _render_by_pandoc(source: Path) -> None:
         raise InputError(f"{source}: typst: " + "; ".join(str(warning) for warning in warnings))
     assert isinstance(pages, bytes)  # one document, one file
     source.with_suffix(".pdf").write_bytes(pages)
+
+
+POSTER = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
+PAPER = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
+
+FONTS = "fonts"
+"""Folder of the staged document that its head names as ``font-paths``."""
+
+
+def make_poster(experiment: Experiment) -> list[Path]:
+    """Make ``poster/poster.html`` and ``poster/poster.pdf`` below the results folder; see `publish`.
+
+    Raises
+    ------
+    InputError
+        As `publish` does, and for a missing figure or table, with the command that makes it.
+    """
+    for figure in variables.FIGURES:
+        required(experiment, "figures", f"{figure}.svg")
+    return publish(experiment, "poster", POSTER, variables.write_generated)
+
+
+def make_paper(experiment: Experiment) -> list[Path]:
+    """Make ``paper/paper.html`` and ``paper/paper.pdf`` below the results folder; errors as of `poster`."""
+    for figure in paper_variables.FIGURES:
+        required(experiment, "figures", f"{figure}.svg")
+    return publish(experiment, "paper", PAPER, paper_variables.write_generated)
+
+
+def publish(
+    experiment: Experiment, name: str, sources: Sequence[str], generate: Callable[[Experiment, Path], None]
+) -> list[Path]:
+    """Stage a document's source with the experiment's numbers, render it, and put it in place.
+
+    Everything is made in a folder beside ``<name>/`` that takes its place once both pages are there:
+    where a step fails, the document that was there stays.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    name : str
+        Of the document: ``<name>.qmd`` is rendered.
+    sources : sequence of str
+        Files of ``papers/`` that it is made from.
+    generate : callable
+        Writes what the source asks for of the experiment into the staged folder.
+
+    Returns
+    -------
+    list of Path
+        ``<name>/<name>.html`` and ``<name>/<name>.pdf`` below the results folder.
+
+    Raises
+    ------
+    InputError
+        For a value that the source asks for and nobody made, and anything that pandoc, Typst or Quarto
+        warns of.
+    """
+    papers = repository_root() / "papers"
+    target = experiment.path(name)
+    staged = target.with_name(f".{name}.{os.getpid()}")  # as deep as `target`: ../figures leads to the same
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    try:
+        for source in sources:
+            if not (papers / source).exists():
+                raise InputError(f"{papers / source}: missing from the checkout; `git checkout -- papers` restores it")
+            shutil.copyfile(papers / source, staged / source)
+        (staged / FONTS).mkdir()  # Typst draws the texts of figures with fonts that it is given
+        for file in font_files():
+            shutil.copyfile(file, staged / FONTS / file.name)
+        generate(experiment, staged)
+        render(staged, name)
+        replaced = target.with_name(f".{name}.{os.getpid()}.old")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if target.exists():
+            target.rename(replaced)
+        staged.rename(target)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return [target / f"{name}.html", target / f"{name}.pdf"]
+
+
+DOCUMENTS = {"poster": make_poster, "paper": make_paper}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Render; returns 0, or 2 after ``error: ...`` for input that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m papers.build.render", description=__doc__.splitlines()[0])
+    parser.add_argument("experiment", help="an experiment's YAML, or its name")
+    parser.add_argument("document", nargs="?", choices=DOCUMENTS, default="poster", help="default: poster")
+    options = parser.parse_args(arguments)
+    try:
+        for path in DOCUMENTS[options.document](load_experiment(options.experiment)):
+            print(path)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Networks two by two: differences against the bootstrap written out, correlations against numpy and the formula."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semanticcmc.evaluation.comparisons import (
+    CONNECTIVITY,
+    LAG_COMPARISONS,
+    connectivity,
+    lag_comparisons,
+    rdm_correlations,
+)
+from semanticcmc.evaluation.lag_curve import lag_curve
+from semanticcmc.rsa.rdm import RDM, read_rdms
+from tests.evaluation.test_lag_curve import NETWORKS, RANDOM_SEEDS, WORLD, experiment, with_settings  # noqa: F401  (a fixture)
+
+CLASSES = tuple(sorted(WORLD.wnid))
+
+
+def rdm_of(folder, network, seed, layer="fc7"):
+    return read_rdms(folder / "rdms" / network / f"seed-{seed}_intact.parquet")[layer].subset(CLASSES)
+
+
+def test_differences_are_those_of_the_lag_curve(experiment):  # noqa: F811
+    table = lag_comparisons(experiment)
+    assert tuple(table.columns) == LAG_COMPARISONS
+    curve = lag_curve(experiment)
+    r = curve[curve.layer == "fc7"].set_index(["seed", "model", "control", "network"]).mantel_r
+    for (seed, model, control), rows in table.groupby(["seed", "model", "control"]):
+        tested = [network for network in NETWORKS if network != control]
+        assert list(zip(rows["first"], rows["second"], strict=True)) == list(itertools.combinations(tested, 2))
+        for row in rows.itertuples():
+            expected = r[seed, model, control, row.first] - r[seed, model, control, row.second]
+            assert row.difference == pytest.approx(expected, abs=1e-12)
+            assert row.ci_low < row.ci_high
+    assert len(table) == 2 * 2 * (6 + 3 + 3 + 6)
+    written = pd.read_csv(experiment.folder / "tables" / "lag_comparisons.csv")
+    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+
+
+def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles(experiment):  # noqa: F811
+    """The bootstrap written out: classes drawn, pairs of a class with itself dropped, numpy's correlation."""
+    from semanticcmc.rsa.semantics import lch_rdm
+
+    model, first, second = (
+        rdm.square()
+        for rdm in (lch_rdm(CLASSES), rdm_of(experiment.folder, "augment", 0), rdm_of(experiment.folder, "cmc_lab", 0))
+    )
+    rng, differences = np.random.default_rng(8), []
+    for _ in range(4000):
+        drawn = rng.integers(0, 24, 24)
+        i, j = np.triu_indices(24, 1)
+        i, j = drawn[i], drawn[j]
+        kept = i != j
+        i, j = i[kept], j[kept]
+        differences.append(np.corrcoef(first[i, j], model[i, j])[0, 1] - np.corrcoef(second[i, j], model[i, j])[0, 1])
+    plain = np.quantile(differences, [0.05, 0.95])
+    table = lag_comparisons(experiment)
+    [row] = table[
+        (table.seed == 0)
+        & (table.model == "lch")
+        & (table.control == "none")
+        & (table["first"] == "augment")
+        & (table["second"] == "cmc_lab")
+    ].itertuples()
+    share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `class_sampling`
+    assert 1 / np.sqrt(3) - 0.05 < share < 1.05
+    assert (row.p < 0.1) == (row.ci_low > 0 or row.ci_high < 0)  # the interval's level is .9
+
+
+def test_only_the_network_that_codes_the_category_differs(experiment):  # noqa: F811
+    """Augment and cmc_lab see looks alone in this world, the semantic one the category as well."""
+    table = lag_comparisons(experiment)
+    rows = table[(table.model == "category") & (table.control == "look")]
+    meaning = (rows["first"] == "semantic_60s") | (rows["second"] == "semantic_60s")
+    assert rows[meaning].p_holm.max() < 0.05
+    assert rows[~meaning].p_holm.median() > 0.5  # the others differ by noise alone
+    assert rows[meaning].difference.abs().min() > rows[~meaning].difference.abs().max()
+    assert (rows.p_holm >= rows.p).all()
+
+
+def test_a_dead_network_leaves_its_comparisons_empty_and_holm_does_not_count_them(experiment):  # noqa: F811
+    from semanticcmc.rsa.rdm import write_rdms
+
+    nothing = RDM(np.full(276, np.nan), CLASSES)
+    write_rdms(experiment.folder / "rdms" / "augment" / "seed-0_intact.parquet", {"conv5": nothing, "fc7": nothing})
+    one = dataclasses.replace(with_settings(experiment, controls=["none"], models=["category"]), seeds=(0,))
+    with pytest.warns(RuntimeWarning, match="nan"):
+        table = lag_comparisons(one)
+    dead = (table["first"] == "augment") | (table["second"] == "augment")
+    assert table[dead][["difference", "p", "p_holm"]].isna().all(axis=None)
+    alive = table[~dead]
+    assert alive.p_holm.min() == pytest.approx(min(1, 3 * alive.p.min()))  # three comparisons were made, not six
+
+
+def test_without_a_bootstrap_or_a_second_network_nothing_is_compared(experiment):  # noqa: F811
+    for one in (
+        with_settings(experiment, bootstrap_samples=0),
+        dataclasses.replace(experiment, baselines=(), lags_s=(60.0,)),
+    ):
+        assert tuple(lag_comparisons(one).columns) == LAG_COMPARISONS
+        assert pd.read_csv(experiment.folder / "tables" / "lag_comparisons.csv").empty
+
+
+def test_connectivity_is_the_correlation_of_distances(experiment):  # noqa: F811
+    table = connectivity(experiment)
+    assert tuple(table.columns) == CONNECTIVITY
+    random = np.mean([rdm_of(experiment.folder, "random", seed).values for seed in RANDOM_SEEDS], axis=0)
+    for row in table.itertuples():
+        x, y = (rdm_of(experiment.folder, name, row.seed).values for name in (row.first, row.second))
+        r = np.corrcoef([x, y, random])
+        if row.control == "none":
+            assert row.r == pytest.approx(r[0, 1], abs=1e-12)
+        else:  # what regression on the random network's distances leaves of both
+            design = np.column_stack([np.ones_like(random), random])
+            left = [one - design @ np.linalg.lstsq(design, one, rcond=None)[0] for one in (x, y)]
+            assert row.r == pytest.approx(np.corrcoef(left)[0, 1], abs=1e-9)
+    counts = table.groupby("control").size()
+    assert counts.to_dict() == {"none": 2 * 6, "random": 2 * 3}
+    assert "random" not in set(table[table.control == "random"][["first", "second"]].to_numpy().ravel())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["pearson", "spearman"]))
+def test_correlations_are_symmetric_and_blind_to_scale(seed, method):
+    rng = np.random.default_rng(seed)
+    names = tuple("abcdefg")
+    rdms = {name: RDM(rng.uniform(0, 1, 21), names) for name in ("x", "y", "z")}
+    found = rdm_correlations(rdms, method=method)
+    np.testing.assert_allclose(found, found.T, atol=1e-15)
+    np.testing.assert_array_equal(np.diag(found), 1)
+    scaled = rdms | {"x": RDM(3 * rdms["x"].values + 1, names)}
+    np.testing.assert_allclose(rdm_correlations(scaled, method=method), found, atol=1e-12)
+    expected = pd.DataFrame({name: rdm.values for name, rdm in rdms.items()}).corr(method)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_dead_rdm_has_no_correlations():
+    names = tuple("abcde")
+    rng = np.random.default_rng(0)
+    rdms = {
+        "x": RDM(rng.uniform(0, 1, 10), names),
+        "y": RDM(rng.uniform(0, 1, 10), names),
+        "dead": RDM(np.ones(10), names),
+    }
+    with pytest.warns(RuntimeWarning, match="dead is constant"):
+        found = rdm_correlations(rdms)
+    assert found["dead"].isna().all() and found.loc["dead"].isna().all()
+    assert np.isfinite(found.loc[["x", "y"], ["x", "y"]]).all(axis=None)

@@ -1,0 +1,105 @@
+"""Untrained networks as controls: the very RDMs that the notebooks write, what made them, and what is refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from semanticcmc.config import InputError
+from semanticcmc.evaluation import controls
+from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
+from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.experiment import load_experiment
+from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
+from semanticcmc.training.loop import Run
+from semanticcmc.training.trained import load_network
+from tests.conftest import ROOT
+
+CLASSES = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").wnid[:5]
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """The smoke experiment with five class folders of noise, seeds 0 and 3, and controls of the seeds 0 and 2."""
+    rng = np.random.default_rng(0)
+    for wnid in CLASSES:
+        (tmp_path / "stimuli" / wnid).mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+            Image.fromarray(pixels).save(tmp_path / "stimuli" / wnid / f"{number}.jpg")
+    values = yaml.safe_load((ROOT / "analysis" / "experiments" / "smoke.yaml").read_text())
+    values["seeds"] = [0, 3]
+    values["stimuli"] |= {"folder": str(tmp_path / "stimuli"), "conditions": ["intact", "grey"]}
+    values["evaluation"]["random_seeds"] = [0, 2]
+    file = tmp_path / "results" / "smoke" / "experiment.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump(values))
+    return load_experiment(file)
+
+
+def test_rdms_are_those_of_the_notebooks_bit_for_bit(experiment, tmp_path):
+    """Seed 2 by the notebooks' steps: run folder, checkpoint, network read back, means and features in one stream."""
+    Run(experiment, "random", 2).train()
+    trained = load_network(experiment.run_folder("random", 2))
+    config = experiment.section("activations", ActivationsConfig)
+    stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
+    files = controls.make_controls(experiment)
+    assert [file.name for file in files] == ["seed-2_intact.parquet", "seed-2_grey.parquet"]
+    for file, condition in zip(files, ("intact", "grey"), strict=True):
+        batches = stimuli.batches(config.batch_size, condition)
+        means, _, _ = class_means_and_features(trained, batches, len(CLASSES), experiment.primary_layer, config)
+        write_rdms(
+            tmp_path / "one.parquet",
+            {
+                layer: from_class_means(values, stimuli.classes, experiment.sections["evaluation"]["distance"])
+                for layer, values in means.items()
+            },
+        )
+        assert file.read_bytes() == (tmp_path / "one.parquet").read_bytes()
+
+
+def test_what_made_them_is_recorded(experiment):
+    controls.make_controls(experiment)
+    about = json.loads((experiment.folder / "rdms" / "random" / "seed-2.json").read_text())
+    assert about["seed"] == 2 and about["config"]["images"] == 15 and about["config"]["classes"] == 5
+    assert about["config"]["networks"]["input_px"] == experiment.sections["networks"]["input_px"]
+    assert {"git_commit", "versions"} <= set(about) and len(about["config"]["images_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("baselines", "names", "made"),
+    [(("random",), ["none", "random"], (2,)), (("augment",), ["random"], (0, 2, 3)), (("random",), ["none"], ())],
+)
+def test_only_seeds_without_a_notebook_are_made(experiment, baselines, names, made):
+    """The experiment's own seeds count to the control as well: training starts from these very networks."""
+    sections = dict(experiment.sections)
+    sections["evaluation"] = sections["evaluation"] | {"controls": names}
+    one = dataclasses.replace(experiment, baselines=baselines, sections=sections)
+    assert controls.seeds_to_make(one) == made
+
+
+def test_each_seed_sees_the_classes_in_a_way_of_its_own(experiment):
+    """Seeds differ, and one seed is always the same."""
+    sections = dict(experiment.sections)
+    sections["evaluation"] = sections["evaluation"] | {"random_seeds": [1, 2]}
+    files = controls.make_controls(dataclasses.replace(experiment, sections=sections))
+    rdms = {file.name: read_rdms(file)["fc7"].values for file in files}
+    assert 0 < np.corrcoef(rdms["seed-1_intact.parquet"], rdms["seed-2_intact.parquet"])[0, 1] < 0.999
+    again = {file.name: read_rdms(file)["fc7"].values for file in controls.make_controls(experiment)}
+    np.testing.assert_array_equal(again["seed-2_grey.parquet"], rdms["seed-2_grey.parquet"])
+
+
+def test_command_line_tells_what_is_wrong(experiment, capsys):
+    assert controls.main([str(experiment.file)]) == 0
+    assert "seed-2_intact.parquet" in capsys.readouterr().out
+    sections = dict(experiment.sections)
+    sections["activations"] = sections["activations"] | {"layers": ["conv9"]}
+    with pytest.raises(InputError, match="layer conv9"):
+        controls.make_controls(dataclasses.replace(experiment, sections=sections))
+    experiment.file.write_text(experiment.file.read_text().replace("random_seeds", "random_sed"))
+    assert controls.main([str(experiment.file)]) == 2
+    assert "random_sed" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""Black borders are found where there are some, and nothing of a dark film is cut."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from semanticcmc.films.display import Box
+from semanticcmc.films.letterbox import SAMPLES, find_borders
+from semanticcmc.films.video import decode
+from tests.films.counter_films import film
+
+WIDTH, HEIGHT = 160, 120
+
+
+def scene(i, brightness=1.0):
+    """A picture of smooth light and shade that changes from one to the next."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    light = np.sin(x / 13 + i / 9) + np.cos(y / 11 - i / 7) + np.sin((x + y) / 17 + i / 5)
+    return np.repeat(np.clip(brightness * (120 + 45 * light), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def bordered(box, noise=0):
+    def picture(i):
+        whole = np.random.default_rng(i).integers(0, noise + 1, (HEIGHT, WIDTH, 1)).repeat(3, axis=2).astype(np.uint8)
+        inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
+        whole[inside] = scene(i)[inside]
+        return whole
+
+    return picture
+
+
+LETTERBOX, PILLARBOX = Box(0, 16, WIDTH, 88), Box(20, 0, 120, HEIGHT)
+BORDERS = {
+    "letterbox": (LETTERBOX, 0, LETTERBOX),
+    "letterbox with noise": (LETTERBOX, 20, LETTERBOX),
+    "pillarbox": (PILLARBOX, 0, PILLARBOX),
+    "not symmetrical": (Box(8, 10, 140, 94), 12, Box(8, 10, 140, 94)),
+    "both": (Box(20, 14, 120, 92), 0, Box(20, 14, 120, 92)),
+    "none": (Box(0, 0, WIDTH, HEIGHT), 0, None),
+}
+
+
+@pytest.mark.parametrize("box, noise, expected", BORDERS.values(), ids=BORDERS)
+@pytest.mark.parametrize("keyframes", [True, False])
+def test_borders_are_found_to_the_pixel(tmp_path, box, noise, expected, keyframes):
+    options = {"g": "1" if keyframes else "250", "crf": "16"}
+    path = film(tmp_path / "film.mp4", range(90), Fraction(1, 10), options=options, picture=bordered(box, noise))
+    assert find_borders(path, 1) == expected
+
+
+def test_a_film_that_is_dark_almost_throughout_is_not_cut(tmp_path):
+    """In all but a few pictures only a lamp in the middle is seen."""
+
+    def picture(i):
+        lit = scene(i, 1.0 if i % 30 < 2 else 0.05)
+        lit[50:70, 70:90] = 230
+        return lit
+
+    path = film(tmp_path / "film.mp4", range(300), Fraction(1, 10), options={"g": "1"}, picture=picture)
+    with av.open(str(path)) as container:
+        dark = [f.to_ndarray(format="rgb24")[:20].max() < 32 for f in container.decode(video=0)]
+    assert np.mean(dark) > 0.9
+    assert find_borders(path, 1) is None
+
+
+@pytest.mark.parametrize("lamp", [230, 20])
+def test_black_around_the_only_light_of_a_film_is_no_border(tmp_path, lamp):
+    def picture(i):
+        dark = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        dark[50:70, 70:90] = lamp
+        return dark
+
+    path = film(tmp_path / "film.mp4", range(60), Fraction(1, 10), picture=picture)
+    assert find_borders(path, 1) is None
+
+
+def test_a_film_that_fades_to_its_rim_is_not_cut(tmp_path):
+    def picture(i):
+        fade = np.clip(np.arange(HEIGHT) / 60, 0, 1)[:, None, None] ** 2
+        return (scene(i) * fade).astype(np.uint8)
+
+    path = film(tmp_path / "film.mp4", range(SAMPLES), Fraction(1, 10), picture=picture)
+    assert find_borders(path, 1) is None
+
+
+def test_frames_are_cropped_before_they_are_scaled(tmp_path):
+    """The short side of what is left has the length asked for, and no frame has a dark rim."""
+    path = film(tmp_path / "film.mp4", range(60), Fraction(1, 10), options={"crf": "10"}, picture=bordered(LETTERBOX))
+    frames = list(decode(path, 1, 64, crop=find_borders(path)))
+    assert {f.image.shape for f in frames} == {(64, round(160 * 64 / 88), 3)}
+    for frame in frames:
+        rim = [frame.image[0], frame.image[-1]]
+        inside = scene(frame.frame_index)[[16, 103]]
+        assert np.mean(rim) == pytest.approx(inside.mean(), abs=8)

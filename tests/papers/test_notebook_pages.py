@@ -1,0 +1,171 @@
+"""Pages of executed notebooks: nothing lost, nothing fetched, every figure with its text and its data."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+from papers.build.notebook_pages import annotated, main, write_page
+
+from semanticcmc.config import InputError
+from tests.conftest import ROOT
+from tests.papers.accessibility import assert_readable
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+ALT = 'Correlation against lag, in "seconds" & minutes'
+
+
+class Page(HTMLParser):
+    """What a page refers to and shows."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.images, self.links, self.tags, self.folded, self.text = [], [], set(), "", ""
+        self._open = False
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.tags.add(tag)
+        self._open = self._open or tag == "details"
+        if tag == "img":
+            self.images.append(given)
+        if tag in ("a", "link", "script", "img"):
+            self.links.append(given.get("href") or given.get("src"))
+
+    def handle_endtag(self, tag):
+        if tag == "details":
+            self._open = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self._open:
+            self.folded += data
+
+    @property
+    def local_links(self):
+        return [link for link in self.links if link and not link.startswith(("data:", "#", "https://github.com/"))]
+
+
+def executed_notebook(folder, name):
+    """``<folder>/notebooks/<name>.ipynb`` as papermill and `plots.style.save` leave it, with its figure and table."""
+    for place in ("notebooks", "figures", "tables"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    for ending in ("svg", "png"):
+        (folder / "figures" / f"curve.{ending}").write_text("")
+    table = folder / "tables" / "lag_curve.csv"
+    if not table.exists():
+        table.write_text("network\n")
+    inputs = [{"path": "tables/lag_curve.csv"}, {"path": "frames/index.parquet"}]
+    (folder / "figures" / "curve.json").write_text(json.dumps({"alt": ALT, "inputs": inputs}))
+    v4 = nbformat.v4
+    outputs = [
+        v4.new_output("stream", name="stderr", text="a line of progress"),
+        v4.new_output("stream", name="stdout", text="the largest is 60 s"),
+        v4.new_output("display_data", data={"text/markdown": "| s | r |\n|--|--|\n| 60 | 0.21 |", "text/plain": "<M>"}),
+        v4.new_output(
+            "display_data",
+            data={"image/png": PICTURE, "text/plain": "<Figure>"},
+            metadata={"image/png": {"alt": ALT, "figure": "curve"}},
+        ),
+    ]
+    cells = [
+        v4.new_markdown_cell("# Where is meaning?\n\nThe square is $a^2$."),
+        v4.new_code_cell("answer = 6 * 7\nrefuse_unknown_parameters(In, ['experiment'])", execution_count=1),
+        v4.new_code_cell("draw(answer)", execution_count=2, outputs=outputs),
+    ]
+    run = {"parameters": {"experiment": str(folder / "experiment.yaml"), "seed": 3}, "end_time": "2026-11-21T03:05:42"}
+    path = folder / "notebooks" / f"{name}.ipynb"
+    nbformat.write(v4.new_notebook(cells=cells, metadata={"papermill": run}), path)
+    return path
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return executed_notebook(tmp_path / "results" / "tiny", "04_lag_curve")
+
+
+def test_page_shows_what_the_notebook_showed(notebook):
+    page = Page(write_page(notebook))
+    assert [image["alt"] for image in page.images] == [ALT]
+    assert {"math", "table", "main", "details"} <= page.tags
+    assert "answer = 6 * 7" in page.folded
+    assert "draw(answer)" in page.folded
+    for said in ("Where is meaning?", "the largest is 60 s", "0.21", "experiment tiny", "seed 3", "2026-11-21"):
+        assert said in page.text
+        assert said not in page.folded
+    for unsaid in ("a line of progress", "<M>", "refuse_unknown_parameters"):
+        assert unsaid not in page.text
+
+
+def test_page_stands_alone_and_leads_to_its_data(notebook):
+    path = write_page(notebook)
+    page = Page(path)
+    assert "script" not in page.tags
+    assert "../tables/lag_curve.csv" in page.local_links
+    assert "../figures/curve.json" in page.local_links
+    for link in page.local_links:
+        assert (path.parent / link).exists(), link
+    assert "frames/index.parquet" in page.text  # named, and no link: films are not given away
+
+
+def test_page_can_be_read_by_everybody(notebook):
+    assert_readable(write_page(notebook))
+
+
+def test_annotated_notebook_stays_a_notebook(notebook):
+    page = annotated(notebook, results="../../results/tiny")
+    nbformat.validate(nbformat.from_dict(page))
+    assert "../../results/tiny/tables/lag_curve.csv" in page["cells"][-1]["source"]
+    assert nbformat.read(notebook, as_version=4).cells[1].source.endswith("['experiment'])")  # the file as it was
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"cell_type": "markdown"}]}'])
+def test_what_is_no_notebook_is_refused(tmp_path, content):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"broken\.ipynb: not readable as a notebook"):
+        annotated(path)
+
+
+def test_unexecuted_notebook_is_refused_and_an_old_page_stays(repository, tmp_path, capsys):
+    path = tmp_path / "04_lag_curve.ipynb"
+    path.write_bytes((repository / "analysis" / path.name).read_bytes())
+    path.with_suffix(".html").write_text("old")
+    assert main([str(path)]) == 2
+    assert "not executed; `make poster` leaves executed notebooks" in capsys.readouterr().err
+    assert path.with_suffix(".html").read_text() == "old"
+
+
+def test_pages_are_light_to_make():
+    """One process a notebook: what it imports counts."""
+    command = "import sys, papers.build.notebook_pages; print(*{'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.corridor
+def test_every_notebook_of_a_run_has_its_page(smoke):
+    folder, _ = smoke
+    notebooks = sorted((folder / "notebooks").glob("*.ipynb"))
+    texts = {json.loads(path.read_text())["alt"] for path in (folder / "figures").glob("*.json")}
+    assert notebooks
+    for notebook in notebooks:
+        path = notebook.with_suffix(".html")
+        page = Page(path)
+        assert {image["alt"] for image in page.images} <= texts
+        assert all((path.parent / link).exists() for link in page.local_links)
+        assert path.stat().st_size < 2_000_000
+    assert_readable(folder / "notebooks" / "04_lag_curve.html")
+
+
+@pytest.mark.corridor
+def test_two_clicks_lead_from_the_poster_to_the_data_of_its_central_figure(smoke):
+    folder, _ = smoke
+    poster = folder / "poster" / "poster.html"
+    [link] = {link for link in Page(poster).local_links if link.endswith("04_lag_curve.html")}
+    notebook = (poster.parent / link).resolve()
+    links = [link for link in Page(notebook).local_links if link.endswith("tables/lag_curve.csv")]
+    assert (notebook.parent / links[0]).read_text().startswith("network,lag_s,seed,")

@@ -1,0 +1,650 @@
+"""The poster: its numbers are the tables', its claims follow the tests, and what is missing stops it."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from papers.build import claims, numbers
+from papers.build import poster as variables
+from papers.build.render import main
+from papers.build.render import make_poster, render, resolve
+
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.figures import style
+from tests.papers.accessibility import assert_readable
+
+FIGURE_SIZES = {
+    "film_strip": (1260, 259),
+    "persistence": (630, 480),
+    "lag_curve": (630, 453),
+    "rdms": (1260, 295),
+    "dissociation": (630, 409),
+}
+PEAK = {1: 0.05, 20: 0.1234, 60: 0.2345, 600: 0.0123}
+
+
+@pytest.fixture(autouse=True)
+def _without_quarto(monkeypatch):
+    """The pandoc path, wherever the tests run; Quarto's has a test of its own."""
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+
+
+def results(
+    folder,
+    partial=None,
+    p=0.0001,
+    seeds=(0,),
+    source="world",
+    hours=8.0,
+    labels=1000,
+    half_width=0.05,
+    pair_width=0.05,
+    shuffled=False,
+    baselines=("random", "augment", "cmc_lab"),
+):
+    """Results of an experiment as the workflow leaves them, its partial r by lag as given.
+
+    Intervals of r and of differences between two networks are as wide as said; p is that of an r above 0.1, and of
+    a difference whose interval excludes 0.
+    """
+    partial = PEAK if partial is None else partial
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True)
+    head = {
+        "name": folder.name,
+        "title": "A test",
+        "source": source,
+        "lags_s": list(partial),
+        "seeds": list(seeds),
+        "baselines": list(baselines),
+        "primary_layer": "fc7",
+    }
+    if source == "world":
+        head["world"] = {
+            "scene_s": [120, 240],
+            "time_scale": 0.5,
+            "shuffle_objects": shuffled,
+            "appearance_semantics": 0.0,
+        }
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(head))
+    rows = []
+    found = {
+        "random": 0.0311,
+        "augment": 0.0122,
+        "cmc_lab": -0.0233,
+        **{f"semantic_{k}s": v for k, v in partial.items()},
+    }
+    found = {name: r for name, r in found.items() if name in baselines or name.startswith("semantic")}
+    for network, r in found.items():
+        for seed in seeds:
+            for layer in ("conv1", "fc7"):
+                for model, scale in (("category", 1.0), ("lch", 0.5)):
+                    for control in ("none", "random"):
+                        value = r * scale if layer == "fc7" else 0.9  # a wrong layer would be seen
+                        rows.append(
+                            {
+                                "network": network,
+                                "seed": seed,
+                                "layer": layer,
+                                "condition": "intact",
+                                "model": model,
+                                "control": control,
+                                "mantel_r": value,
+                                "p": 1e-5,
+                                "p_holm": p if value > 0.1 else 0.4,
+                                "ci_low": value - half_width,
+                                "ci_high": value + half_width,
+                                "permutations": 9999,
+                                "classes": 48,
+                            }
+                        )
+    table = pd.DataFrame(rows)
+    table.loc[table.network.eq("random") & table.control.eq("random"), ["mantel_r", "p_holm"]] = float("nan")
+    table.to_csv(folder / "tables" / "lag_curve.csv", index=False)
+    pairs = [
+        {
+            "condition": "intact",
+            "seed": seed,
+            "layer": layer,
+            "model": model,
+            "control": "random",
+            "first": first,
+            "second": second,
+            "difference": d,
+            "ci_low": d - pair_width,
+            "ci_high": d + pair_width,
+            "p": 1e-5,
+            "p_holm": p if abs(d) > pair_width else 0.9,
+        }
+        for seed in seeds
+        for layer, sign in (("conv1", -1), ("fc7", 1))
+        for model, scale in (("category", 1), ("lch", 0.5))
+        for first, second in itertools.combinations([name for name in found if name != "random"], 2)
+        for d in [sign * scale * (found[first] - found[second])]
+    ]
+    columns = [
+        "condition",
+        "seed",
+        "layer",
+        "model",
+        "control",
+        "first",
+        "second",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p",
+        "p_holm",
+    ]
+    pd.DataFrame(pairs, columns=columns).to_csv(folder / "tables" / "lag_comparisons.csv", index=False)
+    accuracy = [
+        {
+            "network": network,
+            "seed": seed,
+            "layer": "fc7",
+            "condition": "intact",
+            "measure": "knn",
+            "accuracy": 0.6 if network == "augment" else 0.4,
+            "ci_low": 0.35,
+            "ci_high": 0.64,
+        }
+        for network in found
+        for seed in seeds
+    ]
+    pd.DataFrame(accuracy).to_csv(folder / "tables" / "accuracy.csv", index=False)
+    quantities = {
+        "films": 12,
+        "hours": hours,
+        "frames": 28_800,
+        "label sets": labels,
+        "labels": 3 * labels,
+        "distinct labels": 48,
+        "films left out": 1,
+    }
+    pd.DataFrame({"quantity": quantities.keys(), "value": quantities.values(), "unit": ""}).to_csv(
+        folder / "tables" / "dataset.csv", index=False
+    )
+    pd.DataFrame(
+        [
+            {"measure": m, "level": "film base rate", "lag_s": lag, "value": 1 / lag, "null_high": 0.05}
+            for m in (("appearance", "association") if labels else ("appearance",))
+            for lag in (1, 10, 100)
+        ]
+    ).to_csv(folder / "tables" / "timescales.csv", index=False)
+    constants = [(m, "film base rate", s, s / 2, 2 * s) for m, s in (("appearance", 4.0), ("association", 90.0))]
+    columns = ["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"]
+    pd.DataFrame(constants, columns=columns).to_csv(folder / "tables" / "half_lives.csv", index=False)
+    published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv")
+    published.assign(source="published").to_csv(folder / "tables" / "published.csv", index=False)
+    for name, (width, height) in FIGURE_SIZES.items():
+        (folder / "figures" / f"{name}.svg").write_text(
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
+            f'<rect width="{width}" height="{height}" fill="#ccd"/></svg>'
+        )
+        table = "lag_curve" if numbers.NOTEBOOKS[name].startswith("04") else "timescales"
+        described = {
+            "figure": name,
+            "alt": f"What {name} [shows].",
+            "caption": f"n of {name}; 3 seeds.",
+            "notebook": numbers.NOTEBOOKS[name],
+            "inputs": [{"path": f"tables/{table}.csv"}],
+        }
+        (folder / "figures" / f"{name}.json").write_text(json.dumps(described))
+    return load_experiment(folder / "experiment.yaml")
+
+
+class Page(HTMLParser):
+    """Text of the elements of a page by class, the table's cells and the pictures' texts."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.rows, self.alts, self.text, self.claim, self.within = [], [], "", "", None
+        self.feed(path.read_text(encoding="utf-8"))
+        self.claim, self.text = (re.sub(r"\s+", " ", words) for words in (self.claim, self.text))
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "img":
+            self.alts.append(dict(attributes).get("alt", ""))
+        self.within = (
+            tag
+            if tag in ("td", "th", "h1", "style", "strong") and not (tag == "strong" and self.within in ("td", "th"))
+            else self.within
+        )
+
+    def handle_endtag(self, tag):
+        if tag == self.within:
+            self.within = None
+
+    def handle_data(self, data):
+        if self.within in ("td", "th"):
+            self.rows[-1][-1] += data
+        elif self.within == "h1":
+            self.claim += data
+        if self.within != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    experiment = results(tmp_path_factory.mktemp("results") / "peak", seeds=(0, 1, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        which = shutil.which
+        patch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+        paths = make_poster(experiment)
+    return experiment, paths, Page(paths[0])
+
+
+def test_the_table_on_the_page_is_the_table_on_disk(made):
+    experiment, _, page = made
+    table = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv", keep_default_na=False)
+    published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv", keep_default_na=False)
+    shown = {row[0]: row[1:] for row in page.rows[1:]}
+    assert page.rows[0] == ["network", "category", "WordNet", "published"]
+    for title, network in (("1 s apart", "semantic_1s"), ("60 s apart", "semantic_60s"), ("CMC on films", "cmc_lab")):
+        for column, model in enumerate(("category", "lch")):
+            rows = table[
+                (table.network == network)
+                & (table.layer == "fc7")
+                & (table.model == model)
+                & (table.control == "random")
+            ]
+            assert float(shown[title][column].split()[0].replace("−", "-")) == pytest.approx(
+                rows.mantel_r.astype(float).mean(), abs=0.0051
+            )
+    for title, network in (
+        ("60 s apart", "semantic_60s"),
+        ("5 min apart", "semantic_300s"),
+        ("CMC on films", "cmc_lab_movies"),
+        ("supervised", "supervised"),
+    ):
+        row = published[(published.network == network) & (published.control == "random") & (published.layer == "conv5")]
+        assert float(shown[title][2].split()[0].replace("−", "-")) == pytest.approx(
+            float(row.mantel_r.iloc[0]), abs=0.0051
+        )
+    assert shown["20 s apart"][2] == "–", "a lag that was not published has no published number"
+
+
+def test_the_page_says_what_the_tables_say(made):
+    _, _, page = made
+    for said in (
+        "12 films",
+        "8.0 hours",
+        "28,800 frames",
+        "1,000 label sets",
+        "9,999 permutations",
+        "48 classes",
+        "partial r = 0.23 [0.18, 0.28], p < 0.001",
+        "r = 0.03 (p = 0.400)",
+        "60 % [35, 64] correct",
+        "One film could not be used",
+        "40 % [35, 64] correct",
+        "three seeds a network",
+    ):
+        assert said in page.text, said
+    assert not re.search(r"\{\{<|\?var|undefined|\bnan\b", page.text)
+
+
+def test_the_claim_names_the_worlds_scenes_and_the_lag(made):
+    _, _, page = made
+    assert page.claim.startswith("In a world whose scenes last 1–2 minutes, a lag of about 60 s taught categories")
+    assert "lags up to 20 s and of 10 min taught less" in page.claim
+
+
+def test_every_picture_has_a_text_and_the_page_stands_alone(made):
+    _, paths, page = made
+    assert len(page.alts) == 7 and all(page.alts)
+    assert "What lag_curve [shows]. n of lag_curve; 3 seeds." in page.alts
+    text = paths[0].read_text(encoding="utf-8")
+    assert not re.search(r'src="(?!data:|#)', text)
+    assert not re.search(r'href="(?!data:|#|https://github|https://doi|\.\./(notebooks|tables|figures)/)', text)
+
+
+def test_every_figure_leads_to_its_notebook_its_data_and_its_record(made):
+    experiment, paths, _ = made
+    links = re.findall(r'href="\.\./([^"]+)"', paths[0].read_text(encoding="utf-8"))
+    for name in variables.FIGURES:
+        described = json.loads((experiment.folder / "figures" / f"{name}.json").read_text())
+        assert f"notebooks/{described['notebook']}.html" in links
+        assert described["inputs"][0]["path"] in links and f"figures/{name}.json" in links
+    for link in links:
+        assert link.startswith("notebooks/") or (experiment.folder / link).is_file(), link
+    shown = re.search(r'<img[^>]*alt="What lag_curve.*?</section>', paths[0].read_text(encoding="utf-8"), re.DOTALL)
+    assert shown and "../notebooks/04_lag_curve.html" in shown[0], "below the figure itself"
+
+
+def test_everybody_can_read_the_page_at_a_desk_and_on_a_phone(made):
+    assert_readable(made[1][0])
+
+
+def test_the_pdf_is_one_a0_page(made):
+    data = made[1][1].read_bytes()
+    assert data.startswith(b"%PDF")
+    boxes = re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]", data)
+    assert len(boxes) == 1
+    assert [float(side) / 72 * 25.4 for side in boxes[0]] == pytest.approx([1189, 841], abs=0.1)
+
+
+@pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("pdfinfo"), reason="needs chromium and pdfinfo")
+def test_the_page_prints_to_one_a0_sheet(made, tmp_path):
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-pdf-header-footer",
+    ]
+    printed = tmp_path / "printed.pdf"
+    subprocess.run(
+        [
+            "chromium",
+            *flags,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--print-to-pdf={printed}",
+            made[1][0].as_uri(),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    told = subprocess.run(["pdfinfo", str(printed)], capture_output=True, text=True).stdout
+    assert re.search(r"Pages:\s+1\n", told) and re.search(r"Page size:\s+3370\.\d+ x 2383\.\d+", told)
+
+
+@pytest.mark.parametrize(
+    ("partial", "p", "half_width", "pair_width", "learned", "less"),
+    [
+        (PEAK, 0.0001, 0.05, 0.05, True, "lags up to 20 s and of 10 min"),
+        (PEAK, 0.0001, 0.05, 0.15, True, "lags of 1 s and of 10 min"),  # 20 s is not told apart
+        (PEAK, 0.0001, 0.15, 0.05, True, "lags up to 20 s and of 10 min"),  # intervals overlap, differences are told
+        (PEAK, 0.0001, 0.05, 0.20, True, "a lag of 10 min"),
+        (PEAK, 0.0001, 0.05, 0.30, True, ""),  # no difference is told
+        (PEAK, 0.06, 0.05, 0.05, False, ""),  # p of one test is .00001: that corrected counts
+        (PEAK, 0.0001, 0.30, 0.05, False, ""),  # the interval holds 0
+        ({1: 0.1, 20: 0.2, 60: 0.3}, 0.0001, 0.02, 0.05, True, "lags up to 20 s"),  # still rising at the longest lag
+        (
+            {1: 0.1, 5: 0.29, 20: 0.1, 60: 0.3, 180: 0.1, 300: 0.28, 600: 0},
+            0.0001,
+            0.02,
+            0.05,
+            True,
+            "lags of 1 s and of 10 min",
+        ),  # lags nearer than one that is not told apart are not named
+        ({1: -0.3, 60: -0.2, 600: -0.3}, 0.0001, 0.02, 0.05, False, ""),  # the wrong direction
+        ({60: 0.3}, 0.0001, 0.02, 0.05, True, ""),  # nothing to compare with
+    ],
+)
+def test_what_may_be_claimed(tmp_path, partial, p, half_width, pair_width, learned, less):
+    experiment = results(tmp_path / "e", partial, p=p, half_width=half_width, pair_width=pair_width)
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    assert evidence.learned == learned
+    assert evidence.peaks == (" and " in less)
+    headline = claims.headline(evidence, "a world")
+    assert ("no lag was found to teach" in headline) is not learned
+    assert headline.endswith(f"; {less} taught less" if less else headline)
+    assert ("taught less" in headline) == bool(less)
+    assert (f"less from {less}" in claims.conclusion(evidence, "a world", small=False)) == bool(less)
+
+
+def test_a_difference_counts_whichever_network_stands_first(tmp_path):
+    experiment = results(tmp_path / "e")
+    before = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    file = experiment.folder / "tables" / "lag_comparisons.csv"
+    table = pd.read_csv(file)
+    turned = table.rename(columns={"first": "second", "second": "first", "ci_low": "ci_high", "ci_high": "ci_low"})
+    turned[["difference", "ci_low", "ci_high"]] *= -1
+    turned.to_csv(file, index=False)
+    assert claims.weigh(experiment, numbers.read_lag_curve(experiment)) == before
+    assert before.against_best["semantic_1s"].difference == pytest.approx(0.2345 - 0.05)
+
+
+def test_without_any_comparison_no_lag_is_called_better(tmp_path):
+    experiment = results(tmp_path / "e")
+    file = experiment.folder / "tables" / "lag_comparisons.csv"
+    pd.read_csv(file).head(0).to_csv(file, index=False)  # bootstrap_samples: 0
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    assert evidence.learned and not evidence.shorter and not evidence.longer
+    assert "In pairs" not in claims.reading(evidence)
+
+
+def test_an_interval_about_zero_is_never_called_absence(tmp_path):
+    experiment = results(tmp_path / "e", dict.fromkeys(PEAK, 0.02))
+    tests = numbers.read_lag_curve(experiment)
+    evidence = claims.weigh(experiment, tests)
+    said = " ".join(
+        [
+            claims.headline(evidence, "a world"),
+            claims.reading(evidence),
+            claims.baselines(evidence),
+            claims.conclusion(evidence, "a world", small=False),
+        ]
+    )
+    assert "An effect up to 0.07 remains possible" in said
+    for denial in ("did not", "no effect", "taught nothing", "at chance", "no difference", "no lag taught"):
+        assert denial not in said
+
+
+def test_one_seed_without_the_effect_is_enough_to_doubt_it(tmp_path):
+    experiment = results(tmp_path / "e", seeds=(0, 1))
+    table = numbers.read_lag_curve(experiment)
+    assert claims.weigh(experiment, table).learned
+    table.loc[table.seed.eq(1) & table.network.eq("semantic_60s"), "p_holm"] = 0.2
+    assert not claims.weigh(experiment, table).learned
+
+
+def test_an_absent_effect_and_too_little_film_are_said_in_the_headline(tmp_path):
+    absent = Page(make_poster(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213), shuffled=True))[0])
+    assert "its objects shuffled across scenes, no lag was found to teach categories" in absent.claim
+    assert "(largest partial r = 0.02 [−0.03, 0.07], at 1 s)" in absent.claim
+    assert "none found" in absent.text and "picked up" not in absent.text and "taught" not in absent.text
+    clips = Page(make_poster(results(tmp_path / "clips", source="films", hours=0.05, labels=0))[0])
+    assert clips.claim.startswith("3.0 minutes of film cannot teach meaning"), "whatever p says"
+    assert "No labels came with these films" in clips.text and "picked up" not in clips.text
+
+
+def test_no_baseline_but_random_and_no_labels_make_a_poster_too(tmp_path):
+    page = Page(make_poster(results(tmp_path / "few", source="films", hours=158.4, labels=0, baselines=("random",)))[0])
+    assert page.claim.startswith("In 158.4 hours of film, a lag of about 60 s taught categories")
+    assert "Looks alone: no network here." in page.text and "CMC’s lightness" not in page.text
+    assert "No network of looks alone was trained" in page.text and "No lag was predicted" in page.text
+
+
+def test_the_recommended_lag_is_that_of_the_claims_model(tmp_path):
+    experiment = results(tmp_path / "e")
+    evidence = claims.weigh(experiment, numbers.read_lag_curve(experiment))
+    table = pd.DataFrame(
+        [("lch", 20, 10, 30, 0.2), ("category", 40, 28, 60, 0.01)],
+        columns=["model", "lag_s", "ci_low_s", "ci_high_s", "p_holm"],
+    )
+    table.to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
+    assert "before any training: 40 s (28 s to 60 s)" in variables.prediction(experiment, evidence)
+    table.assign(p_holm=0.06).to_csv(experiment.folder / "tables" / "recommended_lag.csv", index=False)
+    assert "predicted no lag to learn from" in variables.prediction(experiment, evidence)
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs pdftotext")
+def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
+    experiment = results(tmp_path / "e")
+    with matplotlib.rc_context():
+        style.use_house_style()
+        ax = style.axes(None)
+        ax.set_xlabel("time lag between the two views")
+        ax.set_ylabel("partial R², größer")
+        style.save(ax.figure, experiment, "lag_curve", [], "what it shows")
+        plt.close("all")
+    said = subprocess.run(
+        ["pdftotext", str(make_poster(experiment)[1]), "-"], capture_output=True, text=True, check=True
+    )
+    for words in ("time lag between the two views", "partial R², größer", "CMC, for comparison"):
+        assert words in said.stdout
+    fonts = subprocess.run(
+        ["pdffonts", str(experiment.folder / "poster" / "poster.pdf")], capture_output=True, text=True
+    )
+    assert "DejaVuSans" in fonts.stdout
+
+
+def test_figures_make_room_for_a_longer_text(made, tmp_path):
+    staged = tmp_path / "e" / "poster"
+    shutil.copytree(made[0].folder / "poster", staged)
+    shutil.copytree(made[0].folder / "figures", tmp_path / "e" / "figures")
+    source = staged / "poster.qmd"
+    source.write_text(source.read_text().replace("## Why time?", "word " * 60 + "\n\n## Why time?"))
+    render(staged, "poster")
+    assert (staged / "poster.pdf").stat().st_size > 0
+
+
+def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys):
+    experiment = results(tmp_path / "e")
+    (experiment.folder / "figures" / "lag_curve.svg").unlink()
+    assert main([str(experiment.file)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error:") and "papermill analysis/04_lag_curve.ipynb" in said and "make poster" in said
+    (experiment.folder / "tables" / "published.csv").unlink()
+    with pytest.raises(InputError, match="05_wordnet"):
+        variables.write_generated(experiment, tmp_path)
+
+
+def test_a_failing_poster_leaves_the_old_one(tmp_path):
+    experiment = results(tmp_path / "e")
+    (experiment.folder / "poster").mkdir()
+    (experiment.folder / "poster" / "poster.html").write_text("old")
+    (experiment.folder / "figures" / "rdms.json").write_text("{}")
+    with pytest.raises(InputError, match="no text in alt"):
+        make_poster(experiment)
+    assert (experiment.folder / "poster" / "poster.html").read_text() == "old"
+    assert not list(experiment.folder.glob(".poster*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{{< var claim.mark >}}", "{{< var claim.absent >}}", "claim.absent"),
+        ("_facts.md", "_absent.md", "_absent.md"),
+        ("@tian_2020", "@tian_1020", "tian_1020"),
+        ("two_views.svg", "absent.svg", "absent.svg"),
+        ("## Why time?", "word " * 1500 + "\n\n## Why time?", r"column left of the poster is [\d.]+ mm too full"),
+    ],
+)
+def test_what_quarto_would_only_warn_of_fails(made, tmp_path, old, new, message):
+    experiment = made[0]
+    staged = tmp_path / "e" / "poster"
+    shutil.copytree(experiment.folder / "poster", staged)
+    shutil.copytree(experiment.folder / "figures", tmp_path / "e" / "figures")
+    source = staged / "poster.qmd"
+    assert old in source.read_text(encoding="utf-8")
+    source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        render(staged, "poster")
+
+
+def test_no_number_is_typed_into_the_posters_prose():
+    source = (repository_root() / "papers" / "poster.qmd").read_text(encoding="utf-8").split("---\n", 2)[2]
+    prose = re.sub(r"\{\{<.*?>\}\}|\{[^{}]*\}|@\w+|\([^)]*\.svg\)|:::.*", "", source)
+    assert re.findall(r"\d+", prose.replace("conv5", "")) == []  # the published layer's name
+
+
+def test_unknown_shortcodes_are_refused(tmp_path):
+    source = tmp_path / "a.qmd"
+    source.write_text("a {{< var b.c >}} d")
+    assert resolve(source, {"b": {"c": "x"}}) == "a x d"
+    source.write_text("{{< meta title >}}")
+    with pytest.raises(InputError, match="meta"):
+        resolve(source, {})
+
+
+@given(st.floats(-1, 1))
+def test_numbers_are_rounded_not_changed(value):
+    text = numbers.number(value)
+    assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.00501)
+    assert not re.fullmatch(r"−0\.0+", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0002, "p < 0.001"), (0.001, "p = 0.001"), (0.0321, "p = 0.032"), (1.0, "p = 1.000")]
+)
+def test_probabilities(value, said):
+    assert numbers.probability(value) == said
+
+
+def test_times_are_said_as_people_say_them():
+    assert [numbers.seconds(s) for s in (0.5, 60, 180, 9000)] == ["0.5 s", "60 s", "3 min", "2.5 h"]
+    assert [numbers.time_range(120, 240), numbers.time_range(30, 60)] == ["2–4 minutes", "30–60 seconds"]
+
+
+def test_the_citation_file_and_the_bibliography_name_what_this_stands_on():
+    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
+    families = [reference["authors"][0]["family-names"] for reference in citation["references"]]
+    assert families == ["O'Doherty", "Tian", "Kriegeskorte"]
+    assert variables.repository_address().startswith("https://")
+
+
+@pytest.mark.skipif(not shutil.which("quarto"), reason="needs quarto")
+def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    paths = make_poster(results(tmp_path / "e"))
+    assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+
+
+def test_associations_that_no_lag_shows_are_not_kept_silent():
+    curves = pd.DataFrame(
+        {
+            "measure": ["appearance", "association"],
+            "level": "film base rate",
+            "lag_s": 1,
+            "value": [1, np.nan],
+            "null_high": [0.1, np.nan],
+        }
+    )
+    unknown = {f"half_strength{bound}_s": np.nan for bound in ("", "_low", "_high")}
+    constants = pd.DataFrame([{"measure": "association", "level": "film base rate", **unknown}])
+    said = variables.persistence(curves, constants)
+    assert said == "Looks stay above chance to the longest lag, 1 s. No associations that fall with the lag were found."
+
+
+@pytest.mark.parametrize(
+    ("high_s", "text"),
+    [
+        (7.0, "Looks halve in 4.1 s (2 s to 7 s) and stay above chance up to 10 s."),
+        (np.inf, "Looks stay above chance up to 10 s."),
+    ],
+)
+def test_the_time_to_half_is_said_where_its_interval_is_told(high_s, text):
+    curves = pd.DataFrame(
+        {
+            "measure": "appearance",
+            "level": "film base rate",
+            "lag_s": [1, 10, 100],
+            "value": [1, 0.2, 0],
+            "null_high": 0.1,
+        }
+    )
+    constants = pd.DataFrame(
+        {
+            "measure": ["appearance"],
+            "level": "film base rate",
+            "half_strength_s": 4.12,
+            "half_strength_low_s": 2.0,
+            "half_strength_high_s": high_s,
+        }
+    )
+    assert variables.persistence(curves, constants) == text

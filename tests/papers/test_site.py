@@ -1,0 +1,317 @@
+"""The site as far as it can be seen without Quarto: its sources, what they include, its links, and its gates."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from papers.build import site as website
+from papers.build.checks import check_page
+from papers.build.render import resolve
+from papers.build.study_pages import ROWS, SHOWN, markdown, studies
+
+from semanticcmc.config import InputError
+from tests.conftest import ROOT
+from tests.papers.test_notebook_pages import ALT, executed_notebook
+from tests.papers.test_poster import results
+
+CONFIGURATION = yaml.safe_load((ROOT / "_quarto.yml").read_text())
+SOURCES = [ROOT / name for name in CONFIGURATION["project"]["render"] if name.endswith(".qmd")]
+GENERATED = {"site/notebooks/": website.NOTEBOOKS, "reference/": None}
+
+
+def navigation(items):
+    """Addresses of a navbar, menus included."""
+    for item in items:
+        if "href" in item:
+            yield item["href"]
+        yield from navigation(item.get("menu", []))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A checkout with made-up results, prepared: its folder and its experiment."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("_quarto.yml", "index.qmd"):
+        shutil.copy(ROOT / name, root / name)
+    for name in ("analysis", "lib"):
+        (root / name).symlink_to(ROOT / name)
+    for name in ("papers", "validation", "benchmarks"):  # Quarto writes beside what it renders
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    (root / "site").mkdir()
+    for page in (ROOT / "site").glob("*.qmd"):
+        shutil.copy(page, root / "site" / page.name)
+    experiment = results(root / "results" / "miniature")
+    for name in website.NOTEBOOKS.values():
+        executed_notebook(experiment.folder, name).with_suffix(".html").write_text("<p>A page</p>")
+    for name in website.REQUIRED:
+        path = experiment.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    website.prepare(root, experiment)
+    return root, experiment
+
+
+# --- what the site is made of
+
+
+def test_the_reference_has_every_room_of_the_package():
+    package = ROOT / "lib" / "semanticcmc"
+    rooms = {path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
+    rooms = {room.removesuffix(".__init__") for room in rooms if not room.endswith("__main__")} - {"__init__"}
+    listed = [room for section in CONFIGURATION["quartodoc"]["sections"] for room in section["contents"]]
+    assert sorted(rooms - set(listed)) == [], "add these to quartodoc's sections in _quarto.yml"
+    assert sorted(set(listed) - rooms) == [], "these are no longer there"
+    assert len(listed) == len(set(listed))
+
+
+def test_every_room_of_the_reference_has_its_page(tmp_path):
+    """Quartodoc reads the docstrings from a copy of the package: it writes beside its configuration."""
+    (tmp_path / "_quarto.yml").write_text(yaml.safe_dump(CONFIGURATION))
+    (tmp_path / "lib").symlink_to(ROOT / "lib")
+    command = [str(Path(sys.executable).with_name("quartodoc")), "build", "--config", "_quarto.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for section in CONFIGURATION["quartodoc"]["sections"]:
+        for room in section["contents"]:
+            page = (tmp_path / "reference" / f"{room}.qmd").read_text()
+            assert len(page) > 80
+            places = set(re.findall(r"\{ #([\w.]+) \}", page))
+            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, f"{room}: links to places that are not there"
+
+
+def test_all_pages_are_rendered_and_reached():
+    """What is rendered is in git or made; every page of ``site/`` is rendered, and the navigation leads to it."""
+    rendered = CONFIGURATION["project"]["render"]
+    for name in rendered:
+        assert name in GENERATED or (ROOT / name).exists(), name
+    for page in (ROOT / "site").glob("*.qmd"):
+        assert f"site/{page.name}" in rendered
+    reached = set(navigation(CONFIGURATION["website"]["navbar"]["left"]))
+    assert {name for name in rendered if name.endswith(".qmd")} - {"index.qmd"} <= reached
+    assert {f"site/notebooks/{chapter}.ipynb" for chapter in website.NOTEBOOKS} <= reached
+    for address in reached:
+        assert (ROOT / address).exists() or address.startswith(("results/miniature/", *GENERATED)), address
+
+
+def test_every_notebook_of_the_analysis_is_on_the_site():
+    assert set(website.NOTEBOOKS) == {path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb")}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, source, tmp_path):
+    """By pandoc, Quarto's shortcodes resolved as the poster's are: what pandoc warns of, Quarto does."""
+    pypandoc = pytest.importorskip("pypandoc")
+    root, _ = site
+    name = source.relative_to(ROOT)
+    text = resolve(root / name, yaml.safe_load((root / "_variables.yml").read_text()))
+    command = [
+        pypandoc.get_pandoc_path(),
+        "--from",
+        "markdown",
+        "--to",
+        "html",
+        "--mathml",
+        "--citeproc",
+        "--fail-if-warnings",
+        "--standalone",
+        f"--bibliography={ROOT / 'papers' / 'references.bib'}",
+    ]
+    done = subprocess.run(command, cwd=(root / name).parent, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for address in re.findall(r'(?:href|src)="([^"#][^"]*)"', done.stdout):
+        path = address.split("#")[0]
+        if path.startswith(("https://", "data:")):
+            continue
+        target = os.path.normpath(name.parent / path)
+        assert (root / target).exists() or target.startswith("reference/"), f"{name}: {address}"
+        if target.endswith(".qmd") and not target.startswith("reference/"):
+            assert ROOT / target in SOURCES, f"{name}: {address} is no page of the site"
+
+
+def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, tmp_path):
+    """Resources are copied and pages made as `_quarto.yml` says; only the reference is not there."""
+    pypandoc = pytest.importorskip("pypandoc")
+    root, _ = site
+    rendered = [page.relative_to(ROOT).as_posix() for page in SOURCES]
+    rendered += [f"site/notebooks/{chapter}.ipynb" for chapter in website.NOTEBOOKS]
+    for pattern in CONFIGURATION["project"]["resources"]:
+        for path in root.glob(pattern):
+            (tmp_path / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / path.relative_to(root))
+    values = yaml.safe_load((root / "_variables.yml").read_text())
+    for name in rendered:
+        source = root / name
+        notebook = source.suffix == ".ipynb"
+        text = source.read_text() if notebook else resolve(source, values).replace("fig-alt=", "alt=")
+        command = [pypandoc.get_pandoc_path(), "--from", "ipynb" if notebook else "markdown", "--to", "html"]
+        command += ["--standalone", "--embed-resources", "--metadata", "pagetitle=A chapter"] if notebook else []
+        page = subprocess.run(command, input=text, cwd=source.parent, capture_output=True, text=True, check=True).stdout
+
+        def to_page(match, name=name):
+            target = os.path.normpath(Path(name).parent / match[1])
+            return match[0].replace(match[2], ".html") if target in rendered else match[0]
+
+        page = re.sub(r'href="([^"#:]+(\.qmd|\.ipynb))', to_page, page)
+        target = (tmp_path / name).with_suffix(".html")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page)
+    problems = [line for page in sorted(tmp_path.rglob("*.html")) for line in check_page(page, tmp_path)]
+    assert [line for line in problems if "reference/" not in line] == []
+
+
+def test_links_into_the_reference_lead_to_rooms():
+    rooms = [room for section in CONFIGURATION["quartodoc"]["sections"] for room in section["contents"]]
+    for source in [*SOURCES, ROOT / "README.md"]:
+        for room in re.findall(r"reference/([\w.]+)\.qmd", source.read_text()):
+            assert room in [*rooms, "index"]
+
+
+def test_links_within_the_site_name_sections_that_are_there(site):
+    root, _ = site
+    for source in SOURCES:
+        for page, place in re.findall(r"\]\(([\w./]+\.qmd)#([\w-]+)\)", source.read_text()):
+            text = resolve((root / source.relative_to(ROOT)).parent / page, {})
+            assert f"{{#{place}}}" in text, f"{source.name}: {page}#{place}"
+
+
+def test_links_of_the_readme_lead_to_files():
+    for source in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        for address in re.findall(r"\]\(([^)#]+)\)", source.read_text()):
+            assert address.startswith("https://") or (ROOT / address).exists(), f"{source.name}: {address}"
+
+
+# --- what is made before
+
+
+def test_missing_results_are_named_with_the_command_that_makes_them(tmp_path):
+    with pytest.raises(InputError, match=r"missing poster/poster\.html.*`.*semanticcmc\.workflow miniature -- site`"):
+        website.required(tmp_path)
+
+
+def test_the_site_can_be_asked_of_the_workflow():
+    """The rule that the message names holds every notebook that the site shows."""
+    snakefile = (ROOT / "Snakefile").read_text()
+    assert website.MAKE.endswith(" -- site")
+    assert re.search(r"^rule site:", snakefile, re.MULTILINE)
+    for name in website.NOTEBOOKS.values():
+        assert name.split("_semantic")[0] in snakefile
+
+
+def test_prepared_notebooks_carry_the_texts_of_their_figures(site):
+    root, _ = site
+    for chapter in website.NOTEBOOKS:
+        page = (root / "site" / "notebooks" / f"{chapter}.ipynb").read_text()
+        assert "../../results/miniature/tables/lag_curve.csv" in page
+        assert (root / "results" / "miniature" / "tables" / "lag_curve.csv").exists()
+        cell = next(cell for cell in yaml.safe_load(page)["cells"] if "draw(" in cell["source"])
+        first = cell["source"].splitlines()[0]
+        assert yaml.safe_load(first.removeprefix("#| ")) == {"fig-alt": ALT}
+
+
+def test_variables_are_the_posters_words(site):
+    root, _ = site
+    values = yaml.safe_load((root / "_variables.yml").read_text())
+    assert "60" in values["headline"]  # the network with the largest partial r in the made-up results
+    assert values["experiment"]["seeds"] == "one seed"
+
+
+@pytest.mark.parametrize(("scripts", "tables"), [("validation", "validation"), ("benchmarks", "benchmarks/results")])
+def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
+    found = studies(ROOT / scripts, ROOT / tables)
+    assert {study.name for study in found} == {
+        path.stem for path in (ROOT / scripts).glob("*.py") if (ROOT / tables / f"{path.stem}.csv").exists()
+    }
+    for study in found:
+        text = markdown([study], ROOT)
+        assert text.startswith(f"## {study.question}")
+        rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+        path = study.table.relative_to(ROOT).as_posix()
+        table = pd.read_csv(study.table)
+        if path in SHOWN:
+            query, columns = SHOWN[path]
+            table = table.query(query)[columns]
+        for row, shown in zip(table.itertuples(index=False), rows, strict=False):
+            cells = [cell.strip() for cell in shown.strip("|").split("|")]
+            for value, cell in zip(row, cells, strict=True):
+                if isinstance(value, float) and cell != "–":
+                    assert float(cell.replace(",", "")) == pytest.approx(value, rel=6e-4)
+                elif cell != "–":
+                    assert cell == str(value)
+        assert rows == [] or len(rows) == len(table)
+
+
+def test_a_table_too_long_for_a_page_is_linked_to(tmp_path):
+    (tmp_path / "long.py").write_text('"""Is it long? Yes."""')
+    pd.DataFrame({"x": range(ROWS + 1)}).to_csv(tmp_path / "long.csv", index=False)
+    text = markdown(studies(tmp_path), tmp_path)
+    assert text.startswith("## Is it long? {#long}\n\nYes.")
+    assert "[long.csv](../long.csv)" in text
+    assert "|" not in text
+
+
+# --- Quarto
+
+
+def test_without_quarto_one_message_says_how_to_get_it(site, monkeypatch):
+    root, experiment = site
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match=r"conda env create --file environment\.yml"):
+        website.build(root, experiment)
+
+
+GOOD_PAGE = '<img src="a.png" alt="a">'
+
+
+@pytest.fixture
+def stand_ins(tmp_path, monkeypatch):
+    """Programs in the place of Quarto and quartodoc, which end well whatever they say, as Quarto does."""
+
+    def write(said, page=GOOD_PAGE):
+        for name, lines in (("quartodoc", ""), ("quarto", f"echo '{page}' > _site/index.html\necho '{said}'\n")):
+            (tmp_path / name).write_text(f"#!/bin/sh\nmkdir -p _site; echo > _site/a.png\n{lines}")
+            (tmp_path / name).chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))  # quartodoc lies beside it
+    return write
+
+
+def test_a_quiet_render_of_good_pages_is_a_site(site, stand_ins):
+    root, experiment = site
+    stand_ins("Output created: _site/index.html")
+    assert website.build(root, experiment) == root / "_site" / "index.html"
+
+
+@pytest.mark.parametrize(
+    "warning",
+    [
+        "[WARNING] Citeproc: citation tian_2020 not found",
+        "WARNING (poster.lua:3): Unable to resolve crossref",
+        "WARN: Unable to resolve link target",
+        "ERROR (poster.lua:3) a column",
+    ],
+)
+def test_what_quarto_only_warns_of_stops_the_build(site, stand_ins, warning):
+    root, experiment = site
+    stand_ins(warning)
+    with pytest.raises(InputError, match=re.escape(warning)):
+        website.build(root, experiment)
+
+
+def test_a_page_with_an_unresolved_mark_stops_the_build(site, stand_ins):
+    root, experiment = site
+    stand_ins("Output created: _site/index.html", "<p>?var:headline</p>")
+    with pytest.raises(InputError, match=r"index\.html: unresolved \?var:headline"):
+        website.build(root, experiment)
+
+
+@pytest.mark.skipif(shutil.which("quarto") is None, reason="Quarto is not on the path")
+def test_quarto_renders_the_site(site):
+    root, experiment = site
+    assert website.build(root, experiment).exists()
