@@ -33,12 +33,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
-	@$(RUN) -m semanticcmc.workflow $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
+	@$(RUN) -m semanticcmc run $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
 
 films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
 	@test -n "$(FILMS)" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
-	@$(RUN) -m semanticcmc.films.manifest "$(FILMS)"
+	@$(RUN) -m semanticcmc films "$(FILMS)"
 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
 	@$(RUN) -m papers.build.site

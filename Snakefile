@@ -1,7 +1,7 @@
 # The corridor: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster and paper.
 #
 #   make poster EXPERIMENT=miniature              the usual way: checks first, shows the time left, says where everything is
-#   python -m semanticcmc.workflow miniature -- --profile slurm        the same on a cluster: lags and films become jobs
+#   semanticcmc run miniature -- --profile slurm        the same on a cluster: lags and films become jobs
 #
 # Every path below is relative to results/<experiment>/, Snakemake's working directory. A rule's `settings` are the parts
 # of the experiment's YAML that it depends on: edit one, and only what depends on it runs again.
@@ -56,7 +56,7 @@ def papermill(notebook):
 # Over several GPUs torchrun trains first (--set-resources train:gpu=4); the notebook then finds the network trained.
 TORCHRUN = (
     f"{{{{ [ {{resources.gpu}} -le 1 ] || {PYTHON} -m torch.distributed.run --standalone --nproc-per-node {{resources.gpu}} "
-    f"-m semanticcmc.training.loop {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
+    f"-m semanticcmc train {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
 )
 
 
@@ -80,7 +80,7 @@ rule all:
         [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
 
 
-rule site:  # what the site shows besides: python -m semanticcmc.workflow miniature -- site
+rule site:  # what the site shows besides: semanticcmc run miniature -- site
     input:
         rules.all.input,
         "notebooks/06_estimators.html",
@@ -104,7 +104,7 @@ if WORLD:
             settings=settings("world"),
         threads: workflow.cores
         shell:
-            "{PYTHON} -m semanticcmc.world {E.file} --processes {threads} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc world {E.file} --processes {threads} > {log} 2>&1"
 
 else:
 
@@ -117,7 +117,7 @@ else:
             settings=settings("stimuli"),
             folder=folder_state(E.sections.get("stimuli", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc.evaluation.stimulus_checks {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc stimuli {E.file} > {log} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -130,7 +130,7 @@ else:
             settings=settings("movies", "lags_s"),
             folder=folder_state(E.sections.get("movies", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc.films.ingest {E.file} --probe > {log} 2>&1"
+            "{PYTHON} -m semanticcmc probe {E.file} > {log} 2>&1"
 
     rule ingest:
         input:
@@ -142,7 +142,7 @@ else:
             "logs/ingest_{movie_id}.log",
         threads: 2
         shell:
-            "{PYTHON} -m semanticcmc.films.ingest {E.file} --movie-id {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc ingest {E.file} {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
 
     def ingested(wildcards):
         """One mark a film that the probe found usable."""
@@ -160,7 +160,7 @@ else:
         log:
             "logs/merge_frames.log",
         shell:
-            "{PYTHON} -m semanticcmc.films.ingest {E.file} --merge > {log} 2>&1"
+            "{PYTHON} -m semanticcmc merge {E.file} > {log} 2>&1"
 
 
 if IMPORTED:
@@ -178,20 +178,20 @@ if IMPORTED:
             settings=settings("labels"),
             folder=folder_state(IMPORTED),
         shell:
-            "{PYTHON} -m semanticcmc.labels.ingest {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc labels {E.file} > {log} 2>&1"
 
     rule label_nouns:
         input:
             "labels/labels.parquet",
             "labels/label_times.parquet",
-            table=ROOT / "data_manifests" / "label_nouns.csv",
+            table=ROOT / "lib" / "semanticcmc" / "data" / "label_nouns.csv",
         output:
             "labels/label_nouns.csv",
             "labels/unmapped_labels.csv",
         log:
             "logs/label_nouns.log",
         shell:
-            "{PYTHON} -m semanticcmc.labels.nouns {E.file} > {log} 2>&1"
+            "{PYTHON} -m semanticcmc nouns {E.file} > {log} 2>&1"
 
 
 rule statistics:
@@ -279,10 +279,10 @@ if UNTRAINED:
         resources:
             gpu=1,
         shell:
-            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc.evaluation.controls {E.file} > {log} 2>&1"
+            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc controls {E.file} > {log} 2>&1"
 
 
-# Not part of the poster: python -m semanticcmc.workflow <experiment> -- tables/classification.csv
+# Not part of the poster: semanticcmc run <experiment> -- tables/classification.csv
 rule classification:
     input:
         [f"notebooks/02_training_{network}_seed-{seed}.ipynb" for network, seed in RUNS],
@@ -295,7 +295,7 @@ rule classification:
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m semanticcmc.evaluation.probes {E.file} > {log} 2>&1"
+        "{PYTHON} -m semanticcmc classify {E.file} > {log} 2>&1"
 
 
 rule lag_curve:

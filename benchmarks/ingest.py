@@ -131,9 +131,7 @@ def start_of_a_process():
     seconds = []
     for _ in range(5):
         start, start_cpu = time.perf_counter(), cpu_s()
-        subprocess.run(
-            [sys.executable, "-m", "semanticcmc.films.ingest", "--help"], check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([sys.executable, "-m", "semanticcmc", "ingest", "--help"], check=True, stdout=subprocess.DEVNULL)
         seconds.append((time.perf_counter() - start, cpu_s() - start_cpu))
     return [statistics.median(values) for values in zip(*seconds, strict=True)]
 

@@ -1,10 +1,10 @@
-"""Make the WordNet tables of this folder from WordNet 3.0: `python data_manifests/make_taxonomy.py`.
+"""Make the package's WordNet tables from WordNet 3.0: `python data_manifests/make_taxonomy.py`.
 
 Reads WordNet's own `data.noun` and `index.noun` (Debian and Ubuntu: package wordnet-base), the class lists of
-`class_lists/*.txt` (a wnid such as n02084071 or a synset such as dog.n.01 a line), `world_classes.csv` and
-`category_anchors.csv`. Writes `wordnet_taxonomy.csv` (each listed class and everything above it),
-`categories.csv` (each listed class and the category of its nearest anchor) and `WORDNET_LICENSE`.
-The same input gives the same files byte for byte.
+`class_lists/*.txt` beside this script (a wnid such as n02084071 or a synset such as dog.n.01 a line), and
+`world_classes.csv` and `category_anchors.csv` of lib/semanticcmc/data. Writes there `wordnet_taxonomy.csv` (each
+listed class and everything above it), `categories.csv` (each listed class and the category of its nearest anchor)
+and `WORDNET_LICENSE`. The same input gives the same files byte for byte.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
+DATA = HERE.parent / "lib" / "semanticcmc" / "data"
 HYPERNYM, INSTANCE_HYPERNYM = "@", "@i"  # WordNet's pointer symbols, wninput(5WN)
 
 
@@ -104,7 +105,7 @@ def table(header: list[str], columns: list[str], rows: list[list[str]]) -> str:
     return text.getvalue()
 
 
-def make(wordnet: Path, manifests: Path) -> dict[str, str]:
+def make(wordnet: Path, lists: Path, data: Path) -> dict[str, str]:
     """Texts of the files to write, by name."""
     for name in ("data.noun", "index.noun"):
         if not (wordnet / name).is_file():
@@ -119,10 +120,10 @@ def make(wordnet: Path, manifests: Path) -> dict[str, str]:
         sys.exit(f"error: {wordnet / 'data.noun'}: not WordNet 3.0, whose numbers ImageNet's wnids are")
 
     classes: dict[str, None] = {}  # an ordered set
-    for path in sorted((manifests / "class_lists").glob("*.txt")):
+    for path in sorted(lists.glob("*.txt")):
         for line in path.read_text(encoding="utf-8").split():
             classes[offset_of(line, synsets, senses, path.name)] = None
-    for row in read_rows(manifests / "world_classes.csv"):
+    for row in read_rows(data / "world_classes.csv"):
         offset = offset_of(row["wnid"], synsets, senses, "world_classes.csv")
         if row["noun"].lower().replace(" ", "_") not in [w.lower() for w in synsets[offset].words]:
             sys.exit(
@@ -131,7 +132,7 @@ def make(wordnet: Path, manifests: Path) -> dict[str, str]:
         classes[offset] = None
     anchors = {
         offset_of(row["synset"], synsets, senses, "category_anchors.csv"): row["category"]
-        for row in read_rows(manifests / "category_anchors.csv")
+        for row in read_rows(data / "category_anchors.csv")
     }
 
     def noun(offset: str) -> str:
@@ -182,15 +183,18 @@ def main() -> None:
         help="folder of data.noun and index.noun of WordNet 3.0 (default: %(default)s)",
     )
     parser.add_argument(
-        "--manifests",
+        "--lists", type=Path, default=HERE / "class_lists", help="folder of the lists of classes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data",
         type=Path,
-        default=HERE,
-        help="folder of the lists, and of the files made (default: this script's)",
+        default=DATA,
+        help="folder of the world's classes, the anchors, and of the files made (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    for name, text in make(arguments.wordnet, arguments.manifests).items():
-        (arguments.manifests / name).write_text(text, encoding="utf-8", newline="\n")
-        print(f"{arguments.manifests / name}: {text.count(chr(10))} lines")
+    for name, text in make(arguments.wordnet, arguments.lists, arguments.data).items():
+        (arguments.data / name).write_text(text, encoding="utf-8", newline="\n")
+        print(f"{arguments.data / name}: {text.count(chr(10))} lines")
 
 
 if __name__ == "__main__":

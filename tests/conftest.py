@@ -18,7 +18,7 @@ def repository():
 
 def run_corridor(experiment, results, *arguments, **options):
     """`python -m semanticcmc.workflow` as a user runs it; returns the finished process."""
-    command = [sys.executable, "-m", "semanticcmc.workflow", str(experiment), "--results", str(results), *arguments]
+    command = [sys.executable, "-m", "semanticcmc", "run", str(experiment), "--results", str(results), *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, **options
     )

@@ -16,6 +16,7 @@ import torch
 import yaml
 from PIL import Image
 
+from semanticcmc.config import package_table
 from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.evaluation.controls import untrained_network
 from semanticcmc.evaluation.rdm_files import network_rdms
@@ -149,18 +150,8 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, corridor):
     results, networks = tmp_path / "results", ("random", "semantic_2s")
     notebooks = results / "smoke/notebooks"
     targets = [f"notebooks/02_training_{network}_seed-0.ipynb" for network in networks]
-    command = [
-        sys.executable,
-        "-m",
-        "semanticcmc.workflow",
-        "smoke",
-        "--results",
-        str(results),
-        "--cores",
-        "1",
-        "--",
-        *targets,
-    ]
+    options = ["smoke", "--results", str(results), "--cores", "1", "--", *targets]
+    command = [sys.executable, "-m", "semanticcmc", "run", *options]
     running = subprocess.Popen(command, cwd=repository, start_new_session=True, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 180
     while not list(notebooks.glob("02_*.ipynb")) and time.monotonic() < deadline:
@@ -202,7 +193,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
         encode_film(films / f"film {number}.mp4", 40, number)
     (films / "notes.mp4").write_text("no film")
     generator = np.random.default_rng(0)
-    classes = pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[::4]
+    classes = pd.read_csv(package_table("world_classes.csv")).wnid[::4]
     for wnid in classes:
         (stimuli / wnid).mkdir(parents=True)
         for number in range(2):
@@ -231,7 +222,7 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     films, stimuli, labels = tmp_path / "films", tmp_path / "stimuli", tmp_path / "labels"
     films.mkdir()
     labels.mkdir()
-    for wnid in pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[:4]:
+    for wnid in pd.read_csv(package_table("world_classes.csv")).wnid[:4]:
         (stimuli / wnid).mkdir(parents=True)
         Image.new("RGB", (70, 70)).save(stimuli / wnid / "a.jpg")
     encode_film(films / "My film (1994).mp4", 12, 0)
@@ -314,7 +305,7 @@ def test_films_of_which_none_is_usable_stop_the_run_and_are_named(tmp_path, repo
     films.mkdir()
     (films / "text.mp4").write_text("no film")
     encode_film(films / "short.mp4", 2, 0)
-    for wnid in pd.read_csv(repository / "data_manifests/world_classes.csv").wnid[:4]:
+    for wnid in pd.read_csv(package_table("world_classes.csv")).wnid[:4]:
         (stimuli / wnid).mkdir(parents=True)
         Image.new("RGB", (70, 70)).save(stimuli / wnid / "a.jpg")
     done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))

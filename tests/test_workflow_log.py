@@ -81,10 +81,10 @@ rule never:
 def test_one_failed_job_stops_no_other_and_the_first_error_is_told_first(tmp_path, monkeypatch, capsys):
     """`run_workflow` on a workflow of its own, in which a job fails at once and another later."""
     root, results = tmp_path / "repository", tmp_path / "results"
-    (root / "analysis" / "experiments").mkdir(parents=True)
+    root.mkdir()
     (root / "Snakefile").write_text(SNAKEFILE)
     results.mkdir()
-    monkeypatch.chdir(root)
+    monkeypatch.setattr("semanticcmc.workflow.repository_root", lambda: root)
     experiment = types.SimpleNamespace(folder=results, file="any.yaml", path=lambda *parts: results.joinpath(*parts))
     assert run_workflow(experiment, 2) != 0
     found = {name for name in ("bad", "good1", "good2", "worse", "never") if (results / name).exists()}

@@ -1,6 +1,6 @@
 """Kill -9 at random moments of an ingest: does the next run end as if nothing had happened?
 
-Six films are made with PyAV and ingested by the commands of `semanticcmc.films.ingest` (probe, one call a film, merge)
+Six films are made with PyAV and ingested by the commands probe, ingest (one call a film) and merge
 in a process that is killed with SIGKILL at a moment drawn uniformly from the length of an undisturbed ingest, 20 times,
 each time from an empty store. The same commands are then run to their end. Every file of the store is compared with
 the undisturbed one, byte for byte; films that were finished at the kill must not be decoded again (the decoder's
@@ -22,6 +22,7 @@ import av
 import numpy as np
 import pandas as pd
 
+from semanticcmc import cli
 from semanticcmc.films import ingest as movies
 from semanticcmc.run import atomic, record, write_json
 
@@ -69,10 +70,10 @@ def start(file, movie_ids, log):
         said = os.open(file.parent / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 2)
         movies.decode = logged
-        movies.main([str(file), "--probe"])
+        cli.main(["probe", str(file)])
         for movie_id in movie_ids:
-            movies.main([str(file), "--movie-id", movie_id, "--threads", "1"])
-        movies.main([str(file), "--merge"])
+            cli.main(["ingest", str(file), movie_id, "--threads", "1"])
+        cli.main(["merge", str(file)])
         status = 0
     finally:
         os._exit(status)

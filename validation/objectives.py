@@ -73,7 +73,7 @@ def world() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         text = (HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8")
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "semanticcmc.world", folder / "experiment.yaml"], check=True)
+        subprocess.run([sys.executable, "-m", "semanticcmc", "world", folder / "experiment.yaml"], check=True)
     return folder
 
 

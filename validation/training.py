@@ -56,7 +56,7 @@ def experiment(name: str, objective: str) -> Experiment:
 
 def start(one: Experiment) -> subprocess.Popen[bytes]:
     """Start, or start again, the training of the network."""
-    command = [sys.executable, "-m", "semanticcmc.training.loop", str(one.file), "--network", NETWORK]
+    command = [sys.executable, "-m", "semanticcmc", "train", str(one.file), "--network", NETWORK]
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
 
 
@@ -129,7 +129,7 @@ def main() -> None:
     world = RESULTS / "world" / "experiment.yaml"
     shutil.copy(HERE.parent / "analysis/experiments/smoke.yaml", world)
     if not (RESULTS / "world/frames/index.parquet").exists():
-        subprocess.run([sys.executable, "-m", "semanticcmc.world", str(world)], check=True)
+        subprocess.run([sys.executable, "-m", "semanticcmc", "world", str(world)], check=True)
     rows = [row for objective in OBJECTIVES for row in study(objective)]
     with atomic(HERE / "training.csv") as temporary:
         pd.DataFrame(rows).convert_dtypes().to_csv(temporary, index=False)

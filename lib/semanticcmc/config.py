@@ -8,6 +8,7 @@ value of an experiment stands.
 from __future__ import annotations
 
 import dataclasses
+import importlib.resources
 import types
 import typing
 from collections.abc import Mapping
@@ -15,6 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Config = TypeVar("Config")
+
+
+def package_table(name: str) -> Path:
+    """Path of a table that comes with the package (`semanticcmc/data`), wherever it is installed."""
+    return Path(str(importlib.resources.files("semanticcmc") / "data" / name))
 
 
 class InputError(ValueError):

@@ -33,13 +33,19 @@ BASELINES = ("random", "supervised", "augment", "cmc_lab")
 
 
 def repository_root() -> Path:
-    """The folder that holds ``analysis/experiments``: above the working directory, else above this file."""
-    for start in (Path.cwd(), Path(__file__).resolve()):
-        for folder in (start, *start.parents):
-            if (folder / "analysis" / "experiments").is_dir():
-                return folder
+    """The checkout that this package was imported from; the current folder decides nothing.
+
+    Raises
+    ------
+    InputError
+        Where the package is installed without a checkout: experiments then go by the path of their YAML.
+    """
+    folder = Path(__file__).resolve().parents[2]
+    if (folder / "analysis" / "experiments").is_dir():
+        return folder
     raise InputError(
-        f"no folder above {Path.cwd()} holds analysis/experiments: start from a checkout of the repository"
+        f"semanticcmc is installed in {folder}, outside a checkout of the repository, which holds the experiments; "
+        "install it from a checkout (pip install --editable .), or give paths: of an experiment's YAML, of results"
     )
 
 

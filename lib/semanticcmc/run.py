@@ -66,6 +66,10 @@ class DiskFullError(OSError):
         return str(self.strerror)
 
 
+class TrainingError(RuntimeError):
+    """Training cannot go on, through no fault of its input."""
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Path to write to beside `path`; renamed to `path` when the block ends well, removed when not.

@@ -1,13 +1,7 @@
-"""One command for an experiment: check everything first, run the workflow, show the time left, say where results are.
-
-python -m semanticcmc.workflow miniature
-python -m semanticcmc.workflow clips --films ~/films --stimuli ~/images
-python -m semanticcmc.workflow poster -- --profile slurm        (what follows -- goes to Snakemake)
-"""
+"""One run of an experiment: check everything first, run Snakemake, show the time left, say where results are."""
 
 from __future__ import annotations
 
-import argparse
 import collections
 import csv
 import fcntl
@@ -179,41 +173,40 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.workflow", description=__doc__.splitlines()[0])
-    parser.add_argument("experiment", help="a name in analysis/experiments, or the path of a YAML")
-    parser.add_argument("--films", metavar="FOLDER", help="folder of video files, for an experiment on films")
-    parser.add_argument("--stimuli", metavar="FOLDER", help="folder of class folders, each named by its wnid")
-    parser.add_argument("--labels", metavar="PATH", help="folder or file of labels in time, for films")
-    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 .. N-1 instead of the experiment's own")
-    parser.add_argument("--results", metavar="FOLDER", help="where results/<experiment> go; default: results")
-    parser.add_argument("--cores", type=int, default=available_cores(), help="default: all there are")
-    parser.epilog = "What follows -- goes to Snakemake: targets, --profile ..."
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    split = given.index("--") if "--" in given else len(given)
-    options, snakemake = parser.parse_args(given[:split]), given[split + 1 :]
-    try:
-        experiment = resolve_experiment(
-            options.experiment, options.results, options.films, options.stimuli, options.labels, options.seeds
-        )
-        check_sections(experiment)
-        sizes = {"network": len(experiment.networks), "seed": len(experiment.seeds), "core": options.cores}
-        networks = ", ".join(counted(number, noun) for noun, number in sizes.items())
-        print(f"{experiment.title}\n  {networks}; results in {experiment.folder}", flush=True)
-        status = run_workflow(experiment, options.cores, snakemake)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(
+    experiment: str,
+    results: str | None = None,
+    films: str | None = None,
+    stimuli: str | None = None,
+    labels: str | None = None,
+    seeds: int | None = None,
+    cores: int | None = None,
+    snakemake: Sequence[str] = (),
+) -> int:
+    """Check everything, run the workflow, and say where results are; parameters as of `resolve_experiment`.
+
+    Returns
+    -------
+    int
+        Snakemake's exit status.
+
+    Raises
+    ------
+    InputError
+        Before long work starts.
+    """
+    E = resolve_experiment(experiment, results, films, stimuli, labels, seeds)
+    check_sections(E)
+    cores = cores or available_cores()
+    sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
+    print(f"{E.title}\n  {', '.join(counted(n, noun) for noun, n in sizes.items())}; results in {E.folder}", flush=True)
+    status = run_workflow(E, cores, snakemake)
     if status:
-        print(explain_failure(experiment.folder), file=sys.stderr)
-        print(
-            f"Stopped; what is finished stays. Everything Snakemake said: {experiment.folder}/workflow.log",
-            file=sys.stderr,
-        )
-        return status
-    _say_where(experiment)
-    return 0
+        print(explain_failure(E.folder), file=sys.stderr)
+        print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder}/workflow.log", file=sys.stderr)
+    else:
+        _say_where(E)
+    return status
 
 
 def _say_where(experiment: Experiment) -> None:
@@ -247,7 +240,3 @@ def _say_where(experiment: Experiment) -> None:
                 f"  NOT MATCHED {counted(len(apart), 'film')} of the films and the labels, all in {matched}\n    "
                 + "\n    ".join(apart[:5])
             )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

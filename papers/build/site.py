@@ -51,7 +51,7 @@ REQUIRED = (
 )
 """Results that the pages lead to, besides the notebooks."""
 
-MAKE = ".venv/bin/python -m semanticcmc.workflow miniature -- site"
+MAKE = ".venv/bin/semanticcmc run miniature -- site"
 
 NO_QUARTO = """\
 Quarto is not on the path, and the site is made by it. One of these brings it (1.6 or newer):

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from semanticcmc.config import InputError
+from semanticcmc.cli import main
+from semanticcmc.config import InputError, package_table
 from semanticcmc.evaluation import controls
 from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
@@ -19,7 +20,7 @@ from semanticcmc.training.loop import Run
 from semanticcmc.training.trained import load_network
 from tests.conftest import ROOT
 
-CLASSES = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#").wnid[:5]
+CLASSES = pd.read_csv(package_table("world_classes.csv"), comment="#").wnid[:5]
 
 
 @pytest.fixture
@@ -94,12 +95,12 @@ def test_each_seed_sees_the_classes_in_a_way_of_its_own(experiment):
 
 
 def test_command_line_tells_what_is_wrong(experiment, capsys):
-    assert controls.main([str(experiment.file)]) == 0
+    assert main(["controls", str(experiment.file)]) == 0
     assert "seed-2_intact.parquet" in capsys.readouterr().out
     sections = dict(experiment.sections)
     sections["activations"] = sections["activations"] | {"layers": ["conv9"]}
     with pytest.raises(InputError, match="layer conv9"):
         controls.make_controls(dataclasses.replace(experiment, sections=sections))
     experiment.file.write_text(experiment.file.read_text().replace("random_seeds", "random_sed"))
-    assert controls.main([str(experiment.file)]) == 2
+    assert main(["controls", str(experiment.file)]) == 2
     assert "random_sed" in capsys.readouterr().err

@@ -20,9 +20,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
+from semanticcmc.cli import main
 from semanticcmc.evaluation import probes as classification
 from semanticcmc.evaluation.linear_probes import held_out, layer_features, pooled, top1
-from semanticcmc.evaluation.probes import COLUMNS, main
+from semanticcmc.evaluation.probes import COLUMNS
 from semanticcmc.experiment import load_experiment
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
@@ -152,7 +153,7 @@ def experiment(tmp_path, repository):
 
 def test_colours_are_told_apart_by_a_random_network_and_not_learned_twice(experiment, monkeypatch, capsys):
     E = experiment()
-    assert main([str(E.file)]) == 0
+    assert main(["classify", str(E.file)]) == 0
     table = pd.read_csv(E.folder / "tables" / "classification.csv")
     assert tuple(table.columns) == COLUMNS
     assert list(table.layer) == ["conv5", "fc7"] and set(table.network) == {"random"}
@@ -160,16 +161,16 @@ def test_colours_are_told_apart_by_a_random_network_and_not_learned_twice(experi
     about = json.loads((E.folder / "classification" / "random_seed-0.json").read_text())
     assert about["config"]["network"] == "random" and about["git_commit"]
     monkeypatch.setattr(classification, "layer_features", lambda *_: pytest.fail("learned again"))
-    assert main([str(E.file), "--network", "random"]) == 0
+    assert main(["classify", str(E.file), "--network", "random"]) == 0
     monkeypatch.undo()
-    assert main([str(experiment(test=None, test_share=0.25).file)]) == 0  # other settings: learned anew
+    assert main(["classify", str(experiment(test=None, test_share=0.25).file)]) == 0  # other settings: learned anew
     table = pd.read_csv(E.folder / "tables" / "classification.csv")
     assert (table.train_images == 24).all() and (table.test_images == 8).all() and (table.top1 == 1).all()
 
 
 def test_bad_input_is_refused_before_anything_is_learned(experiment, tmp_path, capsys):
     def said(*arguments, **changes):
-        assert main([str(experiment(**changes).file), *arguments]) == 2
+        assert main(["classify", str(experiment(**changes).file), *arguments]) == 2
         return capsys.readouterr().err
 
     assert "vgg: no network of" in said("--network", "vgg")

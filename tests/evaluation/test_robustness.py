@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 
-from semanticcmc.config import configure
+from semanticcmc.config import configure, package_table
 from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
 from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
@@ -19,10 +19,9 @@ from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
-from tests.conftest import ROOT
 from tests.evaluation.test_lag_curve import SETTINGS, STIMULI
 
-WORLD = pd.read_csv(ROOT / "data_manifests" / "world_classes.csv", comment="#")
+WORLD = pd.read_csv(package_table("world_classes.csv"), comment="#")
 WORLD = WORLD[WORLD.category.isin(WORLD.category.unique()[:4])].groupby("category").head(6)
 CLASSES, CATEGORY = tuple(WORLD.wnid), dict(zip(WORLD.wnid, WORLD.category, strict=True))
 CATEGORIES = list(dict.fromkeys(CATEGORY.values()))

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
 from semanticcmc.evaluation.image_files import read_image, square
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.evaluation.stimulus_checks import main, probe, remarks
+from semanticcmc.evaluation.stimulus_checks import probe, remarks
 from semanticcmc.experiment import Experiment, repository_root
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627", "n04379243")
@@ -360,12 +361,12 @@ def experiment_file(tmp_path, folder):
 
 def test_command_line_counts_what_it_opened(folder, tmp_path_factory, capsys):
     file = experiment_file(tmp_path_factory.mktemp("e"), folder)
-    assert main([str(file)]) == 0
+    assert main(["stimuli", str(file)]) == 0
     found = json.loads((file.parent / "stimuli.json").read_text())
     assert (found["classes"], found["images"], found["modes"]) == (5, 15, {"RGB": 15})
     assert "15 images of 5 classes" in capsys.readouterr().err
     quadrants().convert("L").save(folder / WNIDS[0] / "grey.png")
-    assert main([str(file)]) == 0
+    assert main(["stimuli", str(file)]) == 0
     said = "1 image of Pillow's mode L, brought to 8-bit RGB"
     assert said in capsys.readouterr().err
     assert said in json.loads((file.parent / "stimuli.json").read_text())["remarks"][0]
@@ -374,7 +375,7 @@ def test_command_line_counts_what_it_opened(folder, tmp_path_factory, capsys):
 def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):
     (folder / WNIDS[0] / "text.jpg").write_text("this is no picture")
     file = experiment_file(tmp_path_factory.mktemp("e"), folder)
-    assert main([str(file)]) == 2
+    assert main(["stimuli", str(file)]) == 2
     assert not (file.parent / "stimuli.json").exists()
     error = capsys.readouterr().err
     assert error.startswith("error: ")

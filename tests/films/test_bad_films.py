@@ -19,8 +19,8 @@ import yaml
 from papers.build import poster as variables
 
 from semanticcmc import workflow
+from semanticcmc.cli import main
 from semanticcmc.experiment import load_experiment
-from semanticcmc.films import ingest as movies
 from semanticcmc.films.store import FrameStore
 from tests.conftest import ROOT
 from tests.films.counter_films import HEIGHT, WIDTH, constant, counter, number
@@ -115,11 +115,11 @@ def finished(tmp_path_factory):
     shutil.copy("/dev/null", films / "pictures/1.jpg")
     file, said = experiment(folder, films), io.StringIO()
     with contextlib.redirect_stderr(said):
-        movies.main([str(file), "--probe"])
+        main(["probe", str(file)])
         probed = pd.read_csv(folder / "frames/probe.csv", dtype=str, keep_default_na=False)
         for movie_id in probed.movie_id[probed.problem == ""]:  # as the rule `ingested` does
-            movies.main([str(file), "--movie-id", movie_id, "--threads", "1"])
-        movies.main([str(file), "--merge"])
+            main(["ingest", str(file), movie_id, "--threads", "1"])
+        main(["merge", str(file)])
     return load_experiment(file), said.getvalue()
 
 
@@ -172,17 +172,17 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, reposito
 
 CHILD = """
 import os, sys
-from semanticcmc.films import ingest as movies
-from semanticcmc.films import probe as probing  # before this process may no longer read them
+from semanticcmc.cli import main
+from semanticcmc.films import ingest, probe  # before this process may no longer read them
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 file = sys.argv[1]
-movies.main([file, "--probe"])
+main(["probe", file])
 for movie_id in ("good", "later"):
     if movie_id == "later":
         os.chmod(sys.argv[2], 0)
-    movies.main([file, "--movie-id", movie_id, "--threads", "1"])
-movies.main([file, "--merge"])
+    main(["ingest", file, movie_id, "--threads", "1"])
+main(["merge", file])
 """
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from av.video.frame import PictureType
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.films import ingest as movies
 from semanticcmc.films import video
@@ -202,20 +203,17 @@ def test_command_line(folder, tmp_path, capsys):
         f"movies: {{folder: '{folder}', frame_folders_per_s: null, frames_per_s: 1, short_side_px: 64, "
         "jpeg_quality: 90, crop_black_borders: true, manifest: null}\n"
     )
-    with pytest.raises(SystemExit) as stopped:
-        movies.main([str(experiment), "--merge"])
-    assert stopped.value.code == 2 and "error:" in capsys.readouterr().err
-    movies.main([str(experiment), "--probe"])
+    assert main(["merge", str(experiment)]) == 2 and "error:" in capsys.readouterr().err
+    main(["probe", str(experiment)])
     assert "2 of 9 films can be used" in capsys.readouterr().err
     for movie_id in ("good_2", "good_10", "cut"):  # the last fails, and does not stop the others
-        movies.main([str(experiment), "--movie-id", movie_id])
+        main(["ingest", str(experiment), movie_id])
     assert "LEFT OUT of every lag" in capsys.readouterr().err
-    movies.main([str(experiment), "--merge"])
+    main(["merge", str(experiment)])
     said = capsys.readouterr().err
     assert "2 of 9 films can be used" in said and "LEFT OUT of every lag: text" in said
     assert len(FrameStore(tmp_path / "frames")) == 20
-    with pytest.raises(SystemExit):
-        movies.main([str(experiment), "--movie-id", "absent"])
+    assert main(["ingest", str(experiment), "absent"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import subprocess
 import pandas as pd
 import pytest
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.films.ingest import MoviesConfig, ingest, merge
-from semanticcmc.films.manifest import main, read_manifest, refuse_changed, sha256_of, title_and_year
+from semanticcmc.films.manifest import read_manifest, refuse_changed, sha256_of, title_and_year
 from semanticcmc.films.probe import probe
 from semanticcmc.films.store import FrameStore
 from tests.films.counter_films import constant
@@ -36,7 +37,7 @@ def films(two_films, tmp_path):
 
 def fill(films, tmp_path):
     """`make films`, and its list."""
-    main([str(films), "--manifest", str(tmp_path / "films.csv")])
+    main(["films", str(films), "--manifest", str(tmp_path / "films.csv")])
     return read_manifest(tmp_path / "films.csv").set_index("movie_id")
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
 from semanticcmc.labels import ingest as label_imports
-from semanticcmc.labels.ingest import import_experiment, import_labels, main
+from semanticcmc.labels.ingest import import_experiment, import_labels
 from semanticcmc.labels.stream import LabelsConfig, experiment_labels, read_labels, write_labels
 
 CONFIG = {
@@ -170,7 +171,7 @@ def test_labels_and_films_are_joined_by_name_and_none_is_lost_silently(tmp_path,
     made = experiment(tmp_path, tmp_path / "in")
     with pytest.raises(InputError, match=r"no labels yet; make poster imports them"):
         experiment_labels(made)
-    main([str(tmp_path / "experiment.yaml")])
+    main(["labels", str(tmp_path / "experiment.yaml")])
     said = capsys.readouterr().err
     table = pd.read_csv(tmp_path / "labels" / "films.csv", keep_default_na=False)
     assert table.values.tolist() == [

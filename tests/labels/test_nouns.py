@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from semanticcmc.config import InputError
+from semanticcmc.cli import main
+from semanticcmc.config import InputError, package_table
 from semanticcmc.experiment import load_experiment
-from semanticcmc.labels.nouns import first_sense, label_nouns, main
+from semanticcmc.labels.nouns import first_sense, label_nouns
 from semanticcmc.labels.stream import write_labels
 
 WORDNET = Path("/usr/share/wordnet")
@@ -63,7 +64,7 @@ def test_the_first_sense_is_the_first_of_wordnets_index(index, tmp_path):
 @needs_wordnet
 def test_the_table_holds_nouns_of_wordnet(repository, words):
     """Each wnid is a noun and its word the first of it; what the table calls the first sense is it."""
-    with (repository / "data_manifests/label_nouns.csv").open(encoding="utf-8") as handle:
+    with (package_table("label_nouns.csv")).open(encoding="utf-8") as handle:
         table = list(csv.DictReader(line for line in handle if line[0] != "#"))
     assert len({row["label"] for row in table}) == len(table)
     nouns = [row for row in table if row["wnid"]]
@@ -110,7 +111,7 @@ def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, repository
     times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.0], "interval_s": [1.0], "count": [4]})
     labels = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"])
     write_labels(tmp_path / "labels", labels, times)
-    main([str(tmp_path / "experiment.yaml")])
+    main(["nouns", str(tmp_path / "experiment.yaml")])
     assert "1 of 3 labels have a noun" in capsys.readouterr().err
     unmapped = pd.read_csv(tmp_path / "labels/unmapped_labels.csv")
     assert unmapped.values.tolist() == [["Xyzzy", 2, 0.5, 1], ["Outdoors", 1, 0.25, 1]]

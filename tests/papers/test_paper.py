@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 from papers.build import study_tests, study_timescales, study_worlds
-from papers.build.render import main
 from papers.build.paper_methods import settings
-from papers.build.render import make_paper, render
+from papers.build.render import main, make_paper, render
 from scipy.stats import spearmanr
 
 from semanticcmc.config import InputError

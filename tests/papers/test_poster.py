@@ -17,8 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from papers.build import claims, numbers
 from papers.build import poster as variables
-from papers.build.render import main
-from papers.build.render import make_poster, render, resolve
+from papers.build.render import main, make_poster, render, resolve
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root

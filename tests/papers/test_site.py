@@ -190,7 +190,7 @@ def test_links_of_the_readme_lead_to_files():
 
 
 def test_missing_results_are_named_with_the_command_that_makes_them(tmp_path):
-    with pytest.raises(InputError, match=r"missing poster/poster\.html.*`.*semanticcmc\.workflow miniature -- site`"):
+    with pytest.raises(InputError, match=r"missing poster/poster\.html.*`.*semanticcmc run miniature -- site`"):
         website.required(tmp_path)
 
 

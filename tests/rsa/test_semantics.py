@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, package_table
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.rsa.semantics import (
     anchored_categories,
@@ -34,6 +34,7 @@ from semanticcmc.rsa.wordnet import Taxonomy, lowest_common_hypernyms, names, pa
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
 
 MANIFESTS = repository_root() / "data_manifests"
+DATA = package_table("")
 WORDNET = Path("/usr/share/wordnet")
 needs_wordnet = pytest.mark.skipif(
     not (WORDNET / "data.noun").is_file(), reason="WordNet 3.0's files are not installed (wordnet-base)"
@@ -57,7 +58,7 @@ BY_HAND = Taxonomy(
 
 
 def synsets() -> pd.DataFrame:
-    return pd.read_csv(MANIFESTS / "wordnet_taxonomy.csv", comment="#", keep_default_na=False)
+    return pd.read_csv(DATA / "wordnet_taxonomy.csv", comment="#", keep_default_na=False)
 
 
 @functools.cache
@@ -307,17 +308,17 @@ def test_taxonomy_is_nltks(nltk_reader):
 def test_script_reproduces_its_tables_byte_for_byte(tmp_path):
     made = ("wordnet_taxonomy.csv", "categories.csv", "WORDNET_LICENSE")
     (tmp_path / "class_lists").mkdir()
-    for path in [*MANIFESTS.glob("*.csv"), *MANIFESTS.glob("class_lists/*.txt")]:
+    for path in DATA.glob("*.csv"):
         if path.name not in made:
-            (tmp_path / path.relative_to(MANIFESTS)).write_bytes(path.read_bytes())
-    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--manifests", str(tmp_path)]
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--data", str(tmp_path)]
     subprocess.run([*script, "--wordnet", str(WORDNET)], check=True, capture_output=True)
     for name in made:
-        assert (tmp_path / name).read_bytes() == (MANIFESTS / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
 
 
 def test_script_without_wordnet_says_what_to_install(tmp_path):
-    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--manifests", str(tmp_path)]
+    script = [sys.executable, str(MANIFESTS / "make_taxonomy.py"), "--data", str(tmp_path)]
     done = subprocess.run([*script, "--wordnet", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1
     assert "wordnet-base" in done.stderr
@@ -327,7 +328,7 @@ def test_script_without_wordnet_says_what_to_install(tmp_path):
 def test_taxonomy_holds_every_class_with_all_ways_up_to_entity():
     taxonomy = read_taxonomy()
     published = (MANIFESTS / "class_lists" / "published.txt").read_text().split()
-    world = pd.read_csv(MANIFESTS / "world_classes.csv")
+    world = pd.read_csv(DATA / "world_classes.csv")
     assert (len(set(IMAGENET)), len(set(published)), len(world)) == (1000, 256, 48)
     wnids = [*IMAGENET, *(wnids_of_synsets()[s.lower()] for s in published), *world.wnid]
     assert not [wnid for wnid in wnids if "n00001740" not in taxonomy.distances_above(wnid)]
@@ -407,7 +408,7 @@ def test_bad_tables_are_refused_by_name(tmp_path, text, message):
 
 def test_categories_by_anchors_are_those_of_the_table():
     """The script that made the table and the package agree on every class."""
-    rows = pd.read_csv(MANIFESTS / "categories.csv", comment="#", keep_default_na=False)
+    rows = pd.read_csv(DATA / "categories.csv", comment="#", keep_default_na=False)
     assert anchored_categories(rows.wnid.tolist()) == dict(zip(rows.wnid, rows.category, strict=True))
 
 
@@ -423,7 +424,7 @@ def test_the_world_brings_its_own_categories(tmp_path):
         return Experiment("e", "E", source, (1.0,), (), (0,), "fc7", {}, tmp_path / "e.yaml", tmp_path)
 
     assert category_table(experiment("world")) == tmp_path / "world" / "classes.csv"
-    assert category_table(experiment("films")) == MANIFESTS / "categories.csv"
+    assert category_table(experiment("films")) == DATA / "categories.csv"
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_torchrun_stops_both_at_sigterm(tmp_path, frames):
     file = experiment(tmp_path / "films", frames, steps=100_000, checkpoint_every=100_000, log_every=5)
     folder = load_experiment(file).run_folder("semantic_2s", 0)
     metrics = folder / "metrics.jsonl"
-    process = start(2, "-m", "semanticcmc.training.loop", file, "--network", "semantic_2s")
+    process = start(2, "-m", "semanticcmc", "train", file, "--network", "semantic_2s")
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         if metrics.exists() and len(metrics.read_text().splitlines()) > 3:

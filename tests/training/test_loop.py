@@ -16,11 +16,13 @@ import pytest
 import torch
 import yaml
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.run import TrainingError
 from semanticcmc.training.checkpoints import read_checkpoint
-from semanticcmc.training.loop import Run, TrainingError, main, train
+from semanticcmc.training.loop import Run, train
 from semanticcmc.training.networks import AlexNet, NetworksConfig, build
 from semanticcmc.training.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
 from semanticcmc.training.trained import load_network
@@ -149,7 +151,7 @@ def assert_bit_equal(one, other):
 def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experiment, kill):
     steps = {"steps": 120, "checkpoint_every": 7, "log_every": 5}
     whole, killed = experiment(**steps), experiment(**steps)
-    command = [sys.executable, "-m", "semanticcmc.training.loop", str(killed.file), "--network", "semantic_5s"]
+    command = [sys.executable, "-m", "semanticcmc", "train", str(killed.file), "--network", "semantic_5s"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     folder = killed.run_folder("semantic_5s", 0)
@@ -519,11 +521,11 @@ def test_films_shorter_than_the_longest_lag_are_refused_with_their_lengths(exper
 
 
 def test_the_command_line_says_what_is_wrong_and_exits_2(experiment, capsys):
-    assert main([str(experiment().file), "--network", "vgg"]) == 2
+    assert main(["train", str(experiment().file), "--network", "vgg"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "random, supervised, augment, cmc_lab" in error
-    assert main([str(experiment(lags_s=(900.0,)).file), "--network", "augment"]) == 2
-    assert main([str(experiment(steps=1).file), "--network", "augment", "--seed", "7"]) == 0
+    assert main(["train", str(experiment(lags_s=(900.0,)).file), "--network", "augment"]) == 2
+    assert main(["train", str(experiment(steps=1).file), "--network", "augment", "--seed", "7"]) == 0
     assert "seed-7" in capsys.readouterr().out
 
 

@@ -10,6 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
+from semanticcmc.cli import main
 from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
@@ -17,7 +18,6 @@ from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.world import build
-from semanticcmc.world.__main__ import main
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.detector import label_tables
 from semanticcmc.world.objects import N_LOOK, Light, class_looks, draw_objects, oklch
@@ -341,13 +341,13 @@ def experiment_file(folder, config):
 
 
 def test_command_builds_below_the_results_folder(tmp_path, built):
-    assert main([str(experiment_file(tmp_path, SMALL)), "--processes", "1"]) == 0
+    assert main(["world", str(experiment_file(tmp_path, SMALL)), "--processes", "1"]) == 0
     assert digests(tmp_path).items() >= digests(built).items()
 
 
 def test_command_names_what_is_wrong(tmp_path, capsys):
     file = experiment_file(tmp_path, SMALL)
     file.write_text(file.read_text().replace("films: 2", "films: 0"))
-    assert main([str(file)]) == 2
+    assert main(["world", str(file)]) == 2
     assert f"error: {file}, section world: films: expected 1 or more, found 0" in capsys.readouterr().err
     assert not (tmp_path / "frames").exists()

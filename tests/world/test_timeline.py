@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.config import InputError, configure
-from semanticcmc.experiment import repository_root
+from semanticcmc.config import InputError, configure, package_table
 from semanticcmc.world import WorldConfig
 from semanticcmc.world.classes import categories, closeness, read_classes
 from semanticcmc.world.detector import label_tables
@@ -81,7 +80,7 @@ def test_every_wnid_is_a_noun_of_wordnet():
 
 
 def test_category_is_above_each_of_its_classes():
-    taxonomy = pd.read_csv(repository_root() / "data_manifests" / "wordnet_taxonomy.csv", comment="#", dtype=str)
+    taxonomy = pd.read_csv(package_table("wordnet_taxonomy.csv"), comment="#", dtype=str)
     above = dict(zip(taxonomy["wnid"], taxonomy["hypernyms"].fillna(""), strict=True))
     noun = dict(zip(taxonomy["wnid"], taxonomy["noun"], strict=True))
     spelling = {"fruit": "edible fruit"}  # WordNet's fruit is a part of a plant

@@ -1,6 +1,6 @@
 """The control for looks: RDMs of several untrained networks.
 
-    python -m semanticcmc.evaluation.controls analysis/experiments/miniature.yaml
+    semanticcmc controls miniature
 
 An untrained network tells classes apart by their looks alone: its weights are random filters of the pixels. So the
 partial correlation given its RDM asks what training added. But each draw of the weights sees looks in a way of its
@@ -18,19 +18,16 @@ bit to what the notebooks of training and representation write for that seed.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 from pathlib import Path
 
-from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import ActivationsConfig, evaluation_device
 from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, record, write_json
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
@@ -99,24 +96,3 @@ def _fingerprint(stimuli: StimulusFolder) -> str:
     """SHA-256 of the stimuli's classes, names and sizes, in hexadecimal."""
     found = [(wnid, Path(path).name, Path(path).stat().st_size) for wnid, path in stimuli.files.itertuples(index=False)]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; exit 2 for bad input."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.evaluation.controls",
-        description="RDMs of untrained networks, for the control `random`.",
-    )
-    parser.add_argument("experiment", help="name, or path to a YAML")
-    try:
-        experiment = load_experiment(parser.parse_args(arguments).experiment)
-        for file in make_controls(experiment):
-            print(file)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Linear probes: how many images of unseen folders a frozen layer tells apart, layer by layer (top-1).
 
-    python -m semanticcmc.evaluation.probes analysis/experiments/poster.yaml --network random semantic_60s
+    semanticcmc classify poster --network random --network semantic_60s
 
 Convolutional maps are max-pooled to a square, as in CMC's linear probing (Tian et al. 2020; Zhang et al. 2017),
 and multinomial logistic regression learns the classes from standardised features. The strength of its penalty is
@@ -14,11 +14,9 @@ images and 9,600 features. For larger sets name fewer ``images_per_class``.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +30,7 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.evaluation.linear_probes import held_out, layer_features, top1
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, load_experiment, network_lag_s, repository_root
+from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import sha256
 from semanticcmc.training.trained import load_network
@@ -196,30 +194,20 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
     return table
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: write ``tables/classification.csv``; exit 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.evaluation.probes", description="Linear probes.")
-    parser.add_argument("experiment", help="name, or path to a YAML")
-    parser.add_argument("--network", nargs="+", help="some of the experiment's networks; all if not given")
-    given = parser.parse_args(arguments)
-    try:
-        experiment = load_experiment(given.experiment)
-        networks = given.network or experiment.networks
-        if unknown := [name for name in networks if name not in experiment.networks]:
-            raise InputError(f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}")
-        images = Images(experiment)
-        table = pd.concat(
-            [classify(experiment, network, seed, images) for network in networks for seed in experiment.seeds],
-            ignore_index=True,
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def classification(experiment: Experiment, networks: Sequence[str] | None = None) -> pd.DataFrame:
+    """`classify` every network and seed, or those of some `networks`, and write ``tables/classification.csv``.
+
+    Raises
+    ------
+    InputError
+        For a network that the experiment does not have.
+    """
+    networks = networks or experiment.networks
+    if unknown := [name for name in networks if name not in experiment.networks]:
+        raise InputError(f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}")
+    images = Images(experiment)
+    found = [classify(experiment, network, seed, images) for network in networks for seed in experiment.seeds]
+    table = pd.concat(found, ignore_index=True)
     with atomic(experiment.path("tables", "classification.csv")) as path:
         table.to_csv(path, index=False)
-    print(table.to_string(index=False))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return table

@@ -143,7 +143,7 @@ class RDMFiles:
             return read_rdms(file)
         remedy = f"make poster EXPERIMENT={self.experiment.name} makes it"
         if network == "random" and (seed not in self.experiment.seeds or network not in self.experiment.networks):
-            remedy = f"python -m semanticcmc.evaluation.controls {self.experiment.file} makes it"
+            remedy = f"semanticcmc controls {self.experiment.file} makes it"
         raise InputError(f"{file}: missing; {remedy}")
 
     def read(self, network: str, seed: int) -> dict[str, RDM]:

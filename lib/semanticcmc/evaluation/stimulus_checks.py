@@ -1,11 +1,10 @@
 """Open every stimulus before anything long starts: all problems at once, and what a user should know.
 
-``python -m semanticcmc.evaluation.stimulus_checks <experiment>`` writes ``stimuli.json``.
+``semanticcmc stimuli <experiment>`` writes ``stimuli.json``.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.evaluation.image_files import read_image
 from semanticcmc.evaluation.stimuli import SUFFIXES, StimuliConfig, class_folders, images_in, shown, stimulus_folder
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
 from semanticcmc.run import write_json
@@ -119,20 +118,10 @@ def remarks(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: probe an experiment's stimuli; exit 2 where they hold a problem."""
-    parser = argparse.ArgumentParser(
-        prog="python -m semanticcmc.evaluation.stimulus_checks", description="Open every stimulus."
-    )
-    parser.add_argument("experiment", help="name, or path to a YAML")
-    given = parser.parse_args(arguments)
-    try:
-        experiment = load_experiment(given.experiment)
-        folder = stimulus_folder(experiment)
-        table = probe(folder, experiment.section("stimuli", StimuliConfig))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def check_stimuli(experiment: Experiment) -> None:
+    """Open every stimulus of an experiment and write ``stimuli.json``; errors as of `probe`."""
+    folder = stimulus_folder(experiment)
+    table = probe(folder, experiment.section("stimuli", StimuliConfig))
     counts, said = table["wnid"].value_counts(), remarks(table)
     found = {
         "folder": folder,
@@ -144,11 +133,4 @@ def main(arguments: list[str] | None = None) -> int:
         "remarks": said,
     }
     write_json(experiment.path("stimuli.json"), found)
-    print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", file=sys.stderr)
-    for remark in said:
-        print(remark, file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    print(f"{folder}: {len(table)} images of {len(counts)} classes, all readable", *said, sep="\n", file=sys.stderr)

@@ -1,8 +1,8 @@
 """Films to frames: every film opened first, then decoded once, in presentation order, never by seeking.
 
-python -m semanticcmc.films.ingest <yaml> --probe           opens every film, writes frames/probe.csv
-python -m semanticcmc.films.ingest <yaml> --movie-id X      writes film X into the frame store, unless it stands there
-python -m semanticcmc.films.ingest <yaml> --merge           writes frames/index.parquet and frames/films.csv
+semanticcmc probe <experiment>           opens every film, writes frames/probe.csv
+semanticcmc ingest <experiment> X      writes film X into the frame store, unless it stands there
+semanticcmc merge <experiment>           writes frames/index.parquet and frames/films.csv
 
 The frame at second t of the grid is the one on screen then: the last with presentation time <= t, counted
 from the film's first frame. A film is a video file, or a folder of pictures (`frame_folders`).
@@ -10,7 +10,6 @@ from the film's first frame. A film is a video file, or a folder of pictures (`f
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
@@ -23,7 +22,7 @@ import av
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.films.display import Box
 from semanticcmc.films.files import Frame, film_problem, is_finished, merge_index, write_film
 from semanticcmc.films.folders import folder_state, read_folder
@@ -232,31 +231,8 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     return films
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.films.ingest", description=__doc__.splitlines()[0])
-    parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--probe", action="store_true", help="open every film, write frames/probe.csv")
-    what.add_argument("--movie-id", metavar="X", help="write one film into the frame store")
-    what.add_argument("--merge", action="store_true", help="write frames/index.parquet and frames/films.csv")
-    parser.add_argument("--threads", type=int, default=0, help="decoder threads; 0: as many as cores")
-    options = parser.parse_args(arguments)
-    try:
-        experiment = load_experiment(options.experiment)
-        if options.probe:
-            _probe_folder(experiment)
-        elif options.merge:
-            films = merge(_probed(experiment), experiment.folder / "frames", max(experiment.lags_s, default=0.0))
-            _summary(films)
-        else:
-            _ingest_one(experiment, options.movie_id, options.threads)
-    except (InputError, DiskFullError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-def _probe_folder(experiment: Experiment) -> None:
+def probe_films(experiment: Experiment) -> None:
+    """Open every film of an experiment and write ``frames/probe.csv``."""
     config = experiment.section("movies", MoviesConfig)
     probed = probe(config.folder, max(experiment.lags_s, default=0.0), config.frame_folders_per_s)
     with atomic(experiment.path("frames", "probe.csv")) as temporary:
@@ -267,7 +243,7 @@ def _probe_folder(experiment: Experiment) -> None:
 def _probed(experiment: Experiment) -> pd.DataFrame:
     path = experiment.folder / "frames" / "probe.csv"
     if not path.exists():
-        raise InputError(f"{path}: no such file; open the films first (--probe)")
+        raise InputError(f"{path}: no such file; open the films first: semanticcmc probe")
     return pd.read_csv(
         path,
         dtype={"movie_id": str, "path": str, "problem": str},
@@ -276,7 +252,12 @@ def _probed(experiment: Experiment) -> pd.DataFrame:
     )
 
 
-def _ingest_one(experiment: Experiment, movie_id: str, threads: int) -> None:
+def merge_films(experiment: Experiment) -> None:
+    """`merge` the films ingested of an experiment."""
+    _summary(merge(_probed(experiment), experiment.folder / "frames", max(experiment.lags_s, default=0.0)))
+
+
+def ingest_film(experiment: Experiment, movie_id: str, threads: int) -> None:
     """Write one film; one that fails is left out, and the others go on."""
     probed = _probed(experiment)
     if movie_id not in set(probed["movie_id"]):
@@ -302,7 +283,3 @@ def _summary(films: pd.DataFrame) -> None:
         print(f"LEFT OUT of every lag: {film.movie_id}: {film.problem}", file=sys.stderr)
     for film in films[films["warning"] != ""].itertuples() if "warning" in films else ():
         print(f"WARNING: {film.movie_id}: {film.warning}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """The list of a study's films: what each is called, and the checksum that tells whether it is still the same file.
 
-python -m semanticcmc.films.manifest FOLDER [--manifest data_manifests/films.csv]
+semanticcmc films FOLDER [--manifest data_manifests/films.csv]
 
 Fills the list from a folder of films (``make films FILMS=<folder>``). What a person wrote (title, year, source) stays,
 found by `movie_id` or, for a film that was renamed, by its checksum. An experiment that names the list
@@ -9,18 +9,15 @@ found by `movie_id` or, for a film that was renamed, by its checksum. An experim
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import repository_root
 from semanticcmc.run import Progress, atomic, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")
@@ -181,23 +178,3 @@ def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> N
     sha256 = sha256_of(path, memory)
     if sha256 != listed[movie_id].lower():
         raise InputError(f"its file has changed: sha256 {sha256}, on the list {listed[movie_id]}; {remedy}")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.films.manifest", description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, help="folder of films")
-    parser.add_argument("--manifest", type=Path, help="the list; default: data_manifests/films.csv")
-    options = parser.parse_args(arguments)
-    try:
-        manifest = options.manifest or repository_root() / "data_manifests" / "films.csv"
-        said = fill_manifest(options.folder, manifest, manifest.parent / ".checksums")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print("\n".join(said), file=sys.stderr)
-    print(f"{len(read_manifest(manifest))} films in {manifest}")
-
-
-if __name__ == "__main__":
-    main()

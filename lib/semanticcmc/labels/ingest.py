@@ -1,6 +1,6 @@
 """Labels from elsewhere to the label stream of an experiment: film by film, then merged in order.
 
-python -m semanticcmc.labels.ingest <yaml>
+semanticcmc labels <experiment>
 
 Reads what `labels.path` names, whatever it is of these (known by its content):
 
@@ -15,7 +15,6 @@ beside those of the frames, also those that are in one alone.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import json
@@ -29,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.films.movie_ids import movie_ids_of
 from semanticcmc.labels.grid import FilmLabels, sampling
 from semanticcmc.labels.parts import made_from, merge_parts, write_part
@@ -234,26 +233,8 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
             f"{config.path}: no film that can be used has labels ({first}); "
             "labels belong to the film whose file has their name"
         )
-    return table
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.labels.ingest", description=__doc__.split("\n")[0])
-    parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
-    try:
-        table = import_experiment(load_experiment(parser.parse_args(arguments).experiment))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print(
-        f"{table['labels'].sum()} labels in {table['label_sets'].sum()} label sets of "
-        f"{(table['label_sets'] > 0).sum()} films",
-        file=sys.stderr,
-    )
+    films_labelled, sets = (table["label_sets"] > 0).sum(), table["label_sets"].sum()
+    print(f"{table['labels'].sum()} labels in {sets} label sets of {films_labelled} films", file=sys.stderr)
     for film in table[table["problem"] != ""].itertuples():
         print(f"NOT MATCHED: {film.movie_id}: {film.problem}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
+    return table

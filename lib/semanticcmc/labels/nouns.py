@@ -1,16 +1,15 @@
 """From labels to nouns of WordNet: a table that a person edits goes first, then the word's first sense.
 
-python -m semanticcmc.labels.nouns <yaml>
+semanticcmc nouns <experiment>
 
 Writes ``labels/label_nouns.csv`` (each label's noun) and ``labels/unmapped_labels.csv`` (those without one, the most
-frequent first). ``data_manifests/label_nouns.csv`` holds labels of Amazon Rekognition that are frequent in films;
+frequent first). ``semanticcmc/data/label_nouns.csv`` holds labels of Amazon Rekognition that are frequent in films;
 others are looked up in WordNet 3.0 where it is installed (`wordnet_corpus`), else among the nouns of
-``data_manifests/wordnet_taxonomy.csv``.
+``semanticcmc/data/wordnet_taxonomy.csv``.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import re
 import sys
@@ -19,8 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, load_experiment, repository_root
+from semanticcmc.config import InputError, package_table
+from semanticcmc.experiment import Experiment
 from semanticcmc.labels.stream import experiment_labels, frequencies
 from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
@@ -61,7 +60,7 @@ def label_nouns(
         Of a label ``column:value`` (events) the value counts where the whole is not known.
     table : Path, optional
         CSV with the columns `label, wnid, noun, source`, which goes first; an empty wnid says that the
-        label is no thing. By default ``data_manifests/label_nouns.csv``.
+        label is no thing. By default ``semanticcmc/data/label_nouns.csv``.
     lookup : callable
         Asked for labels that the table lacks.
 
@@ -76,7 +75,7 @@ def label_nouns(
     InputError
         If the table cannot be read, lists a label twice, or holds what is no wnid.
     """
-    table = table or repository_root() / "data_manifests" / "label_nouns.csv"
+    table = table or package_table("label_nouns.csv")
     known = read_wnid_table(table, ("label", "wnid", "noun", "source"), "label")
     if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
         raise InputError(
@@ -110,25 +109,6 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
     for name, rows in (("label_nouns", nouns), ("unmapped_labels", unmapped)):
         with atomic(experiment.path("labels", f"{name}.csv")) as temporary:
             rows.to_csv(temporary, index=False)
+    listed = experiment.folder / "labels" / "unmapped_labels.csv"
+    print(f"{len(nouns) - len(unmapped)} of {len(nouns)} labels have a noun; the others: {listed}", file=sys.stderr)
     return nouns, unmapped
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.labels.nouns", description=__doc__.split("\n")[0])
-    parser.add_argument("experiment", help="path of the experiment's YAML, or its name")
-    try:
-        experiment = load_experiment(parser.parse_args(arguments).experiment)
-        nouns, unmapped = write_label_nouns(experiment)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print(
-        f"{len(nouns) - len(unmapped)} of {len(nouns)} labels have a noun; the others stand in "
-        f"{experiment.folder / 'labels' / 'unmapped_labels.csv'}",
-        file=sys.stderr,
-    )
-
-
-if __name__ == "__main__":
-    main()

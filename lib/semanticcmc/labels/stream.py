@@ -235,8 +235,7 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
             return None
         if not (folder / "labels.parquet").exists():
             raise InputError(
-                f"{folder}: no labels yet; make poster imports them, and so does "
-                f"python -m semanticcmc.labels.ingest {experiment.file}"
+                f"{folder}: no labels yet; make poster imports them, and so does semanticcmc labels {experiment.file}"
             )
     return read_labels(folder)
 

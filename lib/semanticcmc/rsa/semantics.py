@@ -1,6 +1,6 @@
 """Semantic models of classes: similarities in WordNet, superordinate categories, and any matrix of the user's own.
 
-WordNet's nouns come from `taxonomy`; categories from ``data_manifests/categories.csv``, made from
+WordNet's nouns come from `taxonomy`; categories from ``semanticcmc/data/categories.csv``, made from
 ``category_anchors.csv``, which a person can edit.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.config import InputError, package_table
+from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.wordnet import (
     REMEDY,
@@ -30,7 +30,7 @@ from semanticcmc.rsa.wordnet import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NO_CATEGORY = "other"  # data_manifests/categories.csv: what falls under no superordinate category
+NO_CATEGORY = "other"  # semanticcmc/data/categories.csv: what falls under no superordinate category
 
 
 def lch_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.float64]:
@@ -101,11 +101,11 @@ def wu_palmer_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM
 def category_table(experiment: Experiment) -> Path:
     """Table of an experiment's superordinate categories.
 
-    The world's own classes where the films are the world's, else ``data_manifests/categories.csv``.
+    The world's own classes where the films are the world's, else ``semanticcmc/data/categories.csv``.
     """
     if experiment.source == "world":
         return experiment.folder / "world" / "classes.csv"
-    return repository_root() / "data_manifests" / "categories.csv"
+    return package_table("categories.csv")
 
 
 def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str]:
@@ -116,14 +116,14 @@ def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str
     wnids : sequence of str
     table : Path, optional
         CSV with the columns wnid and category (`category_table` gives an experiment's); by default
-        ``data_manifests/categories.csv``, and for classes that it lacks their nearest anchor (`anchored_categories`).
+        ``semanticcmc/data/categories.csv``, and for classes that it lacks their nearest anchor (`anchored_categories`).
 
     Raises
     ------
     InputError
         For a wnid that the table lacks, or, by default, WordNet does.
     """
-    own = repository_root() / "data_manifests" / "categories.csv"
+    own = package_table("categories.csv")
     path = table or own
     rows = read_wnid_table(path, ("wnid", "category"))
     category = dict(zip(rows["wnid"], rows["category"], strict=True))
@@ -138,13 +138,11 @@ def categories(wnids: Sequence[str], table: Path | None = None) -> dict[str, str
 def anchored_categories(wnids: Sequence[str]) -> dict[str, str]:
     """Category of the nearest anchor above each class, itself included; of two as near, the one that stands first.
 
-    Anchors are the synsets of ``data_manifests/category_anchors.csv``, by the rule that made ``categories.csv``.
+    Anchors are the synsets of ``semanticcmc/data/category_anchors.csv``, by the rule that made ``categories.csv``.
     """
     if not wnids:
         return {}
-    rows = read_wnid_table(
-        repository_root() / "data_manifests" / "category_anchors.csv", ("synset", "category"), "synset"
-    )
+    rows = read_wnid_table(package_table("category_anchors.csv"), ("synset", "category"), "synset")
     anchors = list(zip(rows["synset"].tolist(), rows["category"].tolist(), strict=True))
     taxonomy = taxonomy_of(wnids)
     found = {}

@@ -1,6 +1,6 @@
 """WordNet's nouns: which lie above which, how far apart two are, and nltk's corpus where a class is in no table.
 
-``data_manifests/wordnet_taxonomy.csv`` holds WordNet 3.0's nouns above the classes used;
+``semanticcmc/data/wordnet_taxonomy.csv`` holds WordNet 3.0's nouns above the classes used;
 ``data_manifests/make_taxonomy.py`` makes it.
 """
 
@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
-from semanticcmc.experiment import repository_root
+from semanticcmc.config import InputError, package_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,14 +78,14 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
     Parameters
     ----------
     path : Path, optional
-        By default ``data_manifests/wordnet_taxonomy.csv`` of the repository.
+        By default the package's, ``semanticcmc/data/wordnet_taxonomy.csv``.
 
     Raises
     ------
     InputError
         If the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
     """
-    path = path or repository_root() / "data_manifests" / "wordnet_taxonomy.csv"
+    path = path or package_table("wordnet_taxonomy.csv")
     rows = read_wnid_table(path, ("wnid", "synset", "noun", "hypernyms"))
     with path.open(encoding="utf-8") as handle:
         heads = [line.split(":")[1] for line in handle if line.startswith("# noun_max_depth:")]

@@ -1,7 +1,7 @@
 """Training of one network: batches of pairs, an objective, one readable loop.
 
-    python -m semanticcmc.training.loop analysis/experiments/miniature.yaml --network semantic_60s --seed 0
-    torchrun --nproc-per-node 4 -m semanticcmc.training.loop poster --network semantic_60s
+    semanticcmc train miniature --network semantic_60s --seed 0
+    torchrun --nproc-per-node 4 -m semanticcmc train poster --network semantic_60s
 
 Its run folder ``networks/<network>/seed-<k>`` holds ``run.json``, ``metrics.jsonl`` and ``checkpoint.pt``. A
 killed run goes on from its checkpoint when it is started again and ends as if it had never been
@@ -10,7 +10,6 @@ interrupted; a finished one is left as it is. Processes that torchrun starts sha
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
@@ -27,7 +26,7 @@ from torch import Tensor
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.films.store import FrameStore
-from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.run import Progress, TrainingError, atomic, record, write_json
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
 from semanticcmc.training.distributed import embedder, joined, terminated, this_process
@@ -44,10 +43,6 @@ from semanticcmc.training.recipe import (
 )
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on, through no fault of its input."""
 
 
 def train(experiment: Experiment, network: str, seed: int) -> Path:
@@ -276,22 +271,8 @@ class Run:
         )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: exit 2 for bad input, 1 where training cannot go on."""
-    parser = argparse.ArgumentParser(prog="python -m semanticcmc.training.loop", description="Train one network.")
-    parser.add_argument("experiment", help="name, or path to a YAML")
-    parser.add_argument("--network", required=True, help="random, supervised, augment, cmc_lab or semantic_<lag>s")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    try:
-        experiment = load_experiment(given.experiment)
-        with joined(choose_device(experiment.section("training", TrainingConfig))):
-            print(train(experiment, given.network, given.seed))
-    except (InputError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def train_by_name(experiment: str, network: str, seed: int) -> Path:
+    """`train` a network of an experiment, in this process or in all that torchrun started."""
+    E = load_experiment(experiment)
+    with joined(choose_device(E.section("training", TrainingConfig))):
+        return train(E, network, seed)

@@ -7,8 +7,7 @@ import functools
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
-from semanticcmc.experiment import repository_root
+from semanticcmc.config import InputError, package_table
 from semanticcmc.rsa.semantics import lch_similarities
 from semanticcmc.world.config import WorldConfig
 
@@ -21,7 +20,7 @@ def read_classes(config: WorldConfig) -> pd.DataFrame:
     InputError
         If the table has fewer categories or classes than `config` asks for.
     """
-    path = repository_root() / "data_manifests" / "world_classes.csv"
+    path = package_table("world_classes.csv")
     table = pd.read_csv(path)
     names = list(table["category"].unique())
     if config.categories > len(names):

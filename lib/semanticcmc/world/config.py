@@ -27,7 +27,7 @@ class WorldConfig:
     jpeg_quality : int
         1 to 95.
     categories, classes_per_category : int
-        How many of the categories of ``data_manifests/world_classes.csv``, and of the classes of each,
+        How many of the categories of ``semanticcmc/data/world_classes.csv``, and of the classes of each,
         counted from the top of that table.
     appearance_semantics : float
         Rho, 0 to 1: the share of the variance of look latents that a category's classes have in common.

@@ -1,0 +1,159 @@
+"""The command line: one command, a verb for each thing to be done.
+
+semanticcmc run miniature                              from films, or a drawn world, to the poster
+semanticcmc run clips --films ~/films --stimuli ~/images
+semanticcmc run poster -- --profile slurm              what follows -- goes to Snakemake
+semanticcmc show miniature                             every value of an experiment, and where it stands
+
+Exit status 0: done; 1: a job failed; 2: input that cannot be used, after ``error: ...`` that says why.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semanticcmc.config import InputError
+from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.run import DiskFullError, TrainingError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
+)
+
+Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="name in analysis/experiments, or path of a YAML")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    try:
+        app(args=arguments, prog_name="semanticcmc")
+    except SystemExit as ended:  # how typer ends, also after a wrong option
+        return int(ended.code or 0)
+    except (InputError, DiskFullError, TrainingError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if isinstance(error, TrainingError) else 2
+    return 0
+
+
+@app.command()
+def run(
+    experiment: Name,
+    snakemake: Annotated[list[str] | None, typer.Argument(help="after --: targets and options of Snakemake")] = None,
+    films: Annotated[str | None, typer.Option(help="folder of video files")] = None,
+    stimuli: Annotated[str | None, typer.Option(help="folder of class folders, each named by its wnid")] = None,
+    labels: Annotated[str | None, typer.Option(help="folder or file of labels in time")] = None,
+    seeds: Annotated[int | None, typer.Option(help="seeds 0 .. N-1 instead of the experiment's own")] = None,
+    results: Annotated[str | None, typer.Option(help="where results/<experiment> go; default: results")] = None,
+    cores: Annotated[int | None, typer.Option(help="default: all there are")] = None,
+) -> None:
+    """Run an experiment from films, or the world, to its poster, or what follows --."""
+    from semanticcmc import workflow
+
+    raise typer.Exit(workflow.run(experiment, results, films, stimuli, labels, seeds, cores, snakemake or ()))
+
+
+@app.command()
+def world(experiment: Name, processes: Annotated[int | None, typer.Option(help="default: one a core")] = None) -> None:
+    """Draw the films, labels and stimuli of an experiment's world."""
+    from semanticcmc.world import WorldConfig, build
+
+    E = load_experiment(experiment)
+    build(E.section("world", WorldConfig), E.folder, processes)
+
+
+@app.command()
+def films(
+    folder: Path,
+    manifest: Annotated[Path | None, typer.Option(help="the list; default: data_manifests/films.csv")] = None,
+) -> None:
+    """Fill the list of a study's films: titles, checksums, lengths."""
+    from semanticcmc.films.manifest import fill_manifest, read_manifest
+
+    manifest = manifest or repository_root() / "data_manifests" / "films.csv"
+    print("\n".join(fill_manifest(folder, manifest, manifest.parent / ".checksums")), file=sys.stderr)
+    print(f"{len(read_manifest(manifest))} films in {manifest}")
+
+
+@app.command()
+def probe(experiment: Name) -> None:
+    """Open every film of an experiment and write frames/probe.csv."""
+    from semanticcmc.films.ingest import probe_films
+
+    probe_films(load_experiment(experiment))
+
+
+@app.command()
+def ingest(
+    experiment: Name, movie_id: str, threads: Annotated[int, typer.Option(help="0: as many as there are cores")] = 0
+) -> None:
+    """Write one film's frames into the frame store, unless they stand there."""
+    from semanticcmc.films.ingest import ingest_film
+
+    ingest_film(load_experiment(experiment), movie_id, threads)
+
+
+@app.command()
+def merge(experiment: Name) -> None:
+    """Write frames/index.parquet and frames/films.csv of the films ingested."""
+    from semanticcmc.films.ingest import merge_films
+
+    merge_films(load_experiment(experiment))
+
+
+@app.command()
+def labels(experiment: Name) -> None:
+    """Import an experiment's labels, and match them with its films."""
+    from semanticcmc.labels.ingest import import_experiment
+
+    import_experiment(load_experiment(experiment))
+
+
+@app.command()
+def nouns(experiment: Name) -> None:
+    """Find WordNet's nouns for an experiment's labels, and list those without one."""
+    from semanticcmc.labels.nouns import write_label_nouns
+
+    write_label_nouns(load_experiment(experiment))
+
+
+@app.command()
+def stimuli(experiment: Name) -> None:
+    """Open every stimulus of an experiment and write stimuli.json."""
+    from semanticcmc.evaluation.stimulus_checks import check_stimuli
+
+    check_stimuli(load_experiment(experiment))
+
+
+@app.command()
+def train(
+    experiment: Name,
+    network: Annotated[str, typer.Option(help="such as semantic_60s, augment, random")],
+    seed: Annotated[int, typer.Option(help="of the initial weights and all sampling")] = 0,
+) -> None:
+    """Train one network; several processes train it together where torchrun starts them."""
+    from semanticcmc.training.loop import train_by_name
+
+    print(train_by_name(experiment, network, seed))
+
+
+@app.command()
+def controls(experiment: Name) -> None:
+    """Write RDMs of the untrained networks whose mean is the control `random`."""
+    from semanticcmc.evaluation.controls import make_controls
+
+    print(*make_controls(load_experiment(experiment)), sep="\n")
+
+
+@app.command()
+def classify(
+    experiment: Name, network: Annotated[list[str] | None, typer.Option(help="default: all networks")] = None
+) -> None:
+    """Linear probes of every layer; writes tables/classification.csv."""
+    from semanticcmc.evaluation.probes import classification
+
+    print(classification(load_experiment(experiment), network).to_string(index=False))
