@@ -29,7 +29,14 @@ SECTIONS = (
     "prediction",
     "classification",
 )
-BASELINES = ("random", "supervised", "augment", "cmc_lab")
+# Networks without a lag of their own: objective (None: the experiment's), lag and views.
+_BASELINES: dict[str, tuple[str | None, float, str]] = {
+    "random": ("none", math.nan, "rgb"),
+    "supervised": ("labels", math.nan, "rgb"),
+    "augment": (None, 0.0, "rgb"),
+    "cmc_lab": (None, math.nan, "lab"),
+}
+BASELINES = tuple(_BASELINES)
 
 
 def repository_root() -> Path:
@@ -81,6 +88,36 @@ def network_lag_s(name: str) -> float:
 
 
 @dataclasses.dataclass(frozen=True)
+class Network:
+    """One network of an experiment, from one seed.
+
+    Attributes
+    ----------
+    name : str
+        Its folder, such as ``semantic_60s``.
+    objective : str
+        What its weights come from: the name of a training objective, ``none`` (as drawn) or ``labels`` (torchvision's).
+    lag_s : float
+        Seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
+    seed : int
+        Of the initial weights and of all sampling.
+    views : {'rgb', 'lab'}
+        What is seen of the frames of a pair: each in colour, or lightness of the one and colours of the other.
+    """
+
+    name: str
+    objective: str
+    lag_s: float
+    seed: int
+    views: str = "rgb"
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is trained here."""
+        return self.objective not in ("none", "labels")
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """An experiment's YAML and the folder of its results.
 
@@ -120,6 +157,27 @@ class Experiment:
     def networks(self) -> tuple[str, ...]:
         """Names of all networks: baselines first, then ``semantic_<lag>s`` by lag."""
         return (*self.baselines, *(network_name("semantic", lag_s) for lag_s in sorted(self.lags_s)))
+
+    def network(self, name: str, seed: int) -> Network:
+        """The network of this name, also one that the YAML does not list, such as ``semantic_90s``.
+
+        Raises
+        ------
+        InputError
+            For a name that is neither a baseline's nor ``semantic_<lag>s``.
+        """
+        objective = self.sections.get("training", {}).get("objective", "")
+        if name in _BASELINES:
+            own, lag_s, views = _BASELINES[name]
+            return Network(name, own or objective, lag_s, seed, views)
+        lag_s = network_lag_s(name)
+        network_name("semantic" if lag_s > 0 else name, lag_s)
+        return Network(name, objective, lag_s, seed)
+
+    @property
+    def runs(self) -> tuple[Network, ...]:
+        """All networks, a network's seeds together."""
+        return tuple(self.network(name, seed) for name in self.networks for seed in self.seeds)
 
     def section(self, name: str, config: type[Config]) -> Config:
         """Section `name` of the YAML as an instance of the dataclass `config`."""
