@@ -1,15 +1,18 @@
 import dataclasses
 import math
 import os
-from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semanticcmc.cli import main
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, network_lag_s, network_name, resolve_experiment
+from semanticcmc.experiment import load_experiment, network_lag_s, network_name, read_values
+from semanticcmc.training.recipe import TrainingConfig
+from semanticcmc.workflow import check_sections, resolve_experiment
+from tests.conftest import ROOT
 
 HEAD = {
     "name": "tiny",
@@ -124,21 +127,117 @@ def test_results_where_a_file_stands_are_refused_by_name(tmp_path):
         resolve_experiment(source(tmp_path), results=tmp_path / "results")
 
 
-@pytest.mark.parametrize("name", ["smoke", "miniature", "clips", "poster"])
-def test_the_repository_experiments_are_complete(name, tmp_path):
-    from semanticcmc.workflow import check_sections
+def write(folder, name, **values):
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({"name": name, "title": name} | values))
+    return path
 
-    root = Path(__file__).parents[1]
-    experiment = load_experiment(root / "analysis" / "experiments" / f"{name}.yaml", results=tmp_path)
+
+def test_only_what_an_experiment_says_differs_from_what_it_extends(tmp_path):
+    write(tmp_path, "one", training={"steps": 5, "bank": {"noise": 3, "momentum": 0.5}}, lags_s=[1, 2], views=None)
+    write(tmp_path, "two", extends="one.yaml", training={"bank": {"noise": 4}}, lags_s=[2])
+    values, origins, file = read_values(
+        write(tmp_path, "three", extends="two.yaml", training={"bank": None}, seeds=[1])
+    )
+    assert file == tmp_path / "three.yaml"
+    assert values == {
+        "name": "three",
+        "title": "three",
+        "training": {"steps": 5, "bank": None},
+        "lags_s": [2],
+        "views": None,
+        "seeds": [1],
+    }
+    assert read_values(tmp_path / "two.yaml")[0]["training"]["bank"] == {"noise": 4, "momentum": 0.5}
+    assert origins == {
+        ("name",): "three.yaml",
+        ("title",): "three.yaml",
+        ("training", "steps"): "one.yaml",
+        ("training", "bank"): "three.yaml",
+        ("lags_s",): "two.yaml",
+        ("views",): "one.yaml",
+        ("seeds",): "three.yaml",
+    }
+
+
+def test_name_and_title_are_an_experiments_own(tmp_path):
+    file = tmp_path / "nameless.yaml"
+    file.write_text("extends: smoke\n")
+    with pytest.raises(InputError, match=r"nameless\.yaml: missing key name, title"):
+        load_experiment(file)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"extends": "one.yaml"}, "one.yaml extends two.yaml extends one.yaml: a circle"),
+        ({"extends": "absent"}, r"absent\.yaml: no such experiment; there are .*miniature"),
+        ({"extends": "smoke", "training": 3}, r"one\.yaml: training: expected a section .* found 3"),
+        ({"extends": "smoke", "training": {"stepps": 1}}, r"one\.yaml, section training: unknown key stepps"),
+    ],
+)
+def test_what_cannot_be_extended_is_refused_by_name(tmp_path, values, message):
+    write(tmp_path, "two", extends="one.yaml")
+    one = write(tmp_path, "one", **(values | ({"extends": "two.yaml"} if "circle" in message else {})))
+    with pytest.raises(InputError, match=message):
+        check_sections(load_experiment(one))
+
+
+@pytest.mark.parametrize("name", ["miniature", "poster:fast"])
+def test_show_prints_the_whole_experiment_and_where_each_value_stands(name, capsys):
+    assert main(["show", name]) == 0
+    said = capsys.readouterr().out
+    values, origins, _ = read_values(name)
+    assert yaml.safe_load(said) == values
+    lines = [line.split("#") for line in said.splitlines() if "#" in line]
+    assert sorted(origin.strip() for _, origin in lines) == sorted(
+        origin for place, origin in origins.items() if place[0] in values
+    )
+
+
+def test_a_copy_older_than_its_source_is_told(tmp_path, capsys):
+    made = resolve_experiment("smoke", tmp_path)
+    assert load_experiment("smoke", tmp_path).file == made.file and capsys.readouterr().out == ""
+    os.utime(read_values("smoke")[2])  # a new time alone changes nothing
+    load_experiment("smoke", tmp_path)
+    assert capsys.readouterr().out == ""
+    rest = made.file.read_text().split("\n", 1)[1]
+    made.file.write_text("# As run, from smoke.yaml (0123456789abcdef)\n" + rest)
+    load_experiment("smoke", tmp_path)
+    assert "smoke has changed since" in capsys.readouterr().out
+
+
+def test_the_fast_recipe_differs_from_the_published_where_its_file_says(tmp_path):
+    published, fast = load_experiment("poster", tmp_path), load_experiment("poster:fast", tmp_path)
+    assert (fast.name, fast.folder.name) == ("poster_fast", "poster_fast")
+    assert fast.lags_s == published.lags_s == (1, 10, 30, 60, 300)
+    own = yaml.safe_load(fast.file.read_text())
+    for section, values in published.sections.items():
+        assert fast.sections[section] == {**values, **own.get(section, {})}
+
+
+def test_the_posters_recipe_is_the_published_one(tmp_path):
+    """Numbers of the authors' code and poster (`published_protocol`)."""
+    config = load_experiment("poster", tmp_path).section("training", TrainingConfig)
+    bank = config.memory_bank
+    assert (bank.noise, bank.momentum, bank.form, config.temperature) == (16384, 0.5, "nce", 0.07)
+    assert (config.optimiser, config.learning_rate, config.momentum) == ("sgd", 0.03, 0.9)
+    assert (config.weight_decay, config.batch_pairs, config.epochs) == (1e-4, 128, 80)
+    assert [80 * share for share in config.drops] == [30, 50, 70]
+
+
+EXPERIMENTS = [path.stem for path in (ROOT / "analysis/experiments").glob("*.yaml") if path.stem != "base"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_repository_experiments_are_complete(name, tmp_path):
+    experiment = load_experiment(name, results=tmp_path)
     assert experiment.name == name
     check_sections(experiment)
 
 
 def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
-    from semanticcmc.workflow import check_sections
-
-    root = Path(__file__).parents[1]
-    experiment = load_experiment(root / "analysis" / "experiments" / "miniature.yaml", results=tmp_path)
+    experiment = load_experiment("miniature", results=tmp_path)
     sections = experiment.sections | {"stimuli": experiment.sections["stimuli"] | {"conditions": ["intact", "object"]}}
     with pytest.raises(InputError, match=r"names object, which(?s:.*)world\.stimuli_in_context: true"):
         check_sections(dataclasses.replace(experiment, sections=sections))

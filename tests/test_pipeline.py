@@ -21,7 +21,7 @@ from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.evaluation.controls import untrained_network
 from semanticcmc.evaluation.rdm_files import network_rdms
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import read_rdms
 
 pytestmark = pytest.mark.corridor
@@ -200,9 +200,9 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
             Image.fromarray(generator.integers(0, 255, (80, 100, 3), dtype=np.uint8)).save(
                 stimuli / wnid / f"{number}.jpg"
             )
-    values = yaml.safe_load((repository / "analysis/experiments/clips.yaml").read_text())
+    values = read_values("clips")[0]
     values |= {"name": "own", "baselines": ["random"], "lags_s": [2]}
-    smoke = yaml.safe_load((repository / "analysis/experiments/smoke.yaml").read_text())
+    smoke = read_values("smoke")[0]
     values["training"] = smoke["training"]
     source = tmp_path / "own.yaml"
     source.write_text(yaml.safe_dump(values))

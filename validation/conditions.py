@@ -54,13 +54,14 @@ from semanticcmc.evaluation.controls import make_controls
 from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, lag_curve
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json
 from semanticcmc.training.loop import train
 from semanticcmc.training.trained import load_network
+from semanticcmc.workflow import resolve_experiment
 from semanticcmc.world import WorldConfig, build
 
 HERE = Path(__file__).parent
@@ -83,8 +84,7 @@ WORLDS: dict[str, tuple[str, dict[str, dict[str, object]]]] = {
 
 def variant(name: str, changes: dict[str, dict[str, object]]) -> Experiment:
     """The miniature with `changes` to its sections, stimuli in context, two networks."""
-    file = HERE.parent / "analysis" / "experiments" / "miniature.yaml"
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values = read_values("miniature")[0]
     values |= {"name": name, "baselines": ["random"], "lags_s": [60]}
     values["world"] |= {"stimuli_in_context": True}
     for section, changed in changes.items():

@@ -19,10 +19,10 @@ import pandas as pd
 import yaml
 
 from semanticcmc.evaluation.lag_curve import control_seeds, over_seeds
-from semanticcmc.experiment import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import lag_curve, style
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.workflow import available_cores, check_sections, run_workflow
+from semanticcmc.workflow import available_cores, check_sections, resolve_experiment, run_workflow
 
 HERE = Path(__file__).parent
 SEEDS = 3
@@ -61,7 +61,7 @@ def run_variant(name: str, changes: dict[str, Any], seeds: int) -> tuple[Experim
     DataFrame
         Its lag curve at the primary layer.
     """
-    base = yaml.safe_load((HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8"))
+    base = read_values("miniature")[0]
     values = {**base, "name": name}
     for key, value in changes.items():
         values[key] = base[key] | value if isinstance(value, dict) else value

@@ -30,7 +30,7 @@ import yaml
 from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation.lag_curve import EvaluationConfig
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
@@ -71,15 +71,14 @@ def world() -> Path:
     folder = RESULTS / "world"
     if not (folder / "frames/index.parquet").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        text = (HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8")
-        (folder / "experiment.yaml").write_text(text, encoding="utf-8")
+        (folder / "experiment.yaml").write_text(yaml.safe_dump(read_values("miniature")[0]), encoding="utf-8")
         subprocess.run([sys.executable, "-m", "semanticcmc", "world", folder / "experiment.yaml"], check=True)
     return folder
 
 
 def experiment(variant: str, training: dict[str, Any]) -> Experiment:
     """The miniature with another training, over the world made once."""
-    values = yaml.safe_load((HERE.parent / "analysis/experiments/miniature.yaml").read_text(encoding="utf-8"))
+    values = read_values("miniature")[0]
     values["training"] |= training
     folder = RESULTS / variant.replace(", ", "_")
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,14 @@ from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, resolve_experiment
+from semanticcmc.experiment import Experiment
 from semanticcmc.figures import robustness as plots
 from semanticcmc.figures import style
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.loop import train
 from semanticcmc.training.trained import load_network
+from semanticcmc.workflow import resolve_experiment
 from semanticcmc.world import WorldConfig, build
 
 HERE = Path(__file__).parent

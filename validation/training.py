@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 import yaml
 
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, load_experiment, read_values
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training.checkpoints import read_checkpoint
 
@@ -44,7 +44,7 @@ OBJECTIVES = {
 
 def experiment(name: str, objective: str) -> Experiment:
     """The smoke experiment with a longer training, over the frames made once, in an empty results folder."""
-    values = yaml.safe_load((HERE.parent / "analysis/experiments/smoke.yaml").read_text(encoding="utf-8"))
+    values = read_values("smoke")[0]
     values["training"] |= BASE | OBJECTIVES[objective]
     folder = RESULTS / f"{objective}_{name}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,7 +127,7 @@ def main() -> None:
     """Make the frames, kill and compare, write the table and its record."""
     (RESULTS / "world").mkdir(parents=True, exist_ok=True)
     world = RESULTS / "world" / "experiment.yaml"
-    shutil.copy(HERE.parent / "analysis/experiments/smoke.yaml", world)
+    world.write_text(yaml.safe_dump(read_values("smoke")[0]), encoding="utf-8")
     if not (RESULTS / "world/frames/index.parquet").exists():
         subprocess.run([sys.executable, "-m", "semanticcmc", "world", str(world)], check=True)
     rows = [row for objective in OBJECTIVES for row in study(objective)]

@@ -58,6 +58,14 @@ def run(
 
 
 @app.command()
+def show(experiment: Name) -> None:
+    """Print every value of an experiment, and the file that says it."""
+    from semanticcmc.experiment import show
+
+    print(show(experiment))
+
+
+@app.command()
 def world(experiment: Name, processes: Annotated[int | None, typer.Option(help="default: one a core")] = None) -> None:
     """Draw the films, labels and stimuli of an experiment's world."""
     from semanticcmc.world import WorldConfig, build

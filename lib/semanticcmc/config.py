@@ -11,7 +11,7 @@ import dataclasses
 import importlib.resources
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,77 @@ def package_table(name: str) -> Path:
 
 class InputError(ValueError):
     """Bad input: the message names the file, the value and the remedy."""
+
+
+Origins = dict[tuple[str, ...], str]
+
+
+def read_layers(file: Path, find: Callable[[str, Path], Path]) -> tuple[dict[str, Any], Origins]:
+    """Values of a YAML laid over those of the YAML that its key ``extends`` names, and so on.
+
+    Parameters
+    ----------
+    file : Path
+    find : callable
+        Path of what ``extends`` names in a file of this folder.
+
+    Returns
+    -------
+    values : dict
+        Sections are merged key by key, at any depth; any other value is replaced.
+    origins : dict
+        Name of the file that says a value, by the keys that lead to it.
+
+    Raises
+    ------
+    InputError
+        For no YAML, files that extend each other, or a value in place of a section.
+    """
+    chain = [file]
+    while (above := read_yaml(chain[-1]).get("extends")) is not None:
+        chain.append(find(str(above), chain[-1].parent))
+        if chain[-1] in chain[:-1]:
+            raise InputError(f"{file}: {' extends '.join(path.name for path in chain)}: a circle; remove one `extends`")
+    values: dict[str, Any] = {}
+    origins: Origins = {}
+    for layer in reversed(chain):
+        own = read_yaml(layer)
+        own.pop("extends", None)
+        _lay_over(values, own, layer, origins, ())
+    return values, origins
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds, or an InputError that says why it cannot be read."""
+    import yaml  # here, since a GPU node that is handed its settings need not have it
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: not readable as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+def _lay_over(
+    values: dict[str, Any], own: Mapping[str, Any], file: Path, origins: Origins, above: tuple[str, ...]
+) -> None:
+    """Lay a file's `own` values over those below `above`, in place."""
+    for key, value in own.items():
+        here = (*above, str(key))
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _lay_over(values[key], value, file, origins, here)
+            continue
+        if not above and isinstance(values.get(key), dict):
+            raise InputError(f"{file}: {key}: expected a section of `key: value` lines, found {value!r}")
+        values[key] = {} if isinstance(value, Mapping) else value
+        for place in [place for place in origins if place[: len(here)] == here]:
+            del origins[place]
+        if isinstance(value, Mapping) and value:
+            _lay_over(values[key], value, file, origins, here)
+        else:
+            origins[here] = file.name
 
 
 def configure(config: type[Config], values: Mapping[str, Any] | None, where: str | Path) -> Config:

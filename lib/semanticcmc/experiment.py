@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from semanticcmc.config import InputError, configure
-from semanticcmc.run import atomic
-from semanticcmc.variants import split_variant, varied
+from semanticcmc.config import InputError, configure, read_layers
 
 Config = TypeVar("Config")
 
@@ -29,6 +29,7 @@ SECTIONS = (
     "prediction",
     "classification",
 )
+COPY = "experiment.yaml"  # of the results folder: the experiment as the workflow ran it
 # Networks without a lag of their own: objective (None: the experiment's), lag and views.
 _BASELINES: dict[str, tuple[str | None, float, str]] = {
     "random": ("none", math.nan, "rgb"),
@@ -118,7 +119,36 @@ class Network:
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class Head:
+    """Values of an experiment that stand in no section; see `Experiment`."""
+
+    name: str
+    title: str
+    source: str
+    lags_s: tuple[float, ...]
+    baselines: tuple[str, ...]
+    seeds: tuple[int, ...]
+    primary_layer: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(f"name {self.name!r}: letters, digits, dot, dash and underscore only")
+        if self.source not in ("world", "films"):
+            raise ValueError(f"source {self.source!r}: expected world or films")
+        for lag_s in self.lags_s:
+            network_name("semantic", lag_s)
+        for values, key in ((self.lags_s, "lags_s"), (self.baselines, "baselines"), (self.seeds, "seeds")):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} {list(values)}: a value stands twice")
+        for network in self.baselines:
+            if network not in BASELINES:
+                raise ValueError(f"baselines: unknown {network!r}; expected some of {', '.join(BASELINES)}")
+        if not self.seeds or min(self.seeds) < 0:
+            raise ValueError(f"seeds {list(self.seeds)}: at least one, none below 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Head):
     """An experiment's YAML and the folder of its results.
 
     Attributes
@@ -142,13 +172,6 @@ class Experiment:
         ``results/<name>``.
     """
 
-    name: str
-    title: str
-    source: str
-    lags_s: tuple[float, ...]
-    baselines: tuple[str, ...]
-    seeds: tuple[int, ...]
-    primary_layer: str
     sections: Mapping[str, Mapping[str, Any]]
     file: Path
     folder: Path
@@ -197,31 +220,78 @@ class Experiment:
         return self.folder / "networks" / network / f"seed-{seed}"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Head:
-    name: str
-    title: str
-    source: str
-    lags_s: tuple[float, ...]
-    baselines: tuple[str, ...]
-    seeds: tuple[int, ...]
-    primary_layer: str
+def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str], Path]:
+    """The values of an experiment's YAML laid over those of the YAML that it extends, and so on.
 
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
-            raise ValueError(f"name {self.name!r}: letters, digits, dot, dash and underscore only")
-        if self.source not in ("world", "films"):
-            raise ValueError(f"source {self.source!r}: expected world or films")
-        for lag_s in self.lags_s:
-            network_name("semantic", lag_s)
-        for values, key in ((self.lags_s, "lags_s"), (self.baselines, "baselines"), (self.seeds, "seeds")):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key} {list(values)}: a value stands twice")
-        for network in self.baselines:
-            if network not in BASELINES:
-                raise ValueError(f"baselines: unknown {network!r}; expected some of {', '.join(BASELINES)}")
-        if not self.seeds or min(self.seeds) < 0:
-            raise ValueError(f"seeds {list(self.seeds)}: at least one, none below 0")
+    Parameters
+    ----------
+    experiment : str or Path
+        A name in ``analysis/experiments``, such as ``miniature`` or ``miniature:shuffled`` (miniature_shuffled.yaml);
+        or a path that ends in ``.yaml``. ``extends:`` names another in the same way; a path counts from the file.
+
+    Returns
+    -------
+    values : dict
+        Name and title are never inherited: an experiment has its own. Sections that play no part are left out.
+    origins : dict
+        File name by the keys that lead to a value.
+    file : Path
+        The experiment's own YAML.
+
+    Raises
+    ------
+    InputError
+        As of `config.read_layers`.
+    """
+    file = experiment_file(experiment)
+    values, origins = read_layers(file, experiment_file)
+    for key in ("name", "title"):
+        if key in values and origins[key,] != file.name:
+            del values[key]
+    values.pop({"world": "movies", "films": "world"}.get(values.get("source", ""), ""), None)
+    first = {key: values[key] for key in ("name", "title") if key in values}
+    return first | values, origins, file
+
+
+def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
+    """Path of an experiment's YAML, given by its name or by a path, which counts from `folder`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    name = str(experiment)
+    if name.endswith((".yaml", ".yml")):
+        file = ((folder or Path()) / name).resolve()
+    else:
+        file = repository_root() / "analysis" / "experiments" / f"{name.replace(':', '_')}.yaml"
+    if not file.is_file():
+        known = sorted(p.stem for p in (repository_root() / "analysis" / "experiments").glob("*.yaml"))
+        raise InputError(
+            f"{file}: no such experiment; there are {', '.join(name for name in known if name != 'base')}, "
+            "or give a path to a .yaml"
+        )
+    return file
+
+
+def show(experiment: str | Path) -> str:
+    """An experiment as one whole YAML; a comment behind each value says which file it stands in."""
+    import yaml
+
+    values, origins, _ = read_values(experiment)
+
+    def lines(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+        for key, value in values.items():
+            here, indent = (*above, str(key)), "  " * len(above)
+            if isinstance(value, Mapping) and value:
+                yield f"{indent}{key}:"
+                yield from lines(value, here)
+            else:
+                text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").rstrip()
+                yield f"{indent}{key}: {text}".ljust(60) + f"  # {origins[here]}"
+
+    return "\n".join(lines(values, ()))
 
 
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:
@@ -233,7 +303,7 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     Parameters
     ----------
     experiment : str or Path
-        ``miniature``, or a path that ends in ``.yaml``; of a variant, ``poster:fast`` (`variants`).
+        As of `read_values`.
     results : str or Path, optional
         Folder that holds the results of all experiments; by default ``results`` in the repository.
         Not used for a workflow's own copy, whose folder is the one that it lies in.
@@ -243,124 +313,29 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     InputError
         For a file that is absent, no YAML, or holds an unknown, missing or wrong value.
     """
-    name, variant = split_variant(experiment)
-    if name.endswith((".yaml", ".yml")):
-        file = Path(name).resolve()
-    else:
-        root = repository_root()
-        source = root / "analysis" / "experiments" / f"{name}.yaml"
-        folder = f"{name}_{variant}" if variant else name
-        file = Path(results or root / "results") / folder / "experiment.yaml"
-        if not file.exists():
-            file = source
-        else:
-            variant = None  # the workflow's copy is varied already
-            if source.exists() and source.stat().st_mtime > file.stat().st_mtime:
-                print(f"{source} has changed since {file.parent} was made: make poster brings it up to date.")
-    values = varied(_read_yaml(file), variant, file)
+    file = None
+    if not str(experiment).endswith((".yaml", ".yml")):
+        copy = Path(results or repository_root() / "results") / str(experiment).replace(":", "_") / COPY
+        if copy.exists():
+            file, said = copy, copy.read_text(encoding="utf-8").split("\n", 1)[0]
+            if fingerprint(experiment) not in said:
+                print(f"{experiment} has changed since {copy.parent} was made: make poster brings it up to date.")
+    file = file or experiment_file(experiment)
+    values = read_values(file)[0]
     sections = {key: values.pop(key) for key in SECTIONS if key in values}
-    unknown = [str(key) for key in values if key not in {f.name for f in dataclasses.fields(_Head)}]
+    unknown = [str(key) for key in values if key not in {f.name for f in dataclasses.fields(Head)}]
     if unknown:
-        expected = ", ".join([*(f.name for f in dataclasses.fields(_Head)), *SECTIONS])
+        expected = ", ".join([*(f.name for f in dataclasses.fields(Head)), *SECTIONS])
         raise InputError(f"{file}: unknown key {', '.join(unknown)}; the keys here are {expected}")
-    head = configure(_Head, values, file)
-    place = file.parent if file.name == "experiment.yaml" else _results_root(results) / head.name
+    head = configure(Head, values, file)
+    place = (
+        file.parent
+        if file.name == COPY
+        else (Path(results).resolve() if results else repository_root() / "results") / head.name
+    )
     return Experiment(**dataclasses.asdict(head), sections=sections, file=file, folder=place)
 
 
-def _results_root(results: str | Path | None) -> Path:
-    return Path(results).resolve() if results else repository_root() / "results"
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    import yaml  # here, since a GPU node that is handed its settings need not have it
-
-    if not file.is_file():
-        known = sorted(p.stem for p in (repository_root() / "analysis" / "experiments").glob("*.yaml"))
-        raise InputError(f"{file}: no such experiment; there are {', '.join(known)}, or give a path to a .yaml")
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not readable as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
-    return values
-
-
-def resolve_experiment(
-    experiment: str | Path,
-    results: str | Path | None = None,
-    films: str | None = None,
-    stimuli: str | None = None,
-    labels: str | None = None,
-    seeds: int | None = None,
-) -> Experiment:
-    """Write ``results/<name>/experiment.yaml``: the source YAML with what this machine and call add.
-
-    Parameters
-    ----------
-    experiment : str or Path
-        A name in ``analysis/experiments`` or a path to a YAML, with ``:variant`` for one of its variants.
-    results : str or Path, optional
-        Folder for the results of all experiments.
-    films, stimuli : str, optional
-        Folder of films and folder of class folders; they replace ``movies.folder`` and ``stimuli.folder``.
-    labels : str, optional
-        Folder or file of labels; it replaces ``labels.path``.
-    seeds : int, optional
-        Number of seeds, counted from 0.
-
-    Returns
-    -------
-    Experiment
-        As read back from the file written. The file is touched only if its content changes.
-    """
-    import yaml
-
-    name, variant = split_variant(experiment)
-    by_path = name.endswith((".yaml", ".yml"))
-    source = Path(name) if by_path else repository_root() / "analysis/experiments" / f"{name}.yaml"
-    values = varied(_read_yaml(source), variant, source)
-    for folder, key, option in ((films, "movies", "FILMS"), (stimuli, "stimuli", "STIMULI")):
-        if not folder:
-            continue
-        if not isinstance(values.get(key), dict):
-            raise InputError(f"{source}: {option}={folder} given, but this experiment has no section {key}")
-        if not Path(folder).expanduser().is_dir():
-            raise InputError(f"{option}={folder}: no such folder")
-        values[key]["folder"] = str(Path(folder).expanduser().resolve())
-    if labels:
-        if not isinstance(values.get("labels"), dict):
-            raise InputError(f"{source}: LABELS={labels} given, but this experiment has no section labels")
-        if values.get("source") == "world":
-            raise InputError(f"{source}: LABELS={labels} given, but the world makes its own labels")
-        if not Path(labels).expanduser().exists():
-            raise InputError(f"LABELS={labels}: no such folder or file")
-        values["labels"]["path"] = str(Path(labels).expanduser().resolve())
-    for section, key in (
-        ("movies", "folder"),
-        ("movies", "manifest"),
-        ("stimuli", "folder"),
-        ("labels", "path"),
-        ("classification", "train"),
-        ("classification", "test"),
-    ):
-        place = (values.get(section) or {}).get(key)
-        if isinstance(place, str):  # jobs run elsewhere: a relative path in the YAML counts from the repository
-            values[section][key] = str((repository_root() / Path(place).expanduser()).resolve())
-    if seeds is not None:
-        if seeds < 1:
-            raise InputError(f"SEEDS={seeds}: at least 1")
-        values["seeds"] = list(range(seeds))
-    head = configure(_Head, {k: v for k, v in values.items() if k not in SECTIONS}, source)
-    file = _results_root(results) / head.name / "experiment.yaml"
-    text = f"# As run, from {source.name}: made by the workflow; edit the source instead.\n" + yaml.safe_dump(
-        values, sort_keys=False, allow_unicode=True
-    )
-    try:
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            with atomic(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file.parent}: cannot be written ({error.strerror}); free it or give results=") from error
-    return load_experiment(file)
+def fingerprint(experiment: str | Path) -> str:
+    """What an experiment's files say, in short."""
+    return hashlib.sha256(json.dumps(read_values(experiment)[0], sort_keys=True).encode()).hexdigest()[:16]

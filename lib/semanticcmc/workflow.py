@@ -1,28 +1,25 @@
-"""One run of an experiment: check everything first, run Snakemake, show the time left, say where results are."""
+"""One run of an experiment: check everything first, run Snakemake, say where the results are."""
 
 from __future__ import annotations
 
-import collections
 import csv
 import fcntl
 import importlib
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from semanticcmc.config import InputError
-from semanticcmc.evaluation.conditions import MASKED
-from semanticcmc.experiment import SECTIONS, Experiment, repository_root, resolve_experiment
-from semanticcmc.run import counted, duration
-from semanticcmc.workflow_log import Jobs, explain_failure
+import yaml
 
-# Module and dataclass that a section of the YAML fills.
+from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import COPY, Experiment, Head, fingerprint, load_experiment, read_values, repository_root
+from semanticcmc.run import atomic, counted
+
+LOG = "workflow.log"
+# Module and dataclass that each section of the YAML fills.
 CONFIGURED_BY = {
     "world": "world.config:WorldConfig",
     "movies": "films.ingest:MoviesConfig",
@@ -37,7 +34,86 @@ CONFIGURED_BY = {
     "prediction": "timescales.prediction:PredictionConfig",
     "classification": "evaluation.probes:ClassificationConfig",
 }
-NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}
+NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}  # by source
+# Relative paths in the YAML count from the repository.
+PATHS = (
+    ("movies", "folder"),
+    ("movies", "manifest"),
+    ("stimuli", "folder"),
+    ("labels", "path"),
+    ("classification", "train"),
+    ("classification", "test"),
+)
+
+
+def resolve_experiment(
+    experiment: str | Path,
+    results: str | Path | None = None,
+    films: str | None = None,
+    stimuli: str | None = None,
+    labels: str | None = None,
+    seeds: int | None = None,
+) -> Experiment:
+    """Write ``results/<name>/experiment.yaml``: all values of an experiment with what this machine and call add.
+
+    Parameters
+    ----------
+    experiment : str or Path
+        As of `experiment.read_values`.
+    results : str or Path, optional
+        Folder for the results of all experiments.
+    films, stimuli : str, optional
+        Folder of films and folder of class folders; they replace ``movies.folder`` and ``stimuli.folder``.
+    labels : str, optional
+        Folder or file of labels; it replaces ``labels.path``.
+    seeds : int, optional
+        Number of seeds, counted from 0.
+
+    Returns
+    -------
+    Experiment
+        As read back from the file written. The file is touched only if its content changes.
+
+    Raises
+    ------
+    InputError
+        For a folder that is absent, or that the experiment has no use for.
+    """
+    values, _, source = read_values(experiment)
+    for option, path, section, key in (
+        ("FILMS", films, "movies", "folder"),
+        ("STIMULI", stimuli, "stimuli", "folder"),
+        ("LABELS", labels, "labels", "path"),
+    ):
+        if not path:
+            continue
+        if not isinstance(values.get(section), dict):
+            raise InputError(f"{source}: {option}={path} given, but this experiment has no section {section}")
+        if option == "LABELS" and values.get("source") == "world":
+            raise InputError(f"{source}: {option}={path} given, but the world makes its own labels")
+        place = Path(path).expanduser()
+        if not (place.exists() if option == "LABELS" else place.is_dir()):
+            raise InputError(f"{option}={path}: no such folder{' or file' if option == 'LABELS' else ''}")
+        values[section][key] = str(place.resolve())
+    for section, key in PATHS:
+        path = (values.get(section) or {}).get(key)
+        if isinstance(path, str) and not Path(path).is_absolute():
+            values[section][key] = str((repository_root() / Path(path).expanduser()).resolve())
+    if seeds is not None:
+        if seeds < 1:
+            raise InputError(f"SEEDS={seeds}: at least 1")
+        values["seeds"] = list(range(seeds))
+    head = configure(Head, {key: value for key, value in values.items() if key not in CONFIGURED_BY}, source)
+    file = (Path(results).resolve() if results else repository_root() / "results") / head.name / COPY
+    text = f"# As run, from {source.name} ({fingerprint(experiment)}): made by the workflow; edit the source instead.\n"
+    text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    try:
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            with atomic(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file.parent}: cannot be written ({error.strerror}); free it or give results=") from error
+    return load_experiment(file)
 
 
 def check_sections(experiment: Experiment) -> None:
@@ -48,129 +124,19 @@ def check_sections(experiment: Experiment) -> None:
     InputError
         Names file, section, key and value.
     """
-    for section in SECTIONS:
+    for section, place in CONFIGURED_BY.items():
         if experiment.source in NOT_CONFIGURED.get(section, ()) and section not in experiment.sections:
             continue
-        module, config = CONFIGURED_BY[section].split(":")
+        module, config = place.split(":")
         experiment.section(section, getattr(importlib.import_module(f"semanticcmc.{module}"), config))
+    from semanticcmc.evaluation.conditions import MASKED
+
     masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
     if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
         raise InputError(
             f"{experiment.file}: stimuli.conditions names {masked[0]}, which exemplars on grey do not "
             "have; set world.stimuli_in_context: true"
         )
-
-
-def run_workflow(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:
-    """Run Snakemake on an experiment that `resolve_experiment` wrote.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    cores : int
-        Processor cores to use at once.
-    snakemake : sequence of str
-        Further arguments for Snakemake.
-
-    Returns
-    -------
-    int
-        Snakemake's exit status.
-
-    Raises
-    ------
-    InputError
-        When another run is at work in the same results folder.
-    """
-    log_path = experiment.path("workflow.log")
-    # The lock lives as long as this process or Snakemake does, so a killed run leaves none behind.
-    with experiment.path(".workflow.lock").open("w") as lock, log_path.open("w") as log:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{experiment.folder}: another run is at work there; wait for it or stop it") from error
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(repository_root() / "Snakefile"),
-            "--directory",
-            str(experiment.folder),
-            "--config",
-            f"experiment={experiment.file}",
-        ]
-        if (experiment.folder / ".snakemake").exists():
-            subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
-        process = subprocess.Popen(
-            [*command, "--cores", str(cores), "--rerun-incomplete", "--keep-going", *snakemake],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        try:
-            _watch(process, experiment, log_path, cores)
-        except KeyboardInterrupt:
-            print("\nStopping; what is finished stays, and the same command goes on from here.", flush=True)
-            process.wait()
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-        return process.returncode
-
-
-def _watch(process: subprocess.Popen[bytes], experiment: Experiment, log: Path, cores: int) -> None:
-    """Print a line about every ten seconds until `process` ends: jobs done, what runs, time left."""
-    jobs, start, said = Jobs(), time.monotonic(), 0.0
-    began = time.time()
-    with log.open() as lines:
-        while True:
-            ended = process.poll() is not None
-            _feed(jobs, lines)
-            done, total = jobs.done, jobs.total
-            if total and (time.monotonic() - said > 10 or (ended and done)):
-                said = time.monotonic()
-                steps = _running_steps(experiment.folder / "progress", began)
-                running = collections.Counter(rule for rule, _ in jobs.started.values())
-                what = ", ".join(text for text, _ in steps) or ", ".join(
-                    f"{rule} x {n}" if n > 1 else rule for rule, n in running.items()
-                )
-                left_s = jobs.left_s(cores, [s for _, s in steps if s is not None])
-                minutes, seconds = divmod(int(time.monotonic() - start), 60)
-                left = "" if done == total else f" | about {duration(left_s)} left"
-                if jobs.failed:
-                    left += f" | FAILED: {', '.join(dict.fromkeys(jobs.failed))}, the others go on"
-                print(
-                    f"[{minutes:3d}:{seconds:02d}] {done} of {total} jobs{left}{' | ' + what if what else ''}",
-                    flush=True,
-                )
-            if ended:
-                return
-            time.sleep(0.5)
-
-
-def _feed(jobs: Jobs, lines: IO[str]) -> None:
-    for line in lines:
-        jobs.feed(line.rstrip("\n"))
-
-
-def _running_steps(folder: Path, since: float) -> list[tuple[str, float | None]]:
-    """What the running jobs wrote of their progress within the last minute: text and seconds left."""
-    steps = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if values["done"] < values["total"] and values["time"] > max(since, time.time() - 60):
-            steps.append((f"{values['what']} {values['done']}/{values['total']}", values["left_s"]))
-    return steps
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use, where the system says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(
@@ -200,13 +166,73 @@ def run(
     cores = cores or available_cores()
     sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
     print(f"{E.title}\n  {', '.join(counted(n, noun) for noun, n in sizes.items())}; results in {E.folder}", flush=True)
-    status = run_workflow(E, cores, snakemake)
+    status = run_snakemake(E, cores, snakemake)
     if status:
-        print(explain_failure(E.folder), file=sys.stderr)
-        print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder}/workflow.log", file=sys.stderr)
-    else:
+        print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder / LOG}", file=sys.stderr)
+    elif not {"-n", "--dry-run", "--dryrun"} & set(snakemake):
         _say_where(E)
     return status
+
+
+def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:
+    """Run Snakemake on an experiment that `resolve_experiment` wrote; `LogHandler` shows its progress.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    cores : int
+        Processor cores to use at once.
+    snakemake : sequence of str
+        Further arguments for Snakemake.
+
+    Returns
+    -------
+    int
+        Snakemake's exit status.
+
+    Raises
+    ------
+    InputError
+        When another run is at work in the same results folder.
+    """
+    # The lock lives as long as this process or Snakemake does, so a killed run leaves none behind.
+    with experiment.path(".workflow.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{experiment.folder}: another run is at work there; wait for it or stop it") from error
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
+        command += ["--directory", str(experiment.folder), "--config", f"experiment={experiment.file}"]
+        if (experiment.folder / ".snakemake").exists():
+            subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
+        process = subprocess.Popen(
+            [
+                *command,
+                "--cores",
+                str(cores),
+                "--rerun-incomplete",
+                "--keep-going",
+                "--logger",
+                "semanticcmc",
+                *snakemake,
+            ],
+            pass_fds=[lock.fileno()],
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
+        )
+        previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            print("\nStopping; what is finished stays, and the same command goes on from here.", flush=True)
+            process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        return process.returncode
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _say_where(experiment: Experiment) -> None:
@@ -225,18 +251,13 @@ def _say_where(experiment: Experiment) -> None:
     for what, place in places.items():
         if (experiment.folder / place).exists():
             print(f"  {what:<11}{experiment.folder / place}")
-    films = experiment.folder / "frames" / "films.csv"
-    if films.exists():
-        with films.open(encoding="utf-8", newline="") as rows:
-            left_out = sum(bool(row["problem"]) for row in csv.DictReader(rows))
-        if left_out:
-            print(f"  LEFT OUT   {counted(left_out, 'film')} could not be used; why stands in {films}")
-    matched = experiment.folder / "labels" / "films.csv"
-    if matched.exists():
-        with matched.open(encoding="utf-8", newline="") as rows:
-            apart = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
-        if apart:
-            print(
-                f"  NOT MATCHED {counted(len(apart), 'film')} of the films and the labels, all in {matched}\n    "
-                + "\n    ".join(apart[:5])
-            )
+    for list_of, said in (
+        ("frames", "LEFT OUT   {} could not be used"),
+        ("labels", "NOT MATCHED {} of the films and the labels"),
+    ):
+        file = experiment.folder / list_of / "films.csv"
+        if file.exists():
+            with file.open(encoding="utf-8", newline="") as rows:
+                problems = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
+            if problems:
+                print(f"  {said.format(counted(len(problems), 'film'))}; all in {file}", *problems[:5], sep="\n    ")

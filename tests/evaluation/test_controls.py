@@ -14,11 +14,10 @@ from semanticcmc.config import InputError, package_table
 from semanticcmc.evaluation import controls
 from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
 from semanticcmc.training.loop import Run
 from semanticcmc.training.trained import load_network
-from tests.conftest import ROOT
 
 CLASSES = pd.read_csv(package_table("world_classes.csv"), comment="#").wnid[:5]
 
@@ -32,7 +31,7 @@ def experiment(tmp_path):
         for number in range(3):
             pixels = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
             Image.fromarray(pixels).save(tmp_path / "stimuli" / wnid / f"{number}.jpg")
-    values = yaml.safe_load((ROOT / "analysis" / "experiments" / "smoke.yaml").read_text())
+    values = read_values("smoke")[0]
     values["seeds"] = [0, 3]
     values["stimuli"] |= {"folder": str(tmp_path / "stimuli"), "conditions": ["intact", "grey"]}
     values["evaluation"]["random_seeds"] = [0, 2]

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy.spatial.distance import pdist, squareform
 
 from semanticcmc.config import InputError, configure, package_table
 from semanticcmc.evaluation.lag_curve import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import category_rdm, lch_rdm
-from tests.conftest import ROOT
 
 WORLD = pd.read_csv(package_table("world_classes.csv"), comment="#").groupby("category").head(3)
 SETTINGS = {
@@ -305,12 +303,12 @@ def test_settings_out_of_range_are_refused(key, value, message):
 
 @pytest.mark.parametrize("name", ["smoke", "miniature", "clips", "poster"])
 def test_the_experiments_settings_are_valid(name):
-    values = yaml.safe_load((ROOT / "analysis" / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
+    values = read_values(name)[0]
     assert configure(EvaluationConfig, values["evaluation"], name).permutations >= 199
 
 
 def test_published_numbers_distance_is_euclidean():
-    values = yaml.safe_load((ROOT / "analysis" / "experiments" / "poster.yaml").read_text(encoding="utf-8"))
+    values = read_values("poster")[0]
     assert values["evaluation"]["distance"] == "euclidean"
     means = np.random.default_rng(3).standard_normal((5, 8))
     np.testing.assert_allclose(from_class_means(means, list("abcde"), "euclidean").square(), squareform(pdist(means)))

@@ -24,7 +24,7 @@ from semanticcmc.cli import main
 from semanticcmc.evaluation import probes as classification
 from semanticcmc.evaluation.linear_probes import held_out, layer_features, pooled, top1
 from semanticcmc.evaluation.probes import COLUMNS
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 
@@ -141,7 +141,7 @@ def experiment(tmp_path, repository):
                 Image.fromarray(pixels).save(tmp_path / folder / name / f"{i}.png")
 
     def make(**changes):
-        values = yaml.safe_load((repository / "analysis" / "experiments" / "smoke.yaml").read_text())
+        values = read_values("smoke")[0]
         values["classification"] |= {"train": str(tmp_path / "train"), "test": str(tmp_path / "test")} | changes
         values |= {"baselines": ["random"], "lags_s": []}
         (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))

@@ -20,9 +20,8 @@ from papers.build import poster as variables
 
 from semanticcmc import workflow
 from semanticcmc.cli import main
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.films.store import FrameStore
-from tests.conftest import ROOT
 from tests.films.counter_films import HEIGHT, WIDTH, constant, counter, number
 
 
@@ -66,7 +65,7 @@ def sound(path):
 
 def experiment(folder, films):
     """The YAML of films of one's own, small and without borders."""
-    values = yaml.safe_load((ROOT / "analysis/experiments/clips.yaml").read_text())
+    values = read_values("clips")[0]
     values |= {"name": "films", "lags_s": [1, 5]}
     values["movies"] |= {"folder": str(films), "short_side_px": 64, "crop_black_borders": False}
     file = folder / "experiment.yaml"

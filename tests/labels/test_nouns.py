@@ -10,7 +10,7 @@ import yaml
 
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, package_table
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.labels.nouns import first_sense, label_nouns
 from semanticcmc.labels.stream import write_labels
 
@@ -104,7 +104,7 @@ def test_refuses_wrong_tables(tmp_path):
 
 
 def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, repository, capsys):
-    values = yaml.safe_load((repository / "analysis/experiments/clips.yaml").read_text())
+    values = read_values("clips")[0]
     values["labels"]["path"] = "anything"
     (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
     rows = [("a", 0.0, "Dog", 90.0), ("a", 0.0, "Xyzzy", 90.0), ("a", 1.0, "Xyzzy", 90.0), ("a", 1.0, "Outdoors", 90.0)]

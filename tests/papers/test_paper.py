@@ -17,7 +17,7 @@ from papers.build.render import main, make_paper, render
 from scipy.stats import spearmanr
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.experiment import load_experiment, read_values, repository_root
 from tests.papers.accessibility import assert_readable
 from tests.papers.test_poster import PEAK, results
 
@@ -33,7 +33,7 @@ def _without_quarto(monkeypatch):
 
 def with_methods(experiment, source="miniature"):
     """The same results with the sections that the methods are told from, of an experiment in the repository."""
-    values = yaml.safe_load((ROOT / "analysis" / "experiments" / f"{source}.yaml").read_text(encoding="utf-8"))
+    values = read_values(source)[0]
     own = yaml.safe_load(experiment.file.read_text(encoding="utf-8"))
     kept = {key: value for key, value in own.items() if key not in ("world", "movies")}
     experiment.file.write_text(yaml.safe_dump(values | kept), encoding="utf-8")

@@ -14,7 +14,7 @@ import yaml
 from torch.nn import functional
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.training.checkpoints import load_weights
 from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
@@ -202,7 +202,7 @@ def experiment(tmp_path, repository):
     """A function that makes the smoke experiment anew: training changed, another normalisation than torchvision's."""
 
     def make(**changes):
-        values = yaml.safe_load((repository / "analysis" / "experiments" / "smoke.yaml").read_text())
+        values = read_values("smoke")[0]
         values["training"] |= changes
         values["views"]["normalisation"] = "published"
         (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))

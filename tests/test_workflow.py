@@ -1,0 +1,112 @@
+"""What is counted and told of Snakemake's jobs, by events made here and by Snakemake itself."""
+
+import types
+
+import pytest
+
+from semanticcmc.workflow import run_snakemake
+from snakemake_logger_plugin_semanticcmc import MOST_ERRORS, Jobs
+
+
+def record(**fields):
+    return types.SimpleNamespace(**fields)
+
+
+def test_time_left_counts_waiting_jobs_at_the_mean_of_their_kind():
+    jobs = Jobs()
+    jobs.feed("run_info", record(stats={"all": 1, "train": 5, "total": 6}))
+    jobs.feed("job_info", record(jobid=3, rule_name="train"))
+    jobs.feed("job_finished", record(job_id=3))
+    jobs.seconds["train"] = [30.0]
+    assert jobs.left_s(1) == pytest.approx(4 * 30)
+    assert jobs.left_s(2) == pytest.approx(4 * 30 / 2)
+
+
+def test_jobs_that_a_checkpoint_adds_are_counted():
+    jobs = Jobs()
+    jobs.feed("run_info", record(stats={"probe_films": 1, "all": 1, "total": 2}))
+    jobs.feed("job_info", record(jobid=1, rule_name="probe_films"))
+    jobs.feed("job_finished", record(job_id=1))
+    jobs.feed("progress", record(done=1, total=4))
+    assert (jobs.done, jobs.total) == (1, 3)
+
+
+SNAKEFILE = """
+rule all:
+    input: "bad", "good1", "good2", "worse", "never"
+
+rule bad:
+    output: "bad"
+    log: "logs/bad.log"
+    priority: 50
+    shell: "echo 'starting' > {log}; echo 'error: a.tar: No space left on device' >> {log}; exit 2"
+
+rule good:
+    output: "good{n}"
+    log: "logs/good{n}.log"
+    shell: "sleep 0.2; echo 'error: in a job that ended well' > {log}; touch {output}"
+
+rule worse:
+    input: "good1"
+    output: "worse"
+    log: "logs/worse.log"
+    shell: "echo 'error: another' > {log}; exit 1"
+
+rule never:
+    input: "bad"
+    output: "never"
+    log: "logs/never.log"
+    shell: "touch {output}"
+"""
+
+
+@pytest.fixture
+def workflow(tmp_path, monkeypatch):
+    """A workflow of its own, and the experiment that it runs in."""
+    root, results = tmp_path / "repository", tmp_path / "results"
+    root.mkdir()
+    results.mkdir()
+    monkeypatch.setattr("semanticcmc.workflow.repository_root", lambda: root)
+    experiment = types.SimpleNamespace(folder=results, file="any.yaml", path=lambda *parts: results.joinpath(*parts))
+    return root / "Snakefile", experiment
+
+
+def test_one_failed_job_stops_no_other_and_the_first_error_is_told_first(workflow, capfd):
+    snakefile, experiment = workflow
+    snakefile.write_text(SNAKEFILE)
+    assert run_snakemake(experiment, 2) != 0
+    made = {name for name in ("bad", "good1", "good2", "worse", "never") if (experiment.folder / name).exists()}
+    assert made == {"good1", "good2"}
+    out, said = capfd.readouterr()
+    assert said.startswith("error: a.tar: No space left on device\n")
+    assert said.count("error: ") == 2 and said.index("error: a.tar") < said.index("error: another")
+    assert "ended well" not in said and "starting" not in said
+    assert "2 of 5 jobs" in out and "FAILED: bad, worse, the others go on" in out
+    assert "Error in rule worse" in (experiment.folder / "workflow.log").read_text()
+
+
+def test_a_workflow_that_cannot_start_says_why(workflow, capfd):
+    snakefile, experiment = workflow
+    snakefile.write_text('rule all:\n    input: "absent"\n')
+    assert run_snakemake(experiment, 1) != 0
+    assert "absent" in capfd.readouterr().err
+
+
+def test_a_dry_run_shows_what_would_be_done_and_does_nothing(workflow, capfd):
+    snakefile, experiment = workflow
+    snakefile.write_text(SNAKEFILE)
+    assert run_snakemake(experiment, 1, ["--dry-run"]) == 0
+    assert "good1" in capfd.readouterr().out
+    assert not (experiment.folder / "good1").exists()
+
+
+def test_many_errors_are_cut_short_and_one_told_by_many_jobs_is_told_once(tmp_path):
+    (tmp_path / "logs").mkdir()
+    errors, jobs = MOST_ERRORS + 2, Jobs()
+    for n in range(2 * errors):
+        (tmp_path / "logs" / f"{n}.log").write_text(f"Traceback\nx.InputError: value <{n // 2}>\nremedy\n\nmore\n")
+        jobs.feed("job_error", record(jobid=n, rule_name="a", log=[f"logs/{n}.log"]))
+    said = jobs.why(tmp_path)
+    assert said.splitlines()[:2] == ["error: value <0>", "remedy"]
+    assert [said.count(f"<{n}>") for n in range(errors)] == [1] * MOST_ERRORS + [0, 0]
+    assert said.endswith(f"and 2 more errors; all logs are in {tmp_path / 'logs'}")
