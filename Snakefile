@@ -44,12 +44,10 @@ def folder_state(folder):
 
 
 def papermill(notebook):
-    """Shell command: run a notebook to an unfinished copy with its log, and move it into place when it ends well."""
+    """Shell command: run a notebook of analysis/; its file is there once it has ended well."""
     return (
-        f"mkdir -p notebooks/unfinished && OMP_NUM_THREADS={{threads}} PYTHONHASHSEED=0 "
-        f"{PYTHON} -m papermill {ANALYSIS / notebook} notebooks/unfinished/$(basename {{output.notebook}}) "
-        f"--cwd {ANALYSIS} --kernel python3 --no-progress-bar --log-output -r experiment {E.file} {{params.parameters}} > {{log}} 2>&1 "
-        f"&& mv notebooks/unfinished/$(basename {{output.notebook}}) {{output.notebook}}"
+        f"OMP_NUM_THREADS={{threads}} PYTHONHASHSEED=0 {PYTHON} -m semanticcmc execute {ANALYSIS / notebook} {{output.notebook}} "
+        f"-p experiment={E.file} {{params.parameters}} > {{log}} 2>&1"
     )
 
 
@@ -219,8 +217,8 @@ rule statistics:
 def run_parameters(wildcards):
     """Papermill parameters of one network: the lag is given where there is one."""
     lag_s = network_lag_s(wildcards.network)
-    network = f"-r network semantic -p lag_s {lag_s:g}" if lag_s > 0 else f"-r network {wildcards.network}"
-    return f"{network} -p seed {wildcards.seed}"
+    network = f"-p network=semantic -p lag_s={lag_s:g}" if lag_s > 0 else f"-p network={wildcards.network}"
+    return f"{network} -p seed={wildcards.seed}"
 
 
 rule train:

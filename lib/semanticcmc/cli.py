@@ -58,6 +58,23 @@ def run(
 
 
 @app.command()
+def execute(
+    notebook: Path,
+    output: Path,
+    parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="such as -p lag_s=90")] = None,
+) -> None:
+    """Run a notebook by papermill; OUTPUT is there once it has ended well."""
+    import yaml
+
+    from semanticcmc.workflow import execute_notebook
+
+    pairs = [one.partition("=") for one in parameter or ()]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise InputError(f"-p {wrong[0]}: expected a name and its value, such as -p lag_s=90")
+    execute_notebook(notebook, output, {name: yaml.safe_load(value) for name, _, value in pairs})
+
+
+@app.command()
 def show(experiment: Name) -> None:
     """Print every value of an experiment, and the file that says it."""
     from semanticcmc.experiment import show

@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -228,6 +229,34 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         finally:
             signal.signal(signal.SIGTERM, previous)
         return process.returncode
+
+
+def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
+    """Run a notebook by papermill, in its own folder; `output` is there only once it has ended well.
+
+    Parameters
+    ----------
+    notebook : Path
+        With a cell tagged ``parameters``.
+    output : Path
+        The notebook as executed; while it runs, or after an error, it is found in the folder ``unfinished`` beside it.
+    parameters : mapping
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # jsonschema's check of URIs: slow to import, not needed
+    import papermill
+
+    unfinished = output.parent / "unfinished" / output.name
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(
+        notebook,
+        unfinished,
+        parameters,
+        cwd=notebook.parent,
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=True,
+    )
+    unfinished.replace(output)
 
 
 def available_cores() -> int:
