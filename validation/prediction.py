@@ -39,10 +39,9 @@ CONFIG = {"permutations": 999, "bootstrap_samples": 500, "confidence": 0.95, "se
 
 def predict(experiment: Experiment, lags_s: list[float]) -> pd.DataFrame:
     """Predicted curves of one world at the lags trained, both kinds."""
-    classes = pd.read_csv(experiment.folder / "world/classes.csv")
-    wnids = classes.wnid.tolist()
+    wnids = pd.read_csv(experiment.folder / "world/classes.csv").wnid.tolist()
     models = {"category": category_rdm(wnids, category_table(experiment)), "lch": lch_rdm(wnids)}
-    stream = prediction.as_wnids(experiment_labels(experiment), dict(zip(classes.noun, classes.wnid, strict=True)))
+    stream = prediction.labels_as_wnids(experiment, experiment_labels(experiment))
     table = pd.read_csv(experiment.folder / "tables/timescales.csv")
     looks = table[(table.measure == "appearance") & (table.level == "corpus base rate")][["lag_s", "value"]]
     config = prediction.PredictionConfig(lags_s=tuple(lags_s), **CONFIG)

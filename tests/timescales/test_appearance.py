@@ -3,22 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.activations import ActivationsConfig
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.films.store import FrameStore
-from semanticcmc.timescales.appearance import (
-    appearance,
-    compare_frames,
-    persistence,
-    rms_difference,
-    untrained_features,
-)
+from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference
 from semanticcmc.timescales.curves import TimescalesConfig
 
 FILM, CORPUS = "film base rate", "corpus base rate"
@@ -58,6 +50,12 @@ def pictures(folder, films, n, half_life_s, tint=0.0, seed=0):
         write_film(folder, f"f{f}", (Frame(t, t, t, images[s]) for t, s in enumerate(shots)), 95)
     merge_index(folder)
     return FrameStore(folder)
+
+
+def appearance(store, lags_s, config):
+    """Correlation of small pictures, as notebook 01 measures it."""
+    looks = compare_frames(store.index, store.resident(config.frame_px), lags_s, correlation=True)
+    return persistence("appearance", looks, config)
 
 
 def test_appearance_finds_how_long_shots_last(tmp_path):
@@ -174,29 +172,5 @@ def test_every_pair_of_a_film_with_gaps_and_no_other(seed):
 
 def test_frames_off_their_grid_are_refused():
     index = pd.DataFrame({"movie_id": "f", "time_s": [0, 1, 2, 2.1, 3, 4]})
-    with pytest.raises(InputError, match="film f: not a frame every 1 s"):
+    with pytest.raises(InputError, match="film f: frames closer than the 1 s of most"):
         compare_frames(index, np.zeros((5, 2)), [1], correlation=True)
-
-
-class Halves(torch.nn.Module):
-    """A network whose only layer is the mean colour of the two halves of an image."""
-
-    def activations(self, images):
-        return {"halves": torch.stack([half.float().mean((2, 3)) for half in images.chunk(2, dim=3)], dim=2)}
-
-
-def test_features_of_frames_in_the_order_of_the_index(tmp_path):
-    generator = np.random.default_rng(0)
-    for movie_id, height in (("a", 32), ("b", 48)):  # films of two shapes
-        colours = generator.integers(0, 256, (5, 2, 3), dtype=np.uint8)
-        images = colours.repeat(32, axis=1)[:, None].repeat(height, axis=1)
-        write_film(tmp_path, movie_id, (Frame(t, t, t, image) for t, image in enumerate(images)), 95)
-    merge_index(tmp_path)
-    store = FrameStore(tmp_path)
-    config = ActivationsConfig(("halves",), False, 2, 1024, 2, 1)
-    found = untrained_features(store, Halves(), "halves", config)
-    expected = [
-        [[half.mean() for half in np.array_split(channel, 2, axis=1)] for channel in image.transpose(2, 0, 1)]
-        for image in (store.read(m, t) for m in store.movies for t in store.times(m))
-    ]
-    np.testing.assert_allclose(found, np.reshape(expected, (10, 6)), rtol=1e-5)

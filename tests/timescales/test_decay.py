@@ -1,4 +1,4 @@
-"""Half-lives of curves whose truth is known."""
+"""Half-lives and lags of half strength of curves whose truth is known."""
 
 import dataclasses
 import math
@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from semanticcmc.timescales.curves import Curve, TimescalesConfig, lag_grid
-from semanticcmc.timescales.decay import fit, half_lives, model
+from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig, lag_grid
+from semanticcmc.timescales.decay import first_below_half, fit, half_lives, half_strength, model
 
 CONFIG = TimescalesConfig(
     lags=30,
@@ -88,3 +88,48 @@ def test_the_first_lag_whose_interval_meets_the_null():
     assert table.loc["corpus base rate", "first_lag_at_null_s"] == expected
     always = dataclasses.replace(made, null_low=made.null_low * 0 - 9, null_high=made.null_high * 0 - 8)
     assert half_lives([always], CONFIG)["first_lag_at_null_s"].isna().all()
+
+
+# The lag of half strength.
+
+CENTRAL = dataclasses.replace(CONFIG, confidence=0.8)
+
+
+def level_curve(lags_s, value, samples):
+    """A curve that is the same at both levels, without what half-lives need."""
+    value, samples = np.stack([value, value]), np.stack([samples, samples], axis=1)
+    given = {field.name: None for field in dataclasses.fields(Curve)}
+    return Curve(**(given | {"measure": "association", "lags_s": lags_s, "value": value, "samples": samples}))
+
+
+@pytest.mark.parametrize("half_s", [0.3, 7.0, 190.0])
+@pytest.mark.parametrize("scale", [1.0, 0.4])
+def test_an_exponential_comes_down_at_its_half_life_a_scene_at_half_its_length(half_s, scale):
+    lags_s = np.append(0.0, np.geomspace(0.2, 2000, 60))
+    exponential = scale * 0.5 ** (lags_s / half_s)
+    scene = scale * np.clip(1 - lags_s / (2 * half_s), 0, None)  # two moments of a scene that lasts twice as long
+    found = first_below_half(lags_s, np.stack([exponential, scene]))
+    np.testing.assert_allclose(found, half_s, rtol=0.02)
+
+
+def test_the_first_time_counts_and_a_curve_that_stays_up_never_comes_down():
+    lags_s = np.array([0.0, 1.0, 2.0, 4.0])
+    values = np.array([[1, 0.6, 0.4, 0.9], [1, 0.9, 0.8, 0.7], [0, 0, 0, 0], [-1, -2, -3, -4], [1, np.nan, 0.1, 0.1]])
+    found = first_below_half(lags_s, values)
+    assert found[0] == pytest.approx(2**0.5)
+    assert found[1] == np.inf and np.isnan(found[2:4]).all() and found[4] == 2.0
+
+
+def test_interval_is_that_of_the_samples_and_open_where_they_stay_up():
+    lags_s = np.append(0.0, np.geomspace(1, 100, 200))
+    constants = np.linspace(8, 12, 11)
+    samples = 0.5 ** (lags_s / constants[:, None])
+    table = half_strength([level_curve(lags_s, samples[5], samples)], CENTRAL)
+    assert table["level"].tolist() == list(LEVELS)
+    np.testing.assert_allclose(table.iloc[0, 2:].astype(float), [10, constants[1], constants[9]], rtol=0.01)
+    samples[7:] = 1.0
+    table = half_strength([level_curve(lags_s, samples[5], samples)], CENTRAL)
+    assert table["half_strength_s"][0] == pytest.approx(10, rel=0.01)
+    assert table["half_strength_high_s"][0] == np.inf
+    never = half_strength([level_curve(lags_s, np.ones(len(lags_s)), samples)], CENTRAL)
+    assert never.iloc[:, 2:].isna().all().all()

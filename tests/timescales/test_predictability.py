@@ -11,6 +11,7 @@ from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
 from semanticcmc.world.labels import LabelWorld, simulate
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
+from tests.world.test_labels import covariance, rates
 
 WORLD = LabelWorld(
     durations_s=(2500.0,) * 10,
@@ -63,17 +64,17 @@ def test_r2_is_that_of_regressions_by_hand(monkeypatch):
 
 def test_r2_above_the_film_base_rate_is_the_closed_form():
     stream, truth = simulate(WORLD)
-    lags = [0.0, 10.0, 30.0]
+    lags = np.array([0.0, 10.0, 30.0])
     curve = predictability(label_pairs(stream, lags, CONFIG), CONFIG)
-    variance = (truth.rates * (1 - truth.rates)).mean(axis=0)
-    gram = np.nan_to_num(truth.covariance(0).mean(axis=0))
+    variance = (rates(WORLD, truth) * (1 - rates(WORLD, truth))).mean(axis=0)
+    gram = np.nan_to_num(covariance(WORLD, truth, 0).mean(axis=0))
     np.fill_diagonal(gram, variance)
     told = 0.0
     for label in range(len(variance)):
         others = np.arange(len(variance)) != label
         cross = gram[others, label]
         told += cross @ np.linalg.solve(gram[np.ix_(others, others)], cross)
-    expected = told / variance.sum() * truth.correlation(lags) ** 2
+    expected = told / variance.sum() * 0.25 ** (lags / WORLD.half_life_s)
     np.testing.assert_allclose(curve.value[0], expected, atol=0.03)
     assert (curve.table(CONFIG)["ci_low"] <= curve.table(CONFIG)["ci_high"]).all()
 
@@ -88,7 +89,8 @@ def test_the_penalty_is_chosen_without_the_film_that_is_scored():
         pairs = label_pairs(stream_of(made), [0, 3], CONFIG)
         sums = module._Sums.of(pairs, 1, np.arange(5))
         fold = np.array([0, 1, 2, 3, 0])
-        scores.append((module._penalties(sums, fold, 0)[0], sums.fitted(fold == 0, 0)))
+        total = sums.over(slice(None))
+        scores.append((module._penalties(sums, total, fold, 0)[0], sums.fitted(total, fold == 0, 0)))
     np.testing.assert_array_equal(scores[0][0], scores[1][0])
     np.testing.assert_allclose(scores[0][1][0], scores[1][1][0], atol=1e-6)
 

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from semanticcmc.config import InputError
-from semanticcmc.labels.stream import label_stream
+from semanticcmc.evaluation.untrained import label_models
+from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.prediction import (
@@ -17,9 +20,15 @@ from semanticcmc.timescales.prediction import (
     as_wnids,
     association_kernel,
     association_rdm,
+    choose_lag,
     embedding,
+    labels_as_wnids,
     predicted_lag_curve,
 )
+from semanticcmc.world.classes import read_classes
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.labels import label_tables
+from semanticcmc.world.timeline import timelines
 
 GROUPS = np.repeat([0, 1, 2], 3)
 NAMES = tuple("abcdefghi")
@@ -183,3 +192,61 @@ def test_what_cannot_be_predicted_is_refused():
         PredictionConfig((0.0, 1.0), 99, 20, 0.95, 0)
     curve = predicted_lag_curve(counted(groups_in_turn(15, 5)), {"category": SAME}, CONFIG, DIMENSIONS).curve
     assert curve.lag_s.tolist() == [1.0, 5.0]  # 20 s is longer than the films
+
+
+# An experiment's own prediction.
+
+LOOKS = pd.DataFrame(
+    {"measure": "appearance", "level": "corpus base rate", "lag_s": [0.0, 1, 30], "value": [1.0, 0.9, 0.0]}
+)
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """The smoke world's labels and classes, without its frames."""
+    made = load_experiment(repository_root() / "analysis/experiments/smoke.yaml", results=tmp_path)
+    config = made.section("world", WorldConfig)
+    write_labels(made.folder / "labels", *label_tables(config, timelines(config)))
+    read_classes(config).to_csv(made.path("world", "classes.csv"), index=False)
+    return made
+
+
+def chosen(experiment, stream):
+    """The choice as notebook 01 makes it, of labels by wnid."""
+    models = label_models(experiment, sorted(stream.labels["label"].unique()))
+    return choose_lag(experiment, stream, models, experiment.sections["networks"]["embedding_dim"], LOOKS)
+
+
+def test_a_worlds_lag_is_chosen_from_its_labels(experiment):
+    """Both models, every lag of the section, and looks where they were measured."""
+    found = chosen(experiment, labels_as_wnids(experiment, experiment_labels(experiment)))
+    lags_s = list(experiment.sections["prediction"]["lags_s"])
+    assert found.curve.groupby("model").lag_s.apply(list).to_dict() == {"category": lags_s, "lch": lags_s}
+    assert found.curve.set_index("lag_s").looks.loc[1].tolist() == [0.9, 0.9]
+    written = pd.read_csv(experiment.folder / "tables/predicted_lag_curve.csv")
+    pd.testing.assert_frame_equal(written, found.curve, check_dtype=False)
+    assert set(pd.read_csv(experiment.folder / "tables/recommended_lag.csv").lag_s) <= set(map(float, lags_s))
+
+
+def test_the_association_at_that_lag_is_a_model(experiment):
+    """Its distances are 1 - cosine of the embedding of the counts of label pairs."""
+    stream = labels_as_wnids(experiment, experiment_labels(experiment))
+    best_s = chosen(experiment, stream).best.lag_s[0]
+    classes = pd.read_csv(experiment.folder / "world/classes.csv").wnid.tolist()
+    names, counts = pd.Index(classes), np.zeros((len(classes), len(classes)))
+    for movie_id in stream.movies:  # every fifth label set is a first moment: one a second
+        seen = presence(stream, movie_id, list(names)).astype(float)
+        shift = round(best_s / stream.film(movie_id).interval_s)
+        counts += seen[: len(seen) - shift : 5].T @ seen[shift::5]
+    vectors = embedding(association_kernel(counts), 16)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = model_rdm("association", classes, experiment)
+    np.testing.assert_allclose(found.square(), 1 - unit @ unit.T, atol=1e-9)
+
+
+def test_labels_that_are_no_nouns_are_refused(experiment):
+    """The message names the table to edit."""
+    stream = experiment_labels(experiment)
+    other = label_stream(stream.labels.assign(label="nothing of this world"), stream.times)
+    with pytest.raises(InputError, match="label_nouns"):
+        labels_as_wnids(experiment, other)

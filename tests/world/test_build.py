@@ -19,7 +19,7 @@ from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.world import build
 from semanticcmc.world.classes import read_classes
-from semanticcmc.world.detector import label_tables
+from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import N_LOOK, Light, class_looks, draw_objects, oklch
 from semanticcmc.world.places import place_latents
 from semanticcmc.world.renderer import FilmRenderer, stills, stimuli

@@ -1,4 +1,4 @@
-"""Worlds of labels: what is drawn agrees with what is said to be true."""
+"""What the detector reports of timelines, and worlds of labels against their truth in closed form."""
 
 import dataclasses
 import math
@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from semanticcmc.labels.stream import presence
-from semanticcmc.world.labels import LabelWorld, simulate
+from semanticcmc.world.classes import read_classes
+from semanticcmc.world.labels import LabelWorld, label_tables, simulate
+from semanticcmc.world.timeline import TWO_SHOT, timelines
+from tests.world.test_timeline import WORLD as FILMS
+from tests.world.test_timeline import world
 
 WORLD = LabelWorld(
     durations_s=(60_000.0, 30_000.0),
@@ -23,19 +27,36 @@ WORLD = LabelWorld(
 )
 
 
-def test_rates_and_covariances_are_as_said():
+def rates(world, truth):
+    """Probability of each label at a moment of each film, (films, labels)."""
+    return world.false_alarm + (world.hit - world.false_alarm) * truth.active[:, truth.group]
+
+
+def covariance(world, truth, lag_s):
+    """Covariance of each label with each other a lag later above each film's base rate, (films, labels, labels).
+
+    ``pi (1 - pi) (hit - false alarm) ** 2 * 2 ** (-lag / half_life)`` for labels of one group that is active for a
+    share pi of the film, 0 for others; NaN on the diagonal, which the detector's noise enters.
+    """
+    variance = (truth.active * (1 - truth.active))[:, truth.group]
+    found = variance[:, :, None] * (truth.group[:, None] == truth.group) * 0.5 ** (lag_s / world.half_life_s)
+    found *= (world.hit - world.false_alarm) ** 2
+    found[:, np.arange(len(truth.group)), np.arange(len(truth.group))] = math.nan
+    return found
+
+
+def test_rates_and_covariances_are_the_closed_forms():
     stream, truth = simulate(WORLD)
     assert stream.movies == ("film-000", "film-001") and stream.times["count"].tolist() == [60_000, 30_000]
     for film, movie_id in enumerate(stream.movies):
         seen = presence(stream, movie_id, truth.labels).astype(float)
-        np.testing.assert_allclose(seen.mean(axis=0), truth.rates[film], atol=0.02)
+        np.testing.assert_allclose(seen.mean(axis=0), rates(WORLD, truth)[film], atol=0.02)
         seen -= seen.mean(axis=0)
         for lag in (0, 3, 7, 100):
             found = seen[: len(seen) - lag].T @ seen[lag:] / (len(seen) - lag)
-            expected = truth.covariance(lag)[film]
+            expected = covariance(WORLD, truth, lag)[film]
             off = ~np.eye(len(found), dtype=bool)
             np.testing.assert_allclose(found[off], expected[off], atol=0.008)
-    np.testing.assert_allclose(truth.correlation([0, 7, 14]), [1, 0.5, 0.25])
 
 
 def test_films_share_the_groups_but_not_their_activity():
@@ -73,3 +94,33 @@ def test_the_seed_decides():
 def test_refuses_settings_out_of_range(wrong):
     with pytest.raises(ValueError):
         dataclasses.replace(WORLD, **wrong)
+
+
+# The detector.
+
+
+def test_labels_without_noise_are_what_is_in_view():
+    films = timelines(FILMS)
+    labels, times = label_tables(FILMS, films)
+    assert times["count"].tolist() == [3000] * 3 and (labels["confidence"] == 100).all()
+    nouns = read_classes(FILMS)["noun"].to_numpy()
+    for film in films:
+        said = labels[labels["movie_id"] == film.movie_id].groupby("time_s")["label"].agg(set)
+        assert len(said) == 3000
+        for time_s in (0.0, 100.2, 333.4, 599.8):
+            shot = film.shots[(film.shots["start_s"] <= time_s) & (time_s < film.shots["stop_s"])].iloc[0]
+            shown = film.objects[shot["beat"].astype(int)][: 2 if shot["setup"] == TWO_SHOT else 1]
+            assert said.iloc[round(time_s / 0.2)] == set(nouns[shown])
+
+
+def test_detector_noise_has_the_rates_asked_for():
+    films = timelines(FILMS)
+    clean, _ = label_tables(FILMS, films)
+    noisy, _ = label_tables(world(label_misses=0.2, label_false_alarms=0.1), films)
+    truth_rows = set(zip(clean["movie_id"], clean["time_s"], clean["label"], strict=True))
+    hit = np.array([row in truth_rows for row in zip(noisy["movie_id"], noisy["time_s"], noisy["label"], strict=True)])
+    assert hit.sum() / len(clean) == pytest.approx(0.8, abs=0.01)
+    assert (~hit).sum() / 9000 == pytest.approx(0.1 * (1 - 1.5 / 48), abs=0.01)
+    assert not noisy.duplicated(["movie_id", "time_s", "label"]).any()
+    assert noisy["confidence"].between(50, 100).all()
+    assert noisy["confidence"][hit].mean() > noisy["confidence"][~hit].mean() + 10

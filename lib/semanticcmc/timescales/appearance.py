@@ -1,11 +1,11 @@
 """How long looks last: how alike the pictures of a film are by lag, above unrelated pictures.
 
 Likeness at a lag is 1 less the mean squared difference of all pairs of frames of a film that lag apart, as a share of
-that of unrelated frames: 1 at lag 0, 0 for frames that have no more to do with each other than any two. It is on
+that of unrelated frames: 1 at lag 0, 0 for frames that are no more alike than any two. It is on
 the scale of covariances. Unrelated are all pairs of one film (``film base rate``), or all pairs of frames of
 two films (``corpus base rate``). For pictures standardised to mean 0 and length 1 the squared difference is twice
-1 less their correlation, so that likeness is the correlation above the base rate; for plain pixels it belongs
-to the RMS difference. Every film takes part at the lags that it is longer than, each pair of frames counting once, and
+1 less their correlation, so that likeness is the correlation above the base rate; for pixels as they are it goes with
+the RMS difference. Every film contributes at the lags that it is longer than, each pair of frames counting once, and
 is compared with its own base rate weighted alike: that fewer pairs are left at long lags makes them noisier, not lower.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,6 @@ import torch
 from semanticcmc.config import InputError
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
 from semanticcmc.timescales.variogram import lagged_differences
-
-if TYPE_CHECKING:
-    from semanticcmc.evaluation.activations import ActivationsConfig
-    from semanticcmc.films.store import FrameStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +78,7 @@ class Looks:
         base = self.unrelated(films)
         with np.errstate(invalid="ignore", divide="ignore"):
             found = 1 - self.difference(films)[..., None, :] / base
-        return np.where(base == 0, 0.0, found)  # plain pictures have no looks to be alike in
+        return np.where(base == 0, 0.0, found)  # of pictures that are all the same
 
 
 def compare_frames(
@@ -94,7 +89,7 @@ def compare_frames(
     Parameters
     ----------
     index : DataFrame
-        `movie_id, time_s`, sorted by both, one row a frame (`frames.FrameStore.index`).
+        `movie_id, time_s`, sorted by both, one row a frame (`films.store.FrameStore.index`).
     vectors : array or tensor (N, ...)
         What to compare of each frame: pixels, features.
     lags_s : sequence of float
@@ -123,7 +118,7 @@ def compare_frames(
     for i in used:
         steps = np.rint((time_s[i] - time_s[i][0]) / step_s[i]).astype(np.int64)
         if (np.diff(steps) <= 0).any():
-            raise InputError(f"film {movies[i]}: not a frame every {step_s[i]:g} s but some nearer; import it again")
+            raise InputError(f"film {movies[i]}: frames closer than the {step_s[i]:g} s of most; import the film again")
         frames = vectors[rows[i]]
         moments = unit_vectors(frames) if correlation else np.asarray(frames).reshape(len(frames), -1)
         found.append(lagged_differences(moments, steps))
@@ -150,34 +145,8 @@ def compare_frames(
     )
 
 
-def appearance(store: FrameStore, lags_s: Sequence[float], config: TimescalesConfig) -> Curve:
-    """Likeness of small pictures: their correlation over pixels and colour channels, above base rate.
-
-    Parameters
-    ----------
-    store : FrameStore
-    lags_s : sequence of float
-        Seconds, see `compare_frames`.
-    config : TimescalesConfig
-
-    Returns
-    -------
-    Curve
-        As of `persistence`, measure "appearance".
-    """
-    pictures = store.resident(config.frame_px)
-    return persistence("appearance", compare_frames(store.index, pictures, lags_s, correlation=True), config)
-
-
 def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
-    """Likeness by lag with intervals and null.
-
-    Parameters
-    ----------
-    measure : str
-        Its name in the table.
-    looks : Looks
-    config : TimescalesConfig
+    """Likeness by lag with intervals and null, of a name in the table.
 
     Returns
     -------
@@ -191,19 +160,8 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     value = looks.likeness(np.ones(films))
     samples = looks.likeness(film_draws(films, config))
     null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
-    return Curve(
-        measure,
-        looks.lags_s,
-        value,
-        samples,
-        *null,
-        value,
-        samples,
-        False,
-        looks.pairs.astype(np.float64),
-        looks.duration_s,
-        looks.interval_s,
-    )
+    of_films = (looks.pairs.astype(np.float64), looks.duration_s, looks.interval_s)
+    return Curve(measure, looks.lags_s, value, samples, *null, value, samples, False, *of_films)
 
 
 def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
@@ -252,31 +210,6 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
             "other_film": other,
         }
     )
-
-
-def untrained_features(
-    store: FrameStore, network: torch.nn.Module, layer: str, config: ActivationsConfig
-) -> np.ndarray:
-    """What a network makes of every frame at one layer, float32 (N, d); see `activations.features`.
-
-    Parameters
-    ----------
-    store : FrameStore
-    network : Module
-        ``networks.TrainedNetwork`` of an untrained network: what is alike for it is alike before anything is learned.
-    layer : str
-    config : ActivationsConfig
-        `batch_size`, `spatial_mean`, and `decoding_features`, to which a wider layer is projected at random.
-    """
-    from semanticcmc.evaluation.activations import features
-
-    batches = (
-        (store.read_rows(rows), torch.zeros(len(rows), dtype=torch.int64))
-        for film in map(store.rows, store.movies)  # a film's frames have one size
-        for start in range(film.start, film.stop, config.batch_size)
-        for rows in [range(start, min(start + config.batch_size, film.stop))]
-    )
-    return features(network, batches, layer, config)[0]
 
 
 def unit_vectors(frames: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from scipy.stats import norm
 
@@ -12,7 +10,7 @@ from semanticcmc.timescales.pairs import LabelPairs
 
 
 def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
-    r"""How much oftener than by base rates different labels follow each other at a lag.
+    r"""How much more often than by base rates different labels follow each other at a lag.
 
     Of two films f and g, C_f(lag) is the covariance of all pairs of *different* labels a lag apart in f, C_g(0) the
     same of g at one moment. Their product ``sum(C_f(lag) C_g(0) / (p p'))``, p the labels' rates in all films, is
@@ -27,89 +25,51 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     Above the film base rate C is centred on the rates of the film's own first and second moments, above the corpus
     base rate on those of all films together.
 
-    Parameters
-    ----------
-    pairs : LabelPairs
-    config : TimescalesConfig
-
     Returns
     -------
     Curve
         `measure` "association". The null above the film base rate is that of shifting each label on its own
-        circularly in its film, all shifts being equally likely: its mean and variance are known without any
-        shifting (`_null_spread`). Above the corpus base rate it is that of films paired anew: first moments of one,
-        second moments of another. Bands are normal ones. NaN where fewer than two films are longer than the lag, or
-        where there is no association at lag 0 to take a share of.
+        circularly in its film, all shifts being equally likely: its mean is 0, its variance exact (`_null_spread`).
+        Above the corpus base rate it is that of first moments of one film with second moments of another. Bands are
+        normal ones. NaN where fewer than two films are longer than the lag, or without an association at lag 0.
     """
     films, lags = len(pairs.movies), len(pairs.lags_s)
-    weights = np.concatenate([np.ones((1, films)), film_draws(films, config)])
-    product = _Product.of(pairs)
-    strength, null = np.empty((len(weights), 2, lags)), np.zeros((2, 2, lags))  # null: mean and spread
-    moments = np.array([_of_different_films(weights, count, pairs.count[0]) for count in pairs.count]).T
+    drawn = np.concatenate([np.ones((1, films)), film_draws(films, config)])
+    weight = (1 / np.outer(pairs.rates, pairs.rates)).astype(np.float32)
+    np.fill_diagonal(weight, 0)
+    apart = weight > 0  # pairs of different labels
+    by_chance = float(pairs.rates.sum() ** 2 - (pairs.rates**2).sum())  # number of them, at two unrelated moments
+    strength, null = np.empty((len(drawn), 2, lags)), np.zeros((2, 2, lags))  # null: mean and spread
+    moments = np.array([_of_different_films(drawn, count, pairs.count[0]) for count in pairs.count]).T
     for level in range(2):
-        patterns = product.pattern(_above_base_rate(pairs, 0, level))
+        patterns = _above_base_rate(pairs, 0, level)
+        shared = (patterns * apart).sum(axis=(1, 2), keepdims=True) / by_chance
+        patterns = (weight * patterns - shared) * apart
         others = patterns.sum(axis=0) - patterns
         for k in range(lags):
             above = _above_base_rate(pairs, k, level)
-            likeness = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
-            np.fill_diagonal(likeness, 0)
-            strength[:, level, k] = ((weights @ likeness) * weights).sum(axis=1)
+            products = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
+            np.fill_diagonal(products, 0)
+            strength[:, level, k] = ((drawn @ products) * drawn).sum(axis=1)
         if level == 0:
             null[1, level] = _null_spread(pairs, others)
-        else:  # shifting in time would leave what the films' rates make of it
-            null[:, level] = _films_paired_anew(pairs, others, config)
-    each = np.array([product.different(both).sum(axis=(1, 2)) for both in pairs.both])
+        else:  # a shift in time would leave what the films' rates contribute
+            null[:, level] = _null_of_other_films(pairs, others, config)
+    different = np.array([(both * apart).sum(axis=(1, 2)) for both in pairs.both])
     with np.errstate(divide="ignore", invalid="ignore"):
-        total = (weights @ each.T) / (weights @ pairs.count.T)
+        total = (drawn @ different.T) / (drawn @ pairs.count.T)
         total[total == 0] = np.nan
         strength = np.where(moments > 0, strength.swapaxes(0, 1) / moments, np.nan).swapaxes(0, 1)
         value = strength / total[:, None]
         scale = np.where(value[:, 1:, :1] > 0, value[:, 1:, :1], np.nan)
         value, null = value / scale, null / (moments[0] * total[0] * scale[0])
     width = norm.ppf((1 + config.confidence) / 2) * null[1]
-    return Curve(
-        "association",
-        pairs.lags_s,
-        value[0],
-        value[1:],
-        null[0] - width,
-        null[0] + width,
-        strength[0],
-        strength[1:],
-        False,
-        pairs.count.T,
-        pairs.duration_s,
-        pairs.interval_s,
-    )
+    return pairs.curve("association", value, strength, (null[0] - width, null[0] + width), squared=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Product:
-    """Product of two tables of label pairs: ``sum(A B / (p p'))`` over different labels, less what all pairs share."""
-
-    weight: np.ndarray  # (labels, labels): 1 / (p p'), 0 on the diagonal
-    expected: float  # pairs of different labels at two moments that have nothing to do with each other
-
-    @classmethod
-    def of(cls, pairs: LabelPairs) -> _Product:
-        rates = pairs.rates
-        weight = 1 / np.outer(rates, rates)
-        np.fill_diagonal(weight, 0)
-        return cls(weight.astype(np.float32), float(rates.sum() ** 2 - (rates**2).sum()))
-
-    def different(self, tables: np.ndarray) -> np.ndarray:
-        """Tables (..., labels, labels) without the pairs of a label with itself."""
-        return tables * (self.weight > 0)
-
-    def pattern(self, tables: np.ndarray) -> np.ndarray:
-        """What a table is multiplied with and summed to get its product with `tables`, the same shape."""
-        shared = self.different(tables).sum(axis=(-2, -1), keepdims=True) / self.expected
-        return self.different(self.weight * tables - shared)
-
-
-def _of_different_films(weights: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Sum of w_f w_g here_f there_g over pairs of different films, for each row of weights."""
-    return (weights @ here) * (weights @ there) - weights**2 @ (here * there)
+def _of_different_films(drawn: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Sum of n_f n_g here_f there_g over pairs of different films, each drawn n times, for each row of `drawn`."""
+    return (drawn @ here) * (drawn @ there) - drawn**2 @ (here * there)
 
 
 def _base_rates(pairs: LabelPairs, k: int, level: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,28 +87,28 @@ def _above_base_rate(pairs: LabelPairs, k: int, level: int) -> np.ndarray:
     return pairs.both[k] - first[:, :, None] * later[:, None, :] - now[:, :, None] * second[:, None, :]
 
 
-def _films_paired_anew(
+def _null_of_other_films(
     pairs: LabelPairs, patterns: np.ndarray, config: TimescalesConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation, by lag, of ``sum(C * pattern)`` where a film's second moments are another film's.
 
-    All films are put in a circle in random order, so that none meets itself, each turned by a random time. What the
-    two films' rates make of it goes with the number of pairs of moments, what their moments do with its root.
+    All films are put in a circle in random order, so that none is paired with itself, each shifted by a random time.
+    The part of the two films' rates grows with the number of pairs of moments, that of their moments with its root.
     """
     base = _base_rates(pairs, 0, 1)[0]
     films = [seen - base for seen in pairs.presence]
     towards = [film @ pattern.astype(np.float32) for film, pattern in zip(films, patterns, strict=True)]
     generator = np.random.default_rng(config.seed)
-    drawn = np.zeros((config.null_samples, len(pairs.lags_s)))
-    for draw in drawn:
+    sums = np.zeros((config.null_samples, len(pairs.lags_s)))
+    for total in sums:
         circle = generator.permutation(len(films))
         for here, there in zip(circle, np.roll(circle, -1), strict=True):
             n = min(len(films[here]), len(films[there]))
             now, later = (towards[here][:n], np.roll(films[there], generator.integers(len(films[there])), axis=0)[:n])
             by_rates = float(now.mean(axis=0) @ later.mean(axis=0))
             by_moments = float(np.vdot(now, later)) - n * by_rates
-            draw += pairs.count[:, here] * by_rates + np.sqrt(pairs.count[:, here] / n) * by_moments
-    return drawn.mean(axis=0), drawn.std(axis=0)
+            total += pairs.count[:, here] * by_rates + np.sqrt(pairs.count[:, here] / n) * by_moments
+    return sums.mean(axis=0), sums.std(axis=0)
 
 
 def _null_spread(pairs: LabelPairs, patterns: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""What measures of how long looks and associations last have in common: settings, lags, levels, curves, the table.
+"""What the measures of persistence share: settings, lags, levels, curves by lag and their table.
 
 Two levels differ in what is subtracted: above the ``film base rate`` is what belongs to the moment ("this
 minute has horses"); above the ``corpus base rate`` there is also what belongs to the film ("this film has
-horses"). See `association`, `predictability`, `appearance`, and `half_life` for the time constants of their curves.
+horses"). `association`, `predictability` and `appearance` measure; `decay` has the time constants of their curves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 LEVELS = ("film base rate", "corpus base rate")
-COLUMNS = ["measure", "level", "lag_s", "value", "ci_low", "ci_high", "null_low", "null_high"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,24 +128,20 @@ class Curve:
     interval_s: float
 
     def table(self, config: TimescalesConfig) -> pd.DataFrame:
-        """Rows of ``tables/timescales.csv``: `COLUMNS`, with bootstrap intervals."""
+        """Rows of ``tables/timescales.csv``: measure, level, lag, value, bootstrap interval and null band."""
         ci_low, ci_high = config.band(self.samples)
-        tables = [
-            pd.DataFrame(
-                {
-                    "measure": self.measure,
-                    "level": level,
-                    "lag_s": self.lags_s,
-                    "value": self.value[i],
-                    "ci_low": ci_low[i],
-                    "ci_high": ci_high[i],
-                    "null_low": self.null_low[i],
-                    "null_high": self.null_high[i],
-                }
-            )
-            for i, level in enumerate(LEVELS)
-        ]
-        return pd.concat(tables, ignore_index=True)[COLUMNS]
+        return pd.DataFrame(
+            {
+                "measure": self.measure,
+                "level": np.repeat(LEVELS, len(self.lags_s)),
+                "lag_s": np.tile(self.lags_s, len(LEVELS)),
+                "value": self.value.ravel(),
+                "ci_low": ci_low.ravel(),
+                "ci_high": ci_high.ravel(),
+                "null_low": self.null_low.ravel(),
+                "null_high": self.null_high.ravel(),
+            }
+        )
 
 
 def film_draws(films: int, config: TimescalesConfig) -> np.ndarray:

@@ -1,15 +1,19 @@
-"""Half-lives of what belongs to the moment, from curves by lag, with intervals over films.
+"""Time constants of curves by lag: half-lives by fit, and the lag at which a curve is down to half.
 
-The curve is fitted by ``a * (r(lag) - v(lag))`` above the film base rate and by ``a * r(lag) + p`` above the corpus
-base rate, where ``r(lag) = 2 ** (-lag / half_life)``. The plateau p is what belongs to the film. The term v is what
-subtracting a film's own rates takes away: they are means over the film's own moments, so the expected value of the
-rest is the covariance at the lag less that of the two means,
+A half-life is for what belongs to the moment. The curve is fitted by ``a * (r(lag) - v(lag))`` above the film base rate
+and by ``a * r(lag) + p`` above the corpus base rate, where ``r(lag) = 2 ** (-lag / half_life)``. The plateau p is what
+belongs to the film. The term v is what subtracting a film's own rates takes away: they are means over the film's own
+moments, so the expected value of the rest is the covariance at the lag less that of the two means,
 
     v = (A(s + lag) + A(|s - lag|) - 2 A(lag)) / (2 s^2),  A(t) = 2 c^2 (t / c - 1 + exp(-t / c)),
 
 with s the duration of the film less the lag, c = half_life / ln 2, and A(t) the variance of an integral of an
 exponentially correlated process over a time t (Priestley 1981, Spectral Analysis and Time Series, section 5.3). Without
 it a half-life that comes near the film's length reads far too short.
+
+A half-life holds where a decay is exponential. Shots and scenes end at once, set-ups return: their curves are flat,
+then steep, or rise again. The lag of half strength assumes nothing about the shape, and is what a reader sees in the
+figure. Above the film base rate it reads short where it comes near a film's length.
 """
 
 from __future__ import annotations
@@ -24,26 +28,22 @@ from scipy.stats import t as student
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
 COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable", "first_lag_at_null_s", "reason"]
-LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not told from what belongs to the film
+HALF_STRENGTH = ["measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s"]
+LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not distinguished from what belongs to the film
 WIDEST = 4.0  # the upper bound of an interval over its lower
-FEWEST = 4  # films: of fewer a bootstrap tells little
+FEWEST = 4  # films: fewer are too few for a bootstrap
 LEFT = 1 / 4  # of the strength at lag 0: what a squared curve is fitted down to
 GRID = 240  # half-lives tried, evenly spaced in their logarithm
 
 
 def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
-    """Time constants of curves.
-
-    Parameters
-    ----------
-    curves : sequence of Curve
-    config : TimescalesConfig
+    """Half-lives of curves by fit.
 
     Returns
     -------
     DataFrame
         `measure, level, half_life_s, ci_low_s, ci_high_s, identifiable, first_lag_at_null_s, reason`, one row a curve
-        and level. Where no half-life can be told `half_life_s` and its interval are NaN, `identifiable` is False and
+        and level. Where there is no half-life it and its interval are NaN, `identifiable` is False and
         `reason` says why. `first_lag_at_null_s` is the first lag whose interval meets the null, NaN where none does.
     """
     rows = []
@@ -52,8 +52,7 @@ def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFram
         for i, level in enumerate(LEVELS):
             half_life_s, low_s, high_s, reason = fit(curve, i, config)
             own = table[table["level"].eq(level)]
-            met = own.loc[own["ci_low"].le(own["null_high"]), "lag_s"]
-            first = met.min() if len(met) else math.nan
+            first = own.loc[own["ci_low"].le(own["null_high"]), "lag_s"].min()
             rows.append((curve.measure, level, half_life_s, low_s, high_s, not reason, first, reason))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -141,3 +140,51 @@ def least_squares(
     shift = np.divide(left - right, 2 * bend, out=np.zeros(len(y)), where=bend < 0)
     found = position[inner] + np.clip(shift, -1, 1) * (position[1] - position[0])
     return np.where(np.isfinite(y).all(axis=1), found, np.nan), strength[row, best]
+
+
+def half_strength(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
+    """First lag at which each curve, whose first lag is 0, is down to half of its value at lag 0.
+
+    Returns
+    -------
+    DataFrame
+        `measure, level, half_strength_s, half_strength_low_s, half_strength_high_s`, one row a curve and level. The
+        interval holds the central `config.confidence` of the bootstrap samples; one that never falls to half counts
+        as later than all lags, and such a bound is infinite. NaN where there is no curve, or it never falls to half.
+    """
+    rows = []
+    tail = (1 - config.confidence) / 2
+    for curve in curves:
+        for i, level in enumerate(LEVELS):
+            found = first_below_half(curve.lags_s, curve.value[None, i])[0]
+            samples = first_below_half(curve.lags_s, curve.samples[:, i])
+            samples = np.sort(samples[~np.isnan(samples)])
+            low = high = np.nan
+            if np.isfinite(found) and len(samples):
+                low, high = (samples[round(share * (len(samples) - 1))] for share in (tail, 1 - tail))
+            rows.append((curve.measure, level, found if np.isfinite(found) else np.nan, low, high))
+    return pd.DataFrame(rows, columns=HALF_STRENGTH)
+
+
+def first_below_half(lags_s: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """First lag at which values (rows, lags) are at most half of the first one, (rows,).
+
+    Between two lags on a straight line over the logarithm of the lag, from lag 0 over the lag itself. Infinite where a
+    row never falls to half, NaN where its first value is not above 0.
+    """
+    start = values[:, :1]
+    share = np.divide(values, start, out=np.full(values.shape, np.nan), where=start > 0)
+    below = share <= 0.5  # a missing value is not below
+    at = below.argmax(axis=1)
+    row = np.arange(len(values))
+    before = np.maximum(at - 1, 0)
+    high, low = share[row, before], share[row, at]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = (high - 0.5) / (high - low)
+        straight = lags_s[before] + part * (lags_s[at] - lags_s[before])
+        log = lags_s[before] * (lags_s[at] / lags_s[before]) ** part
+    found = np.where(lags_s[before] > 0, log, straight)
+    found = np.where(np.isnan(high), lags_s[at], found)
+    found[~below.any(axis=1)] = np.inf
+    found[~(values[:, 0] > 0)] = np.nan
+    return found

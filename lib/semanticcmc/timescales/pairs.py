@@ -13,7 +13,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.labels.stream import LabelStream
-from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.curves import Curve, TimescalesConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,13 @@ class LabelPairs:
     def rates(self) -> np.ndarray:
         """Share of all first moments that have each label, float64 (labels,)."""
         return self.first[0].sum(axis=0, dtype=np.float64) / self.count[0].sum()
+
+    def curve(
+        self, measure: str, value: np.ndarray, decay: np.ndarray, null: tuple[np.ndarray, np.ndarray], squared: bool
+    ) -> Curve:
+        """A measure's `Curve`: of `value` and `decay` (1 + draws, levels, lags) the first row is that of all films."""
+        drawn = (value[0], value[1:], *null, decay[0], decay[1:], squared)
+        return Curve(measure, self.lags_s, *drawn, self.count.T, self.duration_s, self.interval_s)
 
 
 def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> LabelPairs:

@@ -33,17 +33,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
-from semanticcmc.labels.stream import LabelStream, label_stream
+from semanticcmc.config import InputError, package_table
+from semanticcmc.experiment import Experiment
+from semanticcmc.labels.nouns import label_nouns
+from semanticcmc.labels.stream import LabelStream, frequencies, label_stream
 from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
-from semanticcmc.timescales.pairs import LabelPairs
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, write_rdms
+from semanticcmc.run import atomic
+from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
+from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
 # Fitted to the default miniature world alone, by validation/prediction.py, and not touched since.
 NOISE = 12.5  # N, nats
 LOOKS = 500.0  # A, nats
-COLUMNS = ["model", "lag_s", "association_r", "p", "information_nats", "looks", "predicted_r", "ci_low", "ci_high"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +71,9 @@ class PredictionConfig:
 
     def __post_init__(self) -> None:
         if not self.lags_s or min(self.lags_s) <= 0 or len(set(self.lags_s)) < len(self.lags_s):
-            raise ValueError(f"lags_s {list(self.lags_s)}: at least one, all above 0, none twice")
+            raise ValueError(f"lags_s {list(self.lags_s)}: expected at least one, all above 0, no duplicates")
         if min(self.permutations, self.bootstrap_samples) < 1:
-            raise ValueError("permutations and bootstrap_samples: 1 or more")
+            raise ValueError("permutations and bootstrap_samples: expected 1 or more")
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
@@ -87,8 +90,8 @@ class Prediction:
         `predicted_r, ci_low, ci_high`; one row a model and lag.
     best : DataFrame
         `model, lag_s, ci_low_s, ci_high_s, p_holm`: lag of the largest predicted_r, the interval of that lag over
-        bootstrap samples, and the least p of association_r, by Holm's correction over the lags. A largest value
-        there always is: where p_holm is not small, no lag is recommended.
+        bootstrap samples, and the least p of association_r, by Holm's correction over the lags. There always is a
+        largest value: where p_holm is not small, no lag is recommended.
     """
 
     curve: pd.DataFrame
@@ -96,18 +99,13 @@ class Prediction:
 
 
 def association_kernel(together: np.ndarray) -> np.ndarray:
-    """Kernel K of the module, from counts of label pairs.
-
-    Parameters
-    ----------
-    together : array (L, L)
-        As `LabelPairs.both`, summed over films. Symmetric or not; which came first is dropped.
+    """Kernel K of the module, from counts of label pairs (`LabelPairs.both` summed over films), (L, L).
 
     Returns
     -------
     float64 array (L, L)
-        Symmetric; 0 in rows of labels that never occur. Its eigenvalues are correlations, from -1 to 1 (of
-        correspondence analysis; Greenacre 1984).
+        Symmetric, whichever label came first; 0 in rows of labels that never occur. Its eigenvalues are
+        correlations, from -1 to 1 (of correspondence analysis; Greenacre 1984).
     """
     joint = together + together.T.astype(np.float64)
     joint /= max(joint.sum(), 1.0)
@@ -129,16 +127,15 @@ def embedding(kernel: np.ndarray, dimensions: int) -> np.ndarray:
 
 def association_rdm(together: np.ndarray, wnids: Sequence[str], dimensions: int) -> RDM:
     """Distances, 1 - cosine, of labels in the learner's embedding; 1 from a label that has none."""
-    vectors = embedding(association_kernel(together), dimensions)
-    return RDM(1 - _cosines(vectors), tuple(wnids))
+    return _cosine_rdm(embedding(association_kernel(together), dimensions), wnids)
 
 
-def _cosines(vectors: np.ndarray) -> np.ndarray:
+def _cosine_rdm(vectors: np.ndarray, names: Sequence[str]) -> RDM:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     cosines = np.clip(unit @ unit.T, -1, 1)
     np.fill_diagonal(cosines, 1)
-    return cosines
+    return RDM(1 - cosines, tuple(names))
 
 
 def as_wnids(stream: LabelStream, wnids: Mapping[str, str]) -> LabelStream:
@@ -149,7 +146,7 @@ def as_wnids(stream: LabelStream, wnids: Mapping[str, str]) -> LabelStream:
 
 def predicted_lag_curve(
     pairs: LabelPairs,
-    model_rdms: Mapping[str, RDM],
+    models: Mapping[str, RDM],
     config: PredictionConfig,
     dimensions: int,
     looks: pd.DataFrame | None = None,
@@ -160,15 +157,15 @@ def predicted_lag_curve(
     ----------
     pairs : LabelPairs
         Of labels named as the models' classes (`as_wnids`); lag 0 is not predicted.
-    model_rdms : mapping of str to RDM
-        Each of its own classes; those that are no label are left out.
+    models : mapping of str to RDM
+        Semantic models, each of its own classes; those that are no label are left out.
     config : PredictionConfig
     dimensions : int
         Of the learner's embedding, the networks' ``embedding_dim``.
     looks : DataFrame, optional
         `lag_s, value`: how much of the pairing looks alone explain, from 0 to 1, as "appearance" above the
-        corpus base rate (`appearance`); between its lags interpolated. Without it the films' own persistence
-        stands in: how much oftener than by chance a label is followed by itself.
+        corpus base rate (`appearance`); between its lags interpolated. Without it the persistence of the labels
+        is used: how much more often than by chance a label is followed by itself.
 
     Returns
     -------
@@ -183,75 +180,81 @@ def predicted_lag_curve(
     kept = [k for k in range(1, len(pairs.lags_s)) if (pairs.count[k] > 0).sum() > 1]
     if not kept:
         raise InputError(f"no two films with labels are longer than {pairs.lags_s[1:].min():g} s")
-    models = {
-        name: rdm.subset([wnid for wnid in rdm.classes if wnid in pairs.names]) for name, rdm in model_rdms.items()
-    }
-    for name, rdm in models.items():
+    shared = {name: rdm.subset([wnid for wnid in rdm.classes if wnid in pairs.names]) for name, rdm in models.items()}
+    for name, rdm in shared.items():
         if len(rdm) < FEWEST_CLASSES:
             raise InputError(
-                f"{len(rdm)} of the {len(model_rdms[name])} classes of the model {name} are among the "
+                f"{len(rdm)} of the {len(models[name])} classes of the model {name} are among the "
                 f"labels, at least {FEWEST_CLASSES} are needed"
             )
-    counts, once = pairs.both[kept], np.ones(len(pairs.movies))
-    lags_s = pairs.lags_s[kept]
-    explained = None if looks is None else _at(looks, lags_s)
-    rdms, information, persistence = _learned(counts, once, pairs.names, dimensions)
-    seen = persistence if explained is None else explained
-    found = _correlations(rdms, models)
-    p = [
-        mantel_table(
-            dict(enumerate(rdm.subset(model.classes) for rdm in rdms)),
-            {"": model},
-            permutations=config.permutations,
-            seed=config.seed,
-        )["p"]
-        for model in models.values()
-    ]
+    counts, lags_s, films = pairs.both[kept], pairs.lags_s[kept], len(pairs.movies)
+    explained = None
+    if looks is not None:  # linear in the logarithm of lag + 1 s, held at the ends
+        looks = looks.sort_values("lag_s")
+        explained = np.clip(np.interp(np.log1p(lags_s), np.log1p(looks["lag_s"]), looks["value"]), 0, 1)
+
+    def predict(weights: np.ndarray) -> tuple[list[RDM], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """RDMs, information, looks, association_r and predicted_r where each film counts as often as its weight."""
+        rdms, information, persistence = _learned(counts, weights, pairs.names, dimensions)
+        by_looks = persistence if explained is None else explained
+        r = _correlations(rdms, shared)
+        return rdms, information, by_looks, r, r * np.sqrt(information / (information + NOISE + LOOKS * by_looks**2))
+
+    rdms, information, by_looks, association_r, predicted = predict(np.ones(films))
+    p = []
+    for model in shared.values():
+        of_lags = dict(enumerate(rdm.subset(model.classes) for rdm in rdms))
+        table = mantel_table(of_lags, {"": model}, permutations=config.permutations, seed=config.seed)
+        p.append(table["p"].to_numpy())
     generator = np.random.default_rng(config.seed)
-    samples = []
-    for draw in generator.multinomial(len(once), once / len(once), size=config.bootstrap_samples):
-        again, nats, same = _learned(counts, draw, pairs.names, dimensions)
-        samples.append(_correlations(again, models) * _visible(nats, same if explained is None else explained))
-    curve = pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "model": model,
-                    "lag_s": lags_s,
-                    "association_r": found[m],
-                    "p": p[m].to_numpy(),
-                    "information_nats": information,
-                    "looks": seen,
-                }
-            )
-            for m, model in enumerate(models)
-        ],
-        ignore_index=True,
+    draws = generator.multinomial(films, np.full(films, 1 / films), size=config.bootstrap_samples)
+    samples = np.array([predict(draw)[-1] for draw in draws])
+    tail = (1 - config.confidence) / 2
+    # Fewer different films make a noisier association, so bootstrap samples lie lower: only their spread is taken.
+    ci_low, ci_high = predicted + np.quantile(samples - samples.mean(axis=0), [tail, 1 - tail], axis=0)
+    curve = pd.DataFrame(
+        {
+            "model": np.repeat(list(shared), len(lags_s)),
+            "lag_s": np.tile(lags_s, len(shared)),
+            "association_r": association_r.ravel(),
+            "p": np.concatenate(p),
+            "information_nats": np.tile(information, len(shared)),
+            "looks": np.tile(by_looks, len(shared)),
+            "predicted_r": predicted.ravel(),
+            "ci_low": ci_low.ravel(),
+            "ci_high": ci_high.ravel(),
+        }
     )
-    return _prediction(curve, found * _visible(information, seen), np.array(samples), config.confidence)
+    # Quantiles that are themselves lags of the grid.
+    first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
+    best = pd.DataFrame(
+        {
+            "model": list(shared),
+            "lag_s": lags_s[predicted.argmax(axis=1)],
+            "ci_low_s": first,
+            "ci_high_s": last,
+            "p_holm": [np.nanmin([1.0, *holm(of_model)]) for of_model in p],
+        }
+    )
+    return Prediction(curve, best)
 
 
 def _learned(
-    counts: np.ndarray, films: np.ndarray, names: tuple[str, ...], dimensions: int
+    counts: np.ndarray, weights: np.ndarray, names: tuple[str, ...], dimensions: int
 ) -> tuple[list[RDM], np.ndarray, np.ndarray]:
     """RDM, information in nats and mean persistence of the same label, by lag.
 
-    `counts` is (lags, films, labels, labels); `films` says how often each film is in.
+    `counts` is (lags, films, labels, labels); `weights` says how often each film counts.
     """
     upper = np.triu_indices(len(names), 1)
     rdms, information, persistence = [], [], []
     for of_lag in counts:
-        kernel = association_kernel(np.tensordot(films, of_lag, 1))
+        kernel = association_kernel(np.tensordot(weights, of_lag, 1))
         vectors = embedding(kernel, dimensions)
-        rdms.append(RDM(1 - _cosines(vectors), names))
+        rdms.append(_cosine_rdm(vectors, names))
         information.append(np.square((vectors @ vectors.T)[upper]).sum())  # half of both triangles
         persistence.append(np.clip(kernel.diagonal().mean(), 0, 1))
     return rdms, np.array(information), np.array(persistence)
-
-
-def _visible(information: np.ndarray, looks: np.ndarray) -> np.ndarray:
-    """Share of an association's correlation that a network shows, (lags,)."""
-    return np.sqrt(information / (information + NOISE + LOOKS * looks**2))
 
 
 def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
@@ -262,37 +265,62 @@ def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
 
-    return np.concatenate(
-        [
-            standard([model.values]) @ standard([rdm.subset(model.classes).values for rdm in rdms]).T
-            for model in models.values()
-        ]
-    )
+    found = []
+    for model in models.values():
+        of_lags = standard([rdm.subset(model.classes).values for rdm in rdms])
+        found.append(standard([model.values]) @ of_lags.T)
+    return np.concatenate(found)
 
 
-def _at(looks: pd.DataFrame, lags_s: np.ndarray) -> np.ndarray:
-    """Looks' share at each lag, linear in the logarithm of lag + 1 s, held at the ends."""
-    looks = looks.sort_values("lag_s")
-    return np.clip(np.interp(np.log1p(lags_s), np.log1p(looks["lag_s"]), looks["value"]), 0, 1)
+def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
+    """An experiment's labels with each noun as its wnid: the world's own nouns, else those of `label_nouns`.
+
+    Of the films' labels the most frequent ones, as many as ``timescales.labels`` says.
+
+    Raises
+    ------
+    InputError
+        If no label is a noun.
+    """
+    if experiment.source == "world":
+        nouns = pd.read_csv(experiment.folder / "world" / "classes.csv").rename(columns={"noun": "label"})
+    else:
+        most = experiment.section("timescales", TimescalesConfig).labels
+        nouns = label_nouns(frequencies(stream)["label"].head(most)).query("wnid != ''")
+    named = as_wnids(stream, dict(zip(nouns["label"], nouns["wnid"], strict=True)))
+    if not len(named.labels):
+        table = package_table("label_nouns.csv")
+        raise InputError(f"{experiment.name}: no label is a noun of WordNet; give labels a row in {table}")
+    return named
 
 
-def _prediction(curve: pd.DataFrame, predicted: np.ndarray, samples: np.ndarray, confidence: float) -> Prediction:
-    """Add predicted_r (models, lags) and what its bootstrap samples (draws, models, lags) say."""
-    tail = (1 - confidence) / 2
-    # Fewer different films make a noisier association, so bootstrap samples lie lower: only their spread is taken.
-    low, high = predicted + np.quantile(samples - samples.mean(axis=0), [tail, 1 - tail], axis=0)
-    curve = curve.assign(predicted_r=predicted.ravel(), ci_low=low.ravel(), ci_high=high.ravel())
-    lags_s, models = curve["lag_s"].unique(), curve["model"].unique()
-    # Quantiles that are themselves lags of the grid.
-    first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
-    p_holm = [np.nanmin([1.0, *holm(curve["p"][curve["model"] == model])]) for model in models]
-    best = pd.DataFrame(
-        {
-            "model": models,
-            "lag_s": lags_s[predicted.argmax(axis=1)],
-            "ci_low_s": first,
-            "ci_high_s": last,
-            "p_holm": p_holm,
-        }
-    )
-    return Prediction(curve[COLUMNS], best)
+def choose_lag(
+    experiment: Experiment, stream: LabelStream, models: Mapping[str, RDM], dimensions: int, timescales: pd.DataFrame
+) -> Prediction:
+    """Predict the lag curve of an experiment from its labels and the persistence of its looks.
+
+    Writes ``tables/predicted_lag_curve.csv``, ``tables/recommended_lag.csv`` and ``rdms/association.parquet``, the
+    distances that the films' associations give at the recommended lag: the evaluation's model ``association``.
+
+    Parameters
+    ----------
+    stream : LabelStream
+        Its labels by wnid (`labels_as_wnids`).
+    models, dimensions
+        As of `predicted_lag_curve`.
+    timescales : DataFrame
+        ``tables/timescales.csv``; "appearance" above the corpus base rate says how much of the pairing looks explain.
+    """
+    config = experiment.section("prediction", PredictionConfig)
+    looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
+    looks = looks.dropna(subset="value")
+    counted = experiment.section("timescales", TimescalesConfig)
+    pairs = label_pairs(stream, (0.0, *sorted(config.lags_s)), counted)
+    found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None)
+    for name, table in (("predicted_lag_curve", found.curve), ("recommended_lag", found.best)):
+        with atomic(experiment.path("tables", f"{name}.csv")) as temporary:
+            table.to_csv(temporary, index=False)
+    at = int(np.argmin(np.abs(pairs.lags_s - found.best["lag_s"].iloc[0])))
+    rdm = association_rdm(pairs.both[at].sum(axis=0), pairs.names, dimensions)
+    write_rdms(experiment.path("rdms", "association.parquet"), {"association": rdm})
+    return found

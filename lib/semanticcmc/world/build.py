@@ -24,7 +24,7 @@ from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_json
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig
-from semanticcmc.world.detector import label_tables
+from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines

@@ -1,22 +1,76 @@
-"""Worlds of labels alone, whose associations, base rates and detector noise are known in closed form.
+"""Labels of a world: what a detector reports of its films, and worlds of labels alone.
 
-Labels come in groups. A group is active or not, and so for a while; while it is active, each of its labels is seen
-with one probability at each moment, else with a lower one, all on their own. So labels of one group are associated
-for as long as the group's activity lasts, and labels of different groups are not. A film has its own share of
-activity for each group: that part of what goes together belongs to the film.
+In a world of labels associations, base rates and detector noise are known in closed form. Labels come in groups. A
+group is active or not, and stays so for a while; while it is active, each of its labels is seen with one probability
+at each moment, else with a lower one, independently. So labels of one group are associated for as long as the group's
+activity lasts, and labels of different groups are not. A film has its own share of activity for each group: that part
+of an association belongs to the film.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
 from semanticcmc.labels.stream import LabelStream, label_stream
+from semanticcmc.world.classes import read_classes
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.timeline import N_IN_BEAT, Timeline
+
+
+def label_tables(config: WorldConfig, films: list[Timeline]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels and label times of all films, as `labels.write_labels` takes them.
+
+    The label is the class's noun. Misses and false alarms are independent from one label set to the next.
+    Confidence is 50 to 100, mostly above 80 for what is in view, mostly below 70 for false alarms; without
+    any noise (both rates 0) it is 100.
+
+    Returns
+    -------
+    DataFrame, DataFrame
+        `movie_id, time_s, label, confidence` and `movie_id, start_s, interval_s, count`.
+    """
+    nouns = read_classes(config)["noun"].to_numpy()
+    count = int(np.ceil(config.film_duration_s / config.label_interval_s - 1e-9))
+    times_s = np.arange(count) * config.label_interval_s
+    noisy = config.label_misses > 0 or config.label_false_alarms > 0
+    tables = []
+    for index, film in enumerate(films):
+        generator = config.generator("detector", index)
+        classes, found = film.visible(times_s)
+        false = generator.integers(len(nouns), size=count)
+        alarm = generator.random(count) < config.label_false_alarms
+        alarm &= ~((classes == false[:, None]) & found).any(1)
+        found &= generator.random(found.shape) >= config.label_misses
+        label = np.column_stack([classes, false])
+        said = np.column_stack([found, alarm])
+        sure = np.full(said.shape, 100.0)
+        if noisy:
+            sure[:, :N_IN_BEAT] = 50 + 50 * generator.beta(5, 1.5, found.shape)
+            sure[:, N_IN_BEAT] = 50 + 50 * generator.beta(1.5, 5, count)
+        step, which = np.nonzero(said)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "movie_id": film.movie_id,
+                    "time_s": times_s[step],
+                    "label": nouns[label[step, which]],
+                    "confidence": sure[step, which],
+                }
+            )
+        )
+    times = pd.DataFrame(
+        {
+            "movie_id": [film.movie_id for film in films],
+            "start_s": 0.0,
+            "interval_s": config.label_interval_s,
+            "count": count,
+        }
+    )
+    return pd.concat(tables, ignore_index=True), times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +110,12 @@ class LabelWorld:
 
     def __post_init__(self) -> None:
         if not self.durations_s or min(*self.durations_s, self.interval_s, self.half_life_s) <= 0:
-            raise ValueError("durations_s, interval_s and half_life_s: at least one film, and all above 0 s, expected")
+            raise ValueError("durations_s, interval_s and half_life_s: expected at least one film, and all above 0 s")
         if min(self.groups, self.labels_per_group) < 1 or not 0 < self.active < 1:
-            raise ValueError("groups and labels_per_group from 1 and active between 0 and 1 expected")
+            raise ValueError("groups, labels_per_group and active: expected 1 or more and a share between 0 and 1")
         if not 0 <= self.false_alarm <= self.hit <= 1 or self.film_base_rate_sd < 0:
             raise ValueError(
-                "0 <= false_alarm <= hit <= 1 and film_base_rate_sd from 0 expected, found "
+                "expected 0 <= false_alarm <= hit <= 1 and film_base_rate_sd of 0 or more, found "
                 f"{self.false_alarm}, {self.hit} and {self.film_base_rate_sd}"
             )
 
@@ -72,7 +126,6 @@ class LabelTruth:
 
     Attributes
     ----------
-    world : LabelWorld
     labels : tuple of str
         Sorted.
     group : int64 array (labels,)
@@ -80,34 +133,9 @@ class LabelTruth:
         Share of a film for which each group is active, in expectation.
     """
 
-    world: LabelWorld
     labels: tuple[str, ...]
     group: np.ndarray
     active: np.ndarray
-
-    @property
-    def rates(self) -> np.ndarray:
-        """Probability of each label at a moment of each film, (films, labels)."""
-        world = self.world
-        return world.false_alarm + (world.hit - world.false_alarm) * self.active[:, self.group]
-
-    def correlation(self, lags_s: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Correlation of a group's activity with itself a lag later, (lags,): ``2 ** (-lag / half_life)``."""
-        return 0.5 ** (np.asarray(lags_s, dtype=np.float64) / self.world.half_life_s)
-
-    def covariance(self, lag_s: float) -> np.ndarray:
-        """Covariance of each label with each other label a lag later in each film, (films, labels, labels).
-
-        Above the film's base rate: ``pi (1 - pi) (hit - false alarm) ** 2 * correlation(lag)`` for labels of
-        one group that is active for a share pi of the film, 0 for others. On the diagonal, which the
-        detector's noise enters, NaN.
-        """
-        world = self.world
-        variance = (self.active * (1 - self.active))[:, self.group]
-        out = variance[:, :, None] * (self.group[:, None] == self.group) * self.correlation([lag_s])[0]
-        out *= (world.hit - world.false_alarm) ** 2
-        out[:, np.arange(len(self.group)), np.arange(len(self.group))] = math.nan
-        return out
 
 
 def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
@@ -131,7 +159,7 @@ def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
     labels = tuple(f"g{g:02d}-{i:02d}" for g in range(world.groups) for i in range(world.labels_per_group))
     group = np.repeat(np.arange(world.groups), world.labels_per_group)
     odds = generator.normal(logit(world.active), world.film_base_rate_sd, (len(world.durations_s), world.groups))
-    truth = LabelTruth(world, labels, group, expit(odds))
+    truth = LabelTruth(labels, group, expit(odds))
     counts = [max(1, round(duration_s / world.interval_s)) for duration_s in world.durations_s]
     films = [f"film-{i:03d}" for i in range(len(counts))]
     tables = []

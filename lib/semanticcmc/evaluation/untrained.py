@@ -1,0 +1,55 @@
+"""What is asked of networks and models before training: an untrained network's features of frames, models of labels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from semanticcmc.evaluation.activations import ActivationsConfig, features
+from semanticcmc.evaluation.lag_curve import EvaluationConfig
+from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.films.store import FrameStore
+from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.semantics import model_rdm
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
+
+
+def untrained_features(experiment: Experiment, store: FrameStore) -> np.ndarray:
+    """Features of every frame at the primary layer of the experiment's network with random weights, of its first seed.
+
+    What is alike for this network is alike before anything is learned; see `frame_features`.
+    """
+    network = build("random", experiment.section("networks", NetworksConfig), experiment.seeds[0])
+    untrained = TrainedNetwork(network, experiment.section("views", ViewsConfig))
+    config = experiment.section("activations", ActivationsConfig)
+    return frame_features(store, untrained, experiment.primary_layer, config)
+
+
+def frame_features(store: FrameStore, network: torch.nn.Module, layer: str, config: ActivationsConfig) -> np.ndarray:
+    """Features of every frame at one layer of a ``TrainedNetwork``, float32 (N, d); see `activations.features`.
+
+    Of `config`: `batch_size`, `spatial_mean`, and `decoding_features`, to which a wider layer is projected at random.
+    """
+    batches = (
+        (store.read_rows(rows), torch.zeros(len(rows), dtype=torch.int64))
+        for film in map(store.rows, store.movies)  # a film's frames have one size
+        for start in range(film.start, film.stop, config.batch_size)
+        for rows in [range(start, min(start + config.batch_size, film.stop))]
+    )
+    return features(network, batches, layer, config)[0]
+
+
+def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RDM]:
+    """The evaluation's semantic models of classes (wnids) that labels name, but ``association``, made of the labels."""
+    config = experiment.section("evaluation", EvaluationConfig)
+    models = {}
+    for name in config.models:
+        file = config.model_files.get(name)
+        if name != "association":
+            with warnings.catch_warnings(action="ignore"):  # that classes are left out: the table says how many
+                models[name] = model_rdm(name, classes, experiment, repository_root() / file if file else None)
+    return models
