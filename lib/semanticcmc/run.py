@@ -18,9 +18,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semanticcmc.config import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> None:
@@ -116,6 +119,12 @@ def write_json(path: str | Path, values: Any) -> None:
 
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(plain(values), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table without its index as CSV, atomically."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str, Any]:

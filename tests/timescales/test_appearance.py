@@ -83,7 +83,7 @@ def test_appearance_of_a_single_film_has_no_corpus_base_rate(tmp_path):
     assert level(table, CORPUS)["value"].isna().all() and level(table, FILM)["value"].notna().all()
 
 
-def test_plain_pictures_are_like_nothing(tmp_path):
+def test_identical_pictures_have_a_likeness_of_0(tmp_path):
     """A film of black frames has no looks to compare: 0, and no division by 0."""
     black = np.zeros((16, 16, 3), dtype=np.uint8)
     for movie_id in "ab":

@@ -69,12 +69,12 @@ def test_r2_above_the_film_base_rate_is_the_closed_form():
     variance = (rates(WORLD, truth) * (1 - rates(WORLD, truth))).mean(axis=0)
     gram = np.nan_to_num(covariance(WORLD, truth, 0).mean(axis=0))
     np.fill_diagonal(gram, variance)
-    told = 0.0
+    explained = 0.0
     for label in range(len(variance)):
         others = np.arange(len(variance)) != label
         cross = gram[others, label]
-        told += cross @ np.linalg.solve(gram[np.ix_(others, others)], cross)
-    expected = told / variance.sum() * 0.25 ** (lags / WORLD.half_life_s)
+        explained += cross @ np.linalg.solve(gram[np.ix_(others, others)], cross)
+    expected = explained / variance.sum() * 0.25 ** (lags / WORLD.half_life_s)
     np.testing.assert_allclose(curve.value[0], expected, atol=0.03)
     assert (curve.table(CONFIG)["ci_low"] <= curve.table(CONFIG)["ci_high"]).all()
 

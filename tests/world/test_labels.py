@@ -105,12 +105,12 @@ def test_labels_without_noise_are_what_is_in_view():
     assert times["count"].tolist() == [3000] * 3 and (labels["confidence"] == 100).all()
     nouns = read_classes(FILMS)["noun"].to_numpy()
     for film in films:
-        said = labels[labels["movie_id"] == film.movie_id].groupby("time_s")["label"].agg(set)
-        assert len(said) == 3000
+        reported = labels[labels["movie_id"] == film.movie_id].groupby("time_s")["label"].agg(set)
+        assert len(reported) == 3000
         for time_s in (0.0, 100.2, 333.4, 599.8):
             shot = film.shots[(film.shots["start_s"] <= time_s) & (time_s < film.shots["stop_s"])].iloc[0]
             shown = film.objects[shot["beat"].astype(int)][: 2 if shot["setup"] == TWO_SHOT else 1]
-            assert said.iloc[round(time_s / 0.2)] == set(nouns[shown])
+            assert reported.iloc[round(time_s / 0.2)] == set(nouns[shown])
 
 
 def test_detector_noise_has_the_rates_asked_for():

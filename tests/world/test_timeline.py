@@ -50,7 +50,7 @@ def world(**changes):
     return dataclasses.replace(WORLD, **changes)
 
 
-# The classes are what they say they are.
+# The classes against WordNet.
 
 
 def test_every_wnid_is_a_noun_of_wordnet():

@@ -50,6 +50,6 @@ def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RD
     for name in config.models:
         file = config.model_files.get(name)
         if name != "association":
-            with warnings.catch_warnings(action="ignore"):  # that classes are left out: the table says how many
+            with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
                 models[name] = model_rdm(name, classes, experiment, repository_root() / file if file else None)
     return models

@@ -159,9 +159,21 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     films = len(looks.frames)
     value = looks.likeness(np.ones(films))
     samples = looks.likeness(film_draws(films, config))
-    null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
-    of_films = (looks.pairs.astype(np.float64), looks.duration_s, looks.interval_s)
-    return Curve(measure, looks.lags_s, value, samples, *null, value, samples, False, *of_films)
+    null_low, null_high = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
+    return Curve(
+        measure=measure,
+        lags_s=looks.lags_s,
+        value=value,
+        samples=samples,
+        null_low=null_low,
+        null_high=null_high,
+        decay=value,
+        decay_samples=samples,
+        squared=False,
+        pairs=looks.pairs.astype(np.float64),
+        duration_s=looks.duration_s,
+        interval_s=looks.interval_s,
+    )
 
 
 def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:

@@ -14,10 +14,10 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
 
     Of two films f and g, C_f(lag) is the covariance of all pairs of *different* labels a lag apart in f, C_g(0) the
     same of g at one moment. Their product ``sum(C_f(lag) C_g(0) / (p p'))``, p the labels' rates in all films, is
-    averaged over all pairs of films, each pair of moments of f counting once: noise has mean 0, since no film meets
-    itself. Of both C the part that all labels share (more or fewer labels at once) is taken out. What follows a label
-    later but is not seen together with it does not count. This is linear in C(lag): on the scale of covariances, on
-    which half-lives are fitted.
+    averaged over all pairs of films, each pair of moments of f counting once: noise has mean 0, since no film is
+    paired with itself. Of both C the part that all labels share (more or fewer labels at once) is subtracted. What
+    follows a label later but is not seen together with it does not count. This is linear in C(lag): on the scale of
+    covariances, on which half-lives are fitted.
 
     The value is the same for *shares* of pairs, as they are among the pairs of labels that are there at a lag: it is
     divided by the number of pairs of different labels at the lag, and by the value at lag 0 above the corpus base rate.

@@ -44,7 +44,7 @@ def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFram
     DataFrame
         `measure, level, half_life_s, ci_low_s, ci_high_s, identifiable, first_lag_at_null_s, reason`, one row a curve
         and level. Where there is no half-life it and its interval are NaN, `identifiable` is False and
-        `reason` says why. `first_lag_at_null_s` is the first lag whose interval meets the null, NaN where none does.
+        `reason` says why. `first_lag_at_null_s` is the first lag whose interval reaches the null, NaN where none does.
     """
     rows = []
     for curve in curves:
@@ -64,12 +64,12 @@ def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, floa
     the scale of the logarithm: Student's t, with as many degrees of freedom as films less one, times the standard
     deviation over bootstrap samples.
     """
-    nothing = (math.nan, math.nan, math.nan)
+    none = (math.nan, math.nan, math.nan)
     film_s = float(np.average(curve.duration_s, weights=curve.duration_s))
     grid_s = np.geomspace(curve.interval_s / 4, 4 * film_s, GRID)
     films = int((curve.pairs[:, 0] > 0).sum())
     if films < FEWEST:
-        return (*nothing, f"fewer than {FEWEST} films")
+        return (*none, f"fewer than {FEWEST} films")
     used = np.isfinite(curve.decay[level]) & ((curve.pairs > 0).sum(axis=0) >= films / 2)
     if curve.squared and level == 0:  # where little is left its sign is lost and noise shortens the curve
         used &= np.cumsum(curve.decay[level] < LEFT * curve.decay[level, 0]) == 0
@@ -80,15 +80,15 @@ def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, floa
     found = np.isfinite(log_s[1:]) & (strength[1:] > 0)
     tail = (1 - config.confidence) / 2
     if not strength[0] > 0 or found.mean() < 1 - tail:
-        return (*nothing, "no association that falls with the lag")
+        return (*none, "no association that falls with the lag")
     spread = np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * student.ppf(1 - tail, films - 1)
     half_life_s, low_s, high_s = np.exp(log_s[0] + np.array([0, -spread, spread]))
     if half_life_s > film_s * LONGEST_SHARE:
-        return (*nothing, f"longer than 1/{1 / LONGEST_SHARE:g} of the film")
+        return (*none, f"longer than 1/{1 / LONGEST_SHARE:g} of the film")
     if high_s > WIDEST * low_s:
-        return (*nothing, f"interval wider than a factor of {WIDEST:g}")
+        return (*none, f"interval wider than a factor of {WIDEST:g}")
     if half_life_s < curve.interval_s / 2:
-        return (*nothing, "shorter than half a sample")
+        return (*none, "shorter than half a sample")
     return float(half_life_s), float(low_s), float(high_s), ""
 
 

@@ -1,6 +1,6 @@
 """How often labels follow each other at a lag: counts by film and lag, from which associations are made.
 
-Counts are sufficient: a bootstrap over films weighs them anew and never looks at the labels again.
+Counts are sufficient: a bootstrap over films only weights them.
 """
 
 from __future__ import annotations
@@ -68,20 +68,27 @@ class LabelPairs:
         self, measure: str, value: np.ndarray, decay: np.ndarray, null: tuple[np.ndarray, np.ndarray], squared: bool
     ) -> Curve:
         """A measure's `Curve`: of `value` and `decay` (1 + draws, levels, lags) the first row is that of all films."""
-        drawn = (value[0], value[1:], *null, decay[0], decay[1:], squared)
-        return Curve(measure, self.lags_s, *drawn, self.count.T, self.duration_s, self.interval_s)
+        return Curve(
+            measure=measure,
+            lags_s=self.lags_s,
+            value=value[0],
+            samples=value[1:],
+            null_low=null[0],
+            null_high=null[1],
+            decay=decay[0],
+            decay_samples=decay[1:],
+            squared=squared,
+            pairs=self.count.T,
+            duration_s=self.duration_s,
+            interval_s=self.interval_s,
+        )
 
 
 def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> LabelPairs:
     """Count the pairs of labels at each lag in each film.
 
-    Parameters
-    ----------
-    stream : LabelStream
-    lags_s : sequence of float
-        Seconds, rising, the first of them 0 (`timescales.lag_grid`); each is taken to the nearest multiple of its
-        film's label interval.
-    config : TimescalesConfig
+    Lags are seconds, rising, the first of them 0 (`curves.lag_grid`); each is taken to the nearest multiple of its
+    film's label interval.
 
     Raises
     ------
@@ -122,7 +129,7 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
         seen[moment[code >= 0], code[code >= 0]] = 1
         now = seen[:: step[i]].copy()
         kept.append(now)
-        # First moments that a longer lag has lost are taken out of the product, not the rest counted anew.
+        # First moments that a longer lag has lost are subtracted from the product: quicker than a new product.
         together, held = now.T @ now, len(now)
         for k, lag_s in enumerate(lags_s):
             later = seen[round(lag_s / every_s) :: step[i]]
@@ -152,10 +159,6 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
 
 def times_as_often(pairs: LabelPairs) -> np.ndarray:
     """How many times as often labels follow each other as if each followed its film's rate alone.
-
-    Parameters
-    ----------
-    pairs : LabelPairs
 
     Returns
     -------

@@ -117,8 +117,8 @@ class _Sums(NamedTuple):
         count, first, second, gram, both, own_gram, own_both = self.over(chosen)
         if level == 0:
             of_films = (self.second[chosen] ** 2 / self.moments[chosen, None]).sum()
-            nothing = np.zeros(len(first))
-            return own_gram, own_both, float(second.sum() - of_films), (nothing, nothing)
+            no_difference = np.zeros(len(first))
+            return own_gram, own_both, float(second.sum() - of_films), (no_difference, no_difference)
         now, later = rates
         gram = gram - np.outer(first, now) - np.outer(now, first) + count * np.outer(now, now)
         both = both - np.outer(first, later) - np.outer(now, second) + count * np.outer(now, later)

@@ -1,8 +1,8 @@
 r"""At which lag can meaning be learned? A lag curve predicted from labels, before any network is trained.
 
-An ideal contrastive learner's similarity of two things is how much oftener than by chance they are shown a lag
-apart: their pointwise mutual information for InfoNCE (van den Oord et al. 2018; Levy & Goldberg 2014), and for the
-spectral form of the loss (HaoChen et al. 2021; Tan et al. 2024) the kernel
+An ideal contrastive learner's similarity of two things is how much more often than by chance they are shown
+a lag apart: their pointwise mutual information for InfoNCE (van den Oord et al. 2018; Levy & Goldberg 2014), and for
+the spectral form of the loss (HaoChen et al. 2021; Tan et al. 2024) the kernel
 
 .. math:: K_{ij} = \frac{J_{ij} - p_i p_j}{\sqrt{p_i p_j}},
 
@@ -13,7 +13,7 @@ What a network of finite training then shows of it is attenuated. The associatio
 
 .. math:: I = \frac12 \sum_{i \ne j} K_{ij}^2
 
-nats (the mutual information to first order), against `NOISE`, what a network tells apart without having learned it,
+nats (the mutual information to first order), against `NOISE`, what a network distinguishes without having learned it,
 and against what it learns instead: at a short lag the two views look alike, and pairing them by looks teaches which
 thing is which, not what belongs together. With :math:`a` the share of the pairing that looks explain, the predicted
 correlation is
@@ -40,7 +40,7 @@ from semanticcmc.labels.stream import LabelStream, frequencies, label_stream
 from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, write_rdms
-from semanticcmc.run import atomic
+from semanticcmc.run import write_csv
 from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
@@ -318,8 +318,7 @@ def choose_lag(
     pairs = label_pairs(stream, (0.0, *sorted(config.lags_s)), counted)
     found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None)
     for name, table in (("predicted_lag_curve", found.curve), ("recommended_lag", found.best)):
-        with atomic(experiment.path("tables", f"{name}.csv")) as temporary:
-            table.to_csv(temporary, index=False)
+        write_csv(experiment.path("tables", f"{name}.csv"), table)
     at = int(np.argmin(np.abs(pairs.lags_s - found.best["lag_s"].iloc[0])))
     rdm = association_rdm(pairs.both[at].sum(axis=0), pairs.names, dimensions)
     write_rdms(experiment.path("rdms", "association.parquet"), {"association": rdm})

@@ -1,6 +1,6 @@
 """The published estimators of how long associations and looks last, as they were, to be shown beside ours.
 
-They are here to be compared with on streams whose truth is known, and for nothing else: `association` and `appearance`
+They serve comparisons on streams whose truth is known, and no other purpose: `association` and `appearance`
 measure. What was done is described in the authors' public code; each docstring says what is wrong with it.
 """
 
@@ -13,9 +13,6 @@ import pandas as pd
 from scipy import sparse
 
 from semanticcmc.config import InputError
-
-PARTS = 16
-RIDGE = 1.0  # penalty
 
 
 def set_order(time_ms: np.ndarray) -> np.ndarray:
@@ -32,12 +29,12 @@ def set_order(time_ms: np.ndarray) -> np.ndarray:
     """
     place = {int(time): i for i, time in enumerate(time_ms)}
     if len(place) != len(time_ms):
-        raise ValueError("time_ms: a time stands twice")
+        raise ValueError("time_ms: expected no duplicate times")
     return np.array([place[time] for time in set(time_ms.tolist())], dtype=np.int64)
 
 
 def association_r2(
-    films: Sequence[np.ndarray | sparse.spmatrix], lags: Sequence[int], parts: int = PARTS, penalty: float = RIDGE
+    films: Sequence[np.ndarray | sparse.spmatrix], lags: Sequence[int], parts: int = 16, penalty: float = 1.0
 ) -> pd.DataFrame:
     """How well a ridge regression predicts the labels of a row from those of a row some way up, in sample.
 
@@ -56,7 +53,7 @@ def association_r2(
     Parameters
     ----------
     films : sequence of arrays (T, labels)
-        Which labels stand at each time, film after film, in whatever order the rows have. Sparse ones stay sparse:
+        Which labels are present at each time, in whatever order the rows have. Sparse arrays remain sparse:
         better for thousands of labels, slower for some dozens.
     lags : sequence of int
         In rows, from 0.

@@ -3,7 +3,7 @@
 For vectors x(t) the sum over pairs ``|x(t) - x(t + lag)|^2`` is two sums of squares less twice the sum of products,
 and sums of products at all lags are an autocorrelation: the inverse Fourier transform of the power spectrum
 (Wiener-Khinchin), exact when zeros as long as the film follow it. Moments that are missing count in no pair: the
-autocorrelation of what is there says how many pairs each lag has.
+autocorrelation of their presence is the number of pairs at each lag.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -21,7 +22,7 @@ from semanticcmc.evaluation.conditions import mask_file
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
-from semanticcmc.run import Progress, atomic, write_json
+from semanticcmc.run import Progress, atomic, write_csv, write_json
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.labels import label_tables
@@ -34,17 +35,14 @@ FRAMES_WORTH_A_PROCESS = 5_000  # rendered in about the time that a new process 
 
 
 def build(config: WorldConfig, folder: str | Path, processes: int | None = None) -> None:
-    """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`.
+    """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`, an experiment's results.
 
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
-    ``world/shots.parquet`` (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) says where shots lie,
-    as `pairs.lagged_pairs` takes them.
+    ``world/shots.parquet`` (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as
+    `films.pairs.lagged_pairs` takes them.
 
     Parameters
     ----------
-    config : WorldConfig
-    folder : str or Path
-        The results folder of an experiment.
     processes : int, optional
         Films rendered at once; by default at most one a CPU. The files do not depend on it.
     """
@@ -52,49 +50,41 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     films, classes = timelines(config), read_classes(config)
     _write_tables(config, folder, films, classes)
     made_from = _made_from(config)
-    jobs: list[tuple[WorldConfig, Path, Timeline | int]] = []
-    for film in films:
-        if not is_finished(folder / "frames", film.movie_id, made_from):
-            jobs.append((config, folder, film))
-    _remove_other(folder / "frames", {film.movie_id for film in films})
+    unfinished = [film for film in films if not is_finished(folder / "frames", film.movie_id, made_from)]
+    _remove_other(folder / "frames", set(config.movie_ids))
     _remove_other(folder / "stimuli", set(classes["wnid"]))
-    jobs += [(config, folder, i) for i, wnid in enumerate(classes["wnid"]) if not _made(folder, wnid, made_from)]
+    missing = [i for i, wnid in enumerate(classes["wnid"]) if not _is_drawn(folder, wnid, made_from)]
 
+    jobs: list[Timeline | int] = [*unfinished, *missing]
     total = len(films) + len(classes)
-    done = total - len(jobs)
     progress = Progress("world", total, folder / "progress")
-    progress.update(done)
-    unfinished = sum(isinstance(what, Timeline) for *_, what in jobs)
-    for name in _run(jobs, processes or _processes(config, unfinished)):
-        done += 1
+    progress.update(total - len(jobs))
+    processes = processes or _processes(config, len(unfinished))
+    for done, name in enumerate(_run(config, folder, jobs, processes), total - len(jobs) + 1):
         progress.update(done, name)
-    merge_index(folder / "frames", [film.movie_id for film in films])
-    rows = [
-        {
-            "movie_id": film.movie_id,
-            "title": f"Miniature film {i + 1}",
-            "duration_s": config.film_duration_s,
-            "frames": config.n_frames,
-            "source": "world",
-            "problem": "",
-        }
-        for i, film in enumerate(films)
-    ]
-    _write_csv(folder / "frames" / "films.csv", pd.DataFrame(rows))
+    merge_index(folder / "frames", list(config.movie_ids))
+    table = {
+        "movie_id": config.movie_ids,
+        "title": [f"Miniature film {i + 1}" for i in range(config.films)],
+        "duration_s": config.film_duration_s,
+        "frames": config.n_frames,
+        "source": "world",
+        "problem": "",
+    }
+    write_csv(folder / "frames" / "films.csv", pd.DataFrame(table))
 
 
 def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], classes: pd.DataFrame) -> None:
     names = np.array(categories(classes)[0])
     write_labels(folder / "labels", *label_tables(config, films))
-    _write_csv(folder / "world" / "classes.csv", classes)
+    write_csv(folder / "world" / "classes.csv", classes)
     write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
     shots = shot_table(films)
-    shots["theme"] = names[shots["theme"]]
-    shots["setup"] = np.array(SETUPS)[shots["setup"]]
+    shots = shots.assign(theme=names[shots["theme"]], setup=np.array(SETUPS)[shots["setup"]])
     with atomic(folder / "world" / "shots.parquet") as temporary:
         shots.to_parquet(temporary, index=False)
     lags_s = np.unique(np.round(np.geomspace(1, config.film_duration_s / 2, 60)))
-    _write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
+    write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
 
 
 def _processes(config: WorldConfig, films: int) -> int:
@@ -103,24 +93,23 @@ def _processes(config: WorldConfig, films: int) -> int:
     return min(cpus, 1 + films * config.n_frames // FRAMES_WORTH_A_PROCESS)
 
 
-def _run(jobs: list[tuple[WorldConfig, Path, Timeline | int]], processes: int) -> Iterator[str]:
+def _run(config: WorldConfig, folder: Path, jobs: list[Timeline | int], processes: int) -> Iterator[str]:
+    make = functools.partial(_make, config, folder)
     if processes <= 1:
-        yield from map(_make, jobs)
+        yield from map(make, jobs)
         return
     # Spawned, since a fork of a process that already runs torch's threads can hang.
     with multiprocessing.get_context("spawn").Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.imap_unordered(_make, jobs)
+        yield from pool.imap_unordered(make, jobs)
 
 
-def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
-    """Render and write one film, or the stimuli of one class; returns what it was."""
-    config, folder, what = job
-    made_from = _made_from(config)
+def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
+    """Render and write one film, or the stimuli of the class of a number; returns its movie_id or wnid."""
+    made_from, looks = _made_from(config), class_looks(config)
     if isinstance(what, Timeline):
-        images = FilmRenderer(config, what, class_looks(config)).frames(config.times_s)
-        frames = (
-            Frame(float(t), float(t), i, image) for i, (t, image) in enumerate(zip(config.times_s, images, strict=True))
-        )
+        images = FilmRenderer(config, what, looks).frames(config.times_s)
+        times = enumerate(zip(config.times_s.tolist(), images, strict=True))
+        frames = (Frame(time_s, time_s, i, image) for i, (time_s, image) in times)
         write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
         return what.movie_id
     wnid = read_classes(config)["wnid"][what]
@@ -128,13 +117,13 @@ def _make(job: tuple[WorldConfig, Path, Timeline | int]) -> str:
     _marker(folder, wnid).unlink(missing_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for i, (image, mask) in enumerate(zip(*stimuli(config, class_looks(config), what), strict=True)):
+    for i, (image, mask) in enumerate(zip(*stimuli(config, looks, what), strict=True)):
         file = place / f"{wnid}_{i:03d}.jpg"
         if config.stimuli_in_context:  # without loss: JPEG would smear object and background into each other
             file = file.with_suffix(".png")
             Image.fromarray(mask).save(mask_file(file))
         Image.fromarray(image).save(file, quality=95)
-    write_json(_marker(folder, wnid), made_from)  # last: what is there is whole
+    write_json(_marker(folder, wnid), made_from)  # last: an interrupted class has none
     return wnid
 
 
@@ -150,11 +139,11 @@ def _marker(folder: Path, wnid: str) -> Path:
     return folder / "world" / "stimuli" / f"{wnid}.json"
 
 
-def _made(folder: Path, wnid: str, made_from: dict[str, Any]) -> bool:
+def _is_drawn(folder: Path, wnid: str, made_from: dict[str, Any]) -> bool:
     """Whether a class's stimuli are there, made with these parameters."""
     file = _marker(folder, wnid)
-    whole = file.exists() and (folder / "stimuli" / wnid).is_dir()
-    return whole and json.loads(file.read_text()) == json.loads(json.dumps(made_from))
+    complete = file.exists() and (folder / "stimuli" / wnid).is_dir()
+    return complete and json.loads(file.read_text()) == json.loads(json.dumps(made_from))
 
 
 def _remove_other(folder: Path, wanted: set[str]) -> None:
@@ -164,8 +153,3 @@ def _remove_other(folder: Path, wanted: set[str]) -> None:
             shutil.rmtree(path)
         elif path.suffix in (".tar", ".parquet") and path.stem not in wanted | {"index"}:
             path.unlink()
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)

@@ -44,11 +44,8 @@ def categories(classes: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 def closeness(classes: pd.DataFrame) -> np.ndarray:
     """How close two categories are: mean LCH similarity between their classes, 0 (furthest two) to 1 (closest two).
 
-    Returns
-    -------
-    float64 array (categories, categories)
-        Symmetric. The diagonal, a category with itself, is 0 by convention: how often a theme follows itself
-        is the film's preference alone.
+    Symmetric, (categories, categories). The diagonal, a category with itself, is 0 by convention: how often a theme
+    follows itself is the film's preference alone.
     """
     return _closeness(tuple(classes["wnid"]), tuple(categories(classes)[1].tolist()))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +42,7 @@ class WorldConfig:
         Share, 0 to 1, of the place's variance that belongs to the scene; the rest changes with each beat.
     class_places : float
         Share, 0 to 1, of the place's variance that belongs to a class: the first that the beat was cast with,
-        before any shuffling. 0: any class may stand anywhere. 1: each class has its own place. With
+        before any shuffling. 0: any class may be shown anywhere. 1: each class has its own place. With
         `shuffle_objects` the places alone then tell the theme; without either, the objects alone.
     time_scale : float
         Factor on the durations of beats and scenes (not of shots).
@@ -57,8 +60,8 @@ class WorldConfig:
         How much likelier the closest other category is to come next, or to lend a member to the cast, than
         the furthest one: log of the ratio of their weights, linear in LCH similarity between. 0: all alike.
     shuffle_objects : bool
-        Deal the objects out anew over all beats of all films: looks, times and how often each class is seen
-        stay, what goes with what is destroyed.
+        Distribute the objects at random over all beats of all films: looks, times and how often each class is seen
+        stay, associations are destroyed.
     label_interval_s : float
         Time from one set of labels to the next, s.
     label_misses : float
@@ -68,7 +71,7 @@ class WorldConfig:
     stimuli_per_class : int
         Number of exemplars of each class, none of which is seen in a film.
     stimuli_in_context : bool
-        Exemplars stand in a place of their class, with a mask beside each; otherwise isolated, on grey.
+        Exemplars are shown in a place of their class, with a mask beside each; otherwise isolated, on grey.
     """
 
     seed: int
@@ -101,37 +104,25 @@ class WorldConfig:
     stimuli_in_context: bool
 
     def __post_init__(self) -> None:
-        for name in ("films", "image_px", "jpeg_quality", "stimuli_per_class"):
-            _check(name, getattr(self, name) >= 1, "1 or more", getattr(self, name))
-        _check("seed", self.seed >= 0, "0 or more", self.seed)
-        _check("image_px", self.image_px >= 16, "16 or more", self.image_px)
-        _check("jpeg_quality", self.jpeg_quality <= 95, "1 to 95", self.jpeg_quality)
-        for name in ("film_duration_s", "frame_interval_s", "time_scale", "theme_scenes", "label_interval_s"):
-            _check(name, 0 < getattr(self, name) < np.inf, "above 0", getattr(self, name))
-        for name in (
-            "appearance_semantics",
-            "film_grade",
-            "scene_background",
-            "class_places",
-            "cast_from_theme",
-            "label_misses",
-            "label_false_alarms",
-        ):
-            _check(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
-        for name in ("instance_noise", "theme_preference", "theme_relatedness"):
-            _check(name, 0 <= getattr(self, name) < np.inf, "0 or more", getattr(self, name))
-        for name in ("scene_s", "beat_s", "shot_s"):
-            low, high = getattr(self, name)
-            _check(name, 0 < low <= high < np.inf, "[least, most], least above 0", [low, high])
-        _check("categories", self.categories >= 2, "2 or more", self.categories)
-        _check("cast_size", self.cast_size >= 2, "2 or more: a beat has two of the cast", self.cast_size)
-        enough = self.classes_per_category >= self.cast_size
-        _check(
-            "classes_per_category",
-            enough,
-            f"cast_size ({self.cast_size}) or more: a theme may fill the cast",
-            self.classes_per_category,
-        )
+        def check(expected: str, holds: Callable[[Any], bool], *names: str) -> None:
+            for name in names:
+                if not holds(value := getattr(self, name)):
+                    raise ValueError(f"{name}: expected {expected}, found {value}")
+
+        check("0 or more", lambda v: v >= 0, "seed")
+        check("1 or more", lambda v: v >= 1, "films", "stimuli_per_class")
+        check("16 or more", lambda v: v >= 16, "image_px")
+        check("1 to 95", lambda v: 1 <= v <= 95, "jpeg_quality")
+        check("above 0", lambda v: 0 < v < math.inf, "film_duration_s", "frame_interval_s", "label_interval_s")
+        check("above 0", lambda v: 0 < v < math.inf, "time_scale", "theme_scenes")
+        check("0 to 1", lambda v: 0 <= v <= 1, "appearance_semantics", "film_grade", "scene_background", "class_places")
+        check("0 to 1", lambda v: 0 <= v <= 1, "cast_from_theme", "label_misses", "label_false_alarms")
+        check("0 or more", lambda v: 0 <= v < math.inf, "instance_noise", "theme_preference", "theme_relatedness")
+        check("[least, most], least above 0", lambda v: 0 < v[0] <= v[1] < math.inf, "scene_s", "beat_s", "shot_s")
+        check("2 or more", lambda v: v >= 2, "categories")
+        check("2 or more: a beat has two of the cast", lambda v: v >= 2, "cast_size")
+        enough = f"cast_size ({self.cast_size}) or more: a theme may fill the cast"
+        check(enough, lambda v: v >= self.cast_size, "classes_per_category")
 
     @property
     def movie_ids(self) -> tuple[str, ...]:
@@ -153,8 +144,3 @@ class WorldConfig:
         """A stream of random numbers of its own: a change in one part of the world leaves the others as they are."""
         word = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")
         return np.random.default_rng([self.seed, word, *index])
-
-
-def _check(name: str, holds: bool, expected: str, found: object) -> None:
-    if not holds:
-        raise ValueError(f"{name}: expected {expected}, found {found}")

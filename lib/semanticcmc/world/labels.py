@@ -22,16 +22,11 @@ from semanticcmc.world.timeline import N_IN_BEAT, Timeline
 
 
 def label_tables(config: WorldConfig, films: list[Timeline]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels and label times of all films, as `labels.write_labels` takes them.
+    """Labels and label times of all films, as `labels.stream.write_labels` takes them.
 
     The label is the class's noun. Misses and false alarms are independent from one label set to the next.
     Confidence is 50 to 100, mostly above 80 for what is in view, mostly below 70 for false alarms; without
     any noise (both rates 0) it is 100.
-
-    Returns
-    -------
-    DataFrame, DataFrame
-        `movie_id, time_s, label, confidence` and `movie_id, start_s, interval_s, count`.
     """
     nouns = read_classes(config)["noun"].to_numpy()
     count = int(np.ceil(config.film_duration_s / config.label_interval_s - 1e-9))
@@ -46,19 +41,19 @@ def label_tables(config: WorldConfig, films: list[Timeline]) -> tuple[pd.DataFra
         alarm &= ~((classes == false[:, None]) & found).any(1)
         found &= generator.random(found.shape) >= config.label_misses
         label = np.column_stack([classes, false])
-        said = np.column_stack([found, alarm])
-        sure = np.full(said.shape, 100.0)
+        reported = np.column_stack([found, alarm])
+        confidence = np.full(reported.shape, 100.0)
         if noisy:
-            sure[:, :N_IN_BEAT] = 50 + 50 * generator.beta(5, 1.5, found.shape)
-            sure[:, N_IN_BEAT] = 50 + 50 * generator.beta(1.5, 5, count)
-        step, which = np.nonzero(said)
+            confidence[:, :N_IN_BEAT] = 50 + 50 * generator.beta(5, 1.5, found.shape)
+            confidence[:, N_IN_BEAT] = 50 + 50 * generator.beta(1.5, 5, count)
+        step, which = np.nonzero(reported)
         tables.append(
             pd.DataFrame(
                 {
                     "movie_id": film.movie_id,
                     "time_s": times_s[step],
                     "label": nouns[label[step, which]],
-                    "confidence": sure[step, which],
+                    "confidence": confidence[step, which],
                 }
             )
         )
@@ -122,38 +117,20 @@ class LabelWorld:
 
 @dataclasses.dataclass(frozen=True)
 class LabelTruth:
-    """What is true of a world of labels.
+    """What is true of a world of labels."""
 
-    Attributes
-    ----------
-    labels : tuple of str
-        Sorted.
-    group : int64 array (labels,)
-    active : float64 array (films, groups)
-        Share of a film for which each group is active, in expectation.
-    """
-
-    labels: tuple[str, ...]
-    group: np.ndarray
-    active: np.ndarray
+    labels: tuple[str, ...]  # sorted
+    group: np.ndarray  # (labels,): number of each label's group
+    active: np.ndarray  # (films, groups): share of a film for which each group is active, in expectation
 
 
 def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
     """A label stream drawn from a world of labels, and what is true of it.
 
     A group's activity keeps its state from one moment to the next with probability ``2 ** (-interval /
-    half_life)``, else it is drawn anew: a two-state Markov chain that is stationary from the film's first moment
-    (Cox and Miller 1965, The Theory of Stochastic Processes, chapter 3).
-
-    Parameters
-    ----------
-    world : LabelWorld
-
-    Returns
-    -------
-    LabelStream
-        Films "film-000", "film-001", ...; confidence 100 throughout.
-    LabelTruth
+    half_life)``, else it is drawn again: a two-state Markov chain that is stationary from the film's first moment
+    (Cox and Miller 1965, The Theory of Stochastic Processes, chapter 3). Films are "film-000", "film-001", ...;
+    confidence is 100 throughout.
     """
     generator = np.random.default_rng(world.seed)
     labels = tuple(f"g{g:02d}-{i:02d}" for g in range(world.groups) for i in range(world.labels_per_group))
@@ -183,7 +160,7 @@ def simulate(world: LabelWorld) -> tuple[LabelStream, LabelTruth]:
 
 def _activity(generator: np.random.Generator, count: int, active: np.ndarray, keep: float) -> np.ndarray:
     """Whether each group is active at each of `count` moments, bool (count, groups)."""
-    anew = generator.random((count, len(active))) >= keep
-    anew[0] = True
-    last = np.maximum.accumulate(np.where(anew, np.arange(count)[:, None], 0), axis=0)
+    redrawn = generator.random((count, len(active))) >= keep
+    redrawn[0] = True
+    last = np.maximum.accumulate(np.where(redrawn, np.arange(count)[:, None], 0), axis=0)
     return np.take_along_axis(generator.random((count, len(active))) < active, last, axis=0)

@@ -22,12 +22,9 @@ REACH = 1.75  # half the width of an object's picture, in radii of the object
 
 
 def class_looks(config: WorldConfig) -> np.ndarray:
-    """Look latents of the classes: sqrt(rho) of the category's and sqrt(1 - rho) of the class's own.
+    """Look latents of the classes, (classes, 30): sqrt(rho) of the category's and sqrt(1 - rho) of the class's own.
 
-    Returns
-    -------
-    float64 array (classes, 30)
-        Each number has variance 1 whatever rho, and the same seed gives the same two parts.
+    Each number has variance 1 whatever rho, and the same seed gives the same two parts.
     """
     names, category = categories(read_classes(config))
     generator = config.generator("looks")
@@ -39,18 +36,10 @@ def class_looks(config: WorldConfig) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """Light of each of n places.
+    """Light of each of n places."""
 
-    Attributes
-    ----------
-    towards : float64 array (n, 3)
-        Unit vectors to the source: right, down, towards the viewer.
-    colour : float64 array (n, 3)
-        Its red, green and blue, about 1.
-    """
-
-    towards: np.ndarray
-    colour: np.ndarray
+    towards: np.ndarray  # (n, 3): unit vectors to the source: right, down, towards the viewer
+    colour: np.ndarray  # (n, 3): its red, green and blue, about 1
 
     @classmethod
     def draw(cls, generator: np.random.Generator, n: int) -> Light:
@@ -73,7 +62,7 @@ def instances(config: WorldConfig, looks: np.ndarray, generator: np.random.Gener
 
 
 def draw_objects(looks: np.ndarray, tilt: np.ndarray, light: Light, size_px: int) -> Tensor:
-    """Pictures of objects on nothing.
+    """Pictures of objects without a background.
 
     Parameters
     ----------

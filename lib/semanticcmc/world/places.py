@@ -37,14 +37,7 @@ def place_latents(
 
 
 def draw_places(latents: np.ndarray, colour: np.ndarray, size_px: int) -> Tensor:
-    """Pictures of places.
-
-    Parameters
-    ----------
-    latents : array (n, N_PLACE)
-    colour : array (n, 3)
-        Of their light (`appearance.Light`).
-    size_px : int
+    """Pictures of places of latents (n, N_PLACE), in light of a colour (n, 3).
 
     Returns
     -------

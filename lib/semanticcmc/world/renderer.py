@@ -31,9 +31,9 @@ class FilmRenderer:
     config : WorldConfig
     timeline : Timeline
     looks : array (classes, 30)
-        `appearance.class_looks`.
+        `objects.class_looks`.
     times_s : array, optional
-        Moments that will be asked for; by default any of the film. Only their beats are drawn.
+        Moments that `frames` may be called with; by default any of the film. Only their beats are drawn.
     """
 
     def __init__(
@@ -84,18 +84,10 @@ class FilmRenderer:
         self._drift = drift * np.array([0.10, 0.05, 0.06, 0.12])  # x, y, zoom, sway of the objects (rad)
 
     def frames(self, times_s: np.ndarray, layers: Layers = "all") -> np.ndarray:
-        """Pictures at given times.
+        """Pictures at given times (n,), uint8 (n, image_px, image_px, 3).
 
-        Parameters
-        ----------
-        times_s : array (n,)
-        layers : {'all', 'objects', 'background'}
-            ``objects``: on grey, without shadows; ``background``: the same place without objects and their
-            shadows. Where an object is opaque it has the same pixels in ``all`` and ``objects``.
-
-        Returns
-        -------
-        uint8 array (n, image_px, image_px, 3)
+        The layers ``objects`` are objects on grey, without shadows; ``background`` is the same place without objects
+        and their shadows. Where an object is opaque it has the same pixels in ``all`` and ``objects``.
         """
         size = self.config.image_px
         out = np.empty((len(times_s), size, size, 3), dtype=np.uint8)
@@ -115,58 +107,31 @@ class FilmRenderer:
         beat, setup = (shots[name].to_numpy()[shot] for name in ("beat", "setup"))
         size, row = self.config.image_px, self._row
         if (row[beat] < 0).any():
-            raise ValueError("times_s: of a beat that was not drawn; see times_s of FilmRenderer")
+            raise ValueError("times_s: some lie in a beat that was not drawn; give FilmRenderer all times_s")
 
         if layers == "objects":
             pictures = torch.full((len(shot), 3, size, size), GREY)
         else:
-            grid = _grid(centre, width, np.zeros(len(shot)), np.full(len(shot), places.REACH), size)
-            pictures = grid_sample(self._places[row[beat]], grid, padding_mode="border", align_corners=False)
-        for which in (1, 0) if layers != "background" else ():
+            pictures = _view_of_places(self._places[row[beat]], centre, width, size)
+        for which in (1, 0) if layers == "all" else ():  # the second object stands behind the first
             rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
-            if layers == "all":
-                _cast_shadow(
-                    pictures,
-                    rows,
-                    self._position[beat[rows], which],
-                    self._radius[beat[rows], which],
-                    centre[rows],
-                    width[rows],
-                )
-        for which in (1, 0) if layers != "background" else ():
-            for kind, pictures_of in ((TWO_SHOT, self._far), (CLOSE_UP, self._near)):
-                rows = np.flatnonzero(setup == kind)
-                if (kind == CLOSE_UP and which == 1) or not rows.size:
-                    continue
-                b = beat[rows]
-                grid = _grid(
-                    centre[rows] - self._position[b, which],
-                    width[rows],
-                    sway[rows],
-                    REACH * self._radius[b, which],
-                    size,
-                )
-                layer = grid_sample(pictures_of[row[b] * N_IN_BEAT + which], grid, align_corners=False)
-                pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
+            position, radius = self._position[beat[rows], which], self._radius[beat[rows], which]
+            _cast_shadow(pictures, rows, position, radius, centre[rows], width[rows])
+        drawn = ((1, TWO_SHOT, self._far), (0, TWO_SHOT, self._far), (0, CLOSE_UP, self._near))
+        for which, kind, pictures_of in drawn if layers != "background" else ():
+            rows = np.flatnonzero(setup == kind)
+            if not rows.size:
+                continue
+            b = beat[rows]
+            offset, reach = centre[rows] - self._position[b, which], REACH * self._radius[b, which]
+            grid = _grid(offset, width[rows], sway[rows], reach, size)
+            layer = grid_sample(pictures_of[row[b] * N_IN_BEAT + which], grid, align_corners=False)
+            pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
         return self._grade.apply(pictures)
 
 
 def stills(config: WorldConfig, movie_id: str, times_s: np.ndarray, image_px: int) -> np.ndarray:
-    """Frames of a film drawn anew at another size, for people to look at: the same places, objects and camera.
-
-    Parameters
-    ----------
-    config : WorldConfig
-    movie_id : str
-        One of `config.movie_ids`.
-    times_s : array (n,)
-    image_px : int
-        Width and height, px.
-
-    Returns
-    -------
-    uint8 array (n, image_px, image_px, 3)
-    """
+    """Frames of a film at another size, for people to look at: the same places, objects and camera."""
     timeline = next(film for film in timelines(config) if film.movie_id == movie_id)
     larger = dataclasses.replace(config, image_px=image_px)
     return FilmRenderer(larger, timeline, class_looks(config), times_s).frames(times_s)
@@ -175,15 +140,8 @@ def stills(config: WorldConfig, movie_id: str, times_s: np.ndarray, image_px: in
 def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[np.ndarray, np.ndarray]:
     """Exemplars of one class: isolated on grey, or in context, framed between close-up and two-shot.
 
-    Each has instance noise, pose and light of its own; none is ever seen in a film.
-
-    Parameters
-    ----------
-    config : WorldConfig
-        `stimuli_in_context` puts the same objects, smaller, into places of their class, as a film would.
-    looks : array (classes, 30)
-        `appearance.class_looks`.
-    class_index : int
+    Each has instance noise, pose and light of its own; none is ever seen in a film. `config.stimuli_in_context` puts
+    the same objects, smaller, into places of their class, as a film would.
 
     Returns
     -------
@@ -215,8 +173,7 @@ def _contexts(config: WorldConfig, class_index: int, light: Light, radius: np.nd
     position = np.stack([side, generator.normal(GROUND, 0.07, n)], 1)  # where objects stand in films
     width = RADIUS / radius
     centre = position - shift * width[:, None]
-    grid = _grid(centre, width, np.zeros(n), np.full(n, places.REACH), size)
-    pictures = grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    pictures = _view_of_places(pictures, centre, width, size)
     _cast_shadow(pictures, np.arange(n), position, np.full(n, RADIUS), centre, width)
     return pictures
 
@@ -232,7 +189,7 @@ def even(size: float) -> int:
 
 
 def _grid(offset: np.ndarray, width: np.ndarray, turn: np.ndarray, reach: np.ndarray, size: int) -> Tensor:
-    """Where each pixel of a view looks in a picture that spans `reach` to each side (torch's -1 to 1).
+    """Place of each pixel of a view in a picture that spans `reach` to each side (torch's -1 to 1).
 
     The view is `offset` (n, 2) off the picture's middle and shows `width` (n,) to each side, turned by `turn` rad.
     """
@@ -240,6 +197,12 @@ def _grid(offset: np.ndarray, width: np.ndarray, turn: np.ndarray, reach: np.nda
     rotate = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
     theta = np.concatenate([rotate * width[:, None, None], (rotate @ offset[:, :, None])], 2) / reach[:, None, None]
     return affine_grid(torch.as_tensor(theta, dtype=torch.float32), [len(theta), 1, size, size], align_corners=False)
+
+
+def _view_of_places(pictures: Tensor, centre: np.ndarray, width: np.ndarray, size: int) -> Tensor:
+    """What a camera that shows `width` to each side of `centre` sees of places, (n, 3, size, size)."""
+    grid = _grid(centre, width, np.zeros(len(width)), np.full(len(width), places.REACH), size)
+    return grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
 def _cast_shadow(

@@ -1,4 +1,4 @@
-"""What happens when: scenes with a theme and a cast, beats with two of the cast, shots from two set-ups."""
+"""Courses of films: scenes with a theme and a cast, beats with two of the cast, shots from two set-ups."""
 
 from __future__ import annotations
 
@@ -64,21 +64,14 @@ def timelines(config: WorldConfig) -> list[Timeline]:
 
 @dataclasses.dataclass(frozen=True)
 class Themes:
-    """Which categories follow and accompany each other.
-
-    Attributes
-    ----------
-    follow : float64 array (categories, categories)
-        Row: a scene's theme; column: weight of each as the next scene's, before the film's preference.
-    accompany : float64 array (categories, categories)
-        Row: a scene's theme; column: probability of each category for a member of its cast.
+    """Which categories follow and accompany each other, two tables (categories, categories), a row a scene's theme.
 
     Both grow with closeness in WordNet as exp(theme_relatedness * closeness), brought to equal sums of rows
-    and columns, so that no category is commoner for having more relatives.
+    and columns, so that no category is more common for having more relatives.
     """
 
-    follow: np.ndarray
-    accompany: np.ndarray
+    follow: np.ndarray  # weight of each category as the next scene's theme, before the film's preference
+    accompany: np.ndarray  # probability of each category for a member of the scene's cast
 
     @classmethod
     def of(cls, config: WorldConfig, close: np.ndarray) -> Themes:
@@ -131,18 +124,17 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
     # more often), so that nothing depends on the time since the film's start.
     duration = np.sqrt(generator.uniform(low**2, high**2))
     start = -generator.uniform(0, duration)
-    rows, objects, scene = [], [], 0
+    objects: list[np.ndarray] = []
+    rows, scene = [], 0
     scenes = 2 + int(config.film_duration_s / low)
     theme = themes.draw(config, config.generator("themes", index), 1, scenes)[0]
-    beat = -1
     while start < config.film_duration_s:
         cast = _cast(generator, config, themes.accompany[theme[scene]], category)
         beat_start = start
         for beat_duration in pieces(generator, duration, beat_s):
-            beat += 1
+            beat, shot_start = len(objects), beat_start
             objects.append(generator.permutation(cast)[:N_IN_BEAT])
             setup = int(generator.integers(2))
-            shot_start = beat_start
             for shot_duration in pieces(generator, beat_duration, config.shot_s):
                 rows.append((shot_start, shot_start + shot_duration, beat, scene, setup))
                 shot_start, setup = shot_start + shot_duration, 1 - setup
@@ -150,8 +142,16 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
         start += duration
         duration = generator.uniform(low, high)
         scene += 1
+    # Keep 0 to the film's end, and number beats and scenes from there.
     shots = pd.DataFrame(rows, columns=["start_s", "stop_s", "beat", "scene", "setup"])
-    return _cut(movie_id, shots, theme, np.array(objects), config.film_duration_s)
+    shots["start_s"] = shots["start_s"].clip(lower=0.0)
+    shots["stop_s"] = shots["stop_s"].clip(upper=config.film_duration_s)
+    shots = shots[shots["stop_s"] - shots["start_s"] > 1e-9].reset_index(drop=True)
+    shots["stop_s"] = [*shots["start_s"][1:], config.film_duration_s]  # gapless, whatever the sums were rounded to
+    first, last = shots["beat"].iloc[[0, -1]]
+    shots["beat"] -= first
+    shown = np.array(objects)[first : last + 1]
+    return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], shown, shown[:, 0])
 
 
 def _cast(generator: np.random.Generator, config: WorldConfig, weights: np.ndarray, category: np.ndarray) -> np.ndarray:
@@ -161,20 +161,8 @@ def _cast(generator: np.random.Generator, config: WorldConfig, weights: np.ndarr
     return np.array([waiting[c].pop() for c in generator.choice(len(weights), config.cast_size, p=weights)])
 
 
-def _cut(movie_id: str, shots: pd.DataFrame, theme: np.ndarray, objects: np.ndarray, stop_s: float) -> Timeline:
-    """Keep 0 to `stop_s` and number beats and scenes from there."""
-    shots["start_s"] = shots["start_s"].clip(lower=0.0)
-    shots["stop_s"] = shots["stop_s"].clip(upper=stop_s)
-    shots = shots[shots["stop_s"] - shots["start_s"] > 1e-9].reset_index(drop=True)
-    shots["stop_s"] = [*shots["start_s"][1:], stop_s]  # gapless, whatever the sums were rounded to
-    first, last = shots["beat"].iloc[[0, -1]]
-    shots["beat"] -= first
-    objects = objects[first : last + 1]
-    return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], objects, objects[:, 0])
-
-
 def _shuffled(config: WorldConfig, films: list[Timeline]) -> list[Timeline]:
-    """Deal the objects of all beats out anew, no class twice in a beat."""
+    """Distribute the objects of all beats at random, no class twice in a beat."""
     generator = config.generator("shuffle")
     objects = generator.permutation(np.concatenate([film.objects for film in films]).ravel())
     objects = objects.reshape(-1, N_IN_BEAT)

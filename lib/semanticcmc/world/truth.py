@@ -81,7 +81,7 @@ def scene_changes(config: WorldConfig, lags_s: np.ndarray, most: int) -> np.ndar
 
 
 def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
-    """How much oftener than by chance two things seen a lag apart are of one category, as a share of that at lag 0.
+    """How much more often than by chance two things a lag apart are of one category, as a share of that at lag 0.
 
     (P(lag) - P(far)) / (P(0) - P(far)), where P is the share that is of one category among all pairs of different
     labels, one at a time and one a lag later in the same film, and far means an endless lag. The pairs are
@@ -93,10 +93,6 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
 
     How often each occurs has a closed form for scenes (`scene_changes`) and follows from a long run for beats; how
     often categories agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag.
-
-    Returns
-    -------
-    float64 array (lags,)
     """
     if config.shuffle_objects:
         return np.zeros(len(lags_s))
@@ -113,12 +109,9 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
 
 
 def theme_agreement(config: WorldConfig, scenes: int) -> np.ndarray:
-    """P(one category) of members of the casts of one scene, and of scenes 1, 2, ... and endlessly many apart.
+    """P(one category) of members of the casts of one scene, and of scenes 1, 2, ... apart, (scenes + 1,).
 
-    Returns
-    -------
-    float64 array (scenes + 1,)
-        From a long run of the chain of themes (`timeline.Themes`); the last is for themes that are independent.
+    From a long run of the chain of themes (`timeline.Themes`); the last is for themes that are independent.
     """
     themes = Themes.of(config, closeness(read_classes(config)))
     chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * scenes)
@@ -149,20 +142,10 @@ def shot_table(films: list[Timeline]) -> pd.DataFrame:
 
 
 def shared(shots: pd.DataFrame, what: str, lags_s: np.ndarray) -> np.ndarray:
-    """Share of the moments of given shots that have the same shot, set-up or beat a lag later, without sampling.
+    """Share of the moments of shots (`shot_table`) that have the same shot, set-up or beat a lag later, (lags,).
 
-    Parameters
-    ----------
-    shots : DataFrame
-        Of `shot_table`.
-    what : {'shot', 'setup', 'beat'}
-        A set-up is the same only within a beat.
-    lags_s : array (lags,)
-
-    Returns
-    -------
-    float64 array (lags,)
-        Of those moments whose film still runs a lag later; NaN where there is none.
+    Exact, without sampling. `what` is shot, setup (the same only within a beat) or beat. Of those moments whose film
+    still runs a lag later; NaN where there is none.
     """
     beat = shots.groupby(["movie_id", "beat"], sort=False).ngroup().to_numpy()
     same = shots[what].to_numpy()
@@ -190,8 +173,8 @@ def look_rdm(config: WorldConfig) -> RDM:
 def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFrame) -> float:
     """Likeness of a beat's two-shot and its close-up, above the film's base rate, over all such pairs of frames.
 
-    A picture that comes back is its own likeness, 1; but at lags of a shot or two the other set-up of the same place is
-    in view, and shows some of the same. With this value c, looks a lag apart should be alike by
+    Frames of the same set-up have a likeness of 1; but at lags of a shot or two the other set-up of the same place is
+    in view, and shows part of the same. With this value c, the likeness of looks a lag apart should be
     ``P(same set-up) + c (P(same beat) - P(same set-up))``, if frames of a set-up were all alike.
 
     Parameters
