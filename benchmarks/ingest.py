@@ -29,7 +29,7 @@ from unittest import mock
 import av
 import pandas as pd
 
-from semanticcmc.films import pictures
+from semanticcmc.films import video
 from semanticcmc.films.ingest import MoviesConfig, ingest
 from semanticcmc.films.video import decode
 from semanticcmc.run import atomic, record, write_json
@@ -92,7 +92,7 @@ def by_ffmpeg(film, folder, size, threads):
 
 
 def by_ours(film, folder, size, threads, skips):
-    with mock.patch.object(pictures, "can_skip", pictures.can_skip if skips else lambda *_: False):
+    with mock.patch.object(video, "can_skip", video.can_skip if skips else lambda *_: False):
         table = pd.read_parquet(ingest(film, "film", folder, CONFIG, threads))
     assert (table["width"].iloc[0], table["height"].iloc[0]) == size
     return len(table), int(table["nbytes"].sum())

@@ -12,9 +12,8 @@ from av.video.frame import PictureType
 from PIL import Image
 
 from semanticcmc.config import InputError
-from semanticcmc.films import pictures
-from semanticcmc.films.pictures import Damage, can_skip
-from semanticcmc.films.video import decode
+from semanticcmc.films import video
+from semanticcmc.films.video import Damage, can_skip, decode
 from tests.conftest import SHARED
 from tests.films.counter_films import (
     B_FRAMES,
@@ -325,10 +324,10 @@ def test_skipping_pictures_changes_no_frame(tmp_path, monkeypatch, name, codec, 
     path = film(tmp_path / name, pts, base, codec, options, picture=moving)
     with av.open(str(path)) as container:
         assert can_skip(container, container.streams.video[0])
-        kept = len(list(pictures.in_order(container, container.streams.video[0], Fraction(1), Damage())))
+        kept = len(list(video.in_order(container, container.streams.video[0], Fraction(1), Damage())))
     assert kept < 130  # or nothing is skipped, and nothing is tested
     skipped = {key: list(decode(path, *key)) for key in ((1, 64, 1), (1, 64, 4), (5, 64, 2))}
-    monkeypatch.setattr(pictures, "can_skip", lambda container, stream: False)
+    monkeypatch.setattr(video, "can_skip", lambda container, stream: False)
     for key, found in skipped.items():
         whole = list(decode(path, *key))
         assert [(f.time_s, f.pts_s, f.frame_index) for f in found] == [
@@ -382,7 +381,7 @@ def test_skipping_where_the_film_says_nothing_of_reordering(tmp_path, monkeypatc
         out.mux(stream.encode())
     without_reordering(path)
     skipped = [(f.frame_index, f.image) for f in decode(path, 5, 64, 2)]
-    monkeypatch.setattr(pictures, "can_skip", lambda container, stream: False)
+    monkeypatch.setattr(video, "can_skip", lambda container, stream: False)
     whole = [(f.frame_index, f.image) for f in decode(path, 5, 64, 2)]
     assert [index for index, _ in skipped] == [index for index, _ in whole] == list(range(0, 450, 5))
     np.testing.assert_array_equal([image for _, image in skipped], [image for _, image in whole])

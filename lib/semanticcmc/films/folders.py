@@ -22,8 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semanticcmc.config import InputError
-from semanticcmc.films.files import Frame
-from semanticcmc.films.movie_ids import natural_parts
+from semanticcmc.films.files import Frame, natural_parts
 
 if TYPE_CHECKING:
     from semanticcmc.films.display import Box

@@ -24,14 +24,12 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.display import Box
-from semanticcmc.films.files import Frame, film_problem, is_finished, merge_index, write_film
+from semanticcmc.films.files import Frame, film_problem, is_finished, merge_index, name_of, write_film
 from semanticcmc.films.folders import folder_state, read_folder
 from semanticcmc.films.letterbox import find_borders
 from semanticcmc.films.manifest import refuse_changed
-from semanticcmc.films.movie_ids import name_of
-from semanticcmc.films.pictures import Damage
 from semanticcmc.films.probe import probe, reason
-from semanticcmc.films.video import decode
+from semanticcmc.films.video import Damage, decode
 from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_json
 
 # They say where films are and which are meant, not what a video's frames look like.

@@ -11,8 +11,8 @@ import av
 import pandas as pd
 
 from semanticcmc.config import InputError
+from semanticcmc.films.files import movie_id_of, name_of, natural_parts
 from semanticcmc.films.folders import is_picture, probe_folder
-from semanticcmc.films.movie_ids import movie_id_of, name_of, natural_parts
 from semanticcmc.films.video import picture_stream, stated_duration_s
 
 SUFFIXES = frozenset(

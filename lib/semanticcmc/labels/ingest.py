@@ -29,9 +29,8 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
-from semanticcmc.films.movie_ids import movie_ids_of
-from semanticcmc.labels.grid import FilmLabels, sampling
-from semanticcmc.labels.parts import made_from, merge_parts, write_part
+from semanticcmc.films.files import movie_ids_of
+from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, sampling, write_part
 from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
 from semanticcmc.labels.tables import event_films, read_events, read_label_csv, table_columns

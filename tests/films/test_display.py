@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semanticcmc.films.hdr import hlg_to_nits, nits_to_pq, pq_to_nits, roll_off, to_sdr
+from semanticcmc.films.display import hlg_to_nits, nits_to_pq, pq_to_nits, roll_off, to_sdr
 
 
 @pytest.mark.parametrize("signal, nits", [(0.0, 0), (0.38, 26), (0.51, 100), (0.58, 203), (0.75, 1000), (1, 10_000)])
