@@ -11,7 +11,7 @@ import pytest
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.films.ingest import MoviesConfig, ingest, merge
-from semanticcmc.films.manifest import read_manifest, refuse_changed, sha256_of, title_and_year
+from semanticcmc.films.manifest import read_manifest, refuse_changed, remembered_sha256, title_and_year
 from semanticcmc.films.probe import probe
 from semanticcmc.films.store import FrameStore
 from tests.films.counter_films import constant
@@ -126,13 +126,13 @@ def test_a_film_on_no_list_or_changed_is_left_out_and_the_others_go_on(films, tw
 def test_the_checksum_is_computed_once(tmp_path):
     film, memory = tmp_path / "film.mkv", tmp_path / "memory.json"
     film.write_bytes(b"x" * 1000)
-    assert sha256_of(film, memory) == hashlib.sha256(b"x" * 1000).hexdigest()
+    assert remembered_sha256(film, memory) == hashlib.sha256(b"x" * 1000).hexdigest()
     state = film.stat()
     film.write_bytes(b"y" * 1000)
     os.utime(film, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert sha256_of(film, memory) == hashlib.sha256(b"x" * 1000).hexdigest()  # not read again
+    assert remembered_sha256(film, memory) == hashlib.sha256(b"x" * 1000).hexdigest()  # not read again
     os.utime(film, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    assert sha256_of(film, memory) == hashlib.sha256(b"y" * 1000).hexdigest()
+    assert remembered_sha256(film, memory) == hashlib.sha256(b"y" * 1000).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_refuses_wrong_lists(tmp_path):
     path = tmp_path / "films.csv"
     for content, words in (
         (b"title\nA\n", "no column movie_id"),
-        (b"movie_id,title\na,A\na,B\n", "film 'a' stands twice"),
+        (b"movie_id,title\na,A\na,B\n", "two rows of film 'a'"),
         (b"movie_id,title\na,Caf\xe9\n", "not readable as a CSV table in UTF-8"),
     ):
         path.write_bytes(content)

@@ -73,49 +73,33 @@ class Display:
 
     def _scaled(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Deinterlaced, cropped and scaled; RGB of 8 bits, of 16 where the film is HDR."""
-        interlaced = frame.interlaced_frame
-        kind = (
-            frame.width,
-            frame.height,
-            frame.format.name,
-            frame.colorspace,
-            frame.color_range,
-            frame.color_trc,
-            interlaced,
-        )
-        if interlaced or self._graph is None or self._graph[0] != kind:
+        colour = frame.format.name, frame.colorspace, frame.color_range, frame.color_trc
+        kind = frame.width, frame.height, *colour, frame.interlaced_frame
+        if frame.interlaced_frame or self._graph is None or self._graph[0] != kind:
             self._graph = kind, self._new_graph(frame)
         graph = self._graph[1]
         graph.push(frame)
-        if interlaced:
+        if frame.interlaced_frame:
             graph.push(None)  # it would wait for the next picture; such a graph serves one picture alone
         return graph.vpull()
 
     def _new_graph(self, frame: av.VideoFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
-        width, height = frame.width, frame.height
-        nodes = [
-            graph.add(
-                "buffer",
-                f"video_size={width}x{height}:pix_fmt={frame.format.name}:"
-                f"time_base=1/1000:colorspace={frame.colorspace}:range={frame.color_range}",
-            )
-        ]
+        width, height, box = frame.width, frame.height, self.crop
+        colour = f"pix_fmt={frame.format.name}:colorspace={frame.colorspace}:range={frame.color_range}"
+        nodes = [graph.add("buffer", f"video_size={width}x{height}:time_base=1/1000:{colour}")]
         if frame.interlaced_frame:
             nodes.append(graph.add("estdif", "mode=frame:deint=all"))
-        box = self.crop
         if (width, height) == self.stored and (box.width, box.height) != self.stored:
             nodes.append(graph.add("crop", f"{box.width}:{box.height}:{box.x}:{box.y}:exact=1"))
-        large = width > 1024 or height > 576
-        matrix = _MATRICES.get(frame.colorspace, "bt709" if large else "bt601")
         scale = f"{self.size[0]}:{self.size[1]}:flags=bicubic+accurate_rnd+full_chroma_int"
         if not frame.format.is_rgb:
-            scale += f":in_color_matrix={matrix}"
+            default = "bt709" if width > 1024 or height > 576 else "bt601"
+            scale += f":in_color_matrix={_MATRICES.get(frame.colorspace, default)}"
         nodes.append(graph.add("scale", scale))
         nodes.append(graph.add("format", "rgb48" if frame.color_trc in TRANSFERS else "rgb24"))
         nodes.append(graph.add("buffersink"))
-        graph.link_nodes(*nodes)
-        graph.configure()
+        graph.link_nodes(*nodes).configure()
         return graph
 
 
@@ -149,15 +133,10 @@ def nits_to_pq(nits: np.ndarray) -> np.ndarray:
     return np.power((_C1 + _C2 * root) / (1 + _C3 * root), _M2)
 
 
-def hlg_to_scene(signal: np.ndarray) -> np.ndarray:
-    """Scene light in 0 to 1 of an HLG signal in 0 to 1 (BT.2100, table 5)."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-
-
 def hlg_to_nits(signal: np.ndarray) -> np.ndarray:
-    """Light in cd/m2, (..., 3), of an HLG signal (..., 3) on a display of `PEAK_NITS` (system gamma 1.2)."""
-    scene = hlg_to_scene(signal)
+    """Light in cd/m2 of an HLG signal in 0 to 1, both (..., 3), on a display of `PEAK_NITS` (BT.2100, table 5)."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
     return PEAK_NITS * np.power(np.maximum(scene @ _LUMINANCE, 1e-12), 0.2)[..., None] * scene
 
 

@@ -1,9 +1,9 @@
-"""Files of the frame store: films as plain tars of JPEGs with a Parquet index each, whole or not there at all.
+"""Files of the frame store: films as plain tars of JPEGs with a Parquet index each, complete or absent.
 
 A film is ``<movie_id>.tar``, JPEGs named by their second (``000012.000.jpg``), and ``<movie_id>.parquet``,
 one row a frame with the JPEG's place in the tar, so that a frame is one read at an offset. The Parquet
-file is written last and holds the tar's SHA-256 (`is_finished`): a film stands whole or not at all.
-``index.parquet`` is all films' rows, sorted by ``movie_id`` (as text) and time. `frames` reads them.
+file is written last and holds the tar's SHA-256 (`is_finished`), so that a film is complete or absent.
+``index.parquet`` is all films' rows, sorted by ``movie_id`` (as text) and time. `store` reads them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ COLUMNS = {
     "width": pa.int32(),
     "height": pa.int32(),
 }
+SCHEMA = pa.schema(COLUMNS)
 _METADATA = b"semanticcmc"
 
 
@@ -49,7 +50,7 @@ class Frame:
     Attributes
     ----------
     time_s : float
-        Its second on the film's nominal grid: the key. Milliseconds are kept.
+        Its second on the film's grid, the key, to the millisecond.
     pts_s : float
         Presentation time of the picture shown then, seconds from the film's first frame.
     frame_index : int
@@ -72,7 +73,6 @@ def write_film(
     Parameters
     ----------
     folder : str or Path
-        The store's folder.
     movie_id : str
         A plain file name: no slash, not ``index``, no leading dot.
     frames : iterable of Frame
@@ -110,13 +110,12 @@ def write_film(
                 member.size = len(jpeg)
                 offset = tar.offset + tarfile.BLOCKSIZE  # a ustar header is one block
                 tar.addfile(member, io.BytesIO(jpeg))
-                rows.append(
-                    (movie_id, time_s, float(frame.pts_s), int(frame.frame_index), offset, member.size, width, height)
-                )
+                shown = float(frame.pts_s), int(frame.frame_index)
+                rows.append((movie_id, time_s, *shown, offset, member.size, width, height))
         if not rows:
             raise InputError(f"{movie_id}: no frames")
         metadata = {
-            "sha256": _sha256(temporary),
+            "sha256": sha256_of(temporary),
             "tar_bytes": temporary.stat().st_size,
             "jpeg_quality": quality,
             "made_from": dict(made_from or {}),
@@ -124,8 +123,7 @@ def write_film(
     table = pa.table({name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)})
     path = folder / f"{movie_id}.parquet"
     with atomic(path) as temporary:
-        text = json.dumps(metadata, sort_keys=True).encode()
-        pq.write_table(table.replace_schema_metadata({_METADATA: text}), temporary)
+        pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(metadata, sort_keys=True)}), temporary)
     (folder / f"{movie_id}.problem.json").unlink(missing_ok=True)
     return path
 
@@ -142,23 +140,22 @@ def _encoded(image: np.ndarray | bytes, quality: int) -> tuple[bytes, tuple[int,
 
 
 def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any]) -> bool:
-    """Whether the store holds this film whole (by checksum), made from the same source and settings."""
+    """Whether the store holds all of this film (by checksum), made from the same source and settings."""
     tar, index = (Path(folder) / f"{movie_id}{suffix}" for suffix in (".tar", ".parquet"))
     try:
         metadata = _metadata(index)
         same = metadata["made_from"] == json.loads(json.dumps(dict(made_from)))
-        return bool(same and metadata["sha256"] == _sha256(tar))
+        return bool(same and metadata["sha256"] == sha256_of(tar))
     except (OSError, InputError):
         return False
 
 
 def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) -> pd.DataFrame:
-    """Merge the films' indices into ``index.parquet`` and say loudly which films are left out, and why.
+    """Merge the films' indices into ``index.parquet``, and print which films are left out, and why.
 
     Parameters
     ----------
     folder : str or Path
-        The store's folder.
     movie_ids : collection of str, optional
         The films wanted; by default all that the folder holds.
 
@@ -174,23 +171,17 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
     """
     folder = Path(folder)
     if movie_ids is None:
-        found = {
-            path.name.removesuffix(suffix)
-            for suffix in (".parquet", ".tar", ".problem.json")
-            for path in folder.glob(f"[!.]*{suffix}")
-        }
-        movie_ids = found - {"index"}
-    tables, problems = [], {}
+        ends = (".parquet", ".tar", ".problem.json")
+        movie_ids = {path.name.removesuffix(end) for end in ends for path in folder.glob(f"[!.]*{end}")} - {"index"}
+    tables = []
     for movie_id in sorted(movie_ids):
         try:
             tables.append(_film_index(folder, movie_id))
         except InputError as error:
-            problems[movie_id] = str(error)
-    for movie_id, problem in problems.items():
-        print(f"LEFT OUT of every lag: {movie_id}: {problem}", file=sys.stderr)
+            print(f"LEFT OUT of every lag: {movie_id}: {error}", file=sys.stderr)
     if not tables:
-        raise InputError(f"{folder}: no usable film among {len(problems)}; the reasons stand above")
-    index = pa.concat_tables(tables).cast(pa.schema(list(COLUMNS.items())))
+        raise InputError(f"{folder}: no usable film among {len(movie_ids)}; the reasons are printed above")
+    index = pa.concat_tables(tables).cast(SCHEMA)
     with atomic(folder / "index.parquet") as temporary:
         pq.write_table(index, temporary)
     return index.to_pandas()
@@ -212,7 +203,7 @@ def film_problem(folder: str | Path, movie_id: str, longest_lag_s: float = 0.0) 
 
 
 def _film_index(folder: Path, movie_id: str) -> pa.Table:
-    """Index of one film, checked against its tar; InputError says what is wrong."""
+    """Index of one film, checked against its tar."""
     problem = folder / f"{movie_id}.problem.json"
     if problem.exists():
         raise InputError(json.loads(problem.read_text(encoding="utf-8"))["problem"])
@@ -220,22 +211,14 @@ def _film_index(folder: Path, movie_id: str) -> pa.Table:
     for file in (path, tar):
         if not file.exists():
             raise InputError(f"{file} is missing: ingest the film again")
-    metadata, table = _metadata(path), read_index(path)
-    if tar.stat().st_size != metadata["tar_bytes"]:
-        raise InputError(
-            f"{tar} has {tar.stat().st_size} bytes, its index says {metadata['tar_bytes']}: ingest it again"
-        )
-    return table.replace_schema_metadata(None)
+    found, expected = tar.stat().st_size, _metadata(path)["tar_bytes"]
+    if found != expected:
+        raise InputError(f"{tar} has {found} bytes, its index says {expected}: ingest the film again")
+    return read_index(path).replace_schema_metadata(None)
 
 
 def read_index(path: Path) -> pa.Table:
-    """Rows of an index file, all of `COLUMNS`, `movie_id` as a dictionary: no text is made of half a million rows.
-
-    Raises
-    ------
-    InputError
-        For a file that is not readable or lacks a column.
-    """
+    """Rows of an index file, all of `COLUMNS`; `movie_id` stays dictionary-encoded, which is fast and small."""
     try:
         table = pq.read_table(path, read_dictionary=["movie_id"])
     except (pa.ArrowException, OSError) as error:
@@ -246,11 +229,6 @@ def read_index(path: Path) -> pa.Table:
     return table.select(list(COLUMNS))
 
 
-def index_frame(table: pa.Table) -> pd.DataFrame:
-    """Rows of an index as a DataFrame, `movie_id` as text."""
-    return table.cast(pa.schema(list(COLUMNS.items()))).to_pandas()
-
-
 def _metadata(path: Path) -> dict[str, Any]:
     try:
         return json.loads((pq.read_schema(path).metadata or {})[_METADATA])
@@ -258,12 +236,19 @@ def _metadata(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not readable as the index of a film ({error}); make it again") from error
 
 
-def _sha256(path: Path) -> str:
+def file_state(path: Path) -> dict[str, int]:
+    """Size and time of change: what tells whether a file is still the same, without reading it."""
+    state = path.stat()
+    return {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-# How a film is called: its file's name made safe, the same for its pictures, its labels and its row in a list.
+# A film's name: that of its file made safe; its pictures, labels and row in a list of films have the same ---
 
 
 def movie_id_of(name: str) -> str:
@@ -281,27 +266,9 @@ def name_of(path: str | Path) -> str:
 
 
 def natural_parts(name: str) -> list[tuple[int, str]]:
-    """A name's sorting key, as people count: ``a2b`` gives ``[(-1, "a"), (2, "b")]`` and comes before ``a10b``.
+    """Key of the natural order of names: ``a2b`` gives ``[(-1, "a"), (2, "b")]`` and comes before ``a10b``.
 
-    Each number stands with the text that follows it.
+    Each number comes with the text that follows it.
     """
     parts = re.split(r"([0-9]+)", name)
     return [(-1, parts[0]), *((int(n), text) for n, text in zip(parts[1::2], parts[2::2], strict=True))]
-
-
-def movie_ids_of(names: Iterable[str], where: str) -> dict[str, str]:
-    """Ids by name, for names that must stay apart.
-
-    Raises
-    ------
-    InputError
-        If two names have one id.
-    """
-    ids: dict[str, str] = {}
-    taken: dict[str, str] = {}
-    for name in names:
-        ids[name] = movie_id_of(name)
-        if ids[name] in taken:
-            raise InputError(f"{where}: {taken[ids[name]]!r} and {name!r} are both film {ids[name]!r}; rename one")
-        taken[ids[name]] = name
-    return ids

@@ -1,15 +1,12 @@
-"""The list of a study's films: what each is called, and the checksum that tells whether it is still the same file.
+"""The list of a study's films, with a checksum of each, so that a changed file is noticed.
 
-semanticcmc films FOLDER [--manifest data_manifests/films.csv]
-
-Fills the list from a folder of films (``make films FILMS=<folder>``). What a person wrote (title, year, source) stays,
-found by `movie_id` or, for a film that was renamed, by its checksum. An experiment that names the list
-(`movies.manifest`) leaves out a film that is not on it or whose file has changed.
+``semanticcmc films FOLDER`` (``make films FILMS=<folder>``) fills the list from a folder. What a person wrote (title,
+year, source) stays, found by `movie_id` or, for a film that was renamed, by its checksum. An experiment that names the
+list (`movies.manifest`) leaves out a film that is not on it or whose file has changed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -18,38 +15,24 @@ from typing import Any
 import pandas as pd
 
 from semanticcmc.config import InputError
+from semanticcmc.films.files import file_state, sha256_of
+from semanticcmc.films.probe import probe
 from semanticcmc.run import Progress, atomic, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")
 WRITTEN = ("title", "year", "source")  # by a person; made up only where empty
-BLOCK = 2**24  # bytes read at once
 
 
-def sha256_of(path: Path, memory: Path, progress: Progress | None = None) -> str:
-    """SHA-256 of a file, computed once and remembered by its size and time of change.
-
-    Parameters
-    ----------
-    path : Path
-    memory : Path
-        Small JSON file that remembers it.
-    progress : Progress, optional
-        Told the MiB read.
-    """
-    state = path.stat()
-    key = {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
+def remembered_sha256(path: Path, memory: Path) -> str:
+    """SHA-256 of a file, computed once: `memory`, a JSON file, keeps it with the file's size and time of change."""
+    state = file_state(path)
     if memory.exists():
         known = json.loads(memory.read_text(encoding="utf-8"))
-        if {name: known.get(name) for name in key} == key:
+        if state.items() <= known.items():
             return known["sha256"]
-    digest = hashlib.sha256()
-    with path.open("rb") as film:
-        while block := film.read(BLOCK):
-            digest.update(block)
-            if progress:
-                progress.update(film.tell() // 2**20)
-    write_json(memory, {"sha256": digest.hexdigest(), **key})
-    return digest.hexdigest()
+    sha256 = sha256_of(path)
+    write_json(memory, {"sha256": sha256, **state})
+    return sha256
 
 
 def title_and_year(stem: str) -> tuple[str, str]:
@@ -62,12 +45,12 @@ def title_and_year(stem: str) -> tuple[str, str]:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """A list of films as text, nothing taken for a number or for missing; empty columns where it lacks one.
+    """A list of films as text, no value taken for a number or for missing; columns that it lacks are empty.
 
     Raises
     ------
     InputError
-        If the file is no CSV in UTF-8 with a column `movie_id`, or lists a film twice.
+        If the file is no CSV in UTF-8 with a column `movie_id`, or has two rows of one film.
     """
     try:
         rows = pd.read_csv(path, dtype=str, keep_default_na=False, comment=None, encoding="utf-8-sig")
@@ -75,8 +58,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: not readable as a CSV table in UTF-8 ({error})") from error
     if "movie_id" not in rows:
         raise InputError(f"{path}: no column movie_id; expected {', '.join(COLUMNS)}")
-    if rows["movie_id"].duplicated().any():
-        raise InputError(f"{path}: film {rows['movie_id'][rows['movie_id'].duplicated()].iloc[0]!r} stands twice")
+    if twice := rows.loc[rows["movie_id"].duplicated(), "movie_id"].tolist():
+        raise InputError(f"{path}: two rows of film {twice[0]!r}; remove one")
     return rows.reindex(columns=[*COLUMNS, *(c for c in rows if c not in COLUMNS)], fill_value="")
 
 
@@ -86,46 +69,43 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     Parameters
     ----------
     folder : Path
-        Searched with the folders below it, as an experiment's `movies.folder`.
+        Searched with all folders below it, as an experiment's `movies.folder`.
     manifest : Path
         CSV; made if it is not there. Rows of films that are not in the folder stay as they are.
     memory : Path
-        Folder that remembers checksums.
+        Folder in which checksums are kept.
 
     Returns
     -------
     list of str
-        What a person should know: films that are new, renamed, changed, not in the folder or not usable, and
-        folders of pictures, which are never on the list.
+        Messages: films that are new, renamed, changed, not in the folder or not usable, and folders of pictures,
+        which are never on the list.
 
     Raises
     ------
     InputError
         If the folder holds no film, or the list is no such table.
     """
-    from semanticcmc.films.probe import probe  # here, since the check needs no PyAV
-
-    films: dict[str, dict[str, Any]] = {film["movie_id"]: film for film in _records(probe(folder))}
+    films = _by_movie_id(probe(folder))
     old = read_manifest(manifest) if manifest.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
-    rows: dict[str, dict[str, Any]] = {row["movie_id"]: row for row in _records(old)}
-    gone = {row["sha256"]: row for movie_id, row in rows.items() if movie_id not in films}
-    said = []
-    for movie_id, film in films.items():
+    rows = _by_movie_id(old)
+    gone = {row["sha256"]: movie_id for movie_id, row in rows.items() if movie_id not in films}
+    said, progress = [], Progress("checksums of films", len(films))
+    for done, (movie_id, film) in enumerate(films.items()):
         path = Path(film["path"])
+        progress.update(done, path.name)
         if path.is_dir():
             said.append(f"{movie_id}: a folder, which has no checksum and is not listed: {path}")
             continue
         try:
-            progress = Progress(f"checksum of {movie_id}, MiB", max(1, path.stat().st_size // 2**20))
-            sha256 = sha256_of(path, memory / f"{movie_id}.json", progress)
+            sha256 = remembered_sha256(path, memory / f"{movie_id}.json")
         except OSError as error:
-            said.append(f"{movie_id}: cannot be read ({error.strerror}); its row is as it was")
+            said.append(f"{movie_id}: cannot be read ({error.strerror}); its row stays as it was")
             continue
         before = rows.get(movie_id, {})
         if not before and sha256 in gone:
-            before = gone[sha256]
-            said.append(f"{movie_id}: renamed, was {before['movie_id']}")
-            rows.pop(before["movie_id"], None)
+            said.append(f"{movie_id}: renamed, was {gone[sha256]}")
+            before = rows.pop(gone.pop(sha256))
         elif not before:
             said.append(f"{movie_id}: new")
         elif before["sha256"] not in ("", sha256):
@@ -136,35 +116,26 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
         made = {"title": title, "year": year, "source": path.name}
         written = {name: before.get(name) or made[name] for name in WRITTEN}
         numbers = {name: _text(film[name]) for name in ("duration_s", "fps", "width", "height")}
-        rows[movie_id] = {**before, "movie_id": movie_id, "sha256": sha256, **numbers, **written}
+        rows[movie_id] = {**before, "sha256": sha256, **numbers, **written}
+    progress.update(len(films))
     said += [f"{movie_id}: not in {folder}" for movie_id in rows if movie_id not in films]
-    table = pd.DataFrame([rows[movie_id] for movie_id in sorted(rows)], columns=list(old.columns))
+    table = pd.DataFrame([{"movie_id": movie_id, **rows[movie_id]} for movie_id in sorted(rows)], columns=old.columns)
     with atomic(manifest) as temporary:
         table.fillna("").to_csv(temporary, index=False)
     return said
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+def _by_movie_id(table: pd.DataFrame) -> dict[Any, dict[Any, Any]]:
+    return table.set_index("movie_id").to_dict("index")
 
 
 def _text(number: float) -> str:
-    """A number as short as exact to a thousandth; nothing for one that is not known."""
+    """A number to a thousandth, without zeros at its end; empty where it is not known."""
     return "" if pd.isna(number) else f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> None:
-    """Refuse a film that is not the one on the list.
-
-    Parameters
-    ----------
-    path : Path
-        The film's file.
-    movie_id : str
-    manifest : Path
-        The list.
-    memory : Path
-        JSON file that remembers the film's checksum, as `sha256_of` has it.
+    """Refuse a film whose file is not the one on the list; `memory` as for `remembered_sha256`.
 
     Raises
     ------
@@ -175,6 +146,6 @@ def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> N
     remedy = f"look at the file; if it is the right one, bring {manifest} up to date: make films FILMS=<folder>"
     if not listed.get(movie_id):
         raise InputError(f"film {movie_id!r} has no checksum in the list of films; {remedy}")
-    sha256 = sha256_of(path, memory)
+    sha256 = remembered_sha256(path, memory)
     if sha256 != listed[movie_id].lower():
         raise InputError(f"its file has changed: sha256 {sha256}, on the list {listed[movie_id]}; {remedy}")

@@ -11,48 +11,22 @@ import av
 import pandas as pd
 
 from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment
 from semanticcmc.films.files import movie_id_of, name_of, natural_parts
 from semanticcmc.films.folders import is_picture, probe_folder
 from semanticcmc.films.video import picture_stream, stated_duration_s
 
-SUFFIXES = frozenset(
-    (
-        ".264",
-        ".265",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".divx",
-        ".f4v",
-        ".flv",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".rm",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    )
+SUFFIXES = (  # of video files
+    ".264 .265 .3gp .asf .avi .divx .f4v .flv .h264 .h265 .hevc .m2ts .m2v .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf "
+    ".ogv .rm .ts .vob .webm .wmv"
 )
 
 
 def _films(folder: Path | None) -> list[Path]:
     """Video files (by suffix) and folders of pictures below `folder`, in natural order: film 2 before film 10.
 
-    Pictures that lie beside a video, above it or below are its cover or stills, and no film. What is hidden is
-    passed over; a folder that must not be read is given as well, to be named among the problems.
+    Pictures beside a video, above it or below it are its cover or stills, and no film. Hidden files are left out;
+    a folder that cannot be read is given as well, to be named among the problems.
     """
     if folder is None:
         raise InputError("movies.folder is empty: give FILMS=<folder of films>")
@@ -65,7 +39,7 @@ def _films(folder: Path | None) -> list[Path]:
     for place, below, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         below[:] = [name for name in below if not name.startswith(".")]
         for path in (Path(place, name) for name in names if not name.startswith(".")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in SUFFIXES.split() and path.is_file():
                 videos.append(path)
             elif is_picture(path):
                 pictured.add(path.parent)
@@ -96,9 +70,9 @@ def probe(
     Parameters
     ----------
     folder : str or Path
-        Searched with the folders below it for video files, known by their suffix, and for folders of pictures.
+        Searched with all folders below it for video files, by their suffix, and for folders of pictures.
     longest_lag_s : float
-        A film that is no longer than this has no pair of frames at the longest lag; it is left out of all.
+        A film that is no longer than this has no pair of frames at the longest lag, and is left out.
     frame_folders_per_s : float, optional
         Pictures a second of films that come as folders of pictures; without it such a film cannot be used.
 
@@ -114,18 +88,10 @@ def probe(
         If there is no film, or none can be used.
     """
     paths = _films(Path(folder) if folder is not None else None)
+    unknown = {"duration_s": math.nan, "fps": math.nan, "width": 0, "height": 0, "codec": "", "problem": ""}
     rows = []
     for path, movie_id in zip(paths, _movie_ids(paths), strict=True):
-        row: dict[str, Any] = {
-            "movie_id": movie_id,
-            "path": str(path),
-            "duration_s": math.nan,
-            "fps": math.nan,
-            "width": 0,
-            "height": 0,
-            "codec": "",
-            "problem": "",
-        }
+        row: dict[str, Any] = {"movie_id": movie_id, "path": str(path)} | unknown
         try:
             row |= probe_folder(path, frame_folders_per_s) if path.is_dir() else _probe(path)
             if row["duration_s"] <= longest_lag_s:
@@ -137,19 +103,28 @@ def probe(
         listed = "".join(f"\n  {row['path']}: {row['problem']}" for row in rows)
         raise InputError(
             f"{folder}: no film can be used"
-            + (listed or f"; no file ends in {' '.join(sorted(SUFFIXES))}, and no folder in it holds pictures")
+            + (listed or f"; no file ends in {SUFFIXES}, and no folder in it holds pictures")
         )
     return pd.DataFrame(rows)
 
 
+def read_probe(experiment: Experiment) -> pd.DataFrame:
+    """What `probe` found of an experiment's films, from ``frames/probe.csv``."""
+    path = experiment.folder / "frames" / "probe.csv"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; open the films first: semanticcmc probe {experiment.file}")
+    text = dict.fromkeys(("movie_id", "path", "problem"), str)
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values={"duration_s": [""], "fps": [""]})
+
+
 def reason(error: Exception) -> str:
-    """What is wrong with a film, as `problem` says it."""
+    """What is wrong with a film, in the words of the column `problem`."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return "not readable as a film: " + text if not isinstance(error, InputError) else text
 
 
 def _probe(path: Path) -> dict[str, Any]:
-    """What `probe` says of one film; raises for one that cannot be used."""
+    """Row of `probe` of one video file; raises for one that cannot be used."""
     with av.open(str(path)) as container:
         stream = picture_stream(container)
         if next(container.decode(stream), None) is None:
@@ -157,7 +132,7 @@ def _probe(path: Path) -> dict[str, Any]:
         stated_s, short_s = stated_duration_s(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         if math.isfinite(stated_s) and stream.time_base is not None:
-            # Only whether the file goes on to its end: frames are never taken by seeking.
+            # Only to see whether the file is complete: frames are never taken by seeking.
             start = stream.start_time or 0
             wanted = start + int(max(0.0, stated_s - 1) / stream.time_base)
             container.seek(wanted, stream=stream)

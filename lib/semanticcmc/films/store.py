@@ -17,7 +17,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from semanticcmc.config import InputError
-from semanticcmc.films.files import index_frame, read_index
+from semanticcmc.films.files import SCHEMA, read_index
 from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
 from semanticcmc.run import Progress
 
@@ -73,7 +73,7 @@ class FrameStore:
 
         Sorted by `movie_id` (as text) and `time_s`. Its row numbers are how frames are named elsewhere.
         """
-        return index_frame(self._table)
+        return self._table.cast(SCHEMA).to_pandas()
 
     def rows(self, movie_id: str) -> slice:
         """Rows of the index that are this film's, as a slice."""

@@ -29,7 +29,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
-from semanticcmc.films.files import movie_ids_of
+from semanticcmc.films.files import movie_id_of
 from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, sampling, write_part
 from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
@@ -93,8 +93,13 @@ def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
             readers[name] = (files, functools.partial(read_rekognition, files, config.parents, config.least_confidence))
     if not readers:
         raise InputError(f"labels.path {path}: no labels there; expected {FORMATS}")
-    ids = movie_ids_of(readers, str(path))
-    return sorted((FilmSource(ids[name], *reader) for name, reader in readers.items()), key=lambda f: f.movie_id)
+    names: dict[str, str] = {}
+    for name in readers:
+        movie_id = movie_id_of(name)
+        if movie_id in names:
+            raise InputError(f"{path}: {names[movie_id]!r} and {name!r} are both film {movie_id!r}; rename one")
+        names[movie_id] = name
+    return [FilmSource(movie_id, *readers[names[movie_id]]) for movie_id in sorted(names)]
 
 
 def import_labels(
