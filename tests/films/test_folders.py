@@ -213,7 +213,7 @@ def _png(path, image):
         (lambda f: (f / "f2.jpg").write_bytes(b""), "f2.jpg is no JPEG or PNG"),
         (lambda f: _png(f / "f2.png", Image.new("RGB", (50, 40))), "f2.png has 50 x 40 px, f1.jpg has 96 x 64"),
         (lambda f: _png(f / "f2.png", Image.new("I;16", (WIDTH, HEIGHT))), "f2.png has 16 bits"),
-        (lambda f: _png(f / "f01.png", Image.new("RGB", (WIDTH, HEIGHT))), "f01.png.*f1.jpg have one number"),
+        (lambda f: _png(f / "f01.png", Image.new("RGB", (WIDTH, HEIGHT))), "f01.png.*f1.jpg have the same number"),
         (lambda f: _png(f / "cover.png", Image.new("RGB", (9, 9))), "cover.png is not named like f1.jpg"),
         (lambda f: [p.rename(f / f"s{p.stem[1:]}_{p.stem[1:]}.jpg") for p in list(f.iterdir())], "2 numbers"),
     ],

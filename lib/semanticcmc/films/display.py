@@ -44,9 +44,9 @@ class Display:
 
     Notes
     -----
-    The luma matrix is the one that the film states; a film that states none has BT.709 if it is wider than
-    1,024 or higher than 576 pixels, else BT.601, as players have it. A picture flagged as interlaced is
-    deinterlaced from its first field alone (FFmpeg's ``estdif``): neither its neighbours nor its time matter.
+    The luma matrix is that stated by the film, else BT.709 if it is wider than 1,024 or higher than 576 pixels, else
+    BT.601, as players have it. A picture flagged as interlaced is deinterlaced from its first field alone (FFmpeg's
+    ``estdif``): neither its neighbours nor its time matter.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Whether a picture is displayed with rows and columns exchanged, then left and right, top and bottom.
 
     The display matrix of FFmpeg (of MP4: ISO/IEC 14496-12, 8.2.2) takes (x, y) to (a x + c y, b x + d y), y down.
-    Turns other than quarters are taken for the nearest.
+    Rotations are rounded to quarter turns.
     """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:

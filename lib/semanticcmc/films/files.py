@@ -114,16 +114,12 @@ def write_film(
                 rows.append((movie_id, time_s, *shown, offset, member.size, width, height))
         if not rows:
             raise InputError(f"{movie_id}: no frames")
-        metadata = {
-            "sha256": sha256_of(temporary),
-            "tar_bytes": temporary.stat().st_size,
-            "jpeg_quality": quality,
-            "made_from": dict(made_from or {}),
-        }
+        metadata = {"sha256": sha256_of(temporary), "tar_bytes": temporary.stat().st_size, "jpeg_quality": quality}
+    text = json.dumps({**metadata, "made_from": dict(made_from or {})}, sort_keys=True)
     table = pa.table({name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)})
     path = folder / f"{movie_id}.parquet"
     with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(metadata, sort_keys=True)}), temporary)
+        pq.write_table(table.replace_schema_metadata({_METADATA: text}), temporary)
     (folder / f"{movie_id}.problem.json").unlink(missing_ok=True)
     return path
 
@@ -151,18 +147,18 @@ def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any])
 
 
 def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) -> pd.DataFrame:
-    """Merge the films' indices into ``index.parquet``, and print which films are left out, and why.
+    """Merge the films' indices into ``index.parquet``; print which films are left out, and why.
 
     Parameters
     ----------
     folder : str or Path
     movie_ids : collection of str, optional
-        The films wanted; by default all that the folder holds.
+        The films wanted; by default all in the folder.
 
     Returns
     -------
     DataFrame
-        One row a frame, sorted by ``movie_id`` (as text) and ``time_s``.
+        `COLUMNS`, one row a frame, sorted by ``movie_id`` (as text) and ``time_s``.
 
     Raises
     ------
@@ -188,10 +184,7 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
 
 
 def film_problem(folder: str | Path, movie_id: str, longest_lag_s: float = 0.0) -> str:
-    """Why a film of the store cannot be used; empty where it can.
-
-    A film whose frames span no more than `longest_lag_s` seconds has no pair at that lag.
-    """
+    """What is wrong with a film of the store, or that it has no pair of frames at the longest lag; empty for nothing."""
     try:
         times = _film_index(Path(folder), movie_id)["time_s"].to_numpy()
     except InputError as error:

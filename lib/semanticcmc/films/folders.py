@@ -1,8 +1,8 @@
-"""Films that come as folders of pictures, JPEG or PNG, one file a picture, taken at a stated rate.
+"""Films that are folders of pictures, JPEG or PNG, one file a picture, taken at a stated rate.
 
-Pictures are sorted as people count (2 before 10). Where their names hold a number, it tells the time: picture n is
-shown from (n - first number) / rate on, so that a missing number is a gap, through which the picture before stays.
-Names without any number stand for an unbroken row.
+Pictures are in natural order (2 before 10). A number in their names tells the time: picture n is shown from
+(n - first number) / rate on, so that during a gap in the numbers the picture before it stays on screen. Pictures
+without numbers in their names follow each other without gaps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semanticcmc.config import InputError
-from semanticcmc.films.files import Frame, natural_parts
+from semanticcmc.films.files import Frame, file_state, natural_parts
 
 if TYPE_CHECKING:
     from semanticcmc.films.display import Box
@@ -37,16 +37,8 @@ def is_picture(path: Path) -> bool:
 
 
 def folder_state(folder: Path, per_s: float | None) -> dict[str, Any]:
-    """What a folder's frames are made from: rate, number and bytes of pictures, a digest of names, sizes and times.
-
-    Parameters
-    ----------
-    folder : Path
-    per_s : float or None
-        Pictures a second.
-    """
-    states = [(path.name, path.stat()) for path in _sorted(folder)]
-    listed = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    """What a folder's frames are made from: `per_s` pictures a second, their number and bytes, and a digest of all."""
+    listed = [(path.name, *file_state(path).values()) for path in _sorted(folder)]
     return {
         "source": folder.name,
         "frame_folders_per_s": per_s,
@@ -57,13 +49,7 @@ def folder_state(folder: Path, per_s: float | None) -> dict[str, Any]:
 
 
 def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
-    """What `probing.probe` says of a film; the first picture is opened, of the others only the names are read.
-
-    Parameters
-    ----------
-    folder : Path
-    per_s : float or None
-        Pictures a second.
+    """Columns of `probe.probe` for a folder of `per_s` pictures a second, of which only the first is opened.
 
     Returns
     -------
@@ -76,51 +62,30 @@ def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
     InputError
         Without a rate, for names that do not tell the order, or a first picture that cannot be read.
     """
-    found = _sorted(folder)
-    rate = _rate(per_s)
-    pictures = _timed(found, rate)
+    pictures, rate = _timed(folder, per_s)
     first, _ = _opened(pictures[0][0])
     width, height = ImageOps.exif_transpose(first).size
-    return {
-        "duration_s": float(pictures[-1][1] + 1 / rate),
-        "fps": float(rate),
-        "width": width,
-        "height": height,
-        "codec": (first.format or "").lower(),
-    }
+    ends_s, codec = float(pictures[-1][1] + 1 / rate), (first.format or "").lower()
+    return {"duration_s": ends_s, "fps": float(rate), "width": width, "height": height, "codec": codec}
 
 
 def read_folder(
     folder: Path, per_s: float | None, frames_per_s: float, short_side_px: int, crop: Box | None = None
 ) -> Iterator[Frame]:
-    """Frames of a folder of pictures on the grid of `frames_per_s`, as `video.decode` gives those of a video.
-
-    The frame at t is the last picture with time <= t; the grid ends with the last picture's time on screen.
-
-    Parameters
-    ----------
-    folder : Path
-    per_s : float or None
-        Pictures a second.
-    frames_per_s : float
-        Steps of the grid a second.
-    short_side_px : int
-        Of the frames; smaller pictures are not enlarged.
-    crop : Box, optional
-        The part of each picture that is kept.
+    """Frames of a folder of `per_s` pictures a second; the other parameters and the grid are those of `video.decode`.
 
     Returns
     -------
     iterator of Frame
-        `image` is the file's own bytes where a JPEG needs no change: neither smaller, nor cropped, nor turned.
+        `image` is the file's own bytes where a JPEG is neither made smaller, nor cropped, nor turned.
 
     Raises
     ------
     InputError
         Names the picture that cannot be read, or is not as large as the first.
     """
-    rate, grid = _rate(per_s), Fraction(frames_per_s).limit_denominator(1001)
-    pictures = _timed(_sorted(folder), rate)
+    pictures, rate = _timed(folder, per_s)
+    grid = Fraction(frames_per_s).limit_denominator(1001)
     times = [time for _, time in pictures]
     shown, image, size = -1, None, None
     for step in range(max(math.ceil((times[-1] + 1 / rate) * grid), math.floor(times[-1] * grid) + 1)):
@@ -130,10 +95,8 @@ def read_folder(
             image, found = _frame(path, short_side_px, crop)
             size = size or (found, path.name)
             if found != size[0]:
-                raise InputError(
-                    f"{path.name} has {found[0]} x {found[1]} px, {size[1]} has {size[0][0]} x {size[0][1]}; "
-                    "all pictures of a film must have one size"
-                )
+                differ = f"{path.name} has {found[0]} x {found[1]} px, {size[1]} has {size[0][0]} x {size[0][1]}"
+                raise InputError(f"{differ}; all pictures of a film must have one size")
         yield Frame(float(step / grid), float(times[now]), now, image)
 
 
@@ -144,12 +107,6 @@ def sample(folder: Path, samples: int) -> Iterator[np.ndarray]:
         yield np.asarray(ImageOps.exif_transpose(_opened(pictures[k])[0]).convert("RGB"))
 
 
-def _rate(per_s: float | None) -> Fraction:
-    if per_s is None:
-        raise InputError("a folder of pictures; say in movies.frame_folders_per_s how many there are a second")
-    return Fraction(per_s).limit_denominator(1_000_000)
-
-
 def _sorted(folder: Path) -> list[Path]:
     """The folder's own pictures, in natural order."""
     pictures = [path for path in folder.iterdir() if is_picture(path)]
@@ -158,18 +115,20 @@ def _sorted(folder: Path) -> list[Path]:
     return sorted(pictures, key=lambda path: (natural_parts(path.stem), path.name))
 
 
-def _timed(pictures: list[Path], rate: Fraction) -> list[tuple[Path, Fraction]]:
-    """Pictures in order of time, each with its seconds from the first."""
+def _timed(folder: Path, per_s: float | None) -> tuple[list[tuple[Path, Fraction]], Fraction]:
+    """Pictures in order of time, each with its seconds from the first; and the rate."""
+    pictures = _sorted(folder)
+    if per_s is None:
+        raise InputError("a folder of pictures; say in movies.frame_folders_per_s how many there are a second")
+    rate = Fraction(per_s).limit_denominator(1_000_000)
     parts = [natural_parts(path.stem) for path in pictures]
     if all(len(part) == 1 for part in parts):
-        return [(path, k / rate) for k, path in enumerate(pictures)]
+        return [(path, k / rate) for k, path in enumerate(pictures)], rate
     texts = [tuple(text.casefold() for _, text in part) for part in parts]
     usual = Counter(texts).most_common(1)[0][0]
     if odd := [path.name for path, text in zip(pictures, texts, strict=True) if text != usual]:
         like = pictures[texts.index(usual)].name
-        raise InputError(
-            f"{odd[0]} is not named like {like}, so that its place is not known; move it away or rename it"
-        )
+        raise InputError(f"{odd[0]} is not named like {like}, so its place is not known; move it away or rename it")
     columns = list(zip(*([number for number, _ in part] for part in parts), strict=True))
     changing = [numbers for numbers in columns if len(set(numbers)) > 1]
     if len(changing) > 1:
@@ -180,12 +139,12 @@ def _timed(pictures: list[Path], rate: Fraction) -> list[tuple[Path, Fraction]]:
     counted = sorted(zip(changing[0] if changing else columns[0], pictures, strict=True))
     for (before, one), (n, other) in itertools.pairwise(counted):
         if n == before:
-            raise InputError(f"{one.name} and {other.name} have one number; remove one")
-    return [(path, (n - counted[0][0]) / rate) for n, path in counted]
+            raise InputError(f"{one.name} and {other.name} have the same number; remove one")
+    return [(path, (n - counted[0][0]) / rate) for n, path in counted], rate
 
 
 def _opened(path: Path) -> tuple[Image.Image, bytes]:
-    """A picture decoded to its end, and its file's bytes."""
+    """A picture, decoded, and its file's bytes."""
     try:
         encoded = path.read_bytes()
         image = Image.open(io.BytesIO(encoded), formats=["JPEG", "PNG"])
@@ -193,27 +152,25 @@ def _opened(path: Path) -> tuple[Image.Image, bytes]:
     except UnidentifiedImageError:
         raise InputError(f"{path.name} is no JPEG or PNG picture") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"{path.name} cannot be read: {said}") from error
+        raise InputError(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if image.mode.startswith(("I", "F")):  # would be cut off at 255
         raise InputError(f"{path.name} has 16 bits a pixel of grey; make it one of 8 bits")
     return image, encoded
 
 
 def _frame(path: Path, short_side_px: int, crop: Box | None) -> tuple[np.ndarray | bytes, tuple[int, int]]:
-    """A picture as it is stored, and the width and height of the whole, upright."""
+    """A picture as it is stored, and width and height of the whole picture, upright."""
     image, encoded = _opened(path)
     turned = image.getexif().get(_ORIENTATION, 1) != 1
-    upright = ImageOps.exif_transpose(image) if turned else image
-    size = upright.size
-    width, height = (crop.width, crop.height) if crop else size
+    upright = ImageOps.exif_transpose(image)
+    width, height = (crop.width, crop.height) if crop else upright.size
     scale = min(1.0, short_side_px / min(width, height))
-    stands = image.format == "JPEG" and image.mode in ("RGB", "L")
-    if stands and not turned and crop is None and scale == 1.0:
-        return encoded, size
+    plain = image.format == "JPEG" and image.mode in ("RGB", "L")
+    if plain and not turned and crop is None and scale == 1.0:
+        return encoded, upright.size
     shown = upright.convert("RGB")
     if crop:
         shown = shown.crop((crop.x, crop.y, crop.x + crop.width, crop.y + crop.height))
     if scale < 1.0:
         shown = shown.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
-    return np.asarray(shown), size
+    return np.asarray(shown), upright.size

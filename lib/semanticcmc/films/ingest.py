@@ -1,9 +1,5 @@
 """Films to frames: every film opened first, then decoded once, in presentation order, never by seeking.
 
-semanticcmc probe <experiment>         opens every film, writes frames/probe.csv
-semanticcmc ingest <experiment> X      writes film X into the frame store, unless it is there already
-semanticcmc merge <experiment>         writes frames/index.parquet and frames/films.csv
-
 The frame at second t of the grid is the one on screen then: the last with presentation time <= t, counted
 from the film's first frame. A film is a video file, or a folder of pictures (`folders`).
 """
@@ -154,17 +150,6 @@ def ingest(
         raise InputError(f"{path}: {reason(error)}") from error
 
 
-def _notes(folder: Path, movie_id: str) -> tuple[str, str]:
-    """Columns `kept_px` and `warning` of one film, see `merge`."""
-    path = folder / f"{movie_id}.notes.json"
-    if not path.exists():
-        return "", ""
-    notes = json.loads(path.read_text(encoding="utf-8"))
-    kept = "{width}x{height}+{x}+{y}".format(**notes["kept"]) if notes["kept"] else ""
-    damaged = f"{notes['lost']} of {notes['pictures']} pictures are damaged; the one before stays on screen"
-    return kept, damaged if notes["lost"] else ""
-
-
 def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) -> pd.DataFrame:
     """Merge the films ingested into ``index.parquet``, and list all films in ``films.csv``.
 
@@ -206,8 +191,17 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
         films["frames"] = movie_ids.map(times.size()).fillna(0).astype(int)
         each_s = (times.max() - times.min()) / (times.size() - 1)  # where no duration is stated, to one frame
         films["duration_s"] = films["duration_s"].fillna(movie_ids.map(times.size() * each_s))
-        for row, movie_id in movie_ids[usable].items():
-            films.loc[row, ["kept_px", "warning"]] = _notes(folder, movie_id)
+        kept, damaged = {}, {}
+        for movie_id in movie_ids[usable]:
+            file = folder / f"{movie_id}.notes.json"
+            notes = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            if notes.get("kept"):
+                kept[movie_id] = "{width}x{height}+{x}+{y}".format(**notes["kept"])
+            if notes.get("lost"):
+                lost = f"{notes['lost']} of {notes['pictures']} pictures are damaged"
+                damaged[movie_id] = f"{lost}; the one before stays on screen"
+        films["kept_px"] = [kept.get(movie_id, "") for movie_id in movie_ids]
+        films["warning"] = [damaged.get(movie_id, "") for movie_id in movie_ids]
     with atomic(folder / "films.csv") as temporary:
         films.to_csv(temporary, index=False)
     if not usable.any():

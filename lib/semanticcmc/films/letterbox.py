@@ -13,43 +13,25 @@ from semanticcmc.films.display import Box
 from semanticcmc.films.folders import sample
 from semanticcmc.films.video import picture_stream, stated_duration_s
 
-SAMPLES = 60  # pictures looked at
+SAMPLES = 60  # pictures in the sample
 LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film is decoded for it
 BLACK = 32  # greatest level of a border, of 255: noise and ringing of a codec lie below
 STEP = 64  # least level that the film reaches just inside a border at some time
 NOISE_SHARE = 0.01  # of the pixels of a row or column, which may be brighter all the same
-LEAST_SHARE = 0.4  # of the stored picture that is left (2.39:1 inside 4:3 inside 16:9 is 0.42)
+LEAST_SHARE = 0.4  # of the stored picture that must be left (2.39:1 inside 4:3 inside 16:9 is 0.42)
 
 
 def find_borders(path: str | Path, threads: int = 0) -> Box | None:
-    """The part inside the black borders of a film; see `inside_borders`. It is looked at in some 60 pictures.
-
-    Parameters
-    ----------
-    path : str or Path
-        Video file, or folder of pictures.
-    threads : int
-        Decoder threads; 0 for as many as there are cores.
-    """
+    """What `inside_borders` finds in `SAMPLES` pictures of a film, a video file or a folder of pictures."""
     path = Path(path)
     return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
 
 
 def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
-    """The part of a film's pictures inside its black borders.
+    """The part of a film inside its black borders, in pixels as stored; None where there is no border.
 
-    A row (or column) is border only if it stays black in every picture of the sample, and only up to a
-    sharp edge: where the film is merely dark towards its rim, nothing is cut.
-
-    Parameters
-    ----------
-    pictures : iterable of uint8 arrays (height, width, 3)
-        A sample of them.
-
-    Returns
-    -------
-    Box or None
-        In pixels as stored; None where there is no border.
+    It is found from a sample of pictures, uint8 (height, width, 3): a row (or column) is border only if it is black in
+    all of them, and only up to a sharp edge; where a film just gets darker towards its edge, nothing is cut.
     """
     size, dark, lit = None, [], []  # of rows and of columns: never above BLACK, at some time above STEP
     for picture in pictures:
@@ -70,7 +52,7 @@ def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
 
 
 def _border(dark: np.ndarray, lit: np.ndarray) -> int:
-    """Width of the border that a side starts with, even as chroma needs it; 0 where none ends sharply."""
+    """Width of the border at the start of a side, even as chroma needs it; 0 where none has a sharp edge."""
     width = int(np.argmin(dark))  # 0 as well if all is dark
     inside = lit[width : width + max(2, len(lit) // 100) + 1]
     return width + width % 2 if inside.any() else 0

@@ -37,10 +37,8 @@ def remembered_sha256(path: Path, memory: Path) -> str:
 
 def title_and_year(stem: str) -> tuple[str, str]:
     """Title and year of a film's file name: ``Forrest Gump (1994)``; without a year the name itself."""
-    if match := re.match(r"(.*?)[\s._-]*[(\[]((?:18[89]|19\d|20\d)\d)[)\]]", stem):
-        stem, year = match[1], match[2]
-    else:
-        year = ""
+    match = re.match(r"(.*?)[\s._-]*[(\[]((?:18[89]|19\d|20\d)\d)[)\]]", stem)
+    stem, year = match.groups() if match else (stem, "")
     return re.sub(r"[_\s]+", " ", stem if " " in stem else stem.replace(".", " ")).strip(), year
 
 
@@ -64,7 +62,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
-    """Bring a list of films up to date with a folder.
+    """Bring a list of films up to date with a folder; returns messages on films that are new, renamed or changed.
+
+    There are messages also on films that are not in the folder or cannot be used, and on folders of pictures, which
+    are never on the list.
 
     Parameters
     ----------
@@ -75,12 +76,6 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     memory : Path
         Folder in which checksums are kept.
 
-    Returns
-    -------
-    list of str
-        Messages: films that are new, renamed, changed, not in the folder or not usable, and folders of pictures,
-        which are never on the list.
-
     Raises
     ------
     InputError
@@ -90,39 +85,38 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     old = read_manifest(manifest) if manifest.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
     rows = _by_movie_id(old)
     gone = {row["sha256"]: movie_id for movie_id, row in rows.items() if movie_id not in films}
-    said, progress = [], Progress("checksums of films", len(films))
+    messages, progress = [], Progress("checksums of films", len(films))
     for done, (movie_id, film) in enumerate(films.items()):
         path = Path(film["path"])
         progress.update(done, path.name)
         if path.is_dir():
-            said.append(f"{movie_id}: a folder, which has no checksum and is not listed: {path}")
+            messages.append(f"{movie_id}: a folder, which has no checksum and is not listed: {path}")
             continue
         try:
             sha256 = remembered_sha256(path, memory / f"{movie_id}.json")
         except OSError as error:
-            said.append(f"{movie_id}: cannot be read ({error.strerror}); its row stays as it was")
+            messages.append(f"{movie_id}: cannot be read ({error.strerror}); its row stays as it was")
             continue
         before = rows.get(movie_id, {})
         if not before and sha256 in gone:
-            said.append(f"{movie_id}: renamed, was {gone[sha256]}")
+            messages.append(f"{movie_id}: renamed, was {gone[sha256]}")
             before = rows.pop(gone.pop(sha256))
         elif not before:
-            said.append(f"{movie_id}: new")
+            messages.append(f"{movie_id}: new")
         elif before["sha256"] not in ("", sha256):
-            said.append(f"{movie_id}: its file has CHANGED: was {before['sha256']}, is {sha256}")
+            messages.append(f"{movie_id}: its file has CHANGED: was {before['sha256']}, is {sha256}")
         if film["problem"]:
-            said.append(f"{movie_id}: cannot be used: {film['problem']}")
-        title, year = title_and_year(path.stem)
-        made = {"title": title, "year": year, "source": path.name}
-        written = {name: before.get(name) or made[name] for name in WRITTEN}
+            messages.append(f"{movie_id}: cannot be used: {film['problem']}")
+        made = zip(WRITTEN, (*title_and_year(path.stem), path.name), strict=True)
+        written = {name: before.get(name) or value for name, value in made}
         numbers = {name: _text(film[name]) for name in ("duration_s", "fps", "width", "height")}
         rows[movie_id] = {**before, "sha256": sha256, **numbers, **written}
     progress.update(len(films))
-    said += [f"{movie_id}: not in {folder}" for movie_id in rows if movie_id not in films]
+    messages += [f"{movie_id}: not in {folder}" for movie_id in rows if movie_id not in films]
     table = pd.DataFrame([{"movie_id": movie_id, **rows[movie_id]} for movie_id in sorted(rows)], columns=old.columns)
     with atomic(manifest) as temporary:
         table.fillna("").to_csv(temporary, index=False)
-    return said
+    return messages
 
 
 def _by_movie_id(table: pd.DataFrame) -> dict[Any, dict[Any, Any]]:

@@ -1,7 +1,4 @@
-"""Pairs of frames a lag apart: always of one film, and with the same first frames for every lag.
-
-Negatives are second frames of other pairs, of the same film or of others.
-"""
+"""Pairs of frames a lag apart: always of one film, and with the same first frames for every lag."""
 
 from __future__ import annotations
 
@@ -25,9 +22,9 @@ class LaggedPairs:
     anchors : int64 tensor (n,)
         Rows of the index that can be first frames, increasing.
     film : int64 tensor (N,)
-        Number of the film of every row of the index, in the index's order of films.
+        Number of each row's film, in the index's order of films.
     axis : float64 tensor (N,)
-        Seconds of all frames on one axis, increasing, on which films lie further apart than any lag.
+        Seconds of all frames on one axis, increasing, on which films are further apart than any lag.
     lag_s, tolerance : float
     """
 
@@ -41,7 +38,7 @@ class LaggedPairs:
         return len(self.anchors)
 
     def sample(self, n: int, generator: torch.Generator, films: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw pairs at random, with replacement.
+        """Draw pairs at random, with replacement: rows of their first and second frames, int64 tensors (n,).
 
         Parameters
         ----------
@@ -52,19 +49,14 @@ class LaggedPairs:
         films : int, optional
             Draw all `n` pairs from at most so many films; by default from all. Films are drawn by systematic
             sampling with probability proportional to their number of first frames (Madow 1949, Ann. Math.
-            Stat. 20:333), so that each pair by itself has a first frame that is uniform over all first frames, as
-            without `films`; only the pairs of one batch are no longer independent. A film that holds more than
-            ``1 / films`` of the first frames can stand for several: then a batch has fewer films.
-
-        Returns
-        -------
-        first, second : int64 tensor (n,)
-            Rows of the index.
+            Stat. 20:333), so that each pair's first frame is uniform over all first frames, as without `films`; only
+            the pairs of one batch are no longer independent. A film with more than ``1 / films`` of the first frames
+            can be drawn several times: then a batch has fewer films.
 
         Raises
         ------
         InputError
-            For `films` that is less than 1, or more than there are with pairs.
+            For `films` below 1 or above the number of films with pairs.
         """
         if films is None:
             at = torch.randint(len(self.anchors), (n,), generator=generator)
@@ -96,12 +88,11 @@ class LaggedPairs:
         generator: torch.Generator,
         which: Literal["all", "within_film", "cross_film"] = "all",
     ) -> torch.Tensor:
-        """Draw negatives for each of these pairs: second frames of other pairs.
+        """Draw negatives for each of these pairs: rows of second frames of other pairs, int64 tensor (n, count).
 
-        Negatives come from where positives come from, so that a network cannot tell the two apart by their
-        place in the film (the first seconds of a film are never second frames): uniform, with replacement,
-        over the frames that lie `lag_s` after a first frame (whatever the `tolerance`), less the two frames
-        of the pair itself.
+        Negatives have the distribution of positives, so that a network cannot tell the two apart by their place in
+        the film (the first seconds of a film are never second frames): uniform, with replacement, over the frames
+        `lag_s` after a first frame (whatever the `tolerance`), without the two frames of the pair itself.
 
         Parameters
         ----------
@@ -113,11 +104,6 @@ class LaggedPairs:
             On the CPU.
         which : {'all', 'within_film', 'cross_film'}
             From all films, from the pair's own, or from all others.
-
-        Returns
-        -------
-        int64 tensor (n, count)
-            Rows of the index.
 
         Raises
         ------
@@ -151,7 +137,7 @@ class LaggedPairs:
 
     @functools.cached_property
     def _second_frames(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows that lie `lag_s` after a first frame, increasing, and where each film's end in them."""
+        """Rows of the frames `lag_s` after a first frame, increasing, and where each film's rows end in them."""
         rows = torch.unique(self.partner(self.anchors, self.lag_s))
         counts = torch.bincount(self.film[rows], minlength=int(self.film[-1]) + 1)
         return rows, counts.cumsum(0)
@@ -178,19 +164,14 @@ def lagged_pairs(
     lag_s : float
         Seconds from first to second frame, from 0 to `longest_lag_s`.
     longest_lag_s : float
-        Longest lag of the experiment. Only frames with a partner this far on (and `tolerance` more) are
-        first frames, so that long lags do not see fewer moments of a film than short ones do.
+        Longest lag of the experiment. Only frames with a partner at this lag (and `tolerance` more) are first
+        frames, so that long lags use the same moments of a film as short ones.
     tolerance : float
-        The lag of a pair is drawn uniformly between ``lag_s * (1 - tolerance)`` and
-        ``lag_s * (1 + tolerance)``; the second frame is the one of the grid nearest to it. A first frame
-        for which that may fall into a gap of the film is left out.
+        The lag of a pair is drawn uniformly from ``lag_s * (1 - tolerance)`` to ``lag_s * (1 + tolerance)``; the
+        second frame is the nearest one. A first frame for which that may fall into a gap of the film is left out.
     shots : DataFrame, optional
         `movie_id, start_s, stop_s, shot`: only pairs that cannot leave a shot. First frames then are no
         longer the same for every lag.
-
-    Returns
-    -------
-    LaggedPairs
 
     Raises
     ------

@@ -50,7 +50,7 @@ def _films(folder: Path | None) -> list[Path]:
 
 
 def _movie_ids(paths: list[Path]) -> list[str]:
-    """Names made safe as file names, and unique also where upper and lower case are one."""
+    """Names made safe as file names, and unique even where upper and lower case are not told apart."""
     taken, ids = {"index"}, []
     for path in paths:
         stem = movie_id_of(name_of(path))
@@ -99,12 +99,10 @@ def probe(
         except (InputError, OSError, av.FFmpegError) as error:
             row["problem"] = reason(error)
         rows.append(row)
-    if not any(row["problem"] == "" for row in rows):
+    if all(row["problem"] for row in rows):
         listed = "".join(f"\n  {row['path']}: {row['problem']}" for row in rows)
-        raise InputError(
-            f"{folder}: no film can be used"
-            + (listed or f"; no file ends in {SUFFIXES}, and no folder in it holds pictures")
-        )
+        listed = listed or f"; no file ends in {SUFFIXES}, and no folder in it holds pictures"
+        raise InputError(f"{folder}: no film can be used{listed}")
     return pd.DataFrame(rows)
 
 
@@ -140,11 +138,6 @@ def _probe(path: Path) -> dict[str, Any]:
             end_s = float((max(ends) - start) * stream.time_base) if ends else 0.0
             if end_s < stated_s - short_s:
                 raise InputError(f"truncated: ends before {end_s + 1:.0f} s of {stated_s:.0f} s")
-        context = stream.codec_context
-        return {
-            "duration_s": stated_s,
-            "fps": float(rate) if rate else math.nan,
-            "width": context.width,
-            "height": context.height,
-            "codec": context.name,
-        }
+        context, fps = stream.codec_context, float(rate) if rate else math.nan
+        shape = {"width": context.width, "height": context.height, "codec": context.name}
+        return {"duration_s": stated_s, "fps": fps, **shape}

@@ -1,6 +1,6 @@
 """Frame store: frames of films by time or row, all of them in memory, or paired across a time lag.
 
-Films are plain tars of JPEGs with a Parquet index; `film_files` writes them and checks them.
+Films are plain tars of JPEGs with a Parquet index; `files` writes and checks them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from semanticcmc.films.files import SCHEMA, read_index
 from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
 from semanticcmc.run import Progress
 
-FRAMES_AT_ONCE = 1024  # decoded between two words on progress, and on their way to a GPU
+FRAMES_AT_ONCE = 1024  # decoded between two reports of progress, and on their way to a GPU
 MEMINFO, CGROUP, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+Rows = Sequence[int] | np.ndarray | torch.Tensor
 
 
 class FrameStore:
     """A folder of films, read at random.
 
-    Nothing is kept open between calls: several threads can use one store, and it can be taken into worker
-    processes, forked or spawned.
+    Nothing is kept open between calls, so that threads and worker processes, forked or spawned, can share one store.
 
     Parameters
     ----------
@@ -69,10 +69,7 @@ class FrameStore:
 
     @functools.cached_property
     def index(self) -> pd.DataFrame:
-        """One row a frame: `movie_id, time_s, pts_s, frame_index, offset, nbytes, width, height`.
-
-        Sorted by `movie_id` (as text) and `time_s`. Its row numbers are how frames are named elsewhere.
-        """
+        """One row a frame, `files.COLUMNS`, sorted by `movie_id` (as text) and `time_s`; its rows name the frames."""
         return self._table.cast(SCHEMA).to_pandas()
 
     def rows(self, movie_id: str) -> slice:
@@ -95,21 +92,15 @@ class FrameStore:
             )
         return self.read_rows([self.rows(movie_id).start + row])[0].permute(1, 2, 0).numpy()
 
-    def read_rows(
-        self,
-        rows: Sequence[int] | np.ndarray | torch.Tensor,
-        size_px: tuple[int, int] | None = None,
-        threads: int | None = None,
-    ) -> torch.Tensor:
+    def read_rows(self, rows: Rows, size_px: tuple[int, int] | None = None, threads: int | None = None) -> torch.Tensor:
         """Frames by their rows in the index, uint8 (n, 3, height, width).
-
-        They are read in the order in which they lie in their files.
 
         Parameters
         ----------
         rows : sequence of int
+            In any order; they are read in the order of the files.
         size_px : tuple of int, optional
-            (height, width) that each frame is brought to, whole, whatever its proportions.
+            (height, width) to which each whole frame is resized, whatever its proportions.
         threads : int, optional
             Frames decoded at once; by default as many as torch may use.
 
@@ -136,7 +127,7 @@ class FrameStore:
         size_px : tuple of int, optional
             As for `read_rows`.
         device : str or torch.device
-            A GPU is filled bit by bit: its frames need not fit the computer's own memory.
+            A GPU is filled in parts: its frames need not fit the computer's own memory.
         progress : Progress, optional
             Told the number of frames read.
 
@@ -149,9 +140,8 @@ class FrameStore:
         needed, free = len(self) * 3 * height * width, available_bytes(device)
         if free is not None and needed > free:
             raise InputError(
-                f"{self.folder}: {len(self):,} frames of {height} x {width} px need {needed / 1e9:,.1f} GB of "
-                f"memory on {device}, {free / 1e9:,.1f} GB are free; make training.frame_px smaller, or "
-                "training.frames loader"
+                f"{self.folder}: {len(self):,} frames of {height} x {width} px need {needed / 1e9:,.1f} GB of memory "
+                f"on {device}, {free / 1e9:,.1f} GB are free; make training.frame_px smaller, or training.frames loader"
             )
         frames = torch.empty((len(self), 3, height, width), dtype=torch.uint8, device=device)
         for start in range(0, len(self), FRAMES_AT_ONCE):
@@ -176,10 +166,7 @@ class FrameStore:
         return (sizes[0][0], sizes[0][1]) if sizes else (0, 0)
 
     def _read_into(self, frames: torch.Tensor, rows: np.ndarray, threads: int | None = None) -> None:
-        """Fill `frames`, uint8 (n, 3, height, width), with these rows.
-
-        Decoding and resizing leave the interpreter's lock, so threads work at the same time.
-        """
+        """Fill `frames`, uint8 (n, 3, height, width), with these rows, by threads: decoding releases Python's lock."""
         order = np.argsort(rows, kind="stable")
         threads = max(1, min(threads or torch.get_num_threads(), len(rows)))
         pieces = np.array_split(order, 4 * threads if threads > 1 else 1)
@@ -228,14 +215,14 @@ class FrameStore:
         return lagged_pairs(self.index, lag_s, longest_lag_s, tolerance, shots)
 
 
-# Memory that is still free, so that what cannot fit is refused before it is begun.
+# Free memory, so that what cannot fit is refused before any work ---------------------------------------------
 
 
 def available_bytes(device: str | torch.device = "cpu") -> int | None:
     """Bytes that can still be had on a device; None where the system does not say.
 
-    On a CPU the kernel's estimate (``MemAvailable``: free, and what it can drop at once), or less where the
-    process has a limit (cgroup v2, as batch systems and containers set it).
+    On a CPU the kernel's estimate (``MemAvailable``: free, and what it can drop at once), or less where the process has
+    a limit (cgroup v2, as batch systems and containers set it), of its own group or of one above it.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -243,38 +230,26 @@ def available_bytes(device: str | torch.device = "cpu") -> int | None:
         return torch.cuda.mem_get_info(device)[0] + held
     if device.type != "cpu":
         return None
-    free = [*_machine(), *_limits()]
-    return min(free) if free else None
+    free = [1024 * int(line.split()[1]) for line in _lines(MEMINFO) if line.startswith("MemAvailable:")]
+    for line in _lines(CGROUP):
+        if line.startswith("0::"):
+            group = CGROUPS / line.removeprefix("0::").lstrip("/")
+            free += [left for place in (group, *group.parents) if (left := _left_in_group(place)) is not None]
+    return min(free, default=None)
 
 
-def _machine() -> list[int]:
+def _lines(file: Path) -> list[str]:
     try:
-        lines = MEMINFO.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    return [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
 
 
-def _limits() -> list[int]:
-    """What is left below each limit on this process's cgroup and those above it; file caches can be dropped."""
+def _left_in_group(group: Path) -> int | None:
+    """Bytes left below the limit of a cgroup, file caches, which can be dropped, included; None without a limit."""
     try:
-        groups = [line[3:] for line in CGROUP.read_text(encoding="utf-8").splitlines() if line[:3] == "0::"]
-    except OSError:
-        return []
-    left = []
-    for group in groups:
-        folder = CGROUPS / group.lstrip("/")
-        while True:
-            try:
-                most = (folder / "memory.max").read_text(encoding="utf-8").strip()
-                used = int((folder / "memory.current").read_text(encoding="utf-8"))
-                lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-                if most != "max":
-                    values = {key: int(value) for key, value in (line.split() for line in lines)}
-                    left.append(int(most) - used + values["active_file"] + values["inactive_file"])
-            except (OSError, ValueError, KeyError):
-                pass  # the root has no limit, and a container shows only part of the tree
-            if folder == CGROUPS or CGROUPS not in folder.parents:
-                break
-            folder = folder.parent
-    return left
+        most, used = (int((group / f"memory.{name}").read_text(encoding="utf-8")) for name in ("max", "current"))
+        values = dict(line.split() for line in _lines(group / "memory.stat"))
+        return most - used + int(values["active_file"]) + int(values["inactive_file"])
+    except (OSError, ValueError, KeyError):  # "max" is no limit, the root has none, a container shows part of the tree
+        return None

@@ -31,15 +31,7 @@ _LOOK_AHEAD = 16  # packets; no codec here reorders more
 
 @dataclasses.dataclass
 class Damage:
-    """How many of a film's pictures were lost.
-
-    Attributes
-    ----------
-    pictures : int
-        Pictures in the film, so far as it has been read.
-    lost : int
-        Those among them that are damaged and therefore never shown. Skipped ones do not count.
-    """
+    """How many pictures of a film have been read, and how many of them are damaged and therefore never shown."""
 
     pictures: int = 0
     lost: int = 0
@@ -54,10 +46,10 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
 
 
 def stated_duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
-    """Duration that the file states, and how far the pictures may fall short of it; seconds, NaN if unstated.
+    """Duration that the file states, and by how much the pictures may be shorter; seconds, NaN if unstated.
 
-    Without a duration of the pictures themselves it is that of all streams: sound may run on a
-    little, and Matroska counts what lies before the first picture.
+    Without a duration of the pictures themselves it is that of all streams: sound may be a little longer, and Matroska
+    counts the time before the first picture.
     """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base), 0.5
@@ -77,14 +69,15 @@ def decode(
 ) -> Iterator[Frame]:
     """Frames of a film on the grid of `frames_per_s`, in time order, as displayed.
 
-    The frame at t is the last with presentation time <= t, counted from the film's first frame, and the
-    grid ends with the last frame's time on screen. Times are compared as fractions, so that no frame is
-    missed by rounding. A damaged picture is never shown: the one before stays.
+    The frame at t is the last with presentation time <= t, counted from the film's first frame, and the grid ends
+    with the last frame's time on screen. Times are compared as fractions, so that no frame is missed by rounding. A
+    damaged picture is never shown: the one before stays.
 
     Parameters
     ----------
     path : str or Path
     frames_per_s : float
+        Steps of the grid a second.
     short_side_px : int
         Of the frames as displayed; smaller films are not enlarged.
     threads : int
@@ -97,10 +90,10 @@ def decode(
     Raises
     ------
     InputError
-        Once the film has come to its end, if it is cut off or more than `MOST_LOST` of its pictures are damaged.
+        At the film's end, if it is truncated or more than `MOST_LOST` of its pictures are damaged.
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
-    damage = Damage() if damage is None else damage
+    damage = damage or Damage()
     with av.open(str(path)) as container:
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
@@ -114,7 +107,7 @@ def decode(
             step, shown = max(step, until), (frame, since_start, frame_index)
         if shown is None or display is None:
             raise InputError("not one picture in it can be decoded")
-        end_s = shown[1] + Fraction(shown[0].duration or 0) * (stream.time_base or 0)
+        end_s = shown[1] + (shown[0].duration or 0) * (stream.time_base or Fraction(0))
         until = max(math.ceil(end_s * rate), math.floor(shown[1] * rate) + 1)
         yield from _on_grid(step, until, rate, display.image(shown[0]), shown[1:])
         stated_s, short_s = stated_duration_s(container, stream)
@@ -135,31 +128,19 @@ def in_order(
 ) -> Iterator[tuple[av.VideoFrame, Fraction, int]]:
     """Pictures in presentation order, each with its seconds since the first and its number.
 
-    Parameters
-    ----------
-    container, stream
-        The film and its picture stream, not yet read.
-    rate : Fraction
-        Steps of the grid a second. For each step the last picture before it (or at it) is among those
-        given, whatever is skipped.
-    damage : Damage
-        Counts up. Damaged pictures are left out, so that the one before stays on screen.
-
-    Returns
-    -------
-    iterator of (VideoFrame, Fraction, int)
-        The picture; the seconds since the first one, which never run backwards; and its number in
-        presentation order, from 0 (skipped pictures count).
+    Of a film that has not been read, the last picture before (or at) each step of a grid of `rate` steps a second is
+    among them, and maybe others. Damaged ones are left out and counted in `damage`. Seconds never decrease; numbers
+    are from 0, and count skipped pictures.
 
     Notes
     -----
-    Some containers (AVI) store no presentation times, and those guessed by the demuxer run backwards; then
-    the decoding times are taken, as FFmpeg's own tools do (``best_effort_timestamp``).
+    Some containers (AVI) store no presentation times, and those that the demuxer guesses may decrease; then the
+    decoding times are taken, as FFmpeg's own tools do (``best_effort_timestamp``).
     """
     decoding = _Decoding(container, stream, rate, damage)
     faulty = {"pts": 0, "dts": 0}
     latest: dict[str, int | None] = {"pts": None, "dts": None}
-    first = now = None
+    now = None
     for frame, index in decoding.pictures():
         for kind in faulty:
             time, before = getattr(frame, kind), latest[kind]
@@ -174,9 +155,9 @@ def in_order(
         if frame.is_corrupt:
             damage.lost += 1
             continue
-        first = now if first is None else first
-        decoding.first = first
-        yield frame, (now - first) * stream.time_base, index
+        if decoding.first is None:
+            decoding.first = now
+        yield frame, (now - decoding.first) * stream.time_base, index
 
 
 def can_skip(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
@@ -194,19 +175,16 @@ def can_skip(container: av.container.InputContainer, stream: av.VideoStream) -> 
 
 
 class _Decoding:
-    """Decodes a stream packet by packet, a few packets behind what has been read.
-
-    `pending` holds the presentation times of the pictures that were read but have not come out yet, sorted.
-    """
+    """Decodes a stream packet by packet, a few packets after they are read."""
 
     def __init__(
         self, container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction, damage: Damage
     ) -> None:
         self.container, self.stream, self.damage = container, stream, damage
-        self.step = None if stream.time_base is None else 1 / (rate * stream.time_base)
-        self.skips = self.step is not None and can_skip(container, stream)
-        self.first: int | None = None  # presentation time of the first picture; until it is out, none is skipped
-        self.pending: list[int] = []
+        self.step = 1 / (rate * stream.time_base) if stream.time_base else None
+        self.skips = can_skip(container, stream)
+        self.first: int | None = None  # presentation time of the first picture; until it is decoded, none is skipped
+        self.pending: list[int] = []  # sorted presentation times of the pictures read and not decoded yet
         self.shown = 0
 
     def pictures(self) -> Iterator[tuple[av.VideoFrame, int]]:
@@ -231,7 +209,7 @@ class _Decoding:
         return place < len(self.pending) and self.pending[place] <= step_at
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
-        # Read by FFmpeg at each packet, with frame threads as well; pictures that others refer to are decoded.
+        # FFmpeg reads it at each packet, with frame threads as well; pictures that others refer to are decoded.
         self.stream.codec_context.skip_frame = "NONREF" if self._skipped(packet) else "DEFAULT"
         try:
             return list(packet.decode())
