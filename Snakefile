@@ -25,6 +25,7 @@ RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of sev
 RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM else []
 UNTRAINED = [seed for seed in RANDOM_SEEDS if ("random", seed) not in RUNS]  # those that no notebook makes
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
+NOUNS = (IMPORTED and E.sections["labels"].get("nouns")) or []  # table of labels' nouns of one's own, if there is one
 
 
 def settings(*keys):
@@ -32,6 +33,7 @@ def settings(*keys):
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
             "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
             "distance": E.sections.get("evaluation", {}).get("distance"),
+            "imports": {key: value for key, value in E.sections.get("labels", {}).items() if key != "nouns"},
             "intervals": [E.sections["evaluation"][key] for key in ("method", "bootstrap_samples", "confidence", "seed")]}
     return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
 
@@ -173,7 +175,7 @@ if IMPORTED:
         log:
             "logs/labels.log",
         params:
-            settings=settings("labels"),
+            settings=settings("imports"),
             folder=folder_state(IMPORTED),
         shell:
             "{PYTHON} -m semanticcmc labels {E.file} > {log} 2>&1"
@@ -182,7 +184,8 @@ if IMPORTED:
         input:
             "labels/labels.parquet",
             "labels/label_times.parquet",
-            table=ROOT / "lib" / "semanticcmc" / "data" / "label_nouns.csv",
+            NOUNS,
+            ROOT / "lib" / "semanticcmc" / "data" / "label_nouns.csv",
         output:
             "labels/label_nouns.csv",
             "labels/unmapped_labels.csv",
@@ -196,6 +199,7 @@ rule statistics:
     input:
         "frames/index.parquet",
         ["labels/labels.parquet", "labels/label_times.parquet"] if WORLD or IMPORTED else [],
+        NOUNS,
         code=ANALYSIS / "01_dataset_statistics.ipynb",
     output:
         "tables/dataset.csv",

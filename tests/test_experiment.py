@@ -246,6 +246,8 @@ def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
 
 
 def test_a_relative_folder_in_the_yaml_counts_from_the_repository(tmp_path, repository):
-    experiment = resolve_experiment(source(tmp_path, movies={"folder": "analysis"}), results=tmp_path / "results")
+    given = source(tmp_path, movies={"folder": "analysis"}, labels={"nouns": "data_manifests/mine.csv"})
+    experiment = resolve_experiment(given, results=tmp_path / "results")
     assert experiment.sections["movies"]["folder"] == str(repository / "analysis")
+    assert experiment.sections["labels"]["nouns"] == str(repository / "data_manifests/mine.csv")
     assert experiment.sections["stimuli"]["folder"] is None

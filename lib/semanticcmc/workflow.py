@@ -42,6 +42,7 @@ PATHS = (
     ("movies", "manifest"),
     ("stimuli", "folder"),
     ("labels", "path"),
+    ("labels", "nouns"),
     ("classification", "train"),
     ("classification", "test"),
 )

@@ -1,4 +1,4 @@
-"""Labels to nouns: against nltk's reader on WordNet's own files, and by the table that a person edits."""
+"""Labels to nouns: against nltk's reader on WordNet's own files, and by a table of one's own."""
 
 import csv
 import random
@@ -38,7 +38,7 @@ def plain_table(path, *rows):
 
 
 @needs_wordnet
-def test_the_first_sense_is_the_first_of_wordnets_index(index, tmp_path):
+def test_the_first_sense_is_the_first_of_wordnets_index(index):
     """Nouns as labels have them, regular and irregular plurals, and what is no noun at all."""
     # Not those that are plurals as well: nltk looks at both.
     some = [lemma for lemma in random.Random(0).sample(sorted(index), 3000) if not lemma.endswith("s")]
@@ -55,9 +55,8 @@ def test_the_first_sense_is_the_first_of_wordnets_index(index, tmp_path):
         "Fire Trucks": "fire_truck",
     }
     names = singulars | plurals
-    found = label_nouns(names, plain_table(tmp_path / "none.csv"))
-    assert found["wnid"].tolist() == [index[lemma][0] for lemma in names.values()]
-    nothing = label_nouns(["Zzyzx", "Quickly", "\u68ee"], plain_table(tmp_path / "none.csv"))
+    assert [first_sense(name)[0] for name in names] == [index[lemma][0] for lemma in names.values()]
+    nothing = label_nouns(["Zzyzx", "Quickly", "\u68ee"])
     assert (nothing[["wnid", "noun", "source"]] == "").all(axis=None)
 
 
@@ -75,7 +74,19 @@ def test_the_table_holds_nouns_of_wordnet(repository, words):
         assert (row["source"] == "first sense") == bool(first and first[0] == row["wnid"]), row
 
 
-def test_what_a_person_wrote_goes_first(tmp_path):
+def test_a_table_of_ones_own_goes_before_the_packages_and_that_before_wordnet(tmp_path):
+    table = plain_table(tmp_path / "mine.csv", ("Dog", "n02012849", "crane", ""), ("place:Cat", "", "", "no thing"))
+    labels = ["Dog", "Cat", "place:Dog", "place:Cat", "Outdoors", "Xyzzy"]
+    asked = []
+    ours = label_nouns(labels, lookup=asked.append).set_index("label")
+    assert ours["noun"].tolist() == ["dog", "cat", "dog", "cat", "", ""] and asked == ["Xyzzy"]
+    assert ours.loc["Outdoors", "source"] and not ours.loc["Xyzzy", "source"]
+    mine = label_nouns(labels, table, asked.append).set_index("label")
+    assert mine["noun"].tolist() == ["crane", "cat", "crane", "", "", ""]
+    assert mine.loc[["Dog", "place:Cat"], "source"].tolist() == ["mine.csv", "no thing"]
+
+
+def test_what_is_in_a_table_is_not_looked_up(tmp_path):
     known = {"Crane": ("n10930000", "Crane", "here"), "dog": ("n02084071", "dog", "here")}
     table = plain_table(tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand"))
     found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get)
@@ -99,22 +110,29 @@ def test_without_wordnet_the_taxonomy_answers(monkeypatch):
 def test_refuses_wrong_tables(tmp_path):
     with pytest.raises(InputError, match=r"label 'Dog': 'dog\.n\.01' is no wnid"):
         label_nouns([], plain_table(tmp_path / "a.csv", ("Dog", "dog.n.01", "dog", "x")))
-    with pytest.raises(InputError, match="Dog stands twice"):
+    with pytest.raises(InputError, match=r"a\.csv: .*Dog"):
         label_nouns([], plain_table(tmp_path / "a.csv", ("Dog", "", "", "x"), ("Dog", "", "", "x")))
 
 
-def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, repository, capsys):
+@pytest.mark.parametrize("own", [False, True], ids=["the package's table", "one's own table"])
+def test_labels_without_a_noun_are_listed_with_their_counts(tmp_path, capsys, own):
     values = read_values("clips")[0]
     values["labels"]["path"] = "anything"
+    if own:
+        row = ("Xyzzy", "n02012849", "crane", "by hand")
+        values["labels"]["nouns"] = str(plain_table(tmp_path / "mine.csv", row))
     (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
     rows = [("a", 0.0, "Dog", 90.0), ("a", 0.0, "Xyzzy", 90.0), ("a", 1.0, "Xyzzy", 90.0), ("a", 1.0, "Outdoors", 90.0)]
     times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.0], "interval_s": [1.0], "count": [4]})
     labels = pd.DataFrame(rows, columns=["movie_id", "time_s", "label", "confidence"])
     write_labels(tmp_path / "labels", labels, times)
     main(["nouns", str(tmp_path / "experiment.yaml")])
-    assert "1 of 3 labels have a noun" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{1 + own} of 3 labels have a noun" in said and "labels.nouns" in said
     unmapped = pd.read_csv(tmp_path / "labels/unmapped_labels.csv")
-    assert unmapped.values.tolist() == [["Xyzzy", 2, 0.5, 1], ["Outdoors", 1, 0.25, 1]]
+    without = [["Xyzzy", 2, 0.5, 1], ["Outdoors", 1, 0.25, 1]]
+    assert unmapped.values.tolist() == without[own:]
     nouns = pd.read_csv(tmp_path / "labels/label_nouns.csv", keep_default_na=False).set_index("label")
-    assert nouns["wnid"].to_dict() == {"Xyzzy": "", "Dog": "n02084071", "Outdoors": ""}
+    wnid = "n02012849" if own else ""
+    assert nouns["wnid"].to_dict() == {"Xyzzy": wnid, "Dog": "n02084071", "Outdoors": ""}
     assert load_experiment(tmp_path / "experiment.yaml").folder == tmp_path

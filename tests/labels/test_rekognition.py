@@ -70,7 +70,7 @@ def test_pages_in_any_order_give_the_same_labels(tmp_path_factory, order, cuts, 
     else:
         for name, i in enumerate(order):
             (folder / f"{name}.json").write_text(json.dumps(pages[i]), encoding="utf-8")
-    labels = read_rekognition(sorted(folder.iterdir()), parents=False, least_confidence=0)
+    labels = read_rekognition(sorted(folder.iterdir()), parents=False)
     assert rows(labels) == [
         (0.0, "Dog", 97.5),
         (0.0, "Forêt 森", 60.0),
@@ -83,14 +83,14 @@ def test_pages_in_any_order_give_the_same_labels(tmp_path_factory, order, cuts, 
 
 def test_parents_and_confidence(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(page(ENTRIES)), encoding="utf-8")
-    labels = read_rekognition([tmp_path / "a.json"], parents=True, least_confidence=50)
+    labels = read_rekognition([tmp_path / "a.json"], parents=True).confident(50)
     assert rows(labels)[:4] == [(0.0, "Animal", 97.5), (0.0, "Dog", 97.5), (0.0, "Forêt 森", 60.0), (0.0, "Pet", 97.5)]
-    assert 1.8 not in labels.time_s and 1.8 in labels.looked_s  # it looked there, and was not sure
+    assert 1.8 not in labels.time_s and 1.8 in labels.looked_s  # labelled at that time, with less confidence
 
 
 def test_a_film_without_labels_and_a_packed_file(tmp_path):
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(json.dumps(page([])).encode("utf-8-sig")))
-    labels = read_rekognition([tmp_path / "a.json.gz"], parents=False, least_confidence=0)
+    labels = read_rekognition([tmp_path / "a.json.gz"], parents=False)
     assert not len(labels.label) and labels.duration_s == 2.0
 
 
@@ -135,7 +135,7 @@ def test_refuses_what_is_no_whole_job(tmp_path, pages, words):
     for i, content in enumerate(pages):
         (tmp_path / f"{i}.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=words):
-        read_rekognition(sorted(tmp_path.iterdir()), parents=False, least_confidence=0)
+        read_rekognition(sorted(tmp_path.iterdir()), parents=False)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_refuses_what_is_no_whole_job(tmp_path, pages, words):
 def test_refuses_what_is_no_json(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.json: not readable as JSON"):
-        read_rekognition([tmp_path / "a.json"], parents=False, least_confidence=0)
+        read_rekognition([tmp_path / "a.json"], parents=False)

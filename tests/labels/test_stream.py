@@ -150,7 +150,7 @@ def test_refuses_wrong_rows(row, words):
 def test_refuses_wrong_tables(tmp_path):
     with pytest.raises(InputError, match="column confidence missing"):
         label_stream(table(ROWS).drop(columns="confidence"), TIMES)
-    with pytest.raises(InputError, match="film 'a' stands twice"):
+    with pytest.raises(InputError, match="two rows of film 'a'"):
         label_stream(table(ROWS), pd.concat([TIMES, TIMES[1:]]))
     with pytest.raises(InputError, match="interval_s above 0"):
         label_stream(table(ROWS), TIMES.assign(interval_s=0.0))

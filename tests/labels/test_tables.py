@@ -81,7 +81,7 @@ def test_locations_of_forrest_gump(repository):
         ("onset\tduration\tplace\n0\t1\tx\nn/a\t1\tx\n", r"line 3: onset 'n/a'"),
         ("onset\tduration\tplace\n-1\t1\tx\n", r"line 2: onset '-1'"),
         ("onset\tduration\tplace\n0\tnan\tx\n", r"line 2: duration 'nan'"),
-        ("", "not readable as a table"),
+        ("", "no column onset, duration, place"),
     ],
 )
 def test_refuses_wrong_events(tmp_path, text, words):
@@ -91,27 +91,28 @@ def test_refuses_wrong_events(tmp_path, text, words):
 
 def test_refuses_events_that_are_no_utf8(tmp_path):
     file = write(tmp_path / "a.tsv", "onset\tduration\tplace\n0\t1\tcafé\n", "latin-1")
-    with pytest.raises(InputError, match=r"a\.tsv: not readable as a table in UTF-8"):
+    with pytest.raises(InputError, match=r"a\.tsv: not readable as text in UTF-8"):
         read_events([file], ["place"], 1.0)
 
 
 def test_a_csv_of_labels_keeps_text_as_text(tmp_path):
     text = "movie_id,time_s,label,confidence,note\n007,1.0,NA,60,x\n1e3,0,nan,70,x\n"
     text += '007,0,"Café, bar",99.5,x\n007,2,Dog,40,x\n'
-    films = read_label_csv(write(tmp_path / "labels.csv", text, "utf-8-sig"), None, 50)
+    films = read_label_csv(write(tmp_path / "labels.csv", text, "utf-8-sig"), None)
     assert set(films) == {"007", "1e3"}
-    assert rows(films["007"]) == [(0.0, "Café, bar"), (1.0, "NA")]
-    assert films["007"].looked_s.max() == 2 and films["007"].confidence.tolist() == [60, 99.5]
+    confident = films["007"].confident(50)
+    assert rows(confident) == [(0.0, "Café, bar"), (1.0, "NA")]
+    assert confident.looked_s.max() == 2 and confident.confidence.tolist() == [60, 99.5]
     assert rows(films["1e3"]) == [(0.0, "nan")]
 
 
 def test_a_csv_of_spans(tmp_path):
     text = "movie_id,start_s,stop_s,label\na,0,1.5,dog\na,0.9,1.1,cat\na,0.1,0.2,ant\n"
-    films = read_label_csv(write(tmp_path / "labels.csv", text), 0.5, 50)
+    films = read_label_csv(write(tmp_path / "labels.csv", text), 0.5)
     assert rows(films["a"]) == [(0.0, "ant"), (0.0, "dog"), (0.5, "dog"), (1.0, "cat"), (1.0, "dog")]
     assert np.all(films["a"].confidence == 100)
     with pytest.raises(InputError, match=r"spans need an interval: state labels\.interval_s"):
-        read_label_csv(tmp_path / "labels.csv", None, 50)
+        read_label_csv(tmp_path / "labels.csv", None)
 
 
 @pytest.mark.parametrize(
@@ -130,10 +131,10 @@ def test_a_csv_of_spans(tmp_path):
 )
 def test_refuses_wrong_csvs(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
-        read_label_csv(write(tmp_path / "labels.csv", text), 1.0, 0)
+        read_label_csv(write(tmp_path / "labels.csv", text), 1.0)
 
 
 def test_refuses_a_csv_that_is_no_utf8(tmp_path):
     file = write(tmp_path / "labels.csv", "movie_id,time_s,label\na,0,caf\xe9\n", "latin-1")
     with pytest.raises(InputError, match=r"labels\.csv: not readable as text in UTF-8"):
-        read_label_csv(file, None, 0)
+        read_label_csv(file, None)

@@ -248,5 +248,5 @@ def test_labels_that_are_no_nouns_are_refused(experiment):
     """The message names the table to edit."""
     stream = experiment_labels(experiment)
     other = label_stream(stream.labels.assign(label="nothing of this world"), stream.times)
-    with pytest.raises(InputError, match="label_nouns"):
+    with pytest.raises(InputError, match=r"labels\.nouns"):
         labels_as_wnids(experiment, other)

@@ -184,7 +184,7 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
 
 
 def film_problem(folder: str | Path, movie_id: str, longest_lag_s: float = 0.0) -> str:
-    """What is wrong with a film of the store, or that it has no pair of frames at the longest lag; empty for nothing."""
+    """What is wrong with a film of the store, or that it has no pair of frames at the longest lag; empty if nothing."""
     try:
         times = _film_index(Path(folder), movie_id)["time_s"].to_numpy()
     except InputError as error:

@@ -1,8 +1,8 @@
-"""From the times at which a labeller looked to a film's regular label times.
+"""From the times at which a film was labelled to regular label times, and from films to one sorted stream.
 
-Amazon Rekognition takes a frame about every 200 ms: its stamps are frame times in whole milliseconds (0, 208,
-417, 584), regular only on the whole. Each stamp goes to the nearest point of a regular grid; stamps that are off
-by more than `TOLERANCE` of the interval are refused, since a label would then stand at a wrong time.
+Amazon Rekognition takes a frame about every 200 ms: its stamps are frame times in whole milliseconds (0, 208, 417,
+584), regular only on average. Each stamp is moved to the nearest point of a regular grid; stamps further away than
+`TOLERANCE` of the interval are refused, since their labels would get a wrong time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FilmLabels:
     duration_s : float
         Length of the film, NaN where the source does not state it.
     looked_s : float array
-        Times at which the labeller looked, whether or not it found a label that counts.
+        Times at which the film was labelled, whether or not a label was found.
     where : str
         File or folder, named in messages.
     """
@@ -55,35 +55,36 @@ class FilmLabels:
     def __post_init__(self) -> None:
         confident = (self.confidence >= 0) & (self.confidence <= 100)
         if not confident.all():
-            raise InputError(
-                f"{self.where}: confidence {self.confidence[~confident][0]:g} found; percent from 0 to 100 expected"
-            )
+            found = self.confidence[~confident][0]
+            raise InputError(f"{self.where}: confidence {found:g} found; percent from 0 to 100 expected")
         if not (np.isfinite(self.time_s) & (self.time_s >= 0)).all():
             raise InputError(f"{self.where}: a label at {self.time_s.min():g} s; times from 0 expected")
 
+    def confident(self, least_confidence: float) -> FilmLabels:
+        """These labels without the less confident ones; `looked_s` stays as it is."""
+        kept = self.confidence >= least_confidence
+        return dataclasses.replace(
+            self, time_s=self.time_s[kept], label=self.label[kept], confidence=self.confidence[kept]
+        )
+
 
 def sampling(looked_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
-    """Start and interval of the regular grid that lies nearest to the times of looking.
+    """Start and interval of the regular grid nearest to the times of labelling; None if no interval can be told.
 
     Parameters
     ----------
     looked_s : float array
-        Times of looking, seconds, in any order, repeated or not.
+        Times of labelling, seconds, in any order, repeated or not.
     interval_s : float, optional
-        Interval stated; by default inferred: the commonest difference of neighbouring times, made exact by the
-        whole length, so that rounded stamps do not drift away from it.
+        Stated interval; by default inferred from at least two times: the most frequent difference of neighbouring
+        times, made exact by the whole length, so that rounded stamps do not drift away from it.
     where : str
         Named in messages.
-
-    Returns
-    -------
-    (start_s, interval_s), or None
-        None where there are too few times to tell the interval, and none is stated.
 
     Raises
     ------
     InputError
-        For times that lie on no regular grid within `TOLERANCE`.
+        For times that are on no regular grid within `TOLERANCE`.
     """
     times = np.unique(looked_s)
     if interval_s is None:
@@ -106,10 +107,10 @@ def sampling(looked_s: np.ndarray, interval_s: float | None, where: str) -> tupl
 
 
 def _interval(times: np.ndarray) -> float:
-    """Interval that the shortest gaps are of, made exact by ever longer ones and a straight line through all."""
+    """Interval of the shortest gaps, made exact by longer ones and by a straight line through all times."""
     gaps = np.diff(times)
     interval_s = float(gaps.min())
-    for most in (1.5, 10.0, np.inf):  # steps: with one gap alone, a long one could be a step more or less
+    for most in (1.5, 10.0, np.inf):  # steps: from the shortest gap alone, a long one could be a step more or less
         used = gaps[gaps <= most * interval_s]
         if len(used):
             interval_s = float(used.sum() / np.rint(used / interval_s).sum())
@@ -119,16 +120,15 @@ def _interval(times: np.ndarray) -> float:
 
 
 def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables of one film as `labels.label_stream` takes them, each label at the nearest label time.
+    """Tables of one film for `stream.label_stream`, each label at the nearest label time.
 
-    The label times go on to the end of the film, where its length is known, else to the last look. A time less
-    than `TOLERANCE` of the interval before the end counts only if there is a label, since an inferred interval is
-    not exact.
+    Label times end with the film, where its length is known, else with the last time of labelling. A time less than
+    `TOLERANCE` of the interval before the end counts only if it has a label, since an inferred interval is not exact.
 
     Raises
     ------
     InputError
-        For a label later than the film's end.
+        For a label after the film's end.
     """
     steps = np.rint((film.time_s - start_s) / interval_s).astype(np.int64)
     looked = np.rint((film.looked_s - start_s) / interval_s)
@@ -136,10 +136,8 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
     if math.isfinite(film.duration_s):
         count = math.ceil((film.duration_s - start_s) / interval_s - TOLERANCE)
         if last > count:
-            raise InputError(
-                f"{film.where}: labels until {film.looked_s.max():g} s of a film of "
-                f"{film.duration_s:g} s: are they another film's?"
-            )
+            until = f"labels until {film.looked_s.max():g} s of a film of {film.duration_s:g} s"
+            raise InputError(f"{film.where}: {until}: are they another film's?")
     else:
         count = last + 1
     labels = pd.DataFrame(
@@ -157,13 +155,9 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
 
 
 def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Label times in each span [start, stop): multiples of the interval; for a span between two, the nearest.
+    """Label times in each span [start, stop): multiples of the interval; for a span between two, the nearest one.
 
-    Returns
-    -------
-    time_s : float array (n,)
-    span : int array (n,)
-        Which span each time is in.
+    Returns the times, float array (n,), and the number of each time's span, int array (n,).
     """
     first = np.ceil(start_s / interval_s - 1e-6).astype(np.int64)
     last = np.ceil(stop_s / interval_s - 1e-6).astype(np.int64)
@@ -175,23 +169,15 @@ def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) ->
     return step * interval_s, span
 
 
-# Films imported so far, a Parquet file each, and the one sorted label stream that they are merged into.
+# Films imported so far, a Parquet file each, and the sorted label stream of all --------------------------------
 
 
-def write_part(part: Path, film: FilmLabels, movie_id: str, grid: tuple[float, float], state: dict[str, Any]) -> None:
-    """Write one film's labels, sorted.
+def write_part(part: Path, film: FilmLabels, grid: tuple[float, float], state: list[Any]) -> None:
+    """Write one film's labels, sorted, on a `grid` of (start_s, interval_s), to `part`, ``<movie_id>.parquet``.
 
-    Parameters
-    ----------
-    part : Path
-        ``<movie_id>.parquet``; its metadata hold label times, label names and `state`.
-    film : FilmLabels
-    movie_id : str
-    grid : (start_s, interval_s)
-    state : dict
-        What the part was made from (as JSON has it), for `made_from`.
+    Its metadata hold label times, label names and `state`, what the part was made from; `made_from` reads them.
     """
-    stream = label_stream(*on_grid(film, movie_id, *grid), film.where)
+    stream = label_stream(*on_grid(film, part.stem, *grid), film.where)
     times = {key: stream.times[key].iloc[0].item() for key in ("start_s", "interval_s", "count")}
     names = stream.labels["label"].cat.categories.tolist()
     made = json.dumps({"state": state, "times": times, "labels": names})
@@ -203,20 +189,12 @@ def write_part(part: Path, film: FilmLabels, movie_id: str, grid: tuple[float, f
 
 
 def made_from(part: Path) -> dict[str, Any]:
-    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`) and `labels`, its label names."""
+    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`) and `labels`, the names of its labels."""
     return json.loads(pq.read_schema(part).metadata[b"made_from"])
 
 
 def merge_parts(parts: Sequence[Path], folder: Path) -> None:
-    """Write one sorted stream from the films' parts, a row group a film, one film in memory at a time.
-
-    Parameters
-    ----------
-    parts : sequence of Path
-        In the order of `movie_id`.
-    folder : Path
-        Where ``labels.parquet`` and ``label_times.parquet`` go.
-    """
+    """Write a label stream to `folder` from the parts of films sorted by `movie_id`, one in memory at a time."""
     made = {part.stem: made_from(part) for part in parts}
     movies, names = list(made), sorted(set().union(*(film["labels"] for film in made.values())))
     place = {name: i for i, name in enumerate(names)}

@@ -1,10 +1,7 @@
-"""From labels to nouns of WordNet: a table that a person edits goes first, then the word's first sense.
+"""From labels to nouns of WordNet: by a table of one's own, then the package's, then the word's first sense.
 
-semanticcmc nouns <experiment>
-
-Writes ``labels/label_nouns.csv`` (each label's noun) and ``labels/unmapped_labels.csv`` (those without one, the most
-frequent first). ``semanticcmc/data/label_nouns.csv`` holds labels of Amazon Rekognition that are frequent in films;
-others are looked up in WordNet 3.0 where it is installed (`wordnet_corpus`), else among the nouns of
+``semanticcmc/data/label_nouns.csv``, the package's, holds labels of Amazon Rekognition that are frequent in films;
+others are looked up in WordNet 3.0 where it is installed (`open_wordnet`), else among the nouns of
 ``semanticcmc/data/wordnet_taxonomy.csv``.
 """
 
@@ -20,7 +17,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError, package_table
 from semanticcmc.experiment import Experiment
-from semanticcmc.labels.stream import experiment_labels, frequencies
+from semanticcmc.labels.stream import LabelsConfig, experiment_labels, frequencies
 from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
 from semanticcmc.run import atomic
@@ -29,7 +26,7 @@ Noun = tuple[str, str, str]  # wnid, noun, source
 
 
 def first_sense(label: str) -> Noun | None:
-    """The first noun sense of a label's word, plurals as their singular: wnid, noun and where it is from."""
+    """The first noun sense of a label's word, of a plural that of its singular: wnid, noun and source."""
     word = re.sub(r"\s+", "_", label.strip().lower())
     corpus = open_wordnet()
     if corpus is not None:
@@ -57,32 +54,32 @@ def label_nouns(
     Parameters
     ----------
     labels : iterable of str
-        Of a label ``column:value`` (events) the value counts where the whole is not known.
+        For a label ``column:value`` (events) the value is looked up where there is no noun for all of it.
     table : Path, optional
-        CSV with the columns `label, wnid, noun, source`, which goes first; an empty wnid says that the
-        label is no thing. By default ``semanticcmc/data/label_nouns.csv``.
+        CSV of one's own with the columns `label, wnid, noun, source`, whose rows go before those of the package's
+        ``label_nouns.csv``; an empty wnid means that the label is no thing.
     lookup : callable
-        Asked for labels that the table lacks.
+        Called for labels that are in neither table.
 
     Returns
     -------
     DataFrame
-        `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and
-        source is empty where nobody has decided so. wnids need not be in the repository's taxonomy.
+        `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and so is
+        source where no table has the label. wnids need not be in the package's taxonomy.
 
     Raises
     ------
     InputError
-        If the table cannot be read, lists a label twice, or holds what is no wnid.
+        If a table cannot be read, has two rows of one label, or a wnid that is none.
     """
-    table = table or package_table("label_nouns.csv")
-    known = read_wnid_table(table, ("label", "wnid", "noun", "source"), "label")
-    if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
-        raise InputError(
-            f"{table}: label {wrong['label'].iloc[0]!r}: {wrong['wnid'].iloc[0]!r} is no wnid; "
-            "expected one like n02084071, or nothing"
-        )
-    decided = {row.label: (row.wnid, row.noun, row.source or table.name) for row in known.itertuples()}
+    decided: dict[str, Noun] = {}
+    for file in filter(None, (package_table("label_nouns.csv"), table)):
+        known = read_wnid_table(file, ("label", "wnid", "noun", "source"), "label")
+        if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
+            label, wnid = wrong[["label", "wnid"]].iloc[0]
+            raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")
+        for row in known.to_dict("records"):
+            decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
     rows = []
     for label in labels:
         names = [label, label.split(":", 1)[1]] if ":" in label else [label]
@@ -93,22 +90,21 @@ def label_nouns(
 
 
 def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write ``labels/label_nouns.csv`` and ``labels/unmapped_labels.csv`` of an experiment.
+    """Write and return an experiment's ``labels/label_nouns.csv`` (`label_nouns`) and ``labels/unmapped_labels.csv``.
 
-    Returns
-    -------
-    nouns, unmapped : DataFrame
-        As of `label_nouns`, and as of `labels.frequencies`, of the labels without a noun.
+    The second has the labels without a noun, in the form of `stream.frequencies`.
     """
     stream = experiment_labels(experiment)
     if stream is None:
         raise InputError(f"{experiment.file}: labels.path is empty: these films have no labels")
     counts = frequencies(stream)
-    nouns = label_nouns(counts["label"])
+    own = None if experiment.source == "world" else experiment.section("labels", LabelsConfig).nouns
+    nouns = label_nouns(counts["label"], own)
     unmapped = counts[(nouns["wnid"] == "").to_numpy()]
     for name, rows in (("label_nouns", nouns), ("unmapped_labels", unmapped)):
         with atomic(experiment.path("labels", f"{name}.csv")) as temporary:
             rows.to_csv(temporary, index=False)
-    listed = experiment.folder / "labels" / "unmapped_labels.csv"
-    print(f"{len(nouns) - len(unmapped)} of {len(nouns)} labels have a noun; the others: {listed}", file=sys.stderr)
+    found, listed = len(nouns) - len(unmapped), experiment.folder / "labels" / "unmapped_labels.csv"
+    remedy = "a table of your own, named in the experiment as labels.nouns, can give them one"
+    print(f"{found} of {len(nouns)} labels have a noun; the others are in {listed}; {remedy}", file=sys.stderr)
     return nouns, unmapped

@@ -1,9 +1,9 @@
 """Label streams: what is seen in a film and when, sorted in time, with the times at which nothing was seen.
 
-``labels.parquet`` has one row a label and time (`movie_id, time_s, label, confidence`), sorted; film and label
-are dictionary codes, so that tens of millions of rows fit into a GiB of memory.
-``label_times.parquet`` has one row a film (`movie_id, start_s, interval_s, count`): its label sets lie at
-``start_s + i * interval_s`` for i from 0 to ``count - 1``, whether or not any label was found there.
+``labels.parquet`` has one row a label and time (`movie_id, time_s, label, confidence`), sorted; film and label are
+dictionary codes, so that tens of millions of rows fit into a GiB of memory. ``label_times.parquet`` has one row a film
+(`movie_id, start_s, interval_s, count`): it was labelled at ``start_s + i * interval_s`` for i from 0 to ``count - 1``,
+whether or not any label was found.
 """
 
 from __future__ import annotations
@@ -34,19 +34,21 @@ class LabelsConfig:
     Attributes
     ----------
     path : Path or None
-        Folder or file that `label_imports` reads: Amazon Rekognition's JSON, event tables, a CSV, or a folder with
+        Folder or file that `ingest` reads: Amazon Rekognition's JSON, event tables, a CSV, or a folder with
         `labels.parquet` and `label_times.parquet`; None where the films have no labels, and for the world,
         which writes its own.
     interval_s : float or None
-        Time from one label set to the next, seconds; None: as the source samples (events do not say).
+        Time from one label set to the next, seconds; None: as the source samples (events do not tell).
     least_confidence : float
-        Labels less sure than this are left out, 0 to 100; where a source states none, all are 100.
+        Labels of less confidence, 0 to 100, are left out; where a source states none, all have 100.
     parents : bool
-        Whether the parents of a label (Rekognition: Animal of Dog) count as labels of their own, as sure as it is.
+        Whether the parents of a label (Rekognition: Animal of Dog) count as labels too, with its confidence.
     event_columns : tuple of str
         Columns of event tables whose values are the labels.
     join_runs : bool
-        Whether event tables ``<name>_run-1``, ``<name>_run-2`` are pieces of one film, put end to end.
+        Whether event tables ``<name>_run-1``, ``<name>_run-2`` are parts of one film, put end to end.
+    nouns : Path or None
+        Table of nouns of one's own, used before the package's; see `nouns.label_nouns`.
     """
 
     path: Path | None
@@ -55,6 +57,7 @@ class LabelsConfig:
     parents: bool
     event_columns: tuple[str, ...]
     join_runs: bool
+    nouns: Path | None
 
     def __post_init__(self) -> None:
         if self.interval_s is not None and not 0 < self.interval_s < np.inf:
@@ -113,9 +116,7 @@ class LabelStream:
 
 
 def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream") -> LabelStream:
-    """A label stream from tables in any order, checked and sorted.
-
-    Of a label that stands twice at one time the highest confidence is kept.
+    """A label stream from tables in any order, checked and sorted; of duplicate labels the most confident one is kept.
 
     Parameters
     ----------
@@ -136,9 +137,8 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
             raise InputError(f"{where}: column {', '.join(missing)} missing; expected {', '.join(columns)}")
     times = times[list(TIMES)].sort_values("movie_id", ignore_index=True)
     if twice := times.loc[times["movie_id"].duplicated(), "movie_id"].tolist():
-        raise InputError(f"{where}: film {twice[0]!r} stands twice in the label times")
-    bad = times[~((times["interval_s"] > 0) & (times["count"] >= 0))]
-    if len(bad):
+        raise InputError(f"{where}: two rows of film {twice[0]!r} in the label times")
+    if len(bad := times[~((times["interval_s"] > 0) & (times["count"] >= 0))]):
         raise InputError(f"{where}: film {bad['movie_id'].iloc[0]!r}: interval_s above 0 and count from 0 expected")
     film, films = _codes(labels["movie_id"])
     if (film < 0).any():
@@ -241,7 +241,7 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
 
 
 def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None) -> sparse.csr_array:
-    """Which of the labels `names` stand at each label time of the films.
+    """Which of the labels `names` are present at each label time of the films, bool csr_array (T, L).
 
     Parameters
     ----------
@@ -249,11 +249,7 @@ def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[
     names : sequence of str
         L labels; the columns, in this order.
     movies : sequence of str, optional
-        Films whose label times are the rows, film after film; by default all, as `stream.movies` has them.
-
-    Returns
-    -------
-    bool csr_array (T, L)
+        Films whose label times are the rows, film after film; by default all, in the order of `stream.movies`.
     """
     column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories).astype(np.int32)
     code = stream.labels["label"].cat.codes.to_numpy()
@@ -269,12 +265,7 @@ def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[
 
 
 def presence(stream: LabelStream, movie_id: str, names: Sequence[str]) -> np.ndarray:
-    """Which of the labels `names` stand at each of a film's label times; see `presence_matrix`.
-
-    Returns
-    -------
-    bool array (T, L)
-    """
+    """Which of the labels `names` are present at each of a film's label times, bool array (T, L)."""
     return presence_matrix(stream, names, [movie_id]).toarray()
 
 
@@ -284,8 +275,8 @@ def frequencies(stream: LabelStream) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `label, count` (label times that have it), `fraction` (of all label times), `movies` (films that
-        have it); most frequent first, then by name.
+        `label, count` (of label times with it), `fraction` (of all label times), `movies` (number of films with
+        it); most frequent first, then by name.
     """
     names, code = stream.labels["label"].cat.categories, stream.labels["label"].cat.codes.to_numpy()
     counts, movies = np.zeros((2, len(names)), dtype=np.int64)

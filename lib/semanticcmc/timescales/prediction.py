@@ -33,10 +33,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.nouns import label_nouns
-from semanticcmc.labels.stream import LabelStream, frequencies, label_stream
+from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
 from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, write_rdms
@@ -286,11 +286,12 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
         nouns = pd.read_csv(experiment.folder / "world" / "classes.csv").rename(columns={"noun": "label"})
     else:
         most = experiment.section("timescales", TimescalesConfig).labels
-        nouns = label_nouns(frequencies(stream)["label"].head(most)).query("wnid != ''")
+        own = experiment.section("labels", LabelsConfig).nouns
+        nouns = label_nouns(frequencies(stream)["label"].head(most), own).query("wnid != ''")
     named = as_wnids(stream, dict(zip(nouns["label"], nouns["wnid"], strict=True)))
     if not len(named.labels):
-        table = package_table("label_nouns.csv")
-        raise InputError(f"{experiment.name}: no label is a noun of WordNet; give labels a row in {table}")
+        remedy = "give labels a row in a table of your own (label,wnid,noun,source), named as labels.nouns"
+        raise InputError(f"{experiment.name}: no label is a noun of WordNet; {remedy}")
     return named
 
 
