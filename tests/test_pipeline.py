@@ -218,7 +218,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
 
 
 def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, corridor):
-    """Rekognition's JSON by file name; labels that have no film are named."""
+    """Rekognition's JSON by file name; labels that have no film are named; nouns by a table of one's own."""
     films, stimuli, labels = tmp_path / "films", tmp_path / "stimuli", tmp_path / "labels"
     films.mkdir()
     labels.mkdir()
@@ -230,8 +230,12 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     response = {"JobStatus": "SUCCEEDED", "Labels": entries, "VideoMetadata": {"DurationMillis": 12_000}}
     for name in ("My film (1994)", "other"):
         (labels / f"{name}.json").write_text(json.dumps(response))
+    values, source, nouns = read_values("clips")[0], tmp_path / "clips.yaml", tmp_path / "nouns.csv"
+    nouns.write_text("label,wnid,noun,source\nNA,n02084071,dog,by hand\n")
+    values["labels"]["nouns"] = str(nouns)
+    source.write_text(yaml.safe_dump(values))
     done = corridor(
-        "clips",
+        source,
         tmp_path / "results",
         "--films",
         str(films),
@@ -240,7 +244,7 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
         "--labels",
         str(labels),
         "--",
-        "labels/labels.parquet",
+        "labels/label_nouns.csv",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "other: labels without a film" in done.stdout
@@ -252,6 +256,8 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     assert times["count"].tolist() == [24, 24] and times["interval_s"].tolist() == [0.5, 0.5]
     table = pd.read_csv(folder / "films.csv", keep_default_na=False).set_index("movie_id")
     assert table.problem.to_dict() == {"My_film_1994": "", "other": "labels without a film"}
+    table = pd.read_csv(folder / "label_nouns.csv", keep_default_na=False)
+    assert table.values.tolist() == [["NA", "n02084071", "dog", "by hand"]]
 
 
 @pytest.mark.parametrize(

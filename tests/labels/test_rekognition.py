@@ -85,7 +85,7 @@ def test_parents_and_confidence(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(page(ENTRIES)), encoding="utf-8")
     labels = read_rekognition([tmp_path / "a.json"], parents=True).confident(50)
     assert rows(labels)[:4] == [(0.0, "Animal", 97.5), (0.0, "Dog", 97.5), (0.0, "Forêt 森", 60.0), (0.0, "Pet", 97.5)]
-    assert 1.8 not in labels.time_s and 1.8 in labels.looked_s  # labelled at that time, with less confidence
+    assert 1.8 not in labels.time_s and 1.8 in labels.sampled_s  # labelled at that time, with less confidence
 
 
 def test_a_film_without_labels_and_a_packed_file(tmp_path):

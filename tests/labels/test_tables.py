@@ -102,7 +102,7 @@ def test_a_csv_of_labels_keeps_text_as_text(tmp_path):
     assert set(films) == {"007", "1e3"}
     confident = films["007"].confident(50)
     assert rows(confident) == [(0.0, "Café, bar"), (1.0, "NA")]
-    assert confident.looked_s.max() == 2 and confident.confidence.tolist() == [60, 99.5]
+    assert confident.sampled_s.max() == 2 and confident.confidence.tolist() == [60, 99.5]
     assert rows(films["1e3"]) == [(0.0, "nan")]
 
 

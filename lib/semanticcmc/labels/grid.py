@@ -39,8 +39,8 @@ class FilmLabels:
         0 to 100.
     duration_s : float
         Length of the film, NaN where the source does not state it.
-    looked_s : float array
-        Times at which the film was labelled, whether or not a label was found.
+    sampled_s : float array
+        Times at which the source looked for labels, whether or not it found any.
     where : str
         File or folder, named in messages.
     """
@@ -49,7 +49,7 @@ class FilmLabels:
     label: np.ndarray
     confidence: np.ndarray
     duration_s: float
-    looked_s: np.ndarray
+    sampled_s: np.ndarray
     where: str
 
     def __post_init__(self) -> None:
@@ -61,23 +61,23 @@ class FilmLabels:
             raise InputError(f"{self.where}: a label at {self.time_s.min():g} s; times from 0 expected")
 
     def confident(self, least_confidence: float) -> FilmLabels:
-        """These labels without the less confident ones; `looked_s` stays as it is."""
+        """These labels without the less confident ones; `sampled_s` stays as it is."""
         kept = self.confidence >= least_confidence
         return dataclasses.replace(
             self, time_s=self.time_s[kept], label=self.label[kept], confidence=self.confidence[kept]
         )
 
 
-def sampling(looked_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
-    """Start and interval of the regular grid nearest to the times of labelling; None if no interval can be told.
+def sampling(sampled_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
+    """Start and interval of the regular grid nearest to the sampled times; None for too few to tell the interval.
 
     Parameters
     ----------
-    looked_s : float array
-        Times of labelling, seconds, in any order, repeated or not.
+    sampled_s : float array
+        Seconds, in any order, repeated or not.
     interval_s : float, optional
-        Stated interval; by default inferred from at least two times: the most frequent difference of neighbouring
-        times, made exact by the whole length, so that rounded stamps do not drift away from it.
+        Stated interval; by default inferred from at least two times: the shortest difference of neighbouring times,
+        made exact by the whole length, so that rounded stamps do not drift away from it.
     where : str
         Named in messages.
 
@@ -86,7 +86,7 @@ def sampling(looked_s: np.ndarray, interval_s: float | None, where: str) -> tupl
     InputError
         For times that are on no regular grid within `TOLERANCE`.
     """
-    times = np.unique(looked_s)
+    times = np.unique(sampled_s)
     if interval_s is None:
         if len(times) < 2:
             return None
@@ -122,7 +122,7 @@ def _interval(times: np.ndarray) -> float:
 def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables of one film for `stream.label_stream`, each label at the nearest label time.
 
-    Label times end with the film, where its length is known, else with the last time of labelling. A time less than
+    Label times end with the film, where its length is known, else with the last sampled time. A time less than
     `TOLERANCE` of the interval before the end counts only if it has a label, since an inferred interval is not exact.
 
     Raises
@@ -131,12 +131,12 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
         For a label after the film's end.
     """
     steps = np.rint((film.time_s - start_s) / interval_s).astype(np.int64)
-    looked = np.rint((film.looked_s - start_s) / interval_s)
-    last = int(looked.max(initial=-1))
+    sampled = np.rint((film.sampled_s - start_s) / interval_s)
+    last = int(sampled.max(initial=-1))
     if math.isfinite(film.duration_s):
         count = math.ceil((film.duration_s - start_s) / interval_s - TOLERANCE)
         if last > count:
-            until = f"labels until {film.looked_s.max():g} s of a film of {film.duration_s:g} s"
+            until = f"labels until {film.sampled_s.max():g} s of a film of {film.duration_s:g} s"
             raise InputError(f"{film.where}: {until}: are they another film's?")
     else:
         count = last + 1

@@ -134,7 +134,7 @@ def import_labels(
         film = source.read().confident(config.least_confidence)
         if np.isnan(film.duration_s) and duration_s is not None:
             film = dataclasses.replace(film, duration_s=duration_s)
-        grid = sampling(film.looked_s, config.interval_s, film.where)
+        grid = sampling(film.sampled_s, config.interval_s, film.where)
         if grid is None:
             unsampled.append((part, film, state))
             continue
@@ -146,7 +146,7 @@ def import_labels(
                 f"{film.where}: too few labels to tell the time from one label set to the next; "
                 "state labels.interval_s in the experiment"
             )
-        grid = sampling(film.looked_s, float(np.median(intervals)), film.where) or (0.0, intervals[0])
+        grid = sampling(film.sampled_s, float(np.median(intervals)), film.where) or (0.0, intervals[0])
         write_part(part, film, grid, state)
     progress.update(len(sources))
     merge_parts([parts / f"{source.movie_id}.parquet" for source in sources], folder)
