@@ -25,7 +25,7 @@ from semanticcmc.films.letterbox import find_borders
 from semanticcmc.films.manifest import refuse_changed
 from semanticcmc.films.probe import probe, read_probe, reason
 from semanticcmc.films.video import Damage, decode
-from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_json
+from semanticcmc.run import DiskFullError, Progress, duration, write_csv, write_json
 
 # Keys of the configuration that do not decide what a video's frames look like.
 NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
@@ -202,8 +202,7 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
                 damaged[movie_id] = f"{lost}; the one before stays on screen"
         films["kept_px"] = [kept.get(movie_id, "") for movie_id in movie_ids]
         films["warning"] = [damaged.get(movie_id, "") for movie_id in movie_ids]
-    with atomic(folder / "films.csv") as temporary:
-        films.to_csv(temporary, index=False)
+    write_csv(folder / "films.csv", films)
     if not usable.any():
         raise InputError(f"{folder}: no film can be used; films.csv there lists the reasons")
     return films
@@ -213,8 +212,7 @@ def probe_films(experiment: Experiment) -> None:
     """Open every film of an experiment and write ``frames/probe.csv``."""
     config = experiment.section("movies", MoviesConfig)
     probed = probe(config.folder, max(experiment.lags_s, default=0.0), config.frame_folders_per_s)
-    with atomic(experiment.path("frames", "probe.csv")) as temporary:
-        probed.to_csv(temporary, index=False)
+    write_csv(experiment.path("frames", "probe.csv"), probed)
     _summary(probed)
 
 

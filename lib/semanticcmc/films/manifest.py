@@ -17,7 +17,7 @@ import pandas as pd
 from semanticcmc.config import InputError
 from semanticcmc.films.files import file_state, sha256_of
 from semanticcmc.films.probe import probe
-from semanticcmc.run import Progress, atomic, write_json
+from semanticcmc.run import Progress, write_csv, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")
 WRITTEN = ("title", "year", "source")  # by a person; made up only where empty
@@ -114,8 +114,7 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     progress.update(len(films))
     messages += [f"{movie_id}: not in {folder}" for movie_id in rows if movie_id not in films]
     table = pd.DataFrame([{"movie_id": movie_id, **rows[movie_id]} for movie_id in sorted(rows)], columns=old.columns)
-    with atomic(manifest) as temporary:
-        table.fillna("").to_csv(temporary, index=False)
+    write_csv(manifest, table.fillna(""))
     return messages
 
 

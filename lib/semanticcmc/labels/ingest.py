@@ -33,7 +33,7 @@ from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, sampling
 from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
 from semanticcmc.labels.tables import event_films, read_events, read_label_csv, table_columns
-from semanticcmc.run import Progress, atomic
+from semanticcmc.run import Progress, write_csv
 
 FORMATS = (
     "Rekognition's JSON (<film>.json, or a folder of pages a film), event tables with onset and duration, "
@@ -195,8 +195,7 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
     folder = experiment.folder / "labels"
     import_labels(config.path, folder, config, dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True)))
     table = films_with_labels(read_labels(folder), films)
-    with atomic(folder / "films.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(folder / "films.csv", table)
     if (table["problem"] != "").all():
         first = "; ".join(f"{film.movie_id}: {film.problem}" for film in table.head(10).itertuples())
         remedy = "give each film's labels the name of its file"

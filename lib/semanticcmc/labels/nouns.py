@@ -20,7 +20,7 @@ from semanticcmc.experiment import Experiment
 from semanticcmc.labels.stream import LabelsConfig, experiment_labels, frequencies
 from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
 from semanticcmc.rsa.wordnet_corpus import open_wordnet
-from semanticcmc.run import atomic
+from semanticcmc.run import write_csv
 
 Noun = tuple[str, str, str]  # wnid, noun, source
 
@@ -102,8 +102,7 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
     nouns = label_nouns(counts["label"], own)
     unmapped = counts[(nouns["wnid"] == "").to_numpy()]
     for name, rows in (("label_nouns", nouns), ("unmapped_labels", unmapped)):
-        with atomic(experiment.path("labels", f"{name}.csv")) as temporary:
-            rows.to_csv(temporary, index=False)
+        write_csv(experiment.path("labels", f"{name}.csv"), rows)
     found, listed = len(nouns) - len(unmapped), experiment.folder / "labels" / "unmapped_labels.csv"
     remedy = "a table of your own, named in the experiment as labels.nouns, can give them one"
     print(f"{found} of {len(nouns)} labels have a noun; the others are in {listed}; {remedy}", file=sys.stderr)
