@@ -207,17 +207,9 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         command += ["--directory", str(experiment.folder), "--config", f"experiment={experiment.file}"]
         if (experiment.folder / ".snakemake").exists():
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
+        options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
         process = subprocess.Popen(
-            [
-                *command,
-                "--cores",
-                str(cores),
-                "--rerun-incomplete",
-                "--keep-going",
-                "--logger",
-                "semanticcmc",
-                *snakemake,
-            ],
+            [*command, *options, *snakemake],
             pass_fds=[lock.fileno()],
             env={**os.environ, "PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
         )
