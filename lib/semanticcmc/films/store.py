@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import simplejpeg
 import torch
 from torch.nn.functional import interpolate
 
@@ -194,13 +195,10 @@ class FrameStore:
                 raise InputError(f"{tar}: cannot be read ({error}); make the film again") from error
 
     def _decode(self, handle: int, tar: Path, row: int, size_px: tuple[int, ...]) -> torch.Tensor:
-        from torchvision.io import ImageReadMode, decode_jpeg  # here: slow to import, and pairs need none
-
-        nbytes = int(self._nbytes[row])
-        encoded = bytearray(os.pread(handle, nbytes, int(self._offset[row])))
+        encoded = os.pread(handle, int(self._nbytes[row]), int(self._offset[row]))
         try:
-            frame = decode_jpeg(torch.frombuffer(encoded, dtype=torch.uint8), mode=ImageReadMode.RGB)
-        except (RuntimeError, ValueError) as error:
+            frame = torch.from_numpy(simplejpeg.decode_jpeg(encoded)).permute(2, 0, 1)
+        except ValueError as error:
             raise InputError(
                 f"{tar}: the frame at {self._time_s[row]:g} s is no JPEG ({error}); make the film again"
             ) from error
