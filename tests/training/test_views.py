@@ -11,7 +11,7 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as peer
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.training import colour, crops, views
+from semanticcmc.training import crops, views
 from semanticcmc.training.views import ViewsConfig
 
 SIMCLR = ViewsConfig(
@@ -98,10 +98,10 @@ def test_boxes_lie_in_the_frame_and_fall_back_to_its_centre():
 @pytest.mark.parametrize(
     ("ours", "theirs", "factors"),
     [
-        (colour.adjust_brightness, peer.adjust_brightness, [0.2, 1.0, 1.8]),
-        (colour.adjust_contrast, peer.adjust_contrast, [0.2, 1.0, 1.8]),
-        (colour.adjust_saturation, peer.adjust_saturation, [0.0, 1.0, 1.8]),
-        (colour.adjust_hue, peer.adjust_hue, [-0.2, 0.0, 0.45]),
+        (crops.adjust_brightness, peer.adjust_brightness, [0.2, 1.0, 1.8]),
+        (crops.adjust_contrast, peer.adjust_contrast, [0.2, 1.0, 1.8]),
+        (crops.adjust_saturation, peer.adjust_saturation, [0.0, 1.0, 1.8]),
+        (crops.adjust_hue, peer.adjust_hue, [-0.2, 0.0, 0.45]),
     ],
 )
 def test_each_colour_step_is_torchvisions_with_each_samples_own_factor(ours, theirs, factors):
@@ -130,13 +130,13 @@ def test_colour_distortion_draws_for_each_sample_and_leaves_the_others_alone():
 def test_lab_is_scikit_images():
     steps = torch.linspace(0, 1, 18)
     colours = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij")).reshape(1, 3, 18, 324)
-    lab = colour.rgb_to_lab(colours)[0].permute(1, 2, 0).numpy()
+    lab = crops.rgb_to_lab(colours)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(lab, rgb2lab(colours[0].permute(1, 2, 0).double().numpy()), atol=1e-3)
 
 
 def test_white_is_100_and_black_is_0_in_lab():
     white_and_black = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
-    lab = colour.rgb_to_lab(white_and_black)[:, :, 0, 0]
+    lab = crops.rgb_to_lab(white_and_black)[:, :, 0, 0]
     torch.testing.assert_close(lab, torch.tensor([[100.0, 0, 0], [0, 0, 0]]), atol=0.02, rtol=0)
 
 

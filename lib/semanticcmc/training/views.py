@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from semanticcmc.training.colour import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation, rgb_to_lab
-from semanticcmc.training.crops import crop_boxes, resized_crop
+from semanticcmc.training import crops
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
 # to RGB in [0, 1] (`published_protocol`), which is offered as `published`.
@@ -103,7 +102,7 @@ def draw_views(
     distort : bool
         Whether colours are distorted; CMC's own training leaves them as they are.
     """
-    boxes = crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
+    boxes = crops.crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
     flips = torch.rand(count, generator=generator) < config.flip
     amounts, steps = draw_distortion(count, config, generator) if distort else (torch.ones(5, count), ())
     return ViewDraws(boxes, flips, amounts, steps)
@@ -126,7 +125,7 @@ def drawn_view(images: Tensor, draws: ViewDraws, size_px: int) -> Tensor:
     Tensor
         float32 RGB in [0, 1], (B, 3, size_px, size_px), on the images' device.
     """
-    view = resized_crop(images, draws.boxes, size_px, draws.flips).div_(255).clamp_(0, 1)
+    view = crops.resized_crop(images, draws.boxes, size_px, draws.flips).div_(255).clamp_(0, 1)
     return distorted(view, draws.amounts, draws.steps)
 
 
@@ -185,14 +184,14 @@ def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_spa
     count, _, height, width = images.shape
     side = min(height, width)
     box = torch.tensor([(height - side) // 2, (width - side) // 2, side, side]).expand(count, 4)
-    view = resized_crop(images, box, size_px, torch.zeros(count, dtype=torch.bool)).div_(255).clamp_(0, 1)
+    view = crops.resized_crop(images, box, size_px, torch.zeros(count, dtype=torch.bool)).div_(255).clamp_(0, 1)
     return normalise(view, normalisation, colour_space)
 
 
 def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> Tensor:
     """RGB in [0, 1], or its CIE Lab, minus the named mean, over the named standard deviation; channels last."""
     if colour_space == "lab":
-        images, (mean, std) = rgb_to_lab(images), LAB
+        images, (mean, std) = crops.rgb_to_lab(images), LAB
     else:
         mean, std = NORMALISATIONS[normalisation]
     scale = torch.tensor(std, device=images.device).reciprocal().view(3, 1, 1)
@@ -219,7 +218,13 @@ def draw_distortion(count: int, config: ViewsConfig, generator: torch.Generator)
 
 def distorted(images: Tensor, amounts: Tensor, steps: tuple[int, ...]) -> Tensor:
     """RGB images in [0, 1] after each of `steps`, as torchvision defines it (clamped to [0, 1])."""
-    adjust = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue, adjust_saturation)
+    adjust = (
+        crops.adjust_brightness,
+        crops.adjust_contrast,
+        crops.adjust_saturation,
+        crops.adjust_hue,
+        crops.adjust_saturation,
+    )
     amounts = amounts.to(images.device, non_blocking=True)[:, :, None, None, None]
     for i in steps:
         images = adjust[i](images, amounts[i])
