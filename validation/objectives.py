@@ -36,9 +36,9 @@ from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import category_rdm, category_table
 from semanticcmc.run import atomic, record, write_json
+from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import train
 from semanticcmc.training.recipe import TrainingConfig, chance_loss
-from semanticcmc.training.trained import load_network
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "objectives"

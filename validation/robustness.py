@@ -22,8 +22,8 @@ from semanticcmc.figures import robustness as plots
 from semanticcmc.figures import style
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import train
-from semanticcmc.training.trained import load_network
 from semanticcmc.workflow import resolve_experiment
 from semanticcmc.world import WorldConfig, build
 

@@ -16,8 +16,8 @@ from semanticcmc.evaluation.activations import ActivationsConfig, class_means_an
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
+from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import Run
-from semanticcmc.training.trained import load_network
 
 CLASSES = pd.read_csv(package_table("world_classes.csv"), comment="#").wnid[:5]
 

@@ -21,11 +21,10 @@ from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import TrainingError
-from semanticcmc.training.checkpoints import read_checkpoint
+from semanticcmc.training.checkpoints import load_network, read_checkpoint
 from semanticcmc.training.loop import Run, train
 from semanticcmc.training.networks import AlexNet, NetworksConfig, build
 from semanticcmc.training.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
-from semanticcmc.training.trained import load_network
 from semanticcmc.training.views import evaluation_view
 
 NETWORKS = {

@@ -15,10 +15,9 @@ from torch.nn import functional
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, read_values
-from semanticcmc.training.checkpoints import load_weights
+from semanticcmc.training.checkpoints import load_network, load_weights
 from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
-from semanticcmc.training.trained import load_network
 from semanticcmc.training.weights import pour_lab_weights, read_weights
 
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)

@@ -35,7 +35,7 @@ from semanticcmc.training.views import ViewsConfig
 
 
 def untrained_network(experiment: Experiment, seed: int) -> TrainedNetwork:
-    """The network `random` of one seed, in eval mode, as `trained.load_network` gives it after its notebook ran."""
+    """The network `random` of one seed, in eval mode, as `checkpoints.load_network` gives it after its notebook ran."""
     network = build("random", experiment.section("networks", NetworksConfig), seed)
     return TrainedNetwork(network, experiment.section("views", ViewsConfig)).eval()
 

@@ -32,8 +32,7 @@ from semanticcmc.evaluation.linear_probes import held_out, layer_features, top1
 from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.run import Progress, atomic, record, write_json
-from semanticcmc.training.checkpoints import sha256
-from semanticcmc.training.trained import load_network
+from semanticcmc.training.checkpoints import load_network, sha256
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

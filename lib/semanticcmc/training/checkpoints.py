@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, configure
+from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
+from semanticcmc.training.views import ViewsConfig
 
 # What changes how a run is made, not what it makes.
 WITHOUT_EFFECT = ("frames", "device", "checkpoint_every", "log_every")
@@ -144,6 +146,29 @@ def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, An
     folder.rename(aside)
     print(f"{folder} held a run with other settings: set aside as {aside.name}", file=sys.stderr)
     return None
+
+
+def load_network(run_folder: str | Path) -> TrainedNetwork:
+    """The network of a finished run, in eval mode, taking uint8 images.
+
+    Raises
+    ------
+    InputError
+        For a folder that holds no finished run, or a checkpoint that does not fit its ``run.json``.
+    """
+    run_folder = Path(run_folder)
+    try:
+        run = json.loads((run_folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run_folder}: no run.json; train this network first") from error
+    if run["status"] != "finished":
+        raise InputError(f"{run_folder}: the run is not finished; start it again, it goes on")
+    networks = configure(NetworksConfig, run["config"]["networks"], run_folder / "run.json")
+    views = configure(ViewsConfig, run["config"]["views"], run_folder / "run.json")
+    network = build(run["config"]["network"], networks, seed=0)
+    file = run_folder / "checkpoint.pt"
+    load_weights(network, read_checkpoint(file).get("network", {}), file)
+    return TrainedNetwork(network, views).eval()
 
 
 def sha256(file: Path) -> str:

@@ -168,3 +168,7 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     root = torch.where(xyz > 0.008856, xyz ** (1 / 3), 7.787 * xyz + 16 / 116)
     x, y, z = root.unbind(1)
     return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=1)
+
+
+# In the order of `views.ViewDraws.amounts`; the last takes colour away.
+ADJUSTMENTS = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue, adjust_saturation)

@@ -218,14 +218,7 @@ def draw_distortion(count: int, config: ViewsConfig, generator: torch.Generator)
 
 def distorted(images: Tensor, amounts: Tensor, steps: tuple[int, ...]) -> Tensor:
     """RGB images in [0, 1] after each of `steps`, as torchvision defines it (clamped to [0, 1])."""
-    adjust = (
-        crops.adjust_brightness,
-        crops.adjust_contrast,
-        crops.adjust_saturation,
-        crops.adjust_hue,
-        crops.adjust_saturation,
-    )
     amounts = amounts.to(images.device, non_blocking=True)[:, :, None, None, None]
     for i in steps:
-        images = adjust[i](images, amounts[i])
+        images = crops.ADJUSTMENTS[i](images, amounts[i])
     return images
