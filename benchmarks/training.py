@@ -44,7 +44,7 @@ from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training import networks, views
 from semanticcmc.training.loop import Run
-from semanticcmc.training.objectives.info_nce import PairRows
+from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 
 RESULTS = Path(__file__).parent / "results"

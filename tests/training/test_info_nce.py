@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE, PairRows, alignment, uniformity
+from semanticcmc.training.objectives.base import PairRows, alignment, uniformity
+from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE
 
 
 def embeddings(count, size, seed):

@@ -9,7 +9,8 @@ from torch import distributed, multiprocessing
 from torch.nn.functional import normalize
 from torch.nn.parallel import DistributedDataParallel
 
-from semanticcmc.training.objectives.info_nce import InfoNCE, PairRows
+from semanticcmc.training.objectives.base import PairRows
+from semanticcmc.training.objectives.info_nce import InfoNCE
 from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
 
 FILM = torch.tensor([0] * 12 + [1] * 10 + [2] * 8)

@@ -21,7 +21,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, network_lag_s
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
-from semanticcmc.training.objectives.info_nce import PairRows
+from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, network_view
 

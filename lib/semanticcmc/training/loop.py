@@ -32,7 +32,7 @@ from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, l
 from semanticcmc.training.distributed import embedder, joined, terminated, this_process
 from semanticcmc.training.metrics import Watch, metrics_log
 from semanticcmc.training.networks import UNTRAINED, NetworksConfig, build
-from semanticcmc.training.objectives.info_nce import alignment, uniformity
+from semanticcmc.training.objectives.base import alignment, uniformity
 from semanticcmc.training.recipe import (
     TrainingConfig,
     choose_device,

@@ -13,33 +13,9 @@ import torch
 from semanticcmc.config import InputError
 from semanticcmc.experiment import repository_root
 from semanticcmc.films.pairs import LaggedPairs
-from semanticcmc.training.objectives.info_nce import InfoNCE, Negatives
-from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
-
-
-@dataclasses.dataclass(frozen=True)
-class MemoryBankConfig:
-    """What the published objective takes besides `TrainingConfig`; see `memory_bank.MemoryBankNCE`.
-
-    Attributes
-    ----------
-    noise : int
-        Samples of noise.
-    momentum : float
-        Share of its old value that a bank's row keeps.
-    sharing : {'batch', 'sample'}
-        Noise drawn once for all pairs of a batch, or for each pair.
-    form : {'nce', 'softmax'}
-    """
-
-    noise: int
-    momentum: float
-    sharing: Literal["batch", "sample"]
-    form: Literal["nce", "softmax"]
-
-    def __post_init__(self) -> None:
-        if self.noise < 1 or not 0 <= self.momentum < 1:
-            raise ValueError("noise: at least 1; momentum: 0 to less than 1")
+from semanticcmc.training.objectives.base import Negatives
+from semanticcmc.training.objectives.info_nce import InfoNCE
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Literal
 
@@ -9,7 +10,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.training.objectives.info_nce import Negatives, PairRows, all_pairs, films_allowed
+from semanticcmc.training.objectives.base import Negatives, PairRows, all_pairs, films_allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryBankConfig:
+    """What the published objective takes besides `recipe.TrainingConfig`; see `MemoryBankNCE`.
+
+    Attributes
+    ----------
+    noise : int
+        Samples of noise.
+    momentum : float
+        Share of its old value that a bank's row keeps.
+    sharing : {'batch', 'sample'}
+        Noise drawn once for all pairs of a batch, or for each pair.
+    form : {'nce', 'softmax'}
+    """
+
+    noise: int
+    momentum: float
+    sharing: Literal["batch", "sample"]
+    form: Literal["nce", "softmax"]
+
+    def __post_init__(self) -> None:
+        if self.noise < 1 or not 0 <= self.momentum < 1:
+            raise ValueError("noise: at least 1; momentum: 0 to less than 1")
 
 
 class MemoryBankNCE(nn.Module):
