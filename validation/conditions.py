@@ -49,11 +49,11 @@ import pandas as pd
 import torch
 import yaml
 
-from semanticcmc.evaluation.activations import ActivationsConfig
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.controls import make_controls
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, lag_curve
+from semanticcmc.evaluation.lag_curve import Study, lag_curve
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.bootstrap import compare

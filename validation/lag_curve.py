@@ -18,7 +18,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation.lag_curve import control_seeds, over_seeds
+from semanticcmc.evaluation.config import control_seeds
+from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import lag_curve, style
 from semanticcmc.run import atomic, record, write_json

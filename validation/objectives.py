@@ -27,9 +27,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
-from semanticcmc.evaluation.lag_curve import EvaluationConfig
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.activations import class_means_and_features
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import Experiment, load_experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.mantel import mantel

@@ -35,8 +35,9 @@ import pandas as pd
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.activations import ActivationsConfig, class_means
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.activations import class_means
+from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_interval, bootstrap_intervals
 from semanticcmc.rsa.mantel import mantel_table

@@ -13,10 +13,10 @@ first.
 from pathlib import Path
 
 from semanticcmc.evaluation import controls, robustness
-from semanticcmc.evaluation.activations import ActivationsConfig
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.lag_curve import Study
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures import robustness as plots
 from semanticcmc.figures import style

@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.evaluation.activations import (
-    ActivationsConfig,
-    class_means,
-    class_means_and_features,
-    features,
-    half_class_means,
-)
+from semanticcmc.evaluation.activations import class_means, class_means_and_features, features, half_class_means
+from semanticcmc.evaluation.config import ActivationsConfig
 from semanticcmc.training.networks import LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 

@@ -12,7 +12,8 @@ from torchvision.transforms.functional import gaussian_blur
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import CONDITIONS, mask_file, read_mask, under, visible
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.config import StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627")

@@ -12,8 +12,9 @@ from PIL import Image
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, package_table
 from semanticcmc.evaluation import controls
-from semanticcmc.evaluation.activations import ActivationsConfig, class_means_and_features
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.activations import class_means_and_features
+from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import from_class_means, read_rdms, write_rdms
 from semanticcmc.training.checkpoints import load_network

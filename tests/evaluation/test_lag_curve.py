@@ -11,7 +11,8 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from semanticcmc.config import InputError, configure, package_table
-from semanticcmc.evaluation.lag_curve import COLUMNS, EvaluationConfig, gather, lag_curve, over_seeds
+from semanticcmc.evaluation.config import EvaluationConfig
+from semanticcmc.evaluation.lag_curve import COLUMNS, gather, lag_curve, over_seeds
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms

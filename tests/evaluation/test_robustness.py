@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 
 from semanticcmc.config import configure, package_table
-from semanticcmc.evaluation.lag_curve import EvaluationConfig
+from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
 from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
 from semanticcmc.experiment import Experiment

@@ -12,7 +12,8 @@ from PIL import Image
 
 from semanticcmc.cli import main
 from semanticcmc.evaluation.conditions import CONDITIONS
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder
+from semanticcmc.evaluation.config import StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels

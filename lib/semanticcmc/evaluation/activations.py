@@ -6,7 +6,6 @@ Memory is flat in the number of images: a layer costs (classes x width) float64 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,51 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.config import ActivationsConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-
-
-@dataclasses.dataclass(frozen=True)
-class ActivationsConfig:
-    """What is taken from a network's activations.
-
-    Parameters
-    ----------
-    layers : tuple of str
-        Layers to test, such as conv5, fc7.
-    spatial_mean : bool
-        Average convolutional maps over space, as published; otherwise every unit counts.
-    batch_size : int
-        Images at a time.
-    decoding_features : int
-        A wider primary layer is projected at random to so many features for decoding.
-    decoding_folds : int
-        Folds of the cross-validation of class accuracy.
-    decoding_neighbours : int
-        Neighbours of the kNN classifier.
-    """
-
-    layers: tuple[str, ...]
-    spatial_mean: bool
-    batch_size: int
-    decoding_features: int
-    decoding_folds: int
-    decoding_neighbours: int
-
-    def __post_init__(self) -> None:
-        if not self.layers or len(set(self.layers)) != len(self.layers):
-            raise ValueError(f"layers {list(self.layers)}: at least one, none twice")
-        for name, least in (
-            ("batch_size", 1),
-            ("decoding_features", 1),
-            ("decoding_folds", 2),
-            ("decoding_neighbours", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} {getattr(self, name)}: at least {least}")
 
 
 def evaluation_device() -> torch.device:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, Study, by_classes
-from semanticcmc.evaluation.stimuli import StimuliConfig
+from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
 from semanticcmc.rsa.permutation import partial_correlation

@@ -23,10 +23,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from semanticcmc.evaluation.activations import ActivationsConfig, evaluation_device
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.activations import evaluation_device
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, control_seeds
 from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, record, write_json

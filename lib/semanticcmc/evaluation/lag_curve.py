@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_seeds
 from semanticcmc.evaluation.rdm_files import RDMFiles
-from semanticcmc.evaluation.stimuli import StimuliConfig
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_for_family
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import RDM, read_rdms
-from semanticcmc.rsa.semantics import WORDNET_MODELS, model_rdm
+from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import atomic
 
 COLUMNS = (
@@ -38,76 +37,6 @@ COLUMNS = (
     "method",
     "classes",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
-    """Parameters of the evaluation.
-
-    Attributes
-    ----------
-    distance : str
-        Between class means (`rdm.from_class_means`).
-    method : {'pearson', 'spearman'}
-        Correlation between RDMs.
-    alternative : {'greater', 'less', 'two-sided'}
-    permutations : int
-        Least number for each test.
-    bootstrap_samples : int
-        Samples of the classes for the intervals; 0 for none.
-    confidence : float
-        Level of the intervals.
-    models : tuple of str
-        Names of `semantics.model_rdm`: category, lch, path, wu_palmer, association, or a key of `model_files`.
-    model_files : mapping of str to str
-        A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
-    controls : tuple of {'none', 'random', 'cmc_lab', 'look'}
-        What is partialled out at the same layer: nothing; the mean RDM of untrained networks (`controls` says why
-        of several); the RDM of the same seed's CMC network (skipped where it is no baseline); the world's true
-        looks (skipped where there are none).
-    random_seeds : tuple of int
-        Seeds of untrained networks whose mean is the control `random`, beside the experiment's own seeds.
-    seed : int
-        Of permutations and bootstrap.
-    """
-
-    distance: Literal["correlation", "spearman", "euclidean", "cosine"]
-    method: Literal["pearson", "spearman"]
-    alternative: Literal["greater", "less", "two-sided"]
-    permutations: int
-    bootstrap_samples: int
-    confidence: float
-    models: tuple[str, ...]
-    model_files: Mapping[str, str]
-    controls: tuple[Literal["none", "random", "cmc_lab", "look"], ...]
-    random_seeds: tuple[int, ...]
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ValueError(f"permutations {self.permutations}: at least 1")
-        if self.bootstrap_samples < 0:
-            raise ValueError(f"bootstrap_samples {self.bootstrap_samples}: 0 (no intervals) or more")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence {self.confidence}: between 0 and 1, for instance 0.95")
-        for key, values in (("models", self.models), ("controls", self.controls)):
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{key} {list(values)}: at least one, each once")
-        own = (*WORDNET_MODELS, "category", "association")
-        if unknown := [name for name in self.models if name not in own and name not in self.model_files]:
-            raise ValueError(f"models: {unknown[0]!r} is none of {', '.join(own)}, nor a name in model_files")
-        if taken := [name for name in self.model_files if name in own]:
-            raise ValueError(f"model_files: {taken[0]!r} is a model already; give the file another name")
-        if len(set(self.random_seeds)) != len(self.random_seeds) or min(self.random_seeds, default=0) < 0:
-            raise ValueError(f"random_seeds {list(self.random_seeds)}: each once, none below 0")
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed}: 0 or more")
-
-
-def control_seeds(experiment: Experiment) -> tuple[int, ...]:
-    """Seeds of the untrained networks whose mean RDM is the control `random`."""
-    config = experiment.section("evaluation", EvaluationConfig)
-    return tuple(sorted({*config.random_seeds, *experiment.seeds}))
 
 
 def lag_curve(experiment: Experiment) -> pd.DataFrame:

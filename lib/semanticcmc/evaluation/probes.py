@@ -27,9 +27,9 @@ import pandas as pd
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.activations import ActivationsConfig
+from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.linear_probes import held_out, layer_features, top1
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, network_lag_s, repository_root
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network, sha256

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.activations import ActivationsConfig, class_means
-from semanticcmc.evaluation.stimuli import StimuliConfig, StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.activations import class_means
+from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.config import EvaluationConfig, control_seeds
 from semanticcmc.evaluation.rdm_files import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.experiment import Experiment, network_lag_s
 from semanticcmc.rsa.bootstrap import bootstrap_intervals

@@ -6,7 +6,6 @@ Nothing is random here: at test time every network sees the same pixels. `stimul
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,8 @@ import torch
 from PIL import Image
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.conditions import CONDITIONS, MASKED, is_mask, mask_file, read_mask, under, visible
+from semanticcmc.evaluation.conditions import MASKED, is_mask, mask_file, read_mask, under, visible
+from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.evaluation.image_files import read_image, square
 from semanticcmc.experiment import Experiment, repository_root
 
@@ -26,48 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-
-
-@dataclasses.dataclass(frozen=True)
-class StimuliConfig:
-    """How the stimuli are read.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Folder of class folders, from the repository's root if not absolute; None for the world's own stimuli.
-    size_px : int
-        Side of the square images: the short side is resized to it, then the centre is cropped.
-    images_per_class : int or None
-        At most so many images a class, the first by name; None for all.
-    conditions : tuple of str
-        Of `conditions.CONDITIONS`; intact, which the poster shows, is one of them.
-    blur_sigma_px : float
-        Standard deviation of the condition blur, pixels at `size_px`.
-    masked_grey : int
-        Grey level, 0 to 255, of what the conditions object and background hide.
-    """
-
-    folder: Path | None
-    size_px: int
-    images_per_class: int | None
-    conditions: tuple[str, ...]
-    blur_sigma_px: float
-    masked_grey: int
-
-    def __post_init__(self) -> None:
-        if self.size_px < 8:
-            raise ValueError(f"size_px {self.size_px}: at least 8 pixels")
-        if self.images_per_class is not None and self.images_per_class < 1:
-            raise ValueError(f"images_per_class {self.images_per_class}: at least 1, or nothing for all")
-        if unknown := [condition for condition in self.conditions if condition not in CONDITIONS]:
-            raise ValueError(f"conditions: {unknown[0]!r} is none of {', '.join(CONDITIONS)}")
-        if "intact" not in self.conditions or len(set(self.conditions)) != len(self.conditions):
-            raise ValueError(f"conditions {list(self.conditions)}: each once, intact among them")
-        if not 0 < self.blur_sigma_px < np.inf:
-            raise ValueError(f"blur_sigma_px {self.blur_sigma_px}: above 0")
-        if not 0 <= self.masked_grey <= 255:
-            raise ValueError(f"masked_grey {self.masked_grey}: 0 (black) to 255 (white)")
 
 
 def stimulus_folder(experiment: Experiment) -> Path:
