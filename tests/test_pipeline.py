@@ -18,8 +18,7 @@ from PIL import Image
 
 from semanticcmc.config import package_table
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
-from semanticcmc.evaluation.controls import untrained_network
-from semanticcmc.evaluation.rdm_files import network_rdms
+from semanticcmc.evaluation.rdm_files import network_rdms, untrained_network
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import read_rdms

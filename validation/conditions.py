@@ -50,9 +50,8 @@ import torch
 import yaml
 
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
-from semanticcmc.evaluation.controls import make_controls
 from semanticcmc.evaluation.lag_curve import Study, lag_curve
-from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file
+from semanticcmc.evaluation.rdm_files import make_controls, network_rdms, rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style

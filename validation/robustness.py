@@ -12,10 +12,10 @@ first.
 
 from pathlib import Path
 
-from semanticcmc.evaluation import controls, robustness
+from semanticcmc.evaluation import robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.lag_curve import Study
-from semanticcmc.evaluation.rdm_files import network_rdms, rdm_file, write_distance_rdms
+from semanticcmc.evaluation.rdm_files import make_controls, network_rdms, rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures import robustness as plots
@@ -46,7 +46,7 @@ def represent(experiment: Experiment) -> None:
         write_rdms(rdm_file(experiment, network, seed, "intact"), rdms)
         write_distance_rdms(experiment, network, seed, trained)
         progress.update(done, f"{network}, seed {seed}")
-    controls.make_controls(experiment)
+    make_controls(experiment)
 
 
 def main() -> None:

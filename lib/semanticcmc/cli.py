@@ -169,7 +169,7 @@ def train(
 @app.command()
 def controls(experiment: Name) -> None:
     """Write RDMs of the untrained networks whose mean is the control `random`."""
-    from semanticcmc.evaluation.controls import make_controls
+    from semanticcmc.evaluation.rdm_files import make_controls
 
     print(*make_controls(load_experiment(experiment)), sep="\n")
 

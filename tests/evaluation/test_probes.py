@@ -21,9 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
 from semanticcmc.cli import main
-from semanticcmc.evaluation import probes as classification
-from semanticcmc.evaluation.linear_probes import held_out, layer_features, pooled, top1
-from semanticcmc.evaluation.probes import COLUMNS
+from semanticcmc.evaluation import probes
+from semanticcmc.evaluation.probes import COLUMNS, held_out, layer_features, pooled, top1
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
@@ -160,7 +159,7 @@ def test_colours_are_told_apart_by_a_random_network_and_not_learned_twice(experi
     assert (table.top1 == 1).all() and (table.train_images == 32).all() and (table.test_images == 20).all()
     about = json.loads((E.folder / "classification" / "random_seed-0.json").read_text())
     assert about["config"]["network"] == "random" and about["git_commit"]
-    monkeypatch.setattr(classification, "layer_features", lambda *_: pytest.fail("learned again"))
+    monkeypatch.setattr(probes, "layer_features", lambda *_: pytest.fail("learned again"))
     assert main(["classify", str(E.file), "--network", "random"]) == 0
     monkeypatch.undo()
     assert main(["classify", str(experiment(test=None, test_share=0.25).file)]) == 0  # other settings: learned anew

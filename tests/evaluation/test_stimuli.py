@@ -18,8 +18,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.image_files import read_image, square
-from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, read_image, square, stimulus_folder
 from semanticcmc.evaluation.stimulus_checks import probe, remarks
 from semanticcmc.experiment import Experiment, repository_root
 

@@ -6,6 +6,7 @@ Nothing is random here: at test time every network sees the same pixels. `stimul
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED, is_mask, mask_file, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.image_files import read_image, square
 from semanticcmc.experiment import Experiment, repository_root
 
 if TYPE_CHECKING:
@@ -60,8 +60,61 @@ def images_in(class_folder: Path) -> list[Path]:
     )
 
 
+def read_image(path: str | Path) -> Image.Image:
+    """Read an image of any kind as upright 8-bit RGB.
+
+    The camera's orientation (EXIF) is applied; greyscale, palette and CMYK are converted; 16 bits a channel
+    become 8 by division by 257; what is transparent becomes white; of an animation the first frame is taken.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read to its end as an image.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # Pillow's about odd metadata: what counts is the pixels
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    # Pillow's decoders raise whatever the broken bytes lead them to, struct.error and SyntaxError among it.
+    except Exception as error:
+        why = str(error) or type(error).__name__
+        raise InputError(f"{path}: not readable as an image ({why}); replace or remove it") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"values from {values.min()} to {values.max()}, expected 8 or 16 bits a channel")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating point pixels, expected 8 or 16 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
+    """Resize the short side (bilinear, antialiased) and crop the centre, as torchvision's transforms do.
+
+    In Pillow and numpy alone: torch's own threads, started from each thread that reads, cost three times as much
+    as they save.
+
+    Returns
+    -------
+    array of uint8, shape (size_px, size_px, 3)
+    """
+    shortest = min(image.size)
+    width, height = (size_px * side // shortest for side in image.size)
+    left, top = round((width - size_px) / 2), round((height - size_px) / 2)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
+
+
 def shown(path: str | Path, upright: Image.Image, condition: str, config: StimuliConfig) -> NDArray[np.uint8]:
-    """Show an image, read already (`image_files.read_image`), as a square under a condition.
+    """Show an image, read already (`read_image`), as a square under a condition.
 
     Returns
     -------

@@ -17,8 +17,7 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.image_files import read_image
-from semanticcmc.evaluation.stimuli import SUFFIXES, class_folders, images_in, shown, stimulus_folder
+from semanticcmc.evaluation.stimuli import SUFFIXES, class_folders, images_in, read_image, shown, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy

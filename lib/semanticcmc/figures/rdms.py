@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semanticcmc.evaluation.image_files import read_image
+from semanticcmc.evaluation.stimuli import read_image
 from semanticcmc.figures import style
 from semanticcmc.rsa.rdm import RDM
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, package_table
-from semanticcmc.evaluation import controls
+from semanticcmc.evaluation import rdm_files
 from semanticcmc.evaluation.activations import class_means_and_features
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
@@ -48,7 +48,7 @@ def test_rdms_are_those_of_the_notebooks_bit_for_bit(experiment, tmp_path):
     trained = load_network(experiment.run_folder("random", 2))
     config = experiment.section("activations", ActivationsConfig)
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
-    files = controls.make_controls(experiment)
+    files = rdm_files.make_controls(experiment)
     assert [file.name for file in files] == ["seed-2_intact.parquet", "seed-2_grey.parquet"]
     for file, condition in zip(files, ("intact", "grey"), strict=True):
         batches = stimuli.batches(config.batch_size, condition)
@@ -64,7 +64,7 @@ def test_rdms_are_those_of_the_notebooks_bit_for_bit(experiment, tmp_path):
 
 
 def test_what_made_them_is_recorded(experiment):
-    controls.make_controls(experiment)
+    rdm_files.make_controls(experiment)
     about = json.loads((experiment.folder / "rdms" / "random" / "seed-2.json").read_text())
     assert about["seed"] == 2 and about["config"]["images"] == 15 and about["config"]["classes"] == 5
     assert about["config"]["networks"]["input_px"] == experiment.sections["networks"]["input_px"]
@@ -80,17 +80,17 @@ def test_only_seeds_without_a_notebook_are_made(experiment, baselines, names, ma
     sections = dict(experiment.sections)
     sections["evaluation"] = sections["evaluation"] | {"controls": names}
     one = dataclasses.replace(experiment, baselines=baselines, sections=sections)
-    assert controls.seeds_to_make(one) == made
+    assert rdm_files.seeds_to_make(one) == made
 
 
 def test_each_seed_sees_the_classes_in_a_way_of_its_own(experiment):
     """Seeds differ, and one seed is always the same."""
     sections = dict(experiment.sections)
     sections["evaluation"] = sections["evaluation"] | {"random_seeds": [1, 2]}
-    files = controls.make_controls(dataclasses.replace(experiment, sections=sections))
+    files = rdm_files.make_controls(dataclasses.replace(experiment, sections=sections))
     rdms = {file.name: read_rdms(file)["fc7"].values for file in files}
     assert 0 < np.corrcoef(rdms["seed-1_intact.parquet"], rdms["seed-2_intact.parquet"])[0, 1] < 0.999
-    again = {file.name: read_rdms(file)["fc7"].values for file in controls.make_controls(experiment)}
+    again = {file.name: read_rdms(file)["fc7"].values for file in rdm_files.make_controls(experiment)}
     np.testing.assert_array_equal(again["seed-2_grey.parquet"], rdms["seed-2_grey.parquet"])
 
 
@@ -100,7 +100,7 @@ def test_command_line_tells_what_is_wrong(experiment, capsys):
     sections = dict(experiment.sections)
     sections["activations"] = sections["activations"] | {"layers": ["conv9"]}
     with pytest.raises(InputError, match="layer conv9"):
-        controls.make_controls(dataclasses.replace(experiment, sections=sections))
+        rdm_files.make_controls(dataclasses.replace(experiment, sections=sections))
     experiment.file.write_text(experiment.file.read_text().replace("random_seeds", "random_sed"))
     assert main(["controls", str(experiment.file)]) == 2
     assert "random_sed" in capsys.readouterr().err
