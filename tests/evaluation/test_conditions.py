@@ -11,10 +11,11 @@ from PIL import Image
 from torchvision.transforms.functional import gaussian_blur
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.conditions import CONDITIONS, mask_file, read_mask, under, visible
+from semanticcmc.evaluation.conditions import CONDITIONS, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
+from semanticcmc.world.config import mask_file
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627")
 RED, BLUE = (200, 30, 40), (20, 60, 220)

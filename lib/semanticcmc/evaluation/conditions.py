@@ -18,24 +18,14 @@ from PIL import Image
 from scipy import ndimage
 
 from semanticcmc.config import InputError
+from semanticcmc.world.config import mask_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONDITIONS = ("intact", "grey", "blur", "object", "background")
 MASKED = ("object", "background")
-_SUFFIX = ".mask.png"
 _LUMA = (0.299, 0.587, 0.114)  # red, green, blue (ITU-R BT.601)
-
-
-def mask_file(image: str | Path) -> Path:
-    """Where the mask of an image lies: ``<name without suffix>.mask.png`` beside it."""
-    return Path(image).with_suffix(_SUFFIX)
-
-
-def is_mask(path: Path) -> bool:
-    """Whether a file is a mask by its name, and so no stimulus."""
-    return path.name.lower().endswith(_SUFFIX)
 
 
 def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:

@@ -18,9 +18,10 @@ import torch
 from PIL import Image, ImageOps
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.conditions import MASKED, is_mask, mask_file, read_mask, under, visible
+from semanticcmc.evaluation.conditions import MASKED, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.world.config import MASK_SUFFIX, mask_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +57,9 @@ def images_in(class_folder: Path) -> list[Path]:
     return sorted(
         path
         for path in class_folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not is_mask(path)
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and not path.name.lower().endswith(MASK_SUFFIX)
     )
 
 

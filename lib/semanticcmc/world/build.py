@@ -18,13 +18,12 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from semanticcmc.evaluation.conditions import mask_file
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, write_csv, write_json
 from semanticcmc.world.classes import categories, read_classes
-from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.config import WorldConfig, mask_file
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.renderer import FilmRenderer, stimuli

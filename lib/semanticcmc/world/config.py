@@ -1,4 +1,4 @@
-"""The parameters of a world, and its independent streams of random numbers."""
+"""The parameters of a world, the name of a mask, and a world's independent streams of random numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+MASK_SUFFIX = ".mask.png"  # of every stimulus: those of the world, and what users have beside their images
+
+
+def mask_file(image: str | Path) -> Path:
+    """Where the mask of an image lies: ``<name without suffix>.mask.png`` beside it."""
+    return Path(image).with_suffix(MASK_SUFFIX)
 
 
 @dataclasses.dataclass(frozen=True)
