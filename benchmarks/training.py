@@ -92,7 +92,8 @@ def our_run(folder, network, batch=BATCH, **training):
         "memory_bank": bank,
     } | training
     sections = dict(poster.sections) | {"training": poster.sections["training"] | changed}
-    return Run(dataclasses.replace(poster, folder=folder, lags_s=(LAG_S,), sections=sections), network, 0)
+    ours = dataclasses.replace(poster, folder=folder, lags_s=(LAG_S,), sections=sections)
+    return Run(ours, ours.network(network, 0))
 
 
 def our_batches(run, count):
@@ -162,9 +163,12 @@ def data_calls(folder, network, pairs, threads):
         for _ in range(pairs // batch):
             next(iterator)
 
+    sizes = len(frames), *frames.shape[2:]
+
     def views_alone():
         for _ in rows:
-            views.training_view(frames, 224, run.views, generator, colour_space)
+            draws = views.draw_views(*sizes, run.views, generator, distort=colour_space == "rgb")
+            views.network_view(frames, draws, 224, run.views.normalisation, colour_space)
 
     calls = {
         ("ours", "decode"): lambda: exhaust(pool.map(run.store.read_rows, rows)),
@@ -224,7 +228,7 @@ def objective_calls(pairs):
 def step_calls(folder, network, batch, threads):
     """Whole steps of either recipe, and forward and backward alone."""
     run, colour_space = our_run(folder, network, batch), NETWORKS[network]
-    model = networks.build(network, run.networks, 0).to(DEVICE).train()
+    model = networks.build(run.network, run.networks).to(DEVICE).train()
     loader = plain_recipe.loader(
         folder / "images", plain_recipe.transform(colour_space), LAG_S if colour_space == "rgb" else 0, batch, threads
     )

@@ -59,6 +59,26 @@ def test_an_unknown_network_is_refused():
         network_name("semanticc", 60)
 
 
+def test_a_name_says_what_a_network_is(tmp_path):
+    experiment = load_experiment(source(tmp_path, training={"objective": "info_nce"}))
+    random, augment, one, five = experiment.runs
+    assert [network.name for network in experiment.runs] == list(experiment.networks)
+    assert (random.objective, random.trained, math.isnan(random.lag_s)) == ("none", False, True)
+    assert (augment.objective, augment.trained, augment.lag_s, augment.views) == ("info_nce", True, 0, "rgb")
+    assert (one.lag_s, five.lag_s) == (1, 5)
+    assert experiment.network("cmc_lab", 3).views == "lab" and not experiment.network("supervised", 0).trained
+    assert experiment.network("semantic_90s", 3).lag_s == 90  # one that the YAML does not list
+    assert random == experiment.network("random", 0) != experiment.network("random", 1)  # though NaN equals nothing
+    assert str(experiment.network("random", 1)) == "random, seed 1"
+    assert experiment.run_folder(five) == experiment.folder / "networks" / "semantic_5s" / "seed-0"
+
+
+@pytest.mark.parametrize("name", ["vgg", "semantic", "semantic_0s", "semantic_-5s", "semantic_nans"])
+def test_a_network_of_another_name_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=rf"'{name}': expected semantic_<seconds>s.* or one of random"):
+        load_experiment(source(tmp_path)).network(name, 0)
+
+
 def test_the_workflow_copy_holds_what_the_call_adds_and_is_written_once(tmp_path):
     films = tmp_path / "films of mine"
     films.mkdir()

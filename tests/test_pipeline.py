@@ -97,7 +97,8 @@ def test_the_control_made_without_a_notebook_is_what_the_notebooks_write(smoke):
     assert not list((folder / "notebooks").glob("*_random_seed-1.ipynb"))
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
     config = experiment.section("activations", ActivationsConfig)
-    network, distance = untrained_network(experiment, 0), experiment.sections["evaluation"]["distance"]
+    network = untrained_network(experiment, experiment.network("random", 0))
+    distance = experiment.sections["evaluation"]["distance"]
     torch.set_num_threads(1)  # as the workflow's jobs have here
     for condition in stimuli.config.conditions:
         rdms = network_rdms(network, stimuli, condition, config, distance)

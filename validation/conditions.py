@@ -53,7 +53,7 @@ from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, S
 from semanticcmc.evaluation.lag_curve import Study, lag_curve
 from semanticcmc.evaluation.rdm_files import make_controls, network_rdms, rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, read_values
+from semanticcmc.experiment import Experiment, Network, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
@@ -96,17 +96,17 @@ def variant(name: str, changes: dict[str, dict[str, object]]) -> Experiment:
     return resolve_experiment(source, results=RESULTS / "conditions", seeds=SEEDS)
 
 
-def run_folders(experiment: Experiment) -> dict[tuple[str, int], Path]:
+def run_folders(experiment: Experiment) -> dict[Network, Path]:
     """World and networks of an experiment: the folder of each finished run."""
-    runs = [(network, seed) for network in NETWORKS for seed in range(SEEDS)]
     world = experiment.section("world", WorldConfig)
-    before = {run: RESULTS / "miniature" / "networks" / run[0] / f"seed-{run[1]}" for run in runs}
+    miniature = dataclasses.replace(experiment, folder=RESULTS / "miniature")
+    before = {network: miniature.run_folder(network) for network in experiment.runs}
     if experiment.name == "objects" and all((path / "checkpoint.pt").exists() for path in before.values()):
         # No film is needed, and the stimuli do not depend on films: one short film stands for them.
         build(dataclasses.replace(world, films=1, film_duration_s=60.0), experiment.folder)
         return before
     build(world, experiment.folder)
-    return {run: train(experiment, *run) for run in runs}
+    return {network: train(experiment, network) for network in experiment.runs}
 
 
 def measure(name: str, changes: dict[str, dict[str, object]]) -> tuple[Experiment, pd.DataFrame]:
@@ -116,11 +116,11 @@ def measure(name: str, changes: dict[str, dict[str, object]]) -> tuple[Experimen
     distance = experiment.sections["evaluation"]["distance"]
     folders = run_folders(experiment)
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
-    for (network, seed), folder in folders.items():
+    for network, folder in folders.items():
         trained = load_network(folder)
         for condition in CONDITIONS:
             rdms = network_rdms(trained, stimuli, condition, config, distance)
-            write_rdms(rdm_file(experiment, network, seed, condition), rdms)
+            write_rdms(rdm_file(experiment, network, condition), rdms)
     make_controls(experiment)
     return experiment, lag_curve(experiment)
 
@@ -138,10 +138,10 @@ def contrasts(experiment: Experiment) -> pd.DataFrame:
     tables = []
     for seed in experiment.seeds:
         rdms, control = {}, {}
+        network = experiment.network(NETWORKS[1], seed)
         for condition, study in studies.items():
-            of_network = {NETWORKS[1]: study.files.read(NETWORKS[1], seed)[layer]}
-            rest, given = study.given(of_network, layer, "random")
-            rdms[condition], control[condition] = rest[NETWORKS[1]], given
+            rest, given = study.given({network: study.files.read(network)[layer]}, layer, "random")
+            rdms[condition], control[condition] = rest[network], given
         category = {"category": studies["object"].models["category"]}
         found = compare(rdms, category, control, confidence=config.confidence, method=config.method)
         tables.append(found.assign(network=NETWORKS[1], seed=seed))

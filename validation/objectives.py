@@ -92,7 +92,7 @@ def experiment(variant: str, training: dict[str, Any]) -> Experiment:
 
 def row(one: Experiment, lag_s: float, seed: int) -> dict[str, Any]:
     """Train one network, or open it, and test its category coding."""
-    folder = train(one, f"semantic_{lag_s}s", seed)
+    folder = train(one, one.network(f"semantic_{lag_s}s", seed))
     stimuli = StimulusFolder(one.folder / "stimuli", one.section("stimuli", StimuliConfig))
     activations = one.section("activations", ActivationsConfig)
     means, _, _ = class_means_and_features(

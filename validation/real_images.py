@@ -98,7 +98,7 @@ def as_drawn(experiment, kind, seed):
     """Return an untrained network of an experiment."""
     found = load_experiment(experiment)
     config, views = found.section("networks", NetworksConfig), found.section("views", ViewsConfig)
-    return TrainedNetwork(build(kind, config, seed), views).eval()
+    return TrainedNetwork(build(found.network(kind, seed), config), views).eval()
 
 
 def from_file(file):
@@ -106,7 +106,7 @@ def from_file(file):
     poster, refused = load_experiment("poster"), []
     config, views = poster.section("networks", NetworksConfig), poster.section("views", ViewsConfig)
     for kind in ("random", "cmc_lab", "supervised"):
-        network = build(kind, config, 0)
+        network = build(poster.network(kind, 0), config)
         try:
             network.load_state_dict(read_weights(file, network))
         except InputError as error:

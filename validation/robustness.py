@@ -38,14 +38,13 @@ def represent(experiment: Experiment) -> None:
     config = experiment.section("activations", ActivationsConfig)
     distance = experiment.section("evaluation", EvaluationConfig).distance
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
-    runs = [(network, seed) for network in experiment.networks for seed in experiment.seeds]
-    progress = Progress("networks", len(runs))
-    for done, (network, seed) in enumerate(runs, start=1):
-        trained = load_network(train(experiment, network, seed))
+    progress = Progress("networks", len(experiment.runs))
+    for done, network in enumerate(experiment.runs, start=1):
+        trained = load_network(train(experiment, network))
         rdms = network_rdms(trained, stimuli, "intact", config, distance)
-        write_rdms(rdm_file(experiment, network, seed, "intact"), rdms)
-        write_distance_rdms(experiment, network, seed, trained)
-        progress.update(done, f"{network}, seed {seed}")
+        write_rdms(rdm_file(experiment, network, "intact"), rdms)
+        write_distance_rdms(experiment, network, trained)
+        progress.update(done, str(network))
     make_controls(experiment)
 
 

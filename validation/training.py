@@ -68,7 +68,7 @@ def finish(one: Experiment) -> None:
 
 def last_logged(one: Experiment) -> int:
     """Last step in the metrics, 0 where there is none."""
-    file = one.run_folder(NETWORK, 0) / "metrics.jsonl"
+    file = one.run_folder(one.network(NETWORK, 0)) / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
     whole = [line for line in lines if line.endswith("}")]
     return json.loads(whole[-1])["step"] if whole else 0
@@ -76,7 +76,7 @@ def last_logged(one: Experiment) -> int:
 
 def step_reached(one: Experiment) -> int:
     """Step of the checkpoint that a run left, 0 where it left none."""
-    file = one.run_folder(NETWORK, 0) / "checkpoint.pt"
+    file = one.run_folder(one.network(NETWORK, 0)) / "checkpoint.pt"
     return read_checkpoint(file)["step"] if file.exists() else 0
 
 
@@ -116,7 +116,7 @@ def study(objective: str) -> list[dict[str, Any]]:
         )
         print(rows[-1], flush=True)
     finish(killed)
-    files = [one.run_folder(NETWORK, 0) / "checkpoint.pt" for one in (whole, killed)]
+    files = [one.run_folder(one.network(NETWORK, 0)) / "checkpoint.pt" for one in (whole, killed)]
     places = differing(*(read_checkpoint(file) for file in files))
     rows.append({"objective": objective, "checkpoint_step": step_reached(killed), "bit_equal": not places})
     print(f"{objective}: {places or 'bit-equal'}", flush=True)

@@ -108,9 +108,30 @@ class Network:
 
     name: str
     objective: str
-    lag_s: float
+    lag_s: float = dataclasses.field(compare=False)  # the name says it, and NaN equals nothing
     seed: int
     views: str = "rgb"
+
+    @classmethod
+    def named(cls, name: str, objective: str, seed: int) -> Network:
+        """The network of this name where an experiment trains with `objective`.
+
+        Raises
+        ------
+        InputError
+            For a name that is neither a baseline's nor ``semantic_<lag>s``.
+        """
+        if name in _BASELINES:
+            own, lag_s, views = _BASELINES[name]
+            return cls(name, own or objective, lag_s, seed, views)
+        lag_s = network_lag_s(name)
+        if not lag_s > 0:
+            expected = f"semantic_<seconds>s, such as semantic_60s, or one of {', '.join(BASELINES)}"
+            raise InputError(f"network {name!r}: expected {expected}")
+        return cls(name, objective, lag_s, seed)
+
+    def __str__(self) -> str:
+        return f"{self.name}, seed {self.seed}"
 
     @property
     def trained(self) -> bool:
@@ -189,13 +210,7 @@ class Experiment(Head):
         InputError
             For a name that is neither a baseline's nor ``semantic_<lag>s``.
         """
-        objective = self.sections.get("training", {}).get("objective", "")
-        if name in _BASELINES:
-            own, lag_s, views = _BASELINES[name]
-            return Network(name, own or objective, lag_s, seed, views)
-        lag_s = network_lag_s(name)
-        network_name("semantic" if lag_s > 0 else name, lag_s)
-        return Network(name, objective, lag_s, seed)
+        return Network.named(name, self.sections.get("training", {}).get("objective", ""), seed)
 
     @property
     def runs(self) -> tuple[Network, ...]:
@@ -215,9 +230,9 @@ class Experiment(Head):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def run_folder(self, network: str, seed: int) -> Path:
+    def run_folder(self, network: Network) -> Path:
         """``networks/<network>/seed-<seed>`` below the results folder (not made here)."""
-        return self.folder / "networks" / network / f"seed-{seed}"
+        return self.folder / "networks" / network.name / f"seed-{network.seed}"
 
 
 def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str], Path]:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.evaluation.activations import class_means, class_means_and_features, features, half_class_means
+from semanticcmc.evaluation.activations import class_means, class_means_and_features, features
 from semanticcmc.evaluation.config import ActivationsConfig
+from semanticcmc.experiment import Network
 from semanticcmc.training.networks import LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 
@@ -98,7 +99,7 @@ def test_the_projects_own_networks(name, spatial_mean):
     """Means of all activations at once, at every layer: to 1e-6 from one batch, to 1e-5 from batches of 1."""
     plan = NetworksConfig("miniature", (8, 8, 8, 8, 8), (16, 16), 8, 44)
     views = ViewsConfig((0.2, 1.0), (0.75, 1.33), 0.5, (0.8, 0.8, 0.8, 0.2), 0.8, 0.2, "imagenet")
-    network = TrainedNetwork(build(name, plan, 0), views).eval()
+    network = TrainedNetwork(build(Network.named(name, "info_nce", 0), plan), views).eval()
     images, labels = stimuli(20, size_px=48)
     means, one_batch = (
         class_means(network, in_batches(images, labels, n), 5, config(LAYERS, spatial_mean)) for n in (1, 20)
@@ -137,16 +138,6 @@ def test_means_do_not_drift_over_many_images():
     batches = ((torch.zeros(500, 3, 1, 1, dtype=torch.uint8), torch.zeros(500, dtype=torch.int64)) for _ in range(40))
     mean = class_means(Constant(), batches, 1, config(("fc",)))["fc"]
     assert mean.item() == pytest.approx(float(value), rel=1e-13)
-
-
-def test_halves_alternate_within_each_class():
-    images, labels = stimuli()
-    first, second = half_class_means(Pixels(), in_batches(images, labels, 7), 5, config())
-    flat = images.flatten(1).numpy().astype(np.float64)
-    for c in range(5):
-        members = flat[labels.numpy() == c]
-        np.testing.assert_allclose(first["conv"][c], members[::2].mean(0), rtol=1e-14)
-        np.testing.assert_allclose(second["conv"][c], members[1::2].mean(0), rtol=1e-14)
 
 
 def test_memory_is_flat_in_the_number_of_images():
@@ -204,16 +195,11 @@ def test_150_images_of_1000_classes_fit_in_the_memory_of_one_batch():
     assert max(resident[20:]) - max(resident[:20]) < 10e6
 
 
-@pytest.mark.parametrize("call", [class_means, half_class_means])
-def test_a_class_without_enough_images_is_named(call):
+def test_a_class_without_an_image_is_named():
     images, _ = stimuli(12)
     labels = torch.tensor([0] * 6 + [1] * 5 + [3])
     with pytest.raises(InputError, match="class number 2 of the stimuli: 0 images"):
-        call(Pixels(), in_batches(images, labels, 4), 4, config())
-    labels = torch.tensor([0] * 5 + [1] * 5 + [2] + [3])
-    if call is half_class_means:
-        with pytest.raises(InputError, match="class number 2 of the stimuli: 1 images, where every class needs 2"):
-            call(Pixels(), in_batches(images, labels, 4), 4, config())
+        class_means(Pixels(), in_batches(images, labels, 4), 4, config())
 
 
 def test_unknown_layers_and_diverged_networks_are_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 
@@ -22,8 +23,9 @@ from torch.nn import functional
 
 from semanticcmc.cli import main
 from semanticcmc.evaluation import probes
-from semanticcmc.evaluation.probes import COLUMNS, held_out, layer_features, pooled, top1
-from semanticcmc.experiment import load_experiment, read_values
+from semanticcmc.evaluation.activations import show
+from semanticcmc.evaluation.probes import COLUMNS, FeatureFiles, held_out, pooled, top1
+from semanticcmc.experiment import Network, load_experiment, read_values
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 
@@ -113,18 +115,21 @@ def test_maps_are_pooled_to_cmcs_squares():
 
 
 def test_features_are_the_networks_activations_whatever_the_batches(tmp_path):
-    network = build("random", NetworksConfig("miniature", (4, 4, 4, 4, 4), (8, 8), 5, 44), 0).eval()
+    config = NetworksConfig("miniature", (4, 4, 4, 4, 4), (8, 8), 5, 44)
+    network = build(Network.named("random", "info_nce", 0), config).eval()
     images = torch.rand(7, 3, 44, 44, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([0, 0, 1, 1, 2, 2, 2])
     with torch.no_grad():
         expected = {layer: pooled(values, 40) for layer, values in network.activations(images).items()}
     for size in (7, 3):
         batches = zip(images.split(size), classes.split(size), strict=True)
-        files, index = layer_features(network, batches, LAYERS, 40, tmp_path)
-        assert np.array_equal(index, classes.numpy())
+        (tmp_path / str(size)).mkdir()
+        features = FeatureFiles(LAYERS, tmp_path / str(size))
+        show(network, batches, LAYERS, functools.partial(pooled, features=40), [features])
         for layer in LAYERS:
-            rows = torch.from_numpy(np.fromfile(files[layer], dtype=np.float32).reshape(7, -1))
-            torch.testing.assert_close(rows, expected[layer])
+            rows, index = features.read(layer)
+            assert np.array_equal(index, classes.numpy())
+            torch.testing.assert_close(torch.from_numpy(rows), expected[layer])
 
 
 @pytest.fixture
@@ -146,7 +151,8 @@ def experiment(tmp_path, repository):
         (tmp_path / "experiment.yaml").write_text(yaml.safe_dump(values))
         return load_experiment(tmp_path / "experiment.yaml")
 
-    train(make(), "random", 0)
+    E = make()
+    train(E, E.network("random", 0))
     return make
 
 
@@ -159,7 +165,7 @@ def test_colours_are_told_apart_by_a_random_network_and_not_learned_twice(experi
     assert (table.top1 == 1).all() and (table.train_images == 32).all() and (table.test_images == 20).all()
     about = json.loads((E.folder / "classification" / "random_seed-0.json").read_text())
     assert about["config"]["network"] == "random" and about["git_commit"]
-    monkeypatch.setattr(probes, "layer_features", lambda *_: pytest.fail("learned again"))
+    monkeypatch.setattr(probes, "show", lambda *_: pytest.fail("learned again"))
     assert main(["classify", str(E.file), "--network", "random"]) == 0
     monkeypatch.undo()
     assert main(["classify", str(experiment(test=None, test_share=0.25).file)]) == 0  # other settings: learned anew
@@ -174,7 +180,7 @@ def test_bad_input_is_refused_before_anything_is_learned(experiment, tmp_path, c
 
     assert "vgg: no network of" in said("--network", "vgg")
     assert "no such folder" in said(test=str(tmp_path / "absent"))
-    assert "teaches and tests" in said(test=str(tmp_path / "train"))
+    assert "both classification.train and classification.test" in said(test=str(tmp_path / "train"))
     assert "n1: holds 1 of the at least 2 images" in said(images_per_class=1)
     assert "n1: holds 2 of the at least 3 images" in said(images_per_class=2, test=None)
     assert "test_share 1.0" in said(test_share=1.0)

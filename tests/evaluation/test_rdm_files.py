@@ -44,8 +44,9 @@ def experiment(tmp_path):
 
 def test_rdms_are_those_of_the_notebooks_bit_for_bit(experiment, tmp_path):
     """Seed 2 by the notebooks' steps: run folder, checkpoint, network read back, means and features in one stream."""
-    Run(experiment, "random", 2).train()
-    trained = load_network(experiment.run_folder("random", 2))
+    network = experiment.network("random", 2)
+    Run(experiment, network).train()
+    trained = load_network(experiment.run_folder(network))
     config = experiment.section("activations", ActivationsConfig)
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
     files = rdm_files.make_controls(experiment)
@@ -80,7 +81,7 @@ def test_only_seeds_without_a_notebook_are_made(experiment, baselines, names, ma
     sections = dict(experiment.sections)
     sections["evaluation"] = sections["evaluation"] | {"controls": names}
     one = dataclasses.replace(experiment, baselines=baselines, sections=sections)
-    assert rdm_files.seeds_to_make(one) == made
+    assert tuple(network.seed for network in rdm_files.networks_to_make(one)) == made
 
 
 def test_each_seed_sees_the_classes_in_a_way_of_its_own(experiment):

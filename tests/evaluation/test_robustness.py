@@ -15,7 +15,7 @@ from semanticcmc.config import configure, package_table
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
 from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
@@ -27,6 +27,10 @@ CLASSES, CATEGORY = tuple(WORLD.wnid), dict(zip(WORLD.wnid, WORLD.category, stri
 CATEGORIES = list(dict.fromkeys(CATEGORY.values()))
 LAYERS = ("conv5", "fc7")
 CONFIG = configure(EvaluationConfig, SETTINGS, "test")
+
+
+def run(name, seed):
+    return Network.named(name, "info_nce", seed)
 
 
 def same_or_different():
@@ -49,16 +53,16 @@ def material(meaning, seeds=(0, 1), random_seeds=(0, 1, 2), with_look=True):
     look = rng.standard_normal((len(CLASSES), 12))
     nothing = np.zeros((len(CLASSES), 1))
     made = {
-        (network, seed): of_layers(look, meaning if network == "semantic_60s" else nothing, rng)
+        run(network, seed): of_layers(look, meaning if network == "semantic_60s" else nothing, rng)
         for network in ("cmc_lab", "semantic_1s", "semantic_60s")
         for seed in seeds
     }
-    random = {seed: of_layers(look, nothing, rng) for seed in random_seeds}
+    random = {run("random", seed): of_layers(look, nothing, rng) for seed in random_seeds}
     return Material(
-        {run: by_layer for run, (by_layer, _) in made.items()},
-        {run: by_distance for run, (_, by_distance) in made.items()},
-        {seed: by_layer for seed, (by_layer, _) in random.items()},
-        {seed: by_distance for seed, (_, by_distance) in random.items()},
+        {network: by_layer for network, (by_layer, _) in made.items()},
+        {network: by_distance for network, (_, by_distance) in made.items()},
+        {network: by_layer for network, (by_layer, _) in random.items()},
+        {network: by_distance for network, (_, by_distance) in random.items()},
         from_class_means(look, CLASSES) if with_look else None,
         CATEGORY,
     )
@@ -138,8 +142,9 @@ def test_distances_of_a_network_are_those_of_its_activations_to_the_pictures(tmp
     )
     views = ViewsConfig((0.5, 1.0), (0.75, 1.33), 0.5, (0.2, 0.2, 0.2, 0.0), 0.8, 0.0, "imagenet")
     config = NetworksConfig("miniature", (8, 16, 16, 16, 16), (32, 32), 16, 44)
-    network = TrainedNetwork(build("semantic_60s", config, 0), views).eval()
-    write_distance_rdms(experiment, "semantic_60s", 0, network)
+    semantic = experiment.network("semantic_60s", 0)
+    network = TrainedNetwork(build(semantic, config), views).eval()
+    write_distance_rdms(experiment, semantic, network)
     found = read_rdms(tmp_path / "rdms" / "semantic_60s" / "seed-0_intact_distances.parquet")
     with torch.inference_mode():
         images = torch.from_numpy(pictures.reshape(-1, 48, 48, 3)).permute(0, 3, 1, 2)
@@ -172,9 +177,9 @@ def test_every_row_changes_one_thing_and_none_stands_there_twice(everything):
         assert differ - {"varied", "value"} == changed[row.varied], row.value
     tested = {}
     for row in (declared, *others):
-        run = ("semantic_60s", 0)
-        control = None if row.control is None else row.control[run].values.tobytes()
-        key = (row.rdms[run].values.tobytes(), control, row.classes, row.method)
+        network = run("semantic_60s", 0)
+        control = None if row.control is None else row.control[network].values.tobytes()
+        key = (row.rdms[network].values.tobytes(), control, row.classes, row.method)
         assert tested.setdefault(key, row.value) == row.value
     assert len({(row.varied, row.value) for row in (declared, *others)}) == len(others) + 1
 
@@ -211,9 +216,9 @@ def test_without_untrained_networks_the_simple_correlation_is_declared():
     assert all(row.control is None for row in given if row.varied != "control")
     assert [row.value for row in given if row.varied == "control"] == ["L / ab network", "true looks"]
     found = panel(given[:2], {"category": same_or_different()}, CONFIG)
-    run = found[(found.network == "semantic_60s") & (found.seed == 0) & (found.varied == "declared")]
-    expected = np.corrcoef(given[0].rdms["semantic_60s", 0].values, same_or_different().values)[0, 1]
-    assert run.mantel_r.item() == pytest.approx(expected, abs=1e-10)
+    row = found[(found.network == "semantic_60s") & (found.seed == 0) & (found.varied == "declared")]
+    expected = np.corrcoef(given[0].rdms[run("semantic_60s", 0)].values, same_or_different().values)[0, 1]
+    assert row.mantel_r.item() == pytest.approx(expected, abs=1e-10)
 
 
 def test_the_mean_rdm_joins_classes_by_name():
@@ -242,8 +247,8 @@ def test_rows_hold_the_partial_correlations_of_the_named_matrices(everything, ta
     assert tuple(table.columns) == COLUMNS
     found = table.set_index(["network", "seed", "value"]).mantel_r
     model = same_or_different().values
-    run = ("semantic_60s", 1)
-    mine, lab = everything.by_layer[run], everything.by_layer["cmc_lab", 1]["fc7"].values
+    semantic = run("semantic_60s", 1)
+    mine, lab = everything.by_layer[semantic], everything.by_layer[run("cmc_lab", 1)]["fc7"].values
     control = np.mean([by_layer["fc7"].values for by_layer in everything.random_by_layer.values()], axis=0)
     truth = {
         "declared analysis": residual_correlation(mine["fc7"].values, model, control),
@@ -251,15 +256,15 @@ def test_rows_hold_the_partial_correlations_of_the_named_matrices(everything, ta
         "true looks": residual_correlation(mine["fc7"].values, model, everything.look.values),
         "L / ab network": residual_correlation(mine["fc7"].values, model, lab),
         "random network, seed 2": residual_correlation(
-            mine["fc7"].values, model, everything.random_by_layer[2]["fc7"].values
+            mine["fc7"].values, model, everything.random_by_layer[run("random", 2)]["fc7"].values
         ),
         "spearman": residual_correlation(*map(rankdata, (mine["fc7"].values, model, control))),
     }
     name = column("conv5", "cosine", True)
     control = np.mean([by[name].values for by in everything.random_by_distance.values()], axis=0)
-    truth[name] = residual_correlation(everything.by_distance[run][name].values, model, control)
+    truth[name] = residual_correlation(everything.by_distance[semantic][name].values, model, control)
     for value, r in truth.items():
-        assert found[(*run, value)] == pytest.approx(r, abs=1e-10), value
+        assert found["semantic_60s", 1, value] == pytest.approx(r, abs=1e-10), value
     assert not ((table.network == "cmc_lab") & (table.value == "L / ab network")).any()
     assert (table.ci_low < table.mantel_r).all() and (table.mantel_r < table.ci_high).all()
 
@@ -269,7 +274,7 @@ def test_a_category_left_out_is_the_mantel_test_of_the_rest(everything):
 
     without_control = [dataclasses.replace(row, control=None) for row in rows(everything) if row.varied == "classes"]
     table = panel(without_control, {"category": same_or_different()}, CONFIG).set_index(["network", "seed", "value"])
-    square, model = (rdm.square() for rdm in (everything.by_layer["semantic_1s", 0]["fc7"], same_or_different()))
+    square, model = (rdm.square() for rdm in (everything.by_layer[run("semantic_1s", 0)]["fc7"], same_or_different()))
     for category in CATEGORIES:
         kept = np.array([CATEGORY[wnid] != category for wnid in CLASSES])
         r, _, n = mantel(*(DistanceMatrix(values[np.ix_(kept, kept)]) for values in (square, model)), permutations=0)

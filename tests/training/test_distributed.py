@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.experiment import load_experiment
+from semanticcmc.experiment import Network, load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.training.checkpoints import read_checkpoint
 from semanticcmc.training.distributed import Processes, embedder
@@ -87,7 +87,8 @@ from semanticcmc.training.distributed import joined
 from semanticcmc.training.loop import Run
 
 def train(file, stop_at):
-    run = Run(load_experiment(file), "semantic_2s", 0)
+    E = load_experiment(file)
+    run = Run(E, E.network("semantic_2s", 0))
     run.model.eval()
     run.model.train = lambda mode=True: run.model
     gradients, step = [], run.optimiser.step
@@ -193,7 +194,8 @@ def test_a_whole_run_of_two_processes_is_that_of_one(trained, objective):
 
 def test_torchrun_stops_both_at_sigterm(tmp_path, frames):
     file = experiment(tmp_path / "films", frames, steps=100_000, checkpoint_every=100_000, log_every=5)
-    folder = load_experiment(file).run_folder("semantic_2s", 0)
+    E = load_experiment(file)
+    folder = E.run_folder(E.network("semantic_2s", 0))
     metrics = folder / "metrics.jsonl"
     process = start(2, "-m", "semanticcmc", "train", file, "--network", "semantic_2s")
     deadline = time.monotonic() + 120
@@ -217,7 +219,7 @@ def test_batches_that_cannot_be_dealt_out_evenly_are_refused():
 
 
 def test_batch_norm_over_processes_is_refused_on_a_cpu():
-    network = build("augment", configure(NetworksConfig, NETWORKS, "here"), seed=0)
+    network = build(Network.named("augment", "info_nce", 0), configure(NetworksConfig, NETWORKS, "here"))
     config = configure(TrainingConfig, TRAINING | {"sync_batch_norm": True}, "here")
     with pytest.raises(InputError, match="sync_batch_norm"):
         embedder(network, config, Processes(0, 2), torch.device("cpu"))

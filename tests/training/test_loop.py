@@ -18,7 +18,7 @@ import yaml
 
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
-from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.experiment import Network, load_experiment, repository_root
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import TrainingError
 from semanticcmc.training.checkpoints import load_network, read_checkpoint
@@ -81,6 +81,18 @@ BANK = {
     "learn_temperature": False,
     "memory_bank": {"noise": 20, "momentum": 0.5, "sharing": "batch", "form": "nce"},
 }
+
+
+def run_of(E, name, seed=0):
+    return Run(E, E.network(name, seed))
+
+
+def trained(E, name, seed=0):
+    return train(E, E.network(name, seed))
+
+
+def built(name, seed=0):
+    return build(Network.named(name, "info_nce", seed), configure(NetworksConfig, NETWORKS, "here"))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +165,7 @@ def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experim
     command = [sys.executable, "-m", "semanticcmc", "train", str(killed.file), "--network", "semantic_5s"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    folder = killed.run_folder("semantic_5s", 0)
+    folder = killed.run_folder(killed.network("semantic_5s", 0))
     metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         if metrics.exists() and len(metrics.read_text().splitlines()) > 3:
@@ -170,12 +182,12 @@ def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experim
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        assert train(killed, "semantic_5s", 0) == folder
-        assert_bit_equal(folder, train(whole, "semantic_5s", 0))
+        assert trained(killed, "semantic_5s", 0) == folder
+        assert_bit_equal(folder, trained(whole, "semantic_5s", 0))
     finally:
         torch.set_num_threads(threads)
     one, other = (
-        [json.loads(line) for line in (E.run_folder("semantic_5s", 0) / "metrics.jsonl").open()]
+        [json.loads(line) for line in (E.run_folder(E.network("semantic_5s", 0)) / "metrics.jsonl").open()]
         for E in (killed, whole)
     )
     assert [(line["step"], line["loss"]) for line in one] == [(line["step"], line["loss"]) for line in other]
@@ -198,21 +210,21 @@ def test_resuming_from_a_checkpoint_in_the_middle_changes_nothing(experiment, op
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_step", failing)
         with pytest.raises(KeyboardInterrupt):
-            train(stopped, "cmc_lab", 1)
-    assert Run(stopped, "cmc_lab", 1).done == 5
-    assert_bit_equal(train(stopped, "cmc_lab", 1), train(whole, "cmc_lab", 1))
+            trained(stopped, "cmc_lab", 1)
+    assert run_of(stopped, "cmc_lab", 1).done == 5
+    assert_bit_equal(trained(stopped, "cmc_lab", 1), trained(whole, "cmc_lab", 1))
 
 
 def test_frames_from_memory_and_from_the_store_train_the_same_network(experiment):
     resident, loader = (experiment(frames=frames, frame_px=[46, 52]) for frames in ("resident", "loader"))
-    one, other = (read_checkpoint(train(E, "semantic_5s", 0) / "checkpoint.pt") for E in (resident, loader))
+    one, other = (read_checkpoint(trained(E, "semantic_5s", 0) / "checkpoint.pt") for E in (resident, loader))
     for part in ("network", "optimiser", "generator"):
         for (key, value), (_, same) in zip(tensors(one[part]), tensors(other[part]), strict=True):
             assert torch.equal(value, same) if isinstance(value, torch.Tensor) else value == same, key
 
 
 def test_a_run_goes_on_with_frames_from_the_store_that_began_with_frames_in_memory(experiment, monkeypatch):
-    whole = train(experiment(frames="resident"), "augment", 0)
+    whole = trained(experiment(frames="resident"), "augment", 0)
     step = Run._step
 
     def failing(run, batch):
@@ -223,16 +235,16 @@ def test_a_run_goes_on_with_frames_from_the_store_that_began_with_frames_in_memo
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_step", failing)
         with pytest.raises(KeyboardInterrupt):
-            train(experiment("same", frames="resident"), "augment", 0)
+            trained(experiment("same", frames="resident"), "augment", 0)
     E = experiment("same", frames="loader")
-    assert Run(E, "augment", 0).done == 20
-    one, other = (read_checkpoint(f / "checkpoint.pt")["network"] for f in (whole, train(E, "augment", 0)))
+    assert run_of(E, "augment", 0).done == 20
+    one, other = (read_checkpoint(f / "checkpoint.pt")["network"] for f in (whole, trained(E, "augment", 0)))
     assert all(torch.equal(value, other[key]) for key, value in one.items())
 
 
 def test_more_frames_than_fit_in_memory_are_refused_before_any_is_read(experiment):
     with pytest.raises(InputError, match=r"180 frames of 90000 x 90000 px need 4,374.0 GB.*training.frames loader"):
-        train(experiment(frame_px=[90_000, 90_000]), "augment", 0)
+        trained(experiment(frame_px=[90_000, 90_000]), "augment", 0)
 
 
 def test_frames_of_several_sizes_need_one_size_given(experiment):
@@ -243,26 +255,26 @@ def test_frames_of_several_sizes_need_one_size_given(experiment):
         write_film(E.folder / "frames", film, (Frame(t, t, t, images[t]) for t in range(20)), quality=90)
     merge_index(E.folder / "frames")
     with pytest.raises(InputError, match=r"48 x 48, 48 x 60 px .*training.frame_px"):
-        Run(E, "augment", 0)
+        run_of(E, "augment", 0)
 
 
 def test_pairs_of_a_batch_come_from_few_films_where_so_said(experiment):
-    run = Run(experiment(films_per_batch=1), "semantic_1s", 0)
+    run = run_of(experiment(films_per_batch=1), "semantic_1s", 0)
     films = [set(batch.rows.film.tolist()) for batch in run.batches.after(run.generator_state, 12)]
     assert all(len(film) == 1 for film in films) and len(set.union(*films)) == 3
     with pytest.raises(InputError, match=r"films_per_batch 4: only 3 films"):
-        Run(experiment(films_per_batch=4), "semantic_1s", 0)
+        run_of(experiment(films_per_batch=4), "semantic_1s", 0)
 
 
 def test_pairs_within_a_shot(experiment):
     E = experiment(same_shot=True, lag_tolerance=0.0)
     with pytest.raises(InputError, match="shots are known of the world alone"):
-        Run(E, "semantic_5s", 0)
+        run_of(E, "semantic_5s", 0)
     shots = [(f"film{film}", t, t + 10.0, t // 10) for film in range(3) for t in range(0, 60, 10)]
     (E.folder / "world").mkdir()
     columns = ["movie_id", "start_s", "stop_s", "shot"]
     pd.DataFrame(shots, columns=columns).to_parquet(E.folder / "world/shots.parquet")
-    rows = next(Run(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).rows
+    rows = next(run_of(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).rows
     assert torch.equal(rows.first + 5, rows.second) and torch.equal(rows.first // 10, rows.second // 10)
 
 
@@ -278,7 +290,7 @@ def test_a_gradient_is_clipped_to_its_greatest_norm(experiment):
         "learn_temperature": False,
     }
     for clip_norm in (1e-3, 1e3):
-        run = Run(experiment(clip_norm=clip_norm, **plain), "augment", 0)
+        run = run_of(experiment(clip_norm=clip_norm, **plain), "augment", 0)
         before = [parameter.detach().clone() for parameter in run.model.parameters()]
         run.train()
         moved = torch.stack([(b - a).norm() for a, b in zip(before, run.model.parameters(), strict=True)]).norm()
@@ -297,7 +309,7 @@ def test_both_encoders_are_compiled_where_so_said(experiment, monkeypatch):
 
     monkeypatch.setattr(AlexNet, "compile", lambda encoder: torch.nn.Module.compile(encoder, backend=backend))
     changes = {"steps": 3, "log_every": 1}
-    plain, compiled = (train(experiment(**changes, compile=compile), "cmc_lab", 0) for compile in (False, True))
+    plain, compiled = (trained(experiment(**changes, compile=compile), "cmc_lab", 0) for compile in (False, True))
     assert len(captured) >= 2
     one, other = (
         [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()] for folder in (plain, compiled)
@@ -308,10 +320,11 @@ def test_both_encoders_are_compiled_where_so_said(experiment, monkeypatch):
 
 def test_what_a_run_leaves(experiment):
     E = experiment()
-    folder = train(E, "semantic_1s", 3)
+    folder = trained(E, "semantic_1s", 3)
     assert folder == E.folder / "networks/semantic_1s/seed-3"
     about = json.loads((folder / "run.json").read_text())
     assert about["status"] == "finished" and about["seed"] == 3 and about["steps"] == 40
+    assert about["config"]["network"] == "semantic_1s" and about["config"]["seed"] == 3
     assert about["config"]["training"] == TRAINING and about["device"] == "cpu" and about["hours"] > 0
     assert {"torch", "numpy"} <= about["versions"].keys()
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
@@ -326,7 +339,7 @@ def test_what_a_run_leaves(experiment):
 def test_it_learns_what_its_pairs_share(experiment):
     """Frames within a second mostly share their look, which no other look resembles: the loss must show it."""
     E = experiment(steps=150, batch_pairs=16, learning_rate=0.01)
-    folder = train(E, "semantic_1s", 0)
+    folder = trained(E, "semantic_1s", 0)
     losses = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").open()]
     assert abs(losses[0] - math.log(16)) < 1  # before anything is learned: about chance
     assert np.mean(losses[-6:]) < math.log(16) - 0.8
@@ -334,18 +347,18 @@ def test_it_learns_what_its_pairs_share(experiment):
 
 def test_a_finished_run_is_not_trained_again(experiment, capsys):
     E = experiment("same")
-    folder = train(E, "augment", 0)
+    folder = trained(E, "augment", 0)
     before = (folder / "checkpoint.pt").stat().st_mtime_ns, (folder / "run.json").read_text()
-    train(experiment("same", log_every=1, checkpoint_every=3), "augment", 0)  # without effect on the result
+    trained(experiment("same", log_every=1, checkpoint_every=3), "augment", 0)  # without effect on the result
     assert "finished already" in capsys.readouterr().out
     assert before == ((folder / "checkpoint.pt").stat().st_mtime_ns, (folder / "run.json").read_text())
 
 
 def test_a_run_with_other_settings_is_set_aside_not_lost(experiment, capsys):
-    folder = train(experiment("same"), "augment", 0)
+    folder = trained(experiment("same"), "augment", 0)
     first = read_checkpoint(folder / "checkpoint.pt")
     for n in (1, 2):
-        train(experiment("same", temperature=0.3 + n / 10), "augment", 0)
+        trained(experiment("same", temperature=0.3 + n / 10), "augment", 0)
         assert f"set aside as seed-0.superseded-{n}" in capsys.readouterr().err
     kept = read_checkpoint(folder.with_name("seed-0.superseded-1") / "checkpoint.pt")
     assert dict(tensors(kept["network"])).keys() == dict(tensors(first["network"])).keys()
@@ -354,31 +367,31 @@ def test_a_run_with_other_settings_is_set_aside_not_lost(experiment, capsys):
 
 def test_other_frames_are_another_run(experiment, tmp_path):
     E = experiment("same")
-    train(E, "augment", 0)
+    trained(E, "augment", 0)
     (E.folder / "frames").unlink()
     image = np.zeros((48, 48, 3), dtype=np.uint8)
     write_film(E.folder / "frames", "film", (Frame(t, t, t, image + t) for t in range(30)), quality=90)
     merge_index(E.folder / "frames")
-    run = Run(E, "augment", 0)
+    run = run_of(E, "augment", 0)
     assert run.done == 0 and (E.folder / "networks/augment/seed-0.superseded-1").exists()
 
 
 def test_random_is_the_network_that_training_starts_from(experiment):
     E = experiment()
-    folder = train(E, "random", 2)
+    folder = trained(E, "random", 2)
     saved = read_checkpoint(folder / "checkpoint.pt")["network"]
     for name in ("random", "augment", "semantic_5s"):
-        initial = build(name, configure(NetworksConfig, NETWORKS, "here"), seed=2).state_dict()
+        initial = built(name, seed=2).state_dict()
         assert all(torch.equal(value, saved[key]) for key, value in initial.items())
-    assert all(torch.equal(v, saved[k]) for k, v in Run(E, "semantic_5s", 2).model.state_dict().items())
-    train(E, "random", 2)
+    assert all(torch.equal(v, saved[k]) for k, v in run_of(E, "semantic_5s", 2).model.state_dict().items())
+    trained(E, "random", 2)
     assert json.loads((folder / "run.json").read_text())["steps"] == 0
 
 
 @pytest.mark.parametrize("name", ["random", "semantic_1s", "cmc_lab"])
 def test_a_network_read_back_is_the_one_that_was_trained(experiment, name):
     E = experiment(steps=3)
-    run = Run(E, name, 0)
+    run = run_of(E, name, 0)
     run.train()
     images = torch.randint(0, 256, (4, 3, 50, 50), dtype=torch.uint8)
     network = load_network(run.folder)
@@ -393,37 +406,36 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
     E = experiment()
     generator = torch.Generator().manual_seed(0)
     for name, lag_s in (("augment", 0), ("cmc_lab", 0), ("semantic_5s", 5)):
-        run = Run(E, name, 0)
+        run = run_of(E, name, 0)
         first, second = run.pairs.sample(200, generator)
         index = run.store.index
         a, b = index.iloc[first.numpy()], index.iloc[second.numpy()]
         assert (a["movie_id"].to_numpy() == b["movie_id"].to_numpy()).all()
         np.testing.assert_allclose(b["time_s"].to_numpy() - a["time_s"].to_numpy(), lag_s, atol=1)
         assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
-    run = Run(E, "cmc_lab", 0)
+    run = run_of(E, "cmc_lab", 0)
     batch = next(run.batches.after(run.generator_state, 1))
     assert batch.first.shape == (16, 1, 44, 44) and batch.second.shape == (16, 2, 44, 44)
 
 
 def test_a_warm_start_begins_with_the_given_weights(experiment):
-    source = train(experiment(steps=5), "augment", 0) / "checkpoint.pt"
+    source = trained(experiment(steps=5), "augment", 0) / "checkpoint.pt"
     E = experiment(warm_start=str(source))
     given = read_checkpoint(source)["network"]
     for name, warm in (("augment", True), ("semantic_1s", True), ("random", False)):
-        weights = Run(E, name, 1).model.state_dict()
+        weights = run_of(E, name, 1).model.state_dict()
         assert warm == all(torch.equal(value, weights[key]) for key, value in given.items())
     torch.save({"network": {**given, "fc6.0.weight": torch.ones(3, 3)}}, source)
     with pytest.raises(InputError, match=r"fc6\.0\.weight has shape \(3, 3\)"):
-        Run(E, "semantic_1s", 1)
+        run_of(E, "semantic_1s", 1)
 
 
 @pytest.mark.parametrize("off_diagonal", ["zero", "kept"])
 def test_cmcs_halves_as_a_warm_start_fill_the_full_network(experiment, tmp_path, off_diagonal):
-    config = configure(NetworksConfig, NETWORKS, "here")
-    lab, drawn = build("cmc_lab", config, seed=7), build("augment", config, seed=1)
+    lab, drawn = built("cmc_lab", seed=7), built("augment", seed=1)
     torch.save({"model": {f"module.{key}": value for key, value in lab.state_dict().items()}}, tmp_path / "lab.pth")
     E = experiment(warm_start=str(tmp_path / "lab.pth"), warm_start_off_diagonal=off_diagonal)
-    weights = Run(E, "semantic_1s", 1).model.conv2[0].weight  # 4 channels, of which each half has 2
+    weights = run_of(E, "semantic_1s", 1).model.conv2[0].weight  # 4 channels, of which each half has 2
     assert torch.equal(weights[:2, :2], lab.l_to_ab.conv2[0].weight)
     assert torch.equal(weights[2:, 2:], lab.ab_to_l.conv2[0].weight)
     between = drawn.conv2[0].weight if off_diagonal == "kept" else torch.zeros_like(weights)
@@ -432,11 +444,13 @@ def test_cmcs_halves_as_a_warm_start_fill_the_full_network(experiment, tmp_path,
 
 def test_which_networks_start_from_a_file(experiment):
     changes = {"warm_start": "weights/cmc.pth", "supervised_weights": "~/alexnet.pth"}
-    config = experiment(**changes).section("training", TrainingConfig)
-    found = {name: starting_weights(name, config) for name in ("random", "cmc_lab", "augment", "semantic_1s")}
+    E = experiment(**changes)
+    config = E.section("training", TrainingConfig)
+    names = ("random", "cmc_lab", "augment", "semantic_1s")
+    found = {name: starting_weights(E.network(name, 0), config) for name in names}
     given = repository_root() / "weights" / "cmc.pth"
     assert found == {"random": None, "cmc_lab": None, "augment": given, "semantic_1s": given}
-    assert starting_weights("supervised", config) == Path.home() / "alexnet.pth"
+    assert starting_weights(E.network("supervised", 0), config) == Path.home() / "alexnet.pth"
 
 
 class Malicious:
@@ -449,13 +463,13 @@ class Malicious:
 
 def test_a_malicious_checkpoint_in_a_run_folder_or_as_warm_start_never_runs(experiment, tmp_path):
     E, touched = experiment(), tmp_path / "touched"
-    file = E.run_folder("augment", 0) / "checkpoint.pt"
+    file = E.run_folder(E.network("augment", 0)) / "checkpoint.pt"
     file.parent.mkdir(parents=True)
     torch.save({"settings": Malicious(touched)}, file)
     with pytest.raises(InputError, match="refused"):
-        train(E, "augment", 0)
+        trained(E, "augment", 0)
     with pytest.raises(InputError, match="refused"):
-        train(experiment(warm_start=str(file)), "semantic_1s", 0)
+        trained(experiment(warm_start=str(file)), "semantic_1s", 0)
     assert not touched.exists()
 
 
@@ -470,8 +484,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
 
     monkeypatch.setattr(Run, "_step", broken)
     with pytest.raises(TrainingError, match=r"not finite at step 6; the last good checkpoint is .*\.pt"):
-        train(E, "augment", 0)
-    checkpoint = read_checkpoint(E.run_folder("augment", 0) / "checkpoint.pt")
+        trained(E, "augment", 0)
+    checkpoint = read_checkpoint(E.run_folder(E.network("augment", 0)) / "checkpoint.pt")
     assert checkpoint["step"] == 4
     assert all(torch.isfinite(value).all() for value in checkpoint["network"].values())
 
@@ -487,8 +501,8 @@ def test_a_bank_that_is_no_number_is_never_saved(experiment, monkeypatch):
 
     monkeypatch.setattr(Run, "_step", broken)
     with pytest.raises(TrainingError, match="banks of the objective is not finite at step 4"):
-        train(E, "augment", 0)
-    assert read_checkpoint(E.run_folder("augment", 0) / "checkpoint.pt")["step"] == 2
+        trained(E, "augment", 0)
+    assert read_checkpoint(E.run_folder(E.network("augment", 0)) / "checkpoint.pt")["step"] == 2
 
 
 @pytest.mark.parametrize(
@@ -504,19 +518,19 @@ def test_a_bank_that_is_no_number_is_never_saved(experiment, monkeypatch):
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_by_name(experiment, spoil, message):
     E = experiment("spoilt", steps=2, **BANK)
-    file = train(E, "augment", 0) / "checkpoint.pt"
+    file = trained(E, "augment", 0) / "checkpoint.pt"
     checkpoint = read_checkpoint(file)
     spoil(checkpoint)
     torch.save(checkpoint, file)
     with pytest.raises(InputError, match=message) as refused:
-        Run(E, "augment", 0)
+        run_of(E, "augment", 0)
     assert str(file) in str(refused.value)
 
 
 def test_films_shorter_than_the_longest_lag_are_refused_with_their_lengths(experiment):
     for name in ("augment", "semantic_1s"):  # for every lag alike
         with pytest.raises(InputError, match=r"film0 59 s, film1 59 s"):
-            train(experiment(lags_s=(1.0, 600.0)), name, 0)
+            trained(experiment(lags_s=(1.0, 600.0)), name, 0)
 
 
 def test_the_command_line_says_what_is_wrong_and_exits_2(experiment, capsys):
@@ -558,7 +572,7 @@ def test_learning_rates_are_pytorchs_schedules():
 @pytest.mark.parametrize("form", [None, "nce", "softmax"])
 def test_chance_is_the_loss_of_embeddings_that_are_all_alike(experiment, form):
     bank = BANK | {"memory_bank": BANK["memory_bank"] | {"form": form}} if form else {}
-    run = Run(experiment(**bank), "augment", 0)
+    run = run_of(experiment(**bank), "augment", 0)
     rows = next(run.batches.after(run.generator_state, 1)).rows
     alike = torch.zeros(16, 8)
     assert run.objective(alike, alike, rows).item() == pytest.approx(chance_loss(run.config), rel=1e-5)
@@ -566,7 +580,7 @@ def test_chance_is_the_loss_of_embeddings_that_are_all_alike(experiment, form):
 
 
 def test_epochs_are_passes_over_the_first_frames_of_pairs(experiment):
-    run = Run(experiment(steps=None, epochs=2.5), "augment", 0)
+    run = run_of(experiment(steps=None, epochs=2.5), "augment", 0)
     per_film = sum(t + 5 * 1.1 <= 59 for t in range(60))
     assert run.steps == round(2.5 * 3 * per_film / 16)
 
@@ -602,10 +616,10 @@ def test_wrong_values_are_refused_by_name(changes, message):
 
 def test_bfloat16_on_a_cpu_is_refused(experiment):
     with pytest.raises(InputError, match="bfloat16"):
-        Run(experiment(precision="bfloat16"), "augment", 0)
+        run_of(experiment(precision="bfloat16"), "augment", 0)
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="no CUDA device"):
-            Run(experiment(device="cuda"), "augment", 0)
+            run_of(experiment(device="cuda"), "augment", 0)
 
 
 @pytest.mark.gpu
@@ -617,6 +631,6 @@ def test_bfloat16_on_a_cpu_is_refused(experiment):
 )
 @pytest.mark.parametrize("name", ["semantic_1s", "cmc_lab"])
 def test_it_trains_on_a_gpu_and_is_read_back_on_a_cpu(experiment, name, changes):
-    folder = train(experiment(device="auto", steps=10, **changes), name, 0)
+    folder = trained(experiment(device="auto", steps=10, **changes), name, 0)
     assert json.loads((folder / "run.json").read_text())["device"] != "cpu"
     assert load_network(folder)(torch.zeros(2, 3, 48, 48, dtype=torch.uint8)).device.type == "cpu"

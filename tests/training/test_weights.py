@@ -14,16 +14,20 @@ import yaml
 from torch.nn import functional
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, read_values
+from semanticcmc.experiment import Network, load_experiment, read_values
 from semanticcmc.training.checkpoints import load_network, load_weights
 from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
-from semanticcmc.training.weights import pour_lab_weights, read_weights
+from semanticcmc.training.weights import read_weights
 
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 NARROW = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 14), 6, 96)
 BLOCKS = ("conv_block_1", "conv_block_2", "conv_block_3", "conv_block_4", "conv_block_5")
 STRIDES, PADDINGS, KERNELS = (4, 1, 1, 1, 1), (2, 2, 1, 1, 1), (11, 5, 3, 3, 3)
+
+
+def built(name, config, seed=0):
+    return build(Network.named(name, "info_nce", seed), config)
 
 
 def random_weights(prefix, in_channels, config, share, seed):
@@ -113,7 +117,7 @@ def assert_layers_equal(got, expected):
 def test_cmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
     weights = lab_weights(PUBLISHED)
     torch.save(as_cmc_saves(weights), tmp_path / "alexnet.pth")
-    network = read_into(tmp_path / "alexnet.pth", build("cmc_lab", PUBLISHED, seed=0))
+    network = read_into(tmp_path / "alexnet.pth", built("cmc_lab", PUBLISHED, 0))
     images = noise(2, 3, 224, 224)
     with torch.inference_mode():
         halves = [
@@ -125,7 +129,7 @@ def test_cmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
         for embedding, half in zip(network.pair(images[:, :1], images[:, 1:]), halves, strict=True):
             unit = half["fc8"] / half["fc8"].pow(2).sum(1, keepdim=True).sqrt()
             torch.testing.assert_close(embedding, unit, rtol=1e-5, atol=1e-5)
-        poured = read_into(tmp_path / "alexnet.pth", build("semantic_60s", PUBLISHED, seed=0))
+        poured = read_into(tmp_path / "alexnet.pth", built("semantic_60s", PUBLISHED, 0))
         together = side_by_side | {"fc8": halves[0]["fc8"] + halves[1]["fc8"]}
         assert_layers_equal(poured.activations(images), together)
 
@@ -133,7 +137,7 @@ def test_cmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
 def test_semanticcmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
     weights = full_weights(PUBLISHED)
     torch.save(weights, tmp_path / "ckpt.pth")  # a state_dict by itself
-    network = read_into(tmp_path / "ckpt.pth", build("semantic_60s", PUBLISHED, seed=0))
+    network = read_into(tmp_path / "ckpt.pth", built("semantic_60s", PUBLISHED, 0))
     images = noise(2, 3, 224, 224)
     with torch.inference_mode():
         expected = by_hand(weights, "encoder.module.alexnet.", images)
@@ -152,16 +156,16 @@ def test_every_spelling_of_the_keys_is_understood(tmp_path, prefix, zipped):
         ("augment", full_weights(NARROW, prefix)),
     ):
         torch.save(as_cmc_saves(weights), file, _use_new_zipfile_serialization=zipped)
-        given = read_weights(file, build(name, NARROW, seed=0))
+        given = read_weights(file, built(name, NARROW, 0))
         assert len(given) == len(weights)
         assert all(torch.equal(one, other) for one, other in zip(given.values(), weights.values(), strict=True))
 
 
 def test_a_checkpoint_of_our_own_is_read_too(tmp_path):
     for name in ("cmc_lab", "semantic_1s"):
-        network = build(name, NARROW, seed=4)
+        network = built(name, NARROW, 4)
         torch.save({"settings": "{}", "step": 3, "network": network.state_dict()}, tmp_path / "checkpoint.pt")
-        given = read_weights(tmp_path / "checkpoint.pt", build(name, NARROW, seed=5))
+        given = read_weights(tmp_path / "checkpoint.pt", built(name, NARROW, 5))
         assert given.keys() == network.state_dict().keys()
         assert all(torch.equal(value, given[key]) for key, value in network.state_dict().items())
 
@@ -189,7 +193,7 @@ def torchvision_layers(peer, images):
 
 def test_supervised_is_torchvisions_network_at_every_layer(torchvision_file):
     peer, file = torchvision_file
-    network = read_into(file, build("supervised", NARROW, seed=0))
+    network = read_into(file, built("supervised", NARROW, 0))
     images = noise(2, 3, 224, 224)
     with torch.inference_mode():
         assert_layers_equal(network.activations(images), torchvision_layers(peer, images))
@@ -213,7 +217,7 @@ def experiment(tmp_path, repository):
 def test_supervised_in_an_experiment_sees_its_own_size_and_normalisation(torchvision_file, experiment):
     peer, file = torchvision_file
     E = experiment(supervised_weights=str(file))
-    run = Run(E, "supervised", 0)
+    run = Run(E, E.network("supervised", 0))
     run.train()
     assert run.steps == 0
     stimuli = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
@@ -225,33 +229,35 @@ def test_supervised_in_an_experiment_sees_its_own_size_and_normalisation(torchvi
 
 def test_supervised_without_weights_says_where_to_name_them(experiment):
     with pytest.raises(InputError, match=r"training\.supervised_weights is null; name"):
-        Run(experiment(), "supervised", 0)
+        E = experiment()
+        Run(E, E.network("supervised", 0))
 
 
-def test_poured_weights_keep_both_halves_apart_at_every_layer():
+def test_poured_weights_keep_both_halves_apart_at_every_layer(tmp_path):
     """In float64, so that the order of summation is all that may differ."""
     weights = {
         key.replace("conv_block_", "conv").replace("fc8.0.", "fc8."): value
         for key, value in lab_weights(NARROW, prefix="").items()
     }
     images = noise(3, 3, 96, 96).double()
-    for source in ("pair", "state_dict"):
-        lab, network = build("cmc_lab", NARROW, 0).double(), build("augment", NARROW, 1).double()
-        lab.load_state_dict(weights)
-        pour_lab_weights(lab if source == "pair" else weights, network)
-        for training in (False, True):
-            expected, got = (net.train(training).activations(images) for net in (lab, network))
-            for layer in LAYERS[:-1]:
-                torch.testing.assert_close(got[layer], expected[layer], rtol=1e-12, atol=1e-12)
-            summed = sum(expected["fc8"].split(NARROW.embedding_dim, dim=1))
-            torch.testing.assert_close(got["fc8"], summed, rtol=1e-12, atol=1e-12)
+    torch.save(weights, tmp_path / "lab.pth")
+    lab, network = built("cmc_lab", NARROW).double(), built("augment", NARROW, 1).double()
+    lab.load_state_dict(weights)
+    read_into(tmp_path / "lab.pth", network)
+    for training in (False, True):
+        expected, got = (net.train(training).activations(images) for net in (lab, network))
+        for layer in LAYERS[:-1]:
+            torch.testing.assert_close(got[layer], expected[layer], rtol=1e-12, atol=1e-12)
+        summed = sum(expected["fc8"].split(NARROW.embedding_dim, dim=1))
+        torch.testing.assert_close(got["fc8"], summed, rtol=1e-12, atol=1e-12)
 
 
-def test_weights_between_the_halves_are_zero_or_kept():
-    lab, before = build("cmc_lab", NARROW, 0), build("augment", NARROW, 1).state_dict()
+def test_weights_between_the_halves_are_zero_or_kept(tmp_path):
+    lab, before = built("cmc_lab", NARROW, 0), built("augment", NARROW, 1).state_dict()
+    torch.save(lab.state_dict(), tmp_path / "lab.pth")
     for off_diagonal in ("zero", "kept"):
-        network = build("augment", NARROW, 1)
-        pour_lab_weights(lab, network, off_diagonal)
+        network = built("augment", NARROW, 1)
+        read_into(tmp_path / "lab.pth", network, off_diagonal=off_diagonal)
         for layer, first_inputs in (("conv1", 1), ("conv2", 4), ("conv5", 3), ("fc6", 8), ("fc7", 8)):
             got, was = network.state_dict()[f"{layer}.0.weight"], before[f"{layer}.0.weight"]
             outputs = len(got) // 2
@@ -268,10 +274,11 @@ def test_weights_between_the_halves_are_zero_or_kept():
                 assert torch.equal(got[rows, columns], half.state_dict()[f"{layer}.0.weight"])
 
 
-def test_halves_of_another_width_are_not_poured():
+def test_halves_of_another_width_are_not_poured(tmp_path):
     wider = NetworksConfig("published", (8, 12, 10, 6, 4), (16, 18), 6, 96)
+    torch.save(built("cmc_lab", wider).state_dict(), tmp_path / "lab.pth")
     with pytest.raises(InputError, match=r"l_to_ab\.fc7\.0\.weight has shape \(9, 8\), this network \(7, 8\)"):
-        pour_lab_weights(build("cmc_lab", wider, 0), build("augment", NARROW, 0))
+        read_weights(tmp_path / "lab.pth", built("augment", NARROW))
 
 
 class Runs:
@@ -305,10 +312,10 @@ def test_a_malicious_checkpoint_is_refused_and_nothing_of_it_runs(tmp_path, func
         values["extra"] = evil
     torch.save(values, file, _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match=r"alexnet\.pth.*refused \(it asks for (\w+\.)?(system|call|exec)\)"):
-        read_weights(file, build("augment", NARROW, 0))
+        read_weights(file, built("augment", NARROW, 0))
     file.write_bytes(pickle.dumps(values, protocol=2))  # not by torch.save at all
     with pytest.raises(InputError, match="refused"):
-        read_weights(file, build("augment", NARROW, 0))
+        read_weights(file, built("augment", NARROW, 0))
     assert not marker.exists()
     if place == "value":  # the trap works: Python's own pickle falls into it
         pickle.loads(pickle.dumps(evil))
@@ -339,7 +346,7 @@ def test_weights_that_do_not_fit_are_refused_by_the_files_own_key(tmp_path, chan
     change(weights)
     torch.save({"model": weights}, file)
     with pytest.raises(InputError, match=rf"ckpt\.pth: .*{message}"):
-        read_weights(file, build("augment", NARROW, 0))
+        read_weights(file, built("augment", NARROW, 0))
 
 
 def test_weights_of_another_network_are_refused(tmp_path, torchvision_file):
@@ -347,12 +354,12 @@ def test_weights_of_another_network_are_refused(tmp_path, torchvision_file):
     torch.save(full_weights(NARROW), file)
     for name, missing in (("cmc_lab", r"l_to_ab\.conv1\.0\.weight"), ("supervised", r"conv1\.0\.bias|shape")):
         with pytest.raises(InputError, match=missing):
-            read_weights(file, build(name, NARROW, 0))
+            read_weights(file, built(name, NARROW, 0))
     with pytest.raises(InputError, match=r"features\.0\.weight has shape \(64, 3, 11, 11\)"):
-        read_weights(torchvision_file[1], build("augment", PUBLISHED, 0))
+        read_weights(torchvision_file[1], built("augment", PUBLISHED, 0))
     torch.save(as_cmc_saves({k: v for k, v in lab_weights(NARROW).items() if "ab_to_l.fc6.1.bias" not in k}), file)
     with pytest.raises(InputError, match=r"no weights for ab_to_l\.fc6\.1\.bias"):
-        read_weights(file, build("augment", NARROW, 0))
+        read_weights(file, built("augment", NARROW, 0))
 
 
 @pytest.mark.parametrize(
@@ -369,7 +376,7 @@ def test_weights_of_another_network_are_refused(tmp_path, torchvision_file):
     ],
 )
 def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, content, message):
-    file, network = tmp_path / "ckpt.pth", build("augment", NARROW, 0)
+    file, network = tmp_path / "ckpt.pth", built("augment", NARROW, 0)
     if isinstance(content, bytes):
         file.write_bytes(content)
     elif content == "torn":

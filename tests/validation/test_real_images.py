@@ -72,7 +72,7 @@ def test_classes_with_enough_images_stand_for_themselves(study, imagenet):
 
 def small(kind, seed=0):
     experiment = load_experiment("smoke")
-    return build(kind, experiment.section("networks", NetworksConfig), seed)
+    return build(experiment.network(kind, seed), experiment.section("networks", NetworksConfig))
 
 
 def test_any_checkpoint_is_read_as_the_network_that_it_holds(study, monkeypatch, tmp_path):
@@ -80,7 +80,7 @@ def test_any_checkpoint_is_read_as_the_network_that_it_holds(study, monkeypatch,
     for kind in ("random", "cmc_lab"):
         network = small(kind, 3)
         torch.save(network.state_dict(), tmp_path / "a.pt")
-        found = study.from_file(tmp_path / "a.pt").network
+        found = study.from_file(tmp_path / "a.pt").encoder
         if kind == "random":
             assert all(torch.equal(a, b) for a, b in zip(found.parameters(), network.parameters(), strict=True))
     torch.save({"weight": torch.zeros(3)}, tmp_path / "a.pt")

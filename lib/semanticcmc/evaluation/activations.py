@@ -6,8 +6,8 @@ Memory is flat in the number of images: a layer costs (classes x width) float64 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Batches = Iterable[tuple[Tensor, Tensor]]
+RowsOf = Callable[[Tensor], Tensor]
 
 
 def evaluation_device() -> torch.device:
@@ -43,7 +44,17 @@ def _testing(network: nn.Module) -> Iterator[torch.device]:
         network.train(training)
 
 
-def _layers(network: nn.Module, images: Tensor, layers: Iterable[str], spatial_mean: bool) -> dict[str, Tensor]:
+def every_unit(values: Tensor) -> Tensor:
+    """Rows (B, d) of a layer's activations, with every unit of a convolutional map."""
+    return values.flatten(1)
+
+
+def spatial_mean(values: Tensor) -> Tensor:
+    """Rows (B, d) of a layer's activations, convolutional maps (B, channels, h, w) averaged over space."""
+    return values.mean((2, 3)) if values.ndim == 4 else values.flatten(1)
+
+
+def _rows(network: nn.Module, images: Tensor, layers: Iterable[str], rows_of: RowsOf) -> dict[str, Tensor]:
     """Activations of `images` by layer as rows (B, d)."""
     found = network.activations(images)  # type: ignore[operator]
     rows = {}
@@ -53,8 +64,7 @@ def _layers(network: nn.Module, images: Tensor, layers: Iterable[str], spatial_m
                 f"layer {layer}: this network has {', '.join(found)}; "
                 "see layers and primary_layer in the experiment's YAML"
             )
-        values = found[layer]
-        rows[layer] = values.mean((2, 3)) if spatial_mean and values.ndim == 4 else values.flatten(1)
+        rows[layer] = rows_of(found[layer])
         if not torch.isfinite(rows[layer]).all():
             raise InputError(
                 f"layer {layer}: activations that are not finite: the network's training diverged; "
@@ -64,45 +74,27 @@ def _layers(network: nn.Module, images: Tensor, layers: Iterable[str], spatial_m
 
 
 class ClassSums:
-    """Running sums of activations by layer, half and class: the k-th image of a class counts to half k mod 2."""
+    """Running sums of activations by layer and class."""
 
-    def __init__(self, layers: Iterable[str], n_classes: int, halves: int) -> None:
-        self.layers, self.n_classes, self.halves = tuple(layers), n_classes, halves
-        self.counts = np.zeros((halves, n_classes), dtype=np.int64)
+    def __init__(self, layers: Iterable[str], n_classes: int) -> None:
+        self.layers, self.counts = tuple(layers), np.zeros(n_classes, dtype=np.int64)
         self.sums: dict[str, Tensor] = {}
 
     def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
         """Add a batch: rows by layer (B, d) and the class of each."""
-        cells = np.empty(len(class_index), dtype=np.int64)
-        for position, index in enumerate(class_index.tolist()):
-            half = int(self.counts[:, index].sum()) % self.halves
-            self.counts[half, index] += 1
-            cells[position] = half * self.n_classes + index
+        self.counts += np.bincount(class_index.numpy(), minlength=len(self.counts))
         for layer in self.layers:
             values = rows[layer]
             if layer not in self.sums:
-                shape = (self.halves * self.n_classes, values.shape[1])
+                shape = (len(self.counts), values.shape[1])
                 self.sums[layer] = torch.zeros(shape, dtype=torch.float64, device=values.device)
-            self.sums[layer].index_add_(0, torch.from_numpy(cells).to(values.device), values.double())
+            self.sums[layer].index_add_(0, class_index.to(values.device), values.double())
 
-    def means(self) -> list[dict[str, NDArray[np.float64]]]:
-        """Class means by layer (n_classes, d), for each half."""
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Class means by layer (n_classes, d)."""
         if (self.counts == 0).any():
-            index = int(np.argwhere(self.counts == 0)[0, 1])
-            needed = "an image" if self.halves == 1 else f"{self.halves} images"
-            raise InputError(
-                f"class number {index} of the stimuli: {self.counts[:, index].sum()} images, "
-                f"where every class needs {needed}"
-            )
-        return [
-            {
-                layer: (
-                    values.cpu().numpy().reshape(self.halves, self.n_classes, -1)[half] / self.counts[half][:, None]
-                )
-                for layer, values in self.sums.items()
-            }
-            for half in range(self.halves)
-        ]
+            raise InputError(f"class number {self.counts.argmin()} of the stimuli: 0 images, where it needs one")
+        return {layer: values.cpu().numpy() / self.counts[:, None] for layer, values in self.sums.items()}
 
 
 class ImageFeatures:
@@ -133,20 +125,31 @@ class ImageFeatures:
         return np.concatenate(self.rows), np.concatenate(self.class_index)
 
 
-def _show(
-    network: nn.Module,
-    batches: Batches,
-    layers: Iterable[str],
-    spatial_mean: bool,
-    takers: Iterable[ClassSums | ImageFeatures],
-) -> None:
-    """Show every batch to the network once and hand its activations to all `takers`."""
+class Taker(Protocol):
+    """Takes the activations of each batch from `show`."""
+
+    def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
+        """Take a batch: rows by layer (B, d) and the class of each."""
+
+
+def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: RowsOf, takers: Iterable[Taker]) -> None:
+    """Show every batch to the network once and hand its activations, as `rows_of` makes rows of them, to all `takers`.
+
+    Raises
+    ------
+    InputError
+        For a layer that the network lacks, and for activations that are not finite.
+    """
     layers, takers = tuple(dict.fromkeys(layers)), tuple(takers)
     with _testing(network) as device:
         for images, class_index in batches:
-            rows = _layers(network, images.to(device), layers, spatial_mean)
+            rows = _rows(network, images.to(device), layers, rows_of)
             for taker in takers:
                 taker.add(rows, class_index)
+
+
+def _rows_of(config: ActivationsConfig) -> RowsOf:
+    return spatial_mean if config.spatial_mean else every_unit
 
 
 def class_means(
@@ -174,23 +177,9 @@ def class_means(
     InputError
         For a layer that the network lacks, activations that are not finite, a class without an image.
     """
-    sums = ClassSums(config.layers, n_classes, 1)
-    _show(network, batches, config.layers, config.spatial_mean, [sums])
-    return sums.means()[0]
-
-
-def half_class_means(
-    network: nn.Module, batches: Batches, n_classes: int, config: ActivationsConfig
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Class means of two halves of the images, for the reliability of an RDM.
-
-    The first, third, ... image of a class make the first half, the others the second; parameters, result and
-    errors as in `class_means`, with at least 2 images a class.
-    """
-    sums = ClassSums(config.layers, n_classes, 2)
-    _show(network, batches, config.layers, config.spatial_mean, [sums])
-    first, second = sums.means()
-    return first, second
+    sums = ClassSums(config.layers, n_classes)
+    show(network, batches, config.layers, _rows_of(config), [sums])
+    return sums.means()
 
 
 def features(
@@ -208,7 +197,7 @@ def features(
     class_index : array of int64, shape (N,)
     """
     kept = ImageFeatures(layer, config.decoding_features)
-    _show(network, batches, [layer], config.spatial_mean, [kept])
+    show(network, batches, [layer], _rows_of(config), [kept])
     return kept.all()
 
 
@@ -223,6 +212,6 @@ def class_means_and_features(
     features : array of float32, shape (N, d)
     class_index : array of int64, shape (N,)
     """
-    sums, kept = ClassSums(config.layers, n_classes, 1), ImageFeatures(layer, config.decoding_features)
-    _show(network, batches, [*config.layers, layer], config.spatial_mean, [sums, kept])
-    return sums.means()[0], *kept.all()
+    sums, kept = ClassSums(config.layers, n_classes), ImageFeatures(layer, config.decoding_features)
+    show(network, batches, [*config.layers, layer], _rows_of(config), [sums, kept])
+    return sums.means(), *kept.all()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.lag_curve import Study, by_classes
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.rdm import RDM
@@ -91,7 +91,8 @@ def connectivity(experiment: Experiment) -> pd.DataFrame:
     layer, rows = experiment.primary_layer, []
     for study, seed, rdms in _by_seed(experiment):
         for control in (control for control in ("none", "random") if control == "none" or control in study.controls):
-            r = rdm_correlations(*study.given(rdms, layer, control), config.method)
+            rest, given = study.given(rdms, layer, control)
+            r = rdm_correlations({network.name: rdm for network, rdm in rest.items()}, given, config.method)
             rows += [
                 (study.files.condition, layer, seed, control, first, second, r.loc[first, second])
                 for first, second in itertools.combinations(r.index, 2)
@@ -162,20 +163,17 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
     return pd.concat(tables, ignore_index=True)
 
 
-def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[str, RDM]]]:
+def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[Network, RDM]]]:
     """Each condition and seed with the networks' RDMs at the primary layer."""
     for condition in experiment.section("stimuli", StimuliConfig).conditions:
         study = Study(experiment, condition)
         for seed in experiment.seeds:
-            yield (
-                study,
-                seed,
-                {network: study.files.read(network, seed)[experiment.primary_layer] for network in experiment.networks},
-            )
+            networks = [network for network in experiment.runs if network.seed == seed]
+            yield study, seed, {network: study.files.read(network)[experiment.primary_layer] for network in networks}
 
 
 def _compared(
-    rdms: Mapping[str, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig
+    rdms: Mapping[Network, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig
 ) -> pd.DataFrame:
     """All comparisons of one family."""
     # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
@@ -184,7 +182,7 @@ def _compared(
     tables = []
     for group in by_classes(models):
         kept = next(iter(group.values())).classes
-        x = {network: rdm.subset(kept) for network, rdm in rdms.items()}
+        x = {network.name: rdm.subset(kept) for network, rdm in rdms.items()}
         z = given.subset(kept) if given is not None else None
         tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
     table = pd.concat(tables, ignore_index=True)

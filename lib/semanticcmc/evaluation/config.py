@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from semanticcmc.evaluation.conditions import CONDITIONS
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.semantics import WORDNET_MODELS
 
 
@@ -163,3 +163,10 @@ def control_seeds(experiment: Experiment) -> tuple[int, ...]:
     """Seeds of the untrained networks whose mean RDM is the control `random`."""
     config = experiment.section("evaluation", EvaluationConfig)
     return tuple(sorted({*config.random_seeds, *experiment.seeds}))
+
+
+def control_networks(experiment: Experiment) -> tuple[Network, ...]:
+    """The untrained networks whose mean RDM is the control `random`; none where it is no control."""
+    if "random" not in experiment.section("evaluation", EvaluationConfig).controls:
+        return ()
+    return tuple(experiment.network("random", seed) for seed in control_seeds(experiment))

@@ -31,33 +31,26 @@ def obstacle(labels: ArrayLike) -> str:
     return ""
 
 
-def _folds(features: ArrayLike, labels: ArrayLike, folds: int):
-    """Features, labels and stratified folds, never more than the smallest class has images; None if undecodable."""
-    from sklearn.model_selection import StratifiedKFold
+def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
+    """Share of each class's images that are recognised when left out; NaN, with a warning, where that cannot be had.
+
+    Folds are stratified, never more than the smallest class has images.
+    """
+    from sklearn.metrics import recall_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     x, y = np.asarray(features, dtype=np.float64), np.asarray(labels)
     if x.ndim != 2 or len(x) != len(y):
         raise ValueError(f"features {x.shape} and labels {y.shape}: expected (N, d) and (N,)")
     if folds < 2:
         raise ValueError(f"folds {folds}: at least 2")
+    classes, counts = np.unique(y, return_counts=True)
     if why := obstacle(y):
         warnings.warn(f"no class accuracy (NaN): {why}", RuntimeWarning, stacklevel=2)
-        return None
-    smallest = int(np.unique(y, return_counts=True)[1].min())
-    return x, y, StratifiedKFold(min(folds, smallest), shuffle=True, random_state=0)
-
-
-def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
-    """Share of each class's images that are recognised when left out; one NaN a class if undecodable."""
-    from sklearn.metrics import recall_score
-    from sklearn.model_selection import cross_val_predict
-
-    prepared = _folds(features, labels, folds)
-    if prepared is None:
-        return np.full(len(np.unique(np.asarray(labels))), math.nan)
-    x, y, split = prepared
+        return np.full(len(classes), math.nan)
+    split = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=0)
     predicted = cross_val_predict(classifier, x, y, cv=split)
-    return recall_score(y, predicted, labels=np.unique(y), average=None, zero_division=0)
+    return recall_score(y, predicted, labels=classes, average=None, zero_division=0)
 
 
 def chance(labels: ArrayLike) -> float:
@@ -91,7 +84,7 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
     return _recognised(classifier, features, labels, folds)
 
 
-def linear_probe(regularisation: float) -> Pipeline:
+def linear_probe(regularisation: float = 1.0) -> Pipeline:
     """Multinomial logistic regression (L2, by L-BFGS) on standardised features, not yet fitted.
 
     Parameters
@@ -111,7 +104,7 @@ def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) ->
 
     Parameters, result and warning as in `knn_accuracy`.
     """
-    return _recognised(linear_probe(1.0), features, labels, folds)
+    return _recognised(linear_probe(), features, labels, folds)
 
 
 def accuracy_table(

@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_seeds
-from semanticcmc.evaluation.rdm_files import RDMFiles
-from semanticcmc.experiment import Experiment, network_lag_s, repository_root
+from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
+from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
+from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_for_family
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import RDM, read_rdms
@@ -45,8 +45,7 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
     Parameters
     ----------
     experiment : Experiment
-        Its ``rdms/<network>/seed-<k>_<condition>.parquet`` are read for all networks, seeds and conditions, one
-        seed's at a time.
+        Its RDM files (`rdm_files.rdm_file`) are read for all networks and conditions, one seed's at a time.
 
     Returns
     -------
@@ -68,16 +67,15 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
     for condition in experiment.section("stimuli", StimuliConfig).conditions:
         study = Study(experiment, condition)
         for seed in experiment.seeds:
-            by_network = {network: study.files.read(network, seed) for network in experiment.networks}
+            by_network = {network: study.files.read(network) for network in experiment.runs if network.seed == seed}
             for layer in study.files.layers:
                 rdms = {network: layers[layer] for network, layers in by_network.items()}
                 for control in study.controls:
                     rest, given = study.given(rdms, layer, control)
                     if rest:  # else the control is the only network
-                        found = _tested(rest, given, study.models, config, f"{layer}, seed {seed}")
-                        tables.append(found.assign(seed=seed, layer=layer, condition=condition, control=control))
+                        found = _tested(rest, given, study.models, config, layer)
+                        tables.append(found.assign(layer=layer, condition=condition, control=control))
     table = pd.concat(tables, ignore_index=True)
-    table["lag_s"] = [network_lag_s(name) for name in table["network"]]
     # In the order of the experiment and its YAML, whatever was tested together.
     ranked: dict[str, Sequence[Any]] = {
         "condition": table["condition"].unique().tolist(),
@@ -95,7 +93,7 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
 
 
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
-    """Rows that notebook 03 wrote of every network and seed, as one table ``tables/<measure>.csv``.
+    """Rows that notebook 03 wrote of every network, as one table ``tables/<measure>.csv``.
 
     Parameters
     ----------
@@ -109,12 +107,11 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
         If a network's file is missing.
     """
     parts = []
-    for network in experiment.networks:
-        for seed in experiment.seeds:
-            file = experiment.folder / "rdms" / network / f"seed-{seed}_{measure}.csv"
-            if not file.is_file():
-                raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
-            parts.append(pd.read_csv(file))
+    for network in experiment.runs:
+        file = rdm_file(experiment, network, measure).with_suffix(".csv")
+        if not file.is_file():
+            raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
+        parts.append(pd.read_csv(file))
     numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling")
     table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
     with atomic(experiment.path("tables", f"{measure}.csv")) as temporary:
@@ -148,19 +145,20 @@ class Study:
         there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look.is_file()}
         self.controls = tuple(control for control in config.controls if there.get(control, True))
         self._look = read_rdms(look)["look"].subset(files.classes) if "look" in self.controls else None
-        self._random = files.mean("random", control_seeds(experiment)) if "random" in self.controls else {}
+        self._random = files.mean(control_networks(experiment))
 
-    def given(self, rdms: Mapping[str, RDM], layer: str, control: str) -> tuple[dict[str, RDM], RDM | None]:
+    def given(self, rdms: Mapping[Network, RDM], layer: str, control: str) -> tuple[dict[Network, RDM], RDM | None]:
         """RDMs that can be tested given a control, and its RDM (None for `none`): never a network given itself.
 
         Parameters
         ----------
-        rdms : mapping of str to RDM
-            Of all networks of one seed at `layer`, by network.
+        rdms : mapping of Network to RDM
+            Of all networks of one seed at `layer`.
         layer, control : str
         """
-        rest = {network: rdm for network, rdm in rdms.items() if network != control}
-        matrices = {"random": self._random.get(layer), "cmc_lab": rdms.get("cmc_lab"), "look": self._look}
+        rest = {network: rdm for network, rdm in rdms.items() if network.name != control}
+        by_name = {network.name: rdm for network, rdm in rdms.items()}
+        matrices = {"random": self._random.get(layer), "cmc_lab": by_name.get("cmc_lab"), "look": self._look}
         return rest, matrices.get(control)
 
 
@@ -173,14 +171,14 @@ def by_classes(models: Mapping[str, RDM]) -> list[dict[str, RDM]]:
 
 
 def _tested(
-    rdms: Mapping[str, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig, where: str
+    rdms: Mapping[Network, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig, layer: str
 ) -> pd.DataFrame:
-    """All tests of one family: networks against models, given one control or none; warnings say `where`."""
+    """All tests of one family: networks against models, given one control or none; warnings name the layer."""
     permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)))
     tables = []
     for group in by_classes(models):
         kept = next(iter(group.values())).classes
-        x = {f"{network}, {where}": rdm.subset(kept) for network, rdm in rdms.items()}
+        x = {f"{network}, {layer}": rdm.subset(kept) for network, rdm in rdms.items()}
         z = given.subset(kept) if given is not None else None
         found = mantel_table(
             x,
@@ -195,8 +193,10 @@ def _tested(
             x, group, z, config.bootstrap_samples, config.confidence, config.method, config.seed
         )
         found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
-        names = np.repeat(list(rdms), len(group))
-        tables.append(found.assign(network=names, ci_low=low.ravel(), ci_high=high.ravel()))
+        found = found.assign(ci_low=low.ravel(), ci_high=high.ravel())
+        for key in ("name", "lag_s", "seed"):
+            found[key] = [getattr(network, key) for network in rdms for _ in group]
+        tables.append(found.rename(columns={"name": "network"}))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(p_holm=holm(table["p"]))
 

@@ -15,24 +15,24 @@ images and 9,600 features. For larger sets name fewer ``images_per_class``.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import functools
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.activations import evaluation_device, show
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.decoding import linear_probe
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment, network_lag_s, repository_root
+from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network, sha256
 
@@ -105,7 +105,13 @@ class ClassificationConfig:
 
 
 class Images:
-    """Training and test images of an experiment's probes, found and compared before anything runs."""
+    """Training and test images of an experiment's probes, found and compared before anything runs.
+
+    Attributes
+    ----------
+    folders : list of StimulusFolder
+        One folder that is split, or one to learn from and one to test on.
+    """
 
     def __init__(self, experiment: Experiment) -> None:
         self.config = config = experiment.section("classification", ClassificationConfig)
@@ -113,8 +119,8 @@ class Images:
             experiment.section("stimuli", StimuliConfig), images_per_class=config.images_per_class
         )
         train = repository_root() / config.train.expanduser() if config.train else stimulus_folder(experiment)
-        self.train, self.test = StimulusFolder(train, read), None
-        counts = self.train.files["wnid"].value_counts()
+        self.folders = [StimulusFolder(train, read)]
+        counts = self.folders[0].files["wnid"].value_counts()
         least = 2 if config.test else 3
         if counts.min() < least:
             raise InputError(
@@ -125,25 +131,17 @@ class Images:
             return
         test = repository_root() / config.test.expanduser()
         if test.resolve() == train.resolve():
-            raise InputError(f"{test}: teaches and tests; classification.test null keeps a share of it apart")
-        self.test = StimulusFolder(test, read)
-        if differ := sorted(set(self.train.classes) ^ set(self.test.classes)):
+            raise InputError(
+                f"{test}: both classification.train and classification.test; test: null keeps a share of it for testing"
+            )
+        self.folders.append(StimulusFolder(test, read))
+        if differ := sorted(set(self.folders[0].classes) ^ set(self.folders[1].classes)):
             raise InputError(f"{train} and {test} hold different classes ({', '.join(differ[:5])})")
 
-    @property
-    def folders(self) -> tuple[StimulusFolder, ...]:
-        """The folders that are read: one that is split, or one to learn from and one to test on."""
-        return (self.train,) if self.test is None else (self.train, self.test)
-
-    def fingerprint(self) -> str:
-        """SHA-256 of all names and sizes, in hexadecimal."""
-        found = [[path, Path(path).stat().st_size] for folder in self.folders for path in folder.files["path"]]
-        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
-
-    def sets(self, files: Sequence[tuple[Mapping[str, Path], NDArray[np.int64]]], layer: str):
-        """Training and test features of a layer, each (features, classes)."""
-        both = [(np.fromfile(found[layer], dtype=np.float32).reshape(len(y), -1), y) for found, y in files]
-        if self.test is not None:
+    def sets(self, features: Sequence[FeatureFiles], layer: str) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """Training and test features of a layer and their classes, from the features of each of `folders`."""
+        both = [found.read(layer) for found in features]
+        if len(both) == 2:
             return both
         x, y = both[0]
         kept = held_out(y, self.config.test_share, self.config.seed)
@@ -161,47 +159,24 @@ def pooled(values: Tensor, features: int) -> Tensor:
     return values.flatten(1)
 
 
-def layer_features(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], layers: Sequence[str], features: int, folder: Path
-) -> tuple[dict[str, Path], NDArray[np.int64]]:
-    """Write every layer's features of every image to `folder`, from one look at each image.
+class FeatureFiles:
+    """Features of every image by layer, kept in files of an empty folder: float32 numbers, image after image."""
 
-    Parameters
-    ----------
-    network : Module
-        With ``activations(uint8 images) -> {layer: values}``, in evaluation mode.
-    batches : iterable of (images, class_index)
-        As `stimuli.StimulusFolder.batches` gives them.
-    layers : sequence of str
-    features : int
-        For `pooled`.
-    folder : Path
+    def __init__(self, layers: Sequence[str], folder: Path) -> None:
+        self.files = {layer: folder / f"{layer}.float32" for layer in layers}
+        self.class_index: list[NDArray[np.int64]] = []
 
-    Returns
-    -------
-    files : dict of str to Path
-        float32 numbers of each layer, image after image.
-    class_index : array of int64, shape (N,)
-    """
-    files = {layer: folder / f"{layer}.float32" for layer in layers}
-    handles = {layer: file.open("wb") for layer, file in files.items()}
-    classes = []
-    try:
-        with torch.inference_mode():
-            for images, class_index in batches:
-                found = network.activations(images)  # type: ignore[operator]
-                for layer, handle in handles.items():
-                    if layer not in found:
-                        raise InputError(f"layer {layer}: this network has {', '.join(found)}")
-                    rows = pooled(found[layer], features).float().cpu().numpy()
-                    if not np.isfinite(rows).all():
-                        raise InputError(f"layer {layer}: activations that are not finite; train it anew")
-                    handle.write(np.ascontiguousarray(rows).tobytes())
-                classes.append(class_index.numpy())
-    finally:
-        for handle in handles.values():
-            handle.close()
-    return files, np.concatenate(classes)
+    def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
+        """Add a batch: rows by layer (B, d) and the class of each."""
+        for layer, file in self.files.items():
+            with file.open("ab") as handle:
+                handle.write(rows[layer].float().cpu().numpy().tobytes())
+        self.class_index.append(class_index.numpy())
+
+    def read(self, layer: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Features of a layer (N, d) and the class of each image (N,)."""
+        classes = np.concatenate(self.class_index)
+        return np.fromfile(self.files[layer], dtype=np.float32).reshape(len(classes), -1), classes
 
 
 def held_out(classes: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -245,14 +220,13 @@ def top1(
         all training images.
     """
     from scipy.stats import binomtest
+    from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
     (x, y), (x_test, y_test) = train, test
-    chosen = min(regularisation)
-    if len(regularisation) > 1:
-        kept = held_out(y, validation_share, seed)
-        scores = {c: linear_probe(c).fit(x[~kept], y[~kept]).score(x[kept], y[kept]) for c in sorted(regularisation)}
-        chosen = max(scores, key=lambda c: scores[c])
-    right = int((linear_probe(chosen).fit(x, y).predict(x_test) == y_test).sum())
+    validation = PredefinedSplit(np.where(held_out(y, validation_share, seed), 0, -1))
+    candidates = {"logisticregression__C": sorted(regularisation)}  # of equals the first is taken
+    search = GridSearchCV(linear_probe(), candidates, cv=validation).fit(x, y)
+    right = int((search.predict(x_test) == y_test).sum())
     low, high = binomtest(right, len(y_test)).proportion_ci(confidence, method="wilson")
     return {
         "top1": right / len(y_test),
@@ -262,11 +236,11 @@ def top1(
         "train_images": len(y),
         "test_images": len(y_test),
         "features": x.shape[1],
-        "regularisation": chosen,
+        "regularisation": search.best_params_["logisticregression__C"],
     }
 
 
-def classify(experiment: Experiment, network: str, seed: int, images: Images) -> pd.DataFrame:
+def classify(experiment: Experiment, network: Network, images: Images) -> pd.DataFrame:
     """Probe every layer of one finished network; read back where that has been done with these settings.
 
     Returns
@@ -275,34 +249,36 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
         One row a layer, with the columns `COLUMNS`; also ``classification/<network>_seed-<k>.csv``.
     """
     config, activations = images.config, experiment.section("activations", ActivationsConfig)
-    trained = load_network(experiment.run_folder(network, seed))
+    trained = load_network(experiment.run_folder(network))
     settings = {
-        "network": network,
+        "network": network.name,
         "classification": dataclasses.asdict(config),
         "layers": activations.layers,
-        "images_sha256": images.fingerprint(),
-        "checkpoint_sha256": sha256(experiment.run_folder(network, seed) / "checkpoint.pt"),
+        "images_sha256": [folder.fingerprint() for folder in images.folders],
+        "checkpoint_sha256": sha256(experiment.run_folder(network) / "checkpoint.pt"),
     }
     settings = json.loads(json.dumps(settings, default=str))
-    table_file = experiment.path("classification", f"{network}_seed-{seed}.csv")
+    table_file = experiment.path("classification", f"{network.name}_seed-{network.seed}.csv")
     about = table_file.with_suffix(".json")
     if table_file.exists() and about.exists() and json.loads(about.read_text())["config"] == settings:
         return pd.read_csv(table_file)
-    trained.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    progress = Progress(f"linear probes of {network}, seed {seed}", len(activations.layers))
+    trained.to(evaluation_device())
+    progress = Progress(f"linear probes of {network}", len(activations.layers))
     rows = []
     with tempfile.TemporaryDirectory(dir=table_file.parent) as temporary:
-        files = []
+        features = []
         for number, folder in enumerate(images.folders):
             place = Path(temporary) / str(number)
             place.mkdir()
-            batches = folder.batches(activations.batch_size)
-            files.append(layer_features(trained, batches, activations.layers, config.features, place))
+            features.append(FeatureFiles(activations.layers, place))
+            rows_of = functools.partial(pooled, features=config.features)
+            show(trained, folder.batches(activations.batch_size), activations.layers, rows_of, features[-1:])
         progress.update(0)
         for done, layer in enumerate(activations.layers, start=1):
-            train, test = images.sets(files, layer)
+            train, test = images.sets(features, layer)
             found = top1(train, test, config.regularisation, config.validation_share, config.confidence, config.seed)
-            rows.append({"network": network, "lag_s": network_lag_s(network), "seed": seed, "layer": layer, **found})
+            name = {"network": network.name, "lag_s": network.lag_s, "seed": network.seed, "layer": layer}
+            rows.append(name | found)
             progress.update(done, f"{layer} {found['top1']:.3f}")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     with atomic(table_file) as path:
@@ -312,19 +288,19 @@ def classify(experiment: Experiment, network: str, seed: int, images: Images) ->
 
 
 def classification(experiment: Experiment, networks: Sequence[str] | None = None) -> pd.DataFrame:
-    """`classify` every network and seed, or those of some `networks`, and write ``tables/classification.csv``.
+    """`classify` every network, or those of some names, and write ``tables/classification.csv``.
 
     Raises
     ------
     InputError
         For a network that the experiment does not have.
     """
-    networks = networks or experiment.networks
-    if unknown := [name for name in networks if name not in experiment.networks]:
+    names = networks or experiment.networks
+    if unknown := [name for name in names if name not in experiment.networks]:
         raise InputError(f"{unknown[0]}: no network of {experiment.file}; it has {', '.join(experiment.networks)}")
     images = Images(experiment)
-    found = [classify(experiment, network, seed, images) for network in networks for seed in experiment.seeds]
-    table = pd.concat(found, ignore_index=True)
+    runs = [experiment.network(name, seed) for name in names for seed in experiment.seeds]
+    table = pd.concat([classify(experiment, network, images) for network in runs], ignore_index=True)
     with atomic(experiment.path("tables", "classification.csv")) as path:
         table.to_csv(path, index=False)
     return table

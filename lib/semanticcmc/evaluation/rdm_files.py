@@ -19,8 +19,6 @@ bit to what the notebooks of training and representation write for that seed.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +28,9 @@ import torch
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import class_means, evaluation_device
-from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, control_seeds
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.run import Progress, record, write_json
@@ -45,28 +43,20 @@ if TYPE_CHECKING:
 POOLINGS = {True: "spatial mean", False: "every unit"}  # of convolutional maps, by activations.spatial_mean
 
 
-def rdm_file(experiment: Experiment, network: str, seed: int, condition: str) -> Path:
+def rdm_file(experiment: Experiment, network: Network, condition: str) -> Path:
     """``rdms/<network>/seed-<seed>_<condition>.parquet`` below the results folder."""
-    return experiment.folder / "rdms" / network / f"seed-{seed}_{condition}.parquet"
+    return experiment.folder / "rdms" / network.name / f"seed-{network.seed}_{condition}.parquet"
 
 
 def network_rdms(
-    network: TrainedNetwork, stimuli: StimulusFolder, condition: str, config: ActivationsConfig, distance: str
+    trained: TrainedNetwork, stimuli: StimulusFolder, condition: str, config: ActivationsConfig, distance: str
 ) -> dict[str, RDM]:
     """RDM of every layer of a network that is shown all stimuli under one condition.
 
-    Parameters
-    ----------
-    network : TrainedNetwork
-    stimuli : StimulusFolder
-    condition : str
-        Of `conditions.CONDITIONS`.
-    config : ActivationsConfig
-    distance : str
-        As in `rdm.from_class_means`.
+    `condition` is one of `conditions.CONDITIONS`, `distance` as in `rdm.from_class_means`.
     """
     batches = stimuli.batches(config.batch_size, condition)
-    means = class_means(network, batches, len(stimuli.classes), config)
+    means = class_means(trained, batches, len(stimuli.classes), config)
     return {layer: from_class_means(values, stimuli.classes, distance) for layer, values in means.items()}
 
 
@@ -111,7 +101,7 @@ def distance_layers(primary_layer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([primary_layer, CONV_LAYERS[-1]]))
 
 
-def write_distance_rdms(experiment: Experiment, network: str, seed: int, trained: TrainedNetwork) -> None:
+def write_distance_rdms(experiment: Experiment, network: Network, trained: TrainedNetwork) -> None:
     """Show a network the intact stimuli and write ``rdms/<network>/seed-<k>_intact_distances.parquet``.
 
     The spatial mean of class means is the class mean of spatial means: class means of every unit, in one stream, give
@@ -128,22 +118,18 @@ def write_distance_rdms(experiment: Experiment, network: str, seed: int, trained
     with torch.inference_mode():
         shapes = {layer: values.shape for layer, values in trained.activations(one).items()}
     channels = {layer: shapes[layer][1] for layer in config.layers if len(shapes[layer]) == 4}
-    file = rdm_file(experiment, network, seed, "intact_distances")
-    write_rdms(file, distance_rdms(means, channels, stimuli.classes))
+    write_rdms(rdm_file(experiment, network, "intact_distances"), distance_rdms(means, channels, stimuli.classes))
 
 
-def untrained_network(experiment: Experiment, seed: int) -> TrainedNetwork:
-    """The network `random` of one seed, in eval mode, as `checkpoints.load_network` gives it after its notebook ran."""
-    network = build("random", experiment.section("networks", NetworksConfig), seed)
-    return TrainedNetwork(network, experiment.section("views", ViewsConfig)).eval()
+def untrained_network(experiment: Experiment, network: Network) -> TrainedNetwork:
+    """An untrained network in eval mode, as `checkpoints.load_network` gives it after its notebook ran."""
+    encoder = build(network, experiment.section("networks", NetworksConfig))
+    return TrainedNetwork(encoder, experiment.section("views", ViewsConfig)).eval()
 
 
-def seeds_to_make(experiment: Experiment) -> tuple[int, ...]:
-    """Seeds of the control `random` whose RDMs no notebook writes; none where it is no control."""
-    if "random" not in experiment.section("evaluation", EvaluationConfig).controls:
-        return ()
-    trained = experiment.seeds if "random" in experiment.baselines else ()
-    return tuple(seed for seed in control_seeds(experiment) if seed not in trained)
+def networks_to_make(experiment: Experiment) -> tuple[Network, ...]:
+    """Networks of the control `random` whose RDMs no notebook writes."""
+    return tuple(network for network in control_networks(experiment) if network not in experiment.runs)
 
 
 def make_controls(experiment: Experiment) -> list[Path]:
@@ -152,31 +138,30 @@ def make_controls(experiment: Experiment) -> list[Path]:
     Returns
     -------
     list of Path
-        The RDM files, a seed's conditions together; beside them a JSON file a seed says what made them.
+        The RDM files, a network's conditions together; beside them a JSON file a network says what made them.
 
     Raises
     ------
     InputError
         For stimuli that cannot be read, or a layer that the network lacks.
     """
-    seeds = seeds_to_make(experiment)
+    networks = networks_to_make(experiment)
     config = experiment.section("activations", ActivationsConfig)
     distance = experiment.section("evaluation", EvaluationConfig).distance
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
     conditions = stimuli.config.conditions
-    progress = Progress("untrained networks", len(seeds) * len(conditions), experiment.folder / "progress")
+    progress = Progress("untrained networks", len(networks) * len(conditions), experiment.folder / "progress")
     progress.update(0)
     files: list[Path] = []
-    for seed in seeds:
-        network = untrained_network(experiment, seed).to(evaluation_device())
+    for network in networks:
+        untrained = untrained_network(experiment, network).to(evaluation_device())
         for condition in conditions:
-            rdms = network_rdms(network, stimuli, condition, config, distance)
-            files.append(rdm_file(experiment, "random", seed, condition))
-            write_rdms(files[-1], rdms)
-            progress.update(len(files), f"seed {seed}, {condition}")
-        write_distance_rdms(experiment, "random", seed, network)
+            files.append(rdm_file(experiment, network, condition))
+            write_rdms(files[-1], network_rdms(untrained, stimuli, condition, config, distance))
+            progress.update(len(files), f"seed {network.seed}, {condition}")
+        write_distance_rdms(experiment, network, untrained)
         settings = {
-            "network": "random",
+            "network": network.name,
             "networks": dataclasses.asdict(experiment.section("networks", NetworksConfig)),
             "views": dataclasses.asdict(experiment.section("views", ViewsConfig)),
             "stimuli": dataclasses.asdict(stimuli.config),
@@ -184,30 +169,19 @@ def make_controls(experiment: Experiment) -> list[Path]:
             "distance": distance,
             "classes": len(stimuli.classes),
             "images": len(stimuli.files),
-            "images_sha256": _fingerprint(stimuli),
+            "images_sha256": stimuli.fingerprint(),
         }
-        write_json(experiment.path("rdms", "random", f"seed-{seed}.json"), record(settings, seed))
+        write_json(experiment.path("rdms", network.name, f"seed-{network.seed}.json"), record(settings, network.seed))
     return files
-
-
-def _fingerprint(stimuli: StimulusFolder) -> str:
-    """SHA-256 of the stimuli's classes, names and sizes, in hexadecimal."""
-    found = [(wnid, Path(path).name, Path(path).stat().st_size) for wnid, path in stimuli.files.itertuples(index=False)]
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 class RDMFiles:
     """The RDM files of an experiment under one condition, all of the same classes and layers.
 
-    Parameters
-    ----------
-    experiment : Experiment
-    condition : str
-
     Attributes
     ----------
     classes : tuple of str
-        Sorted, as in the first file; every RDM is brought into this order.
+        Sorted, as in the first network's file; every RDM is brought into this order.
     layers : tuple of str
 
     Raises
@@ -218,20 +192,20 @@ class RDMFiles:
 
     def __init__(self, experiment: Experiment, condition: str) -> None:
         self.experiment, self.condition = experiment, condition
-        first = self._open(experiment.networks[0], experiment.seeds[0])
+        first = self._open(experiment.runs[0])
         self.layers = tuple(first)
         self.classes = tuple(sorted(next(iter(first.values())).classes))
 
-    def _open(self, network: str, seed: int) -> dict[str, RDM]:
-        file = rdm_file(self.experiment, network, seed, self.condition)
+    def _open(self, network: Network) -> dict[str, RDM]:
+        file = rdm_file(self.experiment, network, self.condition)
         if file.is_file():
             return read_rdms(file)
         remedy = f"make poster EXPERIMENT={self.experiment.name} makes it"
-        if network == "random" and (seed not in self.experiment.seeds or network not in self.experiment.networks):
+        if not network.trained and network not in self.experiment.runs:
             remedy = f"semanticcmc controls {self.experiment.file} makes it"
         raise InputError(f"{file}: missing; {remedy}")
 
-    def read(self, network: str, seed: int) -> dict[str, RDM]:
+    def read(self, network: Network) -> dict[str, RDM]:
         """RDMs of one network by layer.
 
         Raises
@@ -239,8 +213,8 @@ class RDMFiles:
         InputError
             If the file is missing, or has other classes or layers than the first network's.
         """
-        found = self._open(network, seed)
-        file = rdm_file(self.experiment, network, seed, self.condition)
+        found = self._open(network)
+        file = rdm_file(self.experiment, network, self.condition)
         classes = next(iter(found.values())).classes
         if tuple(sorted(classes)) != self.classes:
             differ = sorted(set(classes) ^ set(self.classes))
@@ -255,13 +229,13 @@ class RDMFiles:
             )
         return {layer: rdm.subset(self.classes) for layer, rdm in found.items()}
 
-    def mean(self, network: str, seeds: Sequence[int]) -> dict[str, RDM]:
-        """Mean over `seeds` of one network's RDMs, by layer; one file at a time is in memory.
+    def mean(self, networks: Sequence[Network]) -> dict[str, RDM]:
+        """Mean RDM of several networks, by layer; one file at a time is in memory.
 
         Distances are averaged as they are: networks that differ in their seed alone have them on one scale.
         """
         sums: dict[str, np.ndarray] = {}
-        for seed in seeds:
-            for layer, rdm in self.read(network, seed).items():
+        for network in networks:
+            for layer, rdm in self.read(network).items():
                 sums[layer] = sums[layer] + rdm.values if layer in sums else rdm.values
-        return {layer: RDM(values / len(seeds), self.classes) for layer, values in sums.items()}
+        return {layer: RDM(values / len(networks), self.classes) for layer, values in sums.items()}

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.config import EvaluationConfig, control_seeds
+from semanticcmc.evaluation.config import EvaluationConfig, control_networks
 from semanticcmc.evaluation.rdm_files import POOLINGS, RDMFiles, column, distance_layers
-from semanticcmc.experiment import Experiment, network_lag_s
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.mantel import mantel_table
@@ -26,7 +26,6 @@ from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import categories, category_table
 from semanticcmc.training.networks import CONV_LAYERS
 
-Run = tuple[str, int]  # network, seed
 ALPHA = 0.05  # a row is survived where p is below it in every seed
 COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "p", "ci_low", "ci_high", "classes")
 
@@ -39,9 +38,9 @@ class Choice:
     ----------
     varied, value : str
         What is changed, and to what.
-    rdms : mapping of (network, seed) to RDM
-    control : mapping of (network, seed) to RDM, or None
-        Partialled out; runs that it lacks are not tested.
+    rdms : mapping of Network to RDM
+    control : mapping of Network to RDM, or None
+        Partialled out; networks that it lacks are not tested.
     classes : tuple of str
         Tested, as far as a model has them.
     method : str
@@ -50,8 +49,8 @@ class Choice:
 
     varied: str
     value: str
-    rdms: Mapping[Run, RDM]
-    control: Mapping[Run, RDM] | None
+    rdms: Mapping[Network, RDM]
+    control: Mapping[Network, RDM] | None
     classes: tuple[str, ...]
     method: str
 
@@ -62,22 +61,22 @@ class Material:
 
     Attributes
     ----------
-    by_layer : mapping of (network, seed) to mapping of str to RDM
+    by_layer : mapping of Network to mapping of str to RDM
         At the declared distance, by layer.
-    by_distance : mapping of (network, seed) to mapping of str to RDM
-        By `representations.column`.
-    random_by_layer, random_by_distance : mapping of int to mapping of str to RDM
-        The same of the random networks, by seed.
+    by_distance : mapping of Network to mapping of str to RDM
+        By `rdm_files.column`.
+    random_by_layer, random_by_distance : mapping of Network to mapping of str to RDM
+        The same of the networks of the control `random`.
     look : RDM or None
         The world's true looks.
     category : mapping of str to str
         Of each class.
     """
 
-    by_layer: Mapping[Run, Mapping[str, RDM]]
-    by_distance: Mapping[Run, Mapping[str, RDM]]
-    random_by_layer: Mapping[int, Mapping[str, RDM]]
-    random_by_distance: Mapping[int, Mapping[str, RDM]]
+    by_layer: Mapping[Network, Mapping[str, RDM]]
+    by_distance: Mapping[Network, Mapping[str, RDM]]
+    random_by_layer: Mapping[Network, Mapping[str, RDM]]
+    random_by_distance: Mapping[Network, Mapping[str, RDM]]
     look: RDM | None
     category: Mapping[str, str]
 
@@ -91,17 +90,16 @@ def material(experiment: Experiment) -> Material:
         If a file is missing, networks have different classes or layers, or none is there but the untrained one.
     """
     files, distances = (RDMFiles(experiment, condition) for condition in ("intact", "intact_distances"))
-    runs = [(network, seed) for network in experiment.networks if network != "random" for seed in experiment.seeds]
+    runs = [network for network in experiment.runs if network.objective != "none"]
     if not runs:
         raise InputError(f"{experiment.file}: no network beside the untrained one, so that there is no result to vary")
-    controls = experiment.section("evaluation", EvaluationConfig).controls
-    seeds = control_seeds(experiment) if "random" in controls else ()
+    untrained = control_networks(experiment)
     look = experiment.folder / "world" / "look_rdm.parquet"
     return Material(
-        {run: files.read(*run) for run in runs},
-        {run: distances.read(*run) for run in runs},
-        {seed: files.read("random", seed) for seed in seeds},
-        {seed: distances.read("random", seed) for seed in seeds},
+        {network: files.read(network) for network in runs},
+        {network: distances.read(network) for network in runs},
+        {network: files.read(network) for network in untrained},
+        {network: distances.read(network) for network in untrained},
         read_rdms(look)["look"] if look.is_file() else None,
         categories(files.classes, category_table(experiment)),
     )
@@ -137,10 +135,11 @@ def choices(given: Material, primary_layer: str, distance: str, spatial_mean: bo
             yield vary(varied="layer", value=layer, rdms=seen, control=_means(random, layer, runs))
     if random:
         yield vary(varied="control", value="none (simple r)", control=None)
-    for seed in random if len(random) > 1 else ():
-        control = dict.fromkeys(runs, random[seed][primary_layer])
-        yield vary(varied="control", value=f"random network, seed {seed}", control=control)
-    if lab := {run: rdms["cmc_lab", run[1]] for run in runs if run[0] != "cmc_lab" and ("cmc_lab", run[1]) in rdms}:
+    for untrained in random if len(random) > 1 else ():
+        control = dict.fromkeys(runs, random[untrained][primary_layer])
+        yield vary(varied="control", value=f"random network, seed {untrained.seed}", control=control)
+    lab_rdms = {run.seed: rdm for run, rdm in rdms.items() if run.name == "cmc_lab"}
+    if lab := {run: lab_rdms[run.seed] for run in runs if run.name != "cmc_lab" and run.seed in lab_rdms}:
         yield vary(varied="control", value="L / ab network", control=lab)
     if given.look is not None:
         yield vary(varied="control", value="true looks", control=dict.fromkeys(runs, given.look))
@@ -151,8 +150,10 @@ def choices(given: Material, primary_layer: str, distance: str, spatial_mean: bo
     yield vary(varied="method", value=other, method=other)
 
 
-def _means(random: Mapping[int, Mapping[str, RDM]], name: str, runs: Iterable[Run]) -> dict[Run, RDM] | None:
-    """Control of every run: the mean RDM of all random networks."""
+def _means(
+    random: Mapping[Network, Mapping[str, RDM]], name: str, runs: Iterable[Network]
+) -> dict[Network, RDM] | None:
+    """Control of every network: the mean RDM of all untrained networks."""
     return dict.fromkeys(runs, mean_rdm(rdms[name] for rdms in random.values())) if random else None
 
 
@@ -249,9 +250,7 @@ def panel(rows: Iterable[Choice], models: Mapping[str, RDM], config: EvaluationC
             if len(kept) < FEWEST_CLASSES or np.ptp(own.values) == 0:
                 continue
             tables.append(_tested(row, name, own, config))
-    table = pd.concat(tables, ignore_index=True)
-    table["lag_s"] = [network_lag_s(network) for network in table["network"]]
-    return table[list(COLUMNS)]
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
 def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.DataFrame:
@@ -273,7 +272,7 @@ def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.
     low, high = bootstrap_intervals(
         rdms, {name: model}, control, config.bootstrap_samples, config.confidence, row.method, config.seed
     )
-    keys = pd.DataFrame(tested, columns=["network", "seed"])
+    keys = pd.DataFrame({"network": run.name, "lag_s": run.lag_s, "seed": run.seed} for run in tested)
     found = table[["model", "mantel_r", "p", "n"]].rename(columns={"n": "classes"})
     return pd.concat([keys, found], axis=1).assign(
         varied=row.varied, value=row.value, ci_low=low[:, 0], ci_high=high[:, 0]

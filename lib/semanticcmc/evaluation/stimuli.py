@@ -6,6 +6,8 @@ Nothing is random here: at test time every network sees the same pixels. `stimul
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,6 +177,13 @@ class StimulusFolder:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.files)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the images' classes, names and sizes, in hexadecimal."""
+        found = [
+            (wnid, Path(path).name, Path(path).stat().st_size) for wnid, path in self.files.itertuples(index=False)
+        ]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def batches(self, batch_size: int, condition: str = "intact") -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All images in the order of `files`, each once.

@@ -6,6 +6,7 @@ them, or over how many processes a batch is dealt out.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, network_lag_s
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.training.objectives.base import PairRows
@@ -155,7 +156,9 @@ class Batches:
         return Batch(first, second[0], batch.rows, batch.state)
 
 
-def pairs_of_network(network: str, config: TrainingConfig, experiment: Experiment, store: FrameStore) -> LaggedPairs:
+def pairs_of_network(
+    network: Network, config: TrainingConfig, experiment: Experiment, store: FrameStore
+) -> LaggedPairs:
     """Pairs of a network's lag; first frames are those that the experiment's longest lag allows.
 
     Raises
@@ -163,7 +166,7 @@ def pairs_of_network(network: str, config: TrainingConfig, experiment: Experimen
     InputError
         For films too short, ``same_shot`` where shots are not known, more films a batch than there are.
     """
-    lag_s = 0.0 if network == "cmc_lab" else network_lag_s(network)
+    lag_s = 0.0 if math.isnan(network.lag_s) else network.lag_s
     longest_lag_s = max(*experiment.lags_s, lag_s, 0.0)
     shots = None
     if config.same_shot:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from semanticcmc.config import InputError, configure
+from semanticcmc.experiment import Network
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 
@@ -163,12 +164,12 @@ def load_network(run_folder: str | Path) -> TrainedNetwork:
         raise InputError(f"{run_folder}: no run.json; train this network first") from error
     if run["status"] != "finished":
         raise InputError(f"{run_folder}: the run is not finished; start it again, it goes on")
-    networks = configure(NetworksConfig, run["config"]["networks"], run_folder / "run.json")
-    views = configure(ViewsConfig, run["config"]["views"], run_folder / "run.json")
-    network = build(run["config"]["network"], networks, seed=0)
-    file = run_folder / "checkpoint.pt"
-    load_weights(network, read_checkpoint(file).get("network", {}), file)
-    return TrainedNetwork(network, views).eval()
+    settings, file = run["config"], run_folder / "checkpoint.pt"
+    networks = configure(NetworksConfig, settings["networks"], run_folder / "run.json")
+    views = configure(ViewsConfig, settings["views"], run_folder / "run.json")
+    encoder = build(Network.named(settings["network"], settings["training"]["objective"], settings["seed"]), networks)
+    load_weights(encoder, read_checkpoint(file).get("network", {}), file)
+    return TrainedNetwork(encoder, views).eval()
 
 
 def sha256(file: Path) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from semanticcmc.config import InputError
-from semanticcmc.training.networks import AlexNet, Network
+from semanticcmc.training.networks import AlexNet, Encoder
 from semanticcmc.training.recipe import TrainingConfig
 
 
@@ -57,7 +57,7 @@ class Processes:
 def joined(device: torch.device) -> Iterator[None]:
     """Join the processes of this network if torchrun started several: by NCCL on CUDA, else by gloo.
 
-    A process that fails leaves without a word, so that torchrun ends the others.
+    A process that fails does not wait for the others to leave the group, so that torchrun can end them.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -93,20 +93,20 @@ def terminated() -> Iterator[list[int]]:
 
 
 class _Pair(nn.Module):
-    """A network whose forward pass takes both views, as DistributedDataParallel wants it."""
+    """An encoder whose forward pass takes both views, as DistributedDataParallel wants it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.network = network
+        self.encoder = encoder
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.pair(first, second)
+        return self.encoder.pair(first, second)
 
 
 def embedder(
-    network: Network, config: TrainingConfig, processes: Processes, device: torch.device
+    encoder: Encoder, config: TrainingConfig, processes: Processes, device: torch.device
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """`network.pair` as it is trained: compiled if wanted and, over several processes, with mean gradients.
+    """`encoder.pair` as it is trained: compiled if wanted and, over several processes, with mean gradients.
 
     Batch norm's running statistics, which training does not use, are those of process 0, which writes.
 
@@ -118,12 +118,12 @@ def embedder(
     if processes.count > 1 and config.sync_batch_norm:
         if device.type != "cuda":
             raise InputError("training.sync_batch_norm: on CUDA only; say false for processes on a CPU")
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, with the same parameters
+        nn.SyncBatchNorm.convert_sync_batchnorm(encoder)  # in place, with the same parameters
     if config.compile:
-        for encoder in network.modules():
-            if isinstance(encoder, AlexNet):
-                encoder.compile()
+        for half in encoder.modules():  # a LabPair has two
+            if isinstance(half, AlexNet):
+                half.compile()
     if processes.count == 1:
-        return network.pair
+        return encoder.pair
     devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(_Pair(network), device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(_Pair(encoder), device_ids=devices, broadcast_buffers=False)

@@ -1,22 +1,23 @@
-"""Training of one network: batches of pairs, an objective, one readable loop.
+"""Training of one network, in the order in which it happens.
 
     semanticcmc train miniature --network semantic_60s --seed 0
     torchrun --nproc-per-node 4 -m semanticcmc train poster --network semantic_60s
 
-Its run folder ``networks/<network>/seed-<k>`` holds ``run.json``, ``metrics.jsonl`` and ``checkpoint.pt``. A
+The run folder ``networks/<network>/seed-<k>`` holds ``run.json``, ``metrics.jsonl`` and ``checkpoint.pt``. A
 killed run goes on from its checkpoint when it is started again and ends as if it had never been
 interrupted; a finished one is left as it is. Processes that torchrun starts share every batch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import signal
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,13 @@ import torch
 from torch import Tensor
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, load_experiment
+from semanticcmc.experiment import Experiment, Network, load_experiment
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import Progress, TrainingError, atomic, record, write_json
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
 from semanticcmc.training.distributed import embedder, joined, terminated, this_process
-from semanticcmc.training.metrics import Watch, metrics_log
-from semanticcmc.training.networks import UNTRAINED, NetworksConfig, build
+from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity
 from semanticcmc.training.recipe import (
     TrainingConfig,
@@ -44,20 +44,25 @@ from semanticcmc.training.recipe import (
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
+Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
 
-def train(experiment: Experiment, network: str, seed: int) -> Path:
+
+def train_by_name(experiment: str, network: str, seed: int) -> Path:
+    """`train` a network of an experiment, in this process or in all that torchrun started."""
+    E = load_experiment(experiment)
+    with joined(choose_device(E.section("training", TrainingConfig))):
+        return train(E, E.network(network, seed))
+
+
+def train(experiment: Experiment, network: Network) -> Path:
     """Train one network to the end, from its own checkpoint where it has one.
 
     Parameters
     ----------
     experiment : Experiment
         With sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``.
-    network : str
-        ``random`` (no step: the initial weights), ``supervised`` (no step: torchvision's weights), ``augment``
-        (both views of one frame), ``cmc_lab`` (L against ab of one frame) or ``semantic_<lag>s`` (frames a lag
-        apart).
-    seed : int
-        Of the initial weights and of all sampling.
+    network : Network
+        One that is not trained (`Network.trained`) takes no step: its run folder holds the weights that it starts with.
 
     Returns
     -------
@@ -67,11 +72,11 @@ def train(experiment: Experiment, network: str, seed: int) -> Path:
     Raises
     ------
     InputError
-        For a network that is unknown, films too short for the longest lag, a checkpoint that does not fit.
+        For films too short for the longest lag, or a checkpoint that does not fit.
     TrainingError
         When the loss or a weight is no longer finite; the last good checkpoint stays.
     """
-    return Run(experiment, network, seed).train()
+    return Run(experiment, network).train()
 
 
 class Run:
@@ -87,27 +92,25 @@ class Run:
         All that decides the result, as ``run.json`` and the checkpoint carry it.
     """
 
-    def __init__(self, experiment: Experiment, network: str, seed: int) -> None:
-        self.experiment, self.network, self.seed = experiment, network, seed
-        self.what = f"{network}, seed {seed}"
+    def __init__(self, experiment: Experiment, network: Network) -> None:
+        self.experiment, self.network = experiment, network
         self.config = config = experiment.section("training", TrainingConfig)
         self.networks = experiment.section("networks", NetworksConfig)
         self.views = experiment.section("views", ViewsConfig)
         self.device, self.processes = choose_device(config), this_process()
-        self.model = build(network, self.networks, seed)
+        self.model = build(network, self.networks)
         weights = starting_weights(network, config)
         if weights is not None:
-            read = read_weights(weights, self.model, config.warm_start_off_diagonal)
-            load_weights(self.model, read, weights)
+            self.model.load_state_dict(read_weights(weights, self.model, config.warm_start_off_diagonal))
         self.store: FrameStore | None = None
         self.steps = self.done = 0
-        if network not in UNTRAINED:
+        if network.trained:
             self.store = FrameStore(experiment.folder / "frames")
             self._prepare(self.store)
         self.settings = {
             "experiment": experiment.name,
-            "network": network,
-            "seed": seed,
+            "network": network.name,
+            "seed": network.seed,
             "networks": dataclasses.asdict(self.networks),
             "views": dataclasses.asdict(self.views),
             "training": dataclasses.asdict(config),
@@ -115,8 +118,8 @@ class Run:
             "frames_sha256": sha256(self.store.folder / "index.parquet") if self.store else None,
             "warm_start_sha256": sha256(weights) if weights else None,
         }
-        self.generator_state = torch.Generator().manual_seed(seed).get_state()
-        self.folder = experiment.run_folder(network, seed)
+        self.generator_state = torch.Generator().manual_seed(network.seed).get_state()
+        self.folder = experiment.run_folder(network)
         self.checkpoint = self.folder / "checkpoint.pt"
         self._seconds_before, self._started = 0.0, time.monotonic()
         with self.processes.first_one_first():  # it sets aside what is of another run
@@ -135,9 +138,18 @@ class Run:
         self.batches = Batches(store, self.pairs, config, self.views, *how, share)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.embed = embedder(self.model, config, self.processes, self.device)
-        self.objective = make_objective(config, self.pairs, self.networks.embedding_dim, self.seed)
+        self.objective = make_objective(config, self.pairs, self.networks.embedding_dim, self.network.seed)
         self.objective.to(self.device)
         self.optimiser = make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
+
+    def _resume(self, checkpoint: dict[str, Any]) -> None:
+        """Go back to where the checkpoint was saved."""
+        load_weights(self.model, checkpoint["network"], self.checkpoint)
+        if self.steps:
+            load_state(self.objective, checkpoint["objective"], self.checkpoint)
+            load_state(self.optimiser, checkpoint["optimiser"], self.checkpoint)
+        self.generator_state = checkpoint["generator"]
+        self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
 
     def train(self, watch: Watch | None = None) -> Path:
         """Train to the end, unless the folder holds this run whole; returns the run folder.
@@ -147,56 +159,17 @@ class Run:
         file = self.folder / "run.json"
         whole = self.checkpoint.exists() and self.done == self.steps and file.exists()
         if whole and json.loads(file.read_text())["status"] == "finished":
-            print(f"{self.what}: finished already, in {self.folder}")
+            print(f"{self.network}: finished already, in {self.folder}")
             return self.folder
-        self.write("started")
+        self._record("started")
         if self.done < self.steps:
-            self.go_on(watch)
+            self._loop(watch)
         else:
-            self.save()
-        self.write("finished", hours=self.seconds() / 3600)
+            self._save()
+        self._record("finished", hours=self._seconds() / 3600)
         return self.folder
 
-    def seconds(self) -> float:
-        """Seconds of training so far, those before an interruption included."""
-        return self._seconds_before + time.monotonic() - self._started
-
-    def write(self, status: str, **more: Any) -> None:
-        """Write ``run.json``."""
-        if self.processes.rank:
-            return
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        how = {"device": name, "processes": self.processes.count, "threads": torch.get_num_threads()}
-        about = record(self.settings, self.seed, **how, steps=self.steps, status=status, **more)
-        try:
-            write_json(self.folder / "run.json", about)
-        except OSError as error:
-            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); free it") from error
-
-    def save(self) -> None:
-        """Write the checkpoint: all that a resumed run needs to end bit-equal to an uninterrupted one."""
-        state: dict[str, Any] = {"network": self.model.state_dict(), "objective": {}, "optimiser": {}}
-        if self.steps:
-            state |= {"objective": self.objective.state_dict(), "optimiser": self.optimiser.state_dict()}
-        for what in ("network", "objective"):
-            for key, value in state[what].items():
-                if not torch.isfinite(value).all():
-                    raise self._not_finite(f"{key} of the {what}")
-        if self.processes.rank:
-            return
-        state |= {"settings": json.dumps(self.settings), "step": self.done, "seconds": self.seconds()}
-        with atomic(self.checkpoint) as temporary:
-            torch.save({**state, "generator": self.generator_state}, temporary)
-
-    def _resume(self, checkpoint: dict[str, Any]) -> None:
-        load_weights(self.model, checkpoint["network"], self.checkpoint)
-        if self.steps:
-            load_state(self.objective, checkpoint["objective"], self.checkpoint)
-            load_state(self.optimiser, checkpoint["optimiser"], self.checkpoint)
-        self.generator_state = checkpoint["generator"]
-        self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
-
-    def go_on(self, watch: Watch | None = None) -> None:
+    def _loop(self, watch: Watch | None) -> None:
         """Train from the step reached to the last; at SIGTERM save and let the signal end the process."""
         batches = self.batches.after(self.generator_state, self.steps - self.done)
         self.model.train()
@@ -212,15 +185,15 @@ class Run:
                     logged, logged_at = self.done, time.monotonic()
                     log(self._measures(loss, first, second, step_s))
                 if self.done % self.config.checkpoint_every == 0 or last:
-                    self.save()
+                    self._save()
                 # Several processes stop together, at a step that is logged: asking costs them a message.
                 if self.processes.count == 1 or is_logged:
                     stopped = self.processes.any(bool(signals), self.device)
                     if stopped:
                         break
             if stopped and not last:
-                self.save()
-                print(f"{self.what}: stopped at {self.done}, saved", file=sys.stderr)
+                self._save()
+                print(f"{self.network}: stopped at {self.done}, saved", file=sys.stderr)
         if stopped:
             signal.raise_signal(signal.SIGTERM)
 
@@ -239,13 +212,6 @@ class Run:
         self.optimiser.step()
         return loss.detach(), first.detach(), second.detach()
 
-    def _metrics(self, watch: Watch | None) -> AbstractContextManager[Watch]:
-        """What takes lines of metrics; process 0 alone writes them."""
-        if self.processes.rank:
-            return nullcontext(lambda line: None)
-        progress = Progress(self.what, self.steps, self.experiment.folder / "progress")
-        return metrics_log(self.folder / "metrics.jsonl", self.done, progress, watch)
-
     def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
         """One line of ``metrics.jsonl``, of the step just done: all pairs' loss, this process's embeddings."""
         value = loss.item()
@@ -262,17 +228,69 @@ class Run:
             "seconds_left": (self.steps - self.done) * step_s,
         }
 
+    @contextlib.contextmanager
+    def _metrics(self, watch: Watch | None) -> Iterator[Watch]:
+        """What takes each line of metrics: process 0 writes it, shows it, and hands it to `watch`.
+
+        Lines of later steps than the one resumed from, left by a run that was killed, are dropped first.
+        """
+        if self.processes.rank:
+            yield lambda line: None
+            return
+        file, kept = self.folder / "metrics.jsonl", []
+        for line in file.read_text().splitlines() if file.exists() else ():
+            with contextlib.suppress(json.JSONDecodeError):  # a kill can tear the last line
+                if json.loads(line)["step"] <= self.done:
+                    kept.append(line)
+        with atomic(file) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
+        progress = Progress(str(self.network), self.steps, self.experiment.folder / "progress")
+        progress.update(self.done)
+
+        def log(line: dict[str, float]) -> None:
+            lines.write(json.dumps(line) + "\n")
+            progress.update(int(line["step"]), f"loss {line['loss']:.3f}")
+            if watch is not None:
+                watch(line)
+
+        with file.open("a", buffering=1) as lines:  # a line is there as soon as it is written
+            yield log
+
+    def _save(self) -> None:
+        """Write the checkpoint: all that a resumed run needs to end bit-equal to an uninterrupted one."""
+        state: dict[str, Any] = {"network": self.model.state_dict(), "objective": {}, "optimiser": {}}
+        if self.steps:
+            state |= {"objective": self.objective.state_dict(), "optimiser": self.optimiser.state_dict()}
+        for what in ("network", "objective"):
+            for key, value in state[what].items():
+                if not torch.isfinite(value).all():
+                    raise self._not_finite(f"{key} of the {what}")
+        if self.processes.rank:
+            return
+        state |= {"settings": json.dumps(self.settings), "step": self.done, "seconds": self._seconds()}
+        with atomic(self.checkpoint) as temporary:
+            torch.save({**state, "generator": self.generator_state}, temporary)
+
+    def _record(self, status: str, **more: Any) -> None:
+        """Write ``run.json``."""
+        if self.processes.rank:
+            return
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        how = {"device": name, "processes": self.processes.count, "threads": torch.get_num_threads()}
+        about = record(self.settings, self.network.seed, **how, steps=self.steps, status=status, **more)
+        try:
+            write_json(self.folder / "run.json", about)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror}); free it") from error
+
+    def _seconds(self) -> float:
+        """Seconds of training so far, those before an interruption included."""
+        return self._seconds_before + time.monotonic() - self._started
+
     def _not_finite(self, what: str) -> TrainingError:
         there = self.checkpoint.exists()
         kept = f"the last good checkpoint is {self.checkpoint}" if there else "none was saved"
         return TrainingError(
-            f"{self.what}: {what} is not finite at step {self.done}; {kept}. "
+            f"{self.network}: {what} is not finite at step {self.done}; {kept}. "
             "Lower training.learning_rate or look at the frames."
         )
-
-
-def train_by_name(experiment: str, network: str, seed: int) -> Path:
-    """`train` a network of an experiment, in this process or in all that torchrun started."""
-    E = load_experiment(experiment)
-    with joined(choose_device(E.section("training", TrainingConfig))):
-        return train(E, network, seed)

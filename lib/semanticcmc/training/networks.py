@@ -2,7 +2,7 @@
 
 The plan is the published one (``published_protocol``: conv 96-256-384-384-256, fc 4096-4096, fc8 128, no
 bias in the convolutions, L2-normalised output), its widths, kernels and input size from the experiment.
-Beside them stands torchvision's AlexNet, to be filled with weights that were learned from labels.
+There is also torchvision's AlexNet, to be filled with weights that were learned from labels.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.config import InputError
+from semanticcmc.experiment import Network
 from semanticcmc.training.views import ViewsConfig, evaluation_view
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LAYERS = (*CONV_LAYERS, "fc6", "fc7", "fc8")
 POOLED = ("conv1", "conv2", "conv5")
-UNTRAINED = ("random", "supervised")  # networks that no experiment trains: as drawn, or as their file has them
 
 
 class Plan(NamedTuple):
@@ -53,7 +52,7 @@ class NetworksConfig:
     fc_units : tuple of int
         Units of fc6 and fc7.
     embedding_dim : int
-        Units of fc8, the L2-normalised output; each half of ``cmc_lab`` has as many.
+        Units of fc8, the L2-normalised output; each half of a `LabPair` has as many.
     input_px : int
         Side of the square input, pixels.
     """
@@ -67,7 +66,7 @@ class NetworksConfig:
     def __post_init__(self) -> None:
         widths = (*self.conv_channels, *self.fc_units)
         if min(widths) < 2 or any(width % 2 for width in widths):
-            raise ValueError(f"widths {list(widths)}: even numbers, since cmc_lab takes half of each")
+            raise ValueError(f"widths {list(widths)}: even numbers, since each half for L and ab takes half of them")
         if self.embedding_dim < 2:
             raise ValueError(f"embedding_dim {self.embedding_dim}: at least 2")
         if self.final_px < 1:
@@ -231,68 +230,49 @@ class LabPair(nn.Module):
         return self.l_to_ab(first), self.ab_to_l(second)
 
 
-Network = AlexNet | LabPair | SupervisedAlexNet
+Encoder = AlexNet | LabPair | SupervisedAlexNet
 
 
 class TrainedNetwork(nn.Module):
-    """A network behind its evaluation view: takes uint8 images of any size, as stimuli are stored.
+    """An encoder behind its evaluation view: takes uint8 images of any size, as stimuli are stored.
 
     Parameters
     ----------
-    network : AlexNet, LabPair or SupervisedAlexNet
+    encoder : AlexNet, LabPair or SupervisedAlexNet
     views : ViewsConfig
-        For the normalisation that the network was trained with, where it has none of its own.
+        For the normalisation that the encoder was trained with, where it has none of its own.
     """
 
     layers = LAYERS
 
-    def __init__(self, network: Network, views: ViewsConfig) -> None:
+    def __init__(self, encoder: Encoder, views: ViewsConfig) -> None:
         super().__init__()
-        self.network, self.views = network, views
+        self.encoder, self.views = encoder, views
 
     def _view(self, images: Tensor) -> Tensor:
-        network = self.network
-        images = images.to(next(network.parameters()).device)
-        normalisation = network.normalisation or self.views.normalisation
-        return evaluation_view(images, network.input_px, normalisation, network.colour_space)
+        encoder = self.encoder
+        images = images.to(next(encoder.parameters()).device)
+        normalisation = encoder.normalisation or self.views.normalisation
+        return evaluation_view(images, encoder.input_px, normalisation, encoder.colour_space)
 
     def activations(self, images: Tensor) -> dict[str, Tensor]:
-        """Activations by layer of uint8 RGB images (B, 3, H, W), on the network's device."""
-        return self.network.activations(self._view(images))
+        """Activations by layer of uint8 RGB images (B, 3, H, W), on the encoder's device."""
+        return self.encoder.activations(self._view(images))
 
     def forward(self, images: Tensor) -> Tensor:
         """L2-normalised embeddings of uint8 RGB images (B, 3, H, W)."""
-        return self.network(self._view(images))
+        return self.encoder(self._view(images))
 
 
-def build(name: str, config: NetworksConfig, seed: int) -> Network:
-    """A network before any training: the same for the same `seed`, whatever was drawn before.
+def build(network: Network, config: NetworksConfig) -> Encoder:
+    """The encoder of a network before any training: PyTorch's default initialisation from the network's seed.
 
-    ``random``, ``augment`` and every ``semantic_<lag>s`` network of one seed start from the same weights,
-    so the random control is the very network that training started from.
-
-    Parameters
-    ----------
-    name : str
-        ``random``, ``supervised``, ``augment``, ``cmc_lab`` or ``semantic_<lag>s``.
-    config : NetworksConfig
-        ``supervised`` has a plan of its own.
-    seed : int
-        Seed of PyTorch's default initialisation, which is also what ``supervised`` holds until its weights
-        are read (`published_weights.read_weights`).
-
-    Raises
-    ------
-    InputError
-        For a name that has no network.
+    It is the same for the same seed, whatever was drawn before. Encoders of RGB with one seed start from the same
+    weights, so that the untrained network is the one that training started from. torchvision's AlexNet
+    (objective ``labels``) still has to be filled with its weights (`weights.read_weights`).
     """
-    available = ("random", "supervised", "augment", "cmc_lab")
-    if name not in available and not name.startswith("semantic_"):
-        raise InputError(
-            f"network {name!r}: the networks that can be built are {', '.join(available)} and semantic_<lag>s"
-        )
     with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        if name == "supervised":
+        torch.manual_seed(network.seed)
+        if network.objective == "labels":
             return SupervisedAlexNet()
-        return LabPair(config) if name == "cmc_lab" else AlexNet(config)
+        return LabPair(config) if network.views == "lab" else AlexNet(config)

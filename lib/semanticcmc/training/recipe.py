@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import repository_root
+from semanticcmc.experiment import Network, repository_root
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.training.objectives.base import Negatives
 from semanticcmc.training.objectives.info_nce import InfoNCE
@@ -74,12 +74,12 @@ class TrainingConfig:
     checkpoint_every, log_every : int
         Steps between checkpoints, and between lines of metrics.
     warm_start : str or None
-        Checkpoint that ``augment`` and ``semantic`` networks start from, of this package, CMC or SemanticCMC
-        (`published_weights`), relative to the repository.
+        Checkpoint that trained networks of RGB start from, of this package, CMC or SemanticCMC (`weights`), relative
+        to the repository.
     warm_start_off_diagonal : {'zero', 'kept'}
         Where `warm_start` holds CMC's halves for L and ab: weights between the two, none or as drawn.
     supervised_weights : str or None
-        torchvision's AlexNet weights, for the network ``supervised``, relative to the repository.
+        torchvision's AlexNet weights, for the objective ``labels``, relative to the repository.
     """
 
     frames: Literal["resident", "loader"]
@@ -146,15 +146,17 @@ class TrainingConfig:
             raise ValueError("negatives cross_film: a batch needs pairs of more than one film (films_per_batch)")
 
 
-def starting_weights(network: str, config: TrainingConfig) -> Path | None:
+def starting_weights(network: Network, config: TrainingConfig) -> Path | None:
     """File whose weights a network starts from; None for one that starts as drawn."""
-    if network == "supervised" and config.supervised_weights is None:
+    if network.objective == "labels" and config.supervised_weights is None:
         raise InputError(
-            "network supervised: training.supervised_weights is null; name torchvision's AlexNet weights, "
+            f"network {network.name}: training.supervised_weights is null; name torchvision's AlexNet weights, "
             "such as ~/.cache/torch/hub/checkpoints/alexnet-owt-7be5be79.pth"
         )
-    file = {"supervised": config.supervised_weights, "random": None, "cmc_lab": None}.get(network, config.warm_start)
-    return repository_root() / Path(file).expanduser() if file is not None else None
+    file = config.supervised_weights if network.objective == "labels" else config.warm_start
+    if file is None or network.objective == "none" or network.views == "lab":
+        return None
+    return repository_root() / Path(file).expanduser()
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:

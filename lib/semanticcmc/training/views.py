@@ -137,18 +137,6 @@ def random_view(
     return drawn_view(images, draw_views(len(images), height, width, config, generator, distort), size_px)
 
 
-def training_view(
-    images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, colour_space: str = "rgb"
-) -> Tensor:
-    """One random view of each image, as a network takes it: `draw_views`, then `network_view`.
-
-    `colour_space` ``lab`` gives CIE Lab without colour distortion, as CMC trains.
-    """
-    height, width = images.shape[2:]
-    draws = draw_views(len(images), height, width, config, generator, distort=colour_space == "rgb")
-    return network_view(images, draws, size_px, config.normalisation, colour_space)
-
-
 def network_view(
     images: Tensor, draws: ViewDraws, size_px: int, normalisation: str, colour_space: str = "rgb"
 ) -> Tensor:

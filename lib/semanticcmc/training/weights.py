@@ -23,7 +23,7 @@ from torch import Tensor
 
 from semanticcmc.config import InputError
 from semanticcmc.training.checkpoints import check_weights, read_checkpoint
-from semanticcmc.training.networks import AlexNet, LabPair, Network
+from semanticcmc.training.networks import AlexNet, Encoder, LabPair
 
 TORCHVISION = {
     "features.0": "conv1.0",
@@ -68,22 +68,24 @@ def own_name(key: str) -> str:
     return re.sub(r"\bfc8\.0\.", "fc8.", re.sub(r"\bconv_block_(\d)\.", r"conv\1.", name))
 
 
-def read_weights(file: str | Path, network: Network, off_diagonal: OffDiagonal = "zero") -> dict[str, Tensor]:
-    """Weights of `network` from a checkpoint of any layout that fits it; `network` is left as it is.
+def read_weights(file: str | Path, encoder: Encoder, off_diagonal: OffDiagonal = "zero") -> dict[str, Tensor]:
+    """Weights of `encoder` from a checkpoint of any layout that fits it; `encoder` is left as it is.
 
     Parameters
     ----------
     file : str or Path
         Checkpoint of CMC, SemanticCMC, torchvision or this package.
-    network : AlexNet, LabPair or SupervisedAlexNet
-        An `AlexNet` also takes CMC's two halves, poured as `pour_lab_weights` does.
+    encoder : AlexNet, LabPair or SupervisedAlexNet
+        An `AlexNet` also takes CMC's two halves for L and ab, block by block (``published_protocol``).
     off_diagonal : {'zero', 'kept'}
-        For `pour_lab_weights`.
+        Where the file holds those halves: weights from L to the ab half and from ab to the L half are zero, or what
+        `encoder` holds, random in a new one, those of another run as published. Batch norm's statistics do not
+        fit the latter.
 
     Returns
     -------
     dict of str to Tensor
-        For ``network.load_state_dict``, on the CPU.
+        For ``encoder.load_state_dict``, on the CPU.
 
     Raises
     ------
@@ -102,66 +104,42 @@ def read_weights(file: str | Path, network: Network, off_diagonal: OffDiagonal =
         if name in weights:
             raise InputError(f"{file}: {spelt[name]} and {key} are one weight, {name}")
         weights[name], spelt[name] = value, str(key)
-    own = network.state_dict()
-    if isinstance(network, AlexNet) and any(name.startswith(HALVES) for name in weights):
-        check_weights(_lab_state(network), weights, file, spelt)
-        return _poured(weights, own, off_diagonal)
+    own = encoder.state_dict()
+    if isinstance(encoder, AlexNet) and any(name.startswith(HALVES) for name in weights):
+        with torch.device("meta"):  # shapes and kinds of number, no values
+            halves = LabPair(encoder.config).state_dict()
+        check_weights(halves, weights, file, spelt)
+        return _full_from_halves(weights, own, off_diagonal)
     check_weights(own, weights, file, spelt)
     return weights
 
 
-def pour_lab_weights(lab: LabPair | Mapping[str, Tensor], network: AlexNet, off_diagonal: OffDiagonal = "zero") -> None:
-    """Fill the full network from CMC's half for L and its half for ab, block by block (``published_protocol``).
+def _full_from_halves(
+    lab: Mapping[str, Tensor], own: Mapping[str, Tensor], off_diagonal: OffDiagonal
+) -> dict[str, Tensor]:
+    """Weights of a full AlexNet that holds `own`, from those of CMC's halves.
 
     The L half fills the first half of each layer's output channels, from the first half of its input channels
     (conv1: from the first channel); the ab half fills the second half, from the second half (conv1: from the
-    second and third channels). Batch norm's weights and running statistics stand one after the other. With
-    zeros off the diagonal every layer up to fc7 gives the activations of both halves side by side, and fc8,
-    which has no blocks of outputs, the sum of the halves' embeddings before they are normalised: its inputs
-    are halved as above, its bias is the sum of both. (The published code drew that bias at random, uniform in
-    [0, 1).)
-
-    Parameters
-    ----------
-    lab : LabPair or mapping of str to Tensor
-        The pair or its ``state_dict``, of half the widths of `network`.
-    network : AlexNet
-        The full network, changed in place.
-    off_diagonal : {'zero', 'kept'}
-        Weights from L to the ab half and from ab to the L half: zero, or what `network` held before, random in
-        a new one, those of another run as published. Batch norm's statistics do not fit the latter.
-
-    Raises
-    ------
-    InputError
-        Names the first weight of `lab` that does not fit.
+    second and third channels). Batch norm's weights and running statistics are concatenated. With zeros off the
+    diagonal every layer up to fc7 gives the activations of both halves side by side, and fc8, which has no blocks
+    of outputs, the sum of the halves' embeddings before they are normalised: its inputs are halved as above, its
+    bias is the sum of both. (The published code drew that bias at random, uniform in [0, 1).)
     """
-    weights = lab.state_dict() if isinstance(lab, LabPair) else lab
-    check_weights(_lab_state(network), weights, "weights of L and ab")
-    network.load_state_dict(_poured(weights, network.state_dict(), off_diagonal))
-
-
-def _lab_state(network: AlexNet) -> dict[str, Tensor]:
-    """What the pair of halves of `network`'s plan holds: shapes and kinds, no values."""
-    with torch.device("meta"):
-        return LabPair(network.config).state_dict()
-
-
-def _poured(lab: Mapping[str, Tensor], own: Mapping[str, Tensor], off_diagonal: OffDiagonal) -> dict[str, Tensor]:
-    poured = {}
+    full = {}
     for key, value in own.items():
         first, second = (lab[f"{half}.{key}"].to(value) for half in HALVES)
         if value.ndim == 0:  # batches that batch norm has seen: the halves saw as many
-            poured[key] = first
+            full[key] = first
         elif key == "fc8.weight":
-            poured[key] = torch.cat((first, second), dim=1)
+            full[key] = torch.cat((first, second), dim=1)
         elif key == "fc8.bias":
-            poured[key] = first + second
+            full[key] = first + second
         elif value.ndim == 1:
-            poured[key] = torch.cat((first, second))
+            full[key] = torch.cat((first, second))
         else:
             outputs, inputs = first.shape[:2]
             blocks = value.clone() if off_diagonal == "kept" else torch.zeros_like(value)
             blocks[:outputs, :inputs], blocks[outputs:, inputs:] = first, second
-            poured[key] = blocks
-    return poured
+            full[key] = blocks
+    return full
