@@ -45,7 +45,7 @@ from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training import networks, views
 from semanticcmc.training.loop import Run
 from semanticcmc.training.objectives.base import PairRows
-from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, NOISE, TEMPERATURE, DIM, LAG_S = 128, 16_384, 0.07, 128, 60
@@ -198,24 +198,14 @@ def objective_calls(pairs):
     """The objective's step, forward and backward, over as many bank rows as the published data set has frames."""
     count = PUBLISHED["pairs"]
     film = torch.zeros(count, dtype=torch.long)
-    ours = MemoryBankNCE(
-        torch.arange(count),
-        film,
-        DIM,
-        noise=NOISE,
-        temperature=TEMPERATURE,
-        momentum=0.5,
-        sharing="batch",
-        form="nce",
-        negatives="all",
-        seed=0,
-    ).to(DEVICE)
+    config = MemoryBankConfig(noise=NOISE, momentum=0.5, sharing="batch", form="nce")
+    ours = MemoryBankNCE(torch.arange(count), film, DIM, config, TEMPERATURE, "all", seed=0).to(DEVICE)
     plain = plain_recipe.NCE(count, DIM, NOISE, TEMPERATURE, DEVICE)
     first, second = (normalize(torch.randn(pairs, DIM, device=DEVICE), dim=1).requires_grad_() for _ in "12")
     index = torch.randperm(count)[:pairs].to(DEVICE)
 
     def step(sharing):
-        ours.sharing = sharing
+        ours.config = dataclasses.replace(config, sharing=sharing)
         ours(first, second, PairRows(index, index, torch.zeros_like(index))).backward()
 
     return {

@@ -24,7 +24,7 @@ from torch.nn import functional
 from semanticcmc.cli import main
 from semanticcmc.evaluation import probes
 from semanticcmc.evaluation.activations import show
-from semanticcmc.evaluation.probes import COLUMNS, FeatureFiles, held_out, pooled, top1
+from semanticcmc.evaluation.probes import FeatureFiles, held_out, pooled, top1
 from semanticcmc.experiment import Network, load_experiment, read_values
 from semanticcmc.training.loop import train
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
@@ -125,7 +125,7 @@ def test_features_are_the_networks_activations_whatever_the_batches(tmp_path):
         batches = zip(images.split(size), classes.split(size), strict=True)
         (tmp_path / str(size)).mkdir()
         features = FeatureFiles(LAYERS, tmp_path / str(size))
-        show(network, batches, LAYERS, functools.partial(pooled, features=40), [features])
+        show(network, batches, LAYERS, functools.partial(pooled, features=40), features.add)
         for layer in LAYERS:
             rows, index = features.read(layer)
             assert np.array_equal(index, classes.numpy())
@@ -160,7 +160,8 @@ def test_colours_are_told_apart_by_a_random_network_and_not_learned_twice(experi
     E = experiment()
     assert main(["classify", str(E.file)]) == 0
     table = pd.read_csv(E.folder / "tables" / "classification.csv")
-    assert tuple(table.columns) == COLUMNS
+    found = ["top1", "ci_low", "ci_high", "classes", "train_images", "test_images", "features", "regularisation"]
+    assert list(table.columns) == ["network", "lag_s", "seed", "layer", *found]
     assert list(table.layer) == ["conv5", "fc7"] and set(table.network) == {"random"}
     assert (table.top1 == 1).all() and (table.train_images == 32).all() and (table.test_images == 20).all()
     about = json.loads((E.folder / "classification" / "random_seed-0.json").read_text())

@@ -11,24 +11,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.objectives.info_nce import InfoNCE
-from semanticcmc.training.objectives.memory_bank_nce import MemoryBankNCE
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE
 
 FILM = torch.tensor([0] * 12 + [1] * 10 + [2] * 8)
 ANCHORS = torch.tensor([*range(9), *range(12, 19), *range(22, 27)])  # the last 3 of each film are not
 T, K = 0.3, 40
 
 
-def objective(**changed):
-    settings = {
-        "noise": K,
-        "temperature": T,
-        "momentum": 0.5,
-        "sharing": "batch",
-        "form": "nce",
-        "negatives": "all",
-        "seed": 7,
-    } | changed
-    return MemoryBankNCE(ANCHORS, FILM, 4, **settings).double()
+def objective(seed=7, negatives="all", **changed):
+    settings = {"noise": K, "momentum": 0.5, "sharing": "batch", "form": "nce"} | changed
+    return MemoryBankNCE(ANCHORS, FILM, 4, MemoryBankConfig(**settings), T, negatives, seed).double()
 
 
 def batch(seed, count=6):
@@ -63,7 +55,7 @@ def noise_of_the_next_batch(nce, count):
     """The noise as it is specified: uniform over first frames, by torch.randint from the objective's generator."""
     generator = torch.Generator()
     generator.set_state(nce.generator.get_state())
-    shape = (count, K) if nce.sharing == "sample" else (K,)
+    shape = (count, K) if nce.config.sharing == "sample" else (K,)
     return ANCHORS[torch.randint(len(ANCHORS), shape, generator=generator)].expand(count, K)
 
 
@@ -171,18 +163,8 @@ def test_banks_remember_what_was_seen_and_the_last_of_one_row_counts():
 
 
 def test_banks_start_uniform_with_unit_norm_on_average():
-    banks = MemoryBankNCE(
-        ANCHORS,
-        torch.zeros(4000, dtype=torch.long),
-        48,
-        noise=1,
-        temperature=1,
-        momentum=0,
-        sharing="batch",
-        form="nce",
-        negatives="all",
-        seed=0,
-    ).banks
+    film, config = torch.zeros(4000, dtype=torch.long), MemoryBankConfig(1, 0.0, "batch", "nce")
+    banks = MemoryBankNCE(ANCHORS, film, 48, config, 1.0, "all", seed=0).banks
     assert banks.abs().max() <= math.sqrt(3 / 48) and banks.abs().max() > 0.999 * math.sqrt(3 / 48)
     assert banks.square().sum(2).mean().item() == pytest.approx(1, abs=0.01)
     assert not torch.equal(banks[0], banks[1])
@@ -203,12 +185,11 @@ def test_a_saved_objective_goes_on_bit_equal(tmp_path):
 
 
 def objectives():
-    rows = {"noise": K, "temperature": T, "momentum": 0.5, "negatives": "all", "seed": 7}
     return {
         "InfoNCE": InfoNCE(0.2, learnable=True),
         "InfoNCE within a film": InfoNCE(0.2, learnable=True, negatives="within_film"),
-        "NCE": MemoryBankNCE(ANCHORS, FILM, 4, sharing="batch", form="nce", **rows),
-        "softmax, own noise": MemoryBankNCE(ANCHORS, FILM, 4, sharing="sample", form="softmax", **rows),
+        "NCE": objective().float(),
+        "softmax, own noise": objective(sharing="sample", form="softmax").float(),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 RowsOf = Callable[[Tensor], Tensor]
+Taker = Callable[[dict[str, Tensor], Tensor], None]
 
 
 def evaluation_device() -> torch.device:
@@ -42,16 +43,6 @@ def _testing(network: nn.Module) -> Iterator[torch.device]:
             yield next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
     finally:
         network.train(training)
-
-
-def every_unit(values: Tensor) -> Tensor:
-    """Rows (B, d) of a layer's activations, with every unit of a convolutional map."""
-    return values.flatten(1)
-
-
-def spatial_mean(values: Tensor) -> Tensor:
-    """Rows (B, d) of a layer's activations, convolutional maps (B, channels, h, w) averaged over space."""
-    return values.mean((2, 3)) if values.ndim == 4 else values.flatten(1)
 
 
 def _rows(network: nn.Module, images: Tensor, layers: Iterable[str], rows_of: RowsOf) -> dict[str, Tensor]:
@@ -125,37 +116,8 @@ class ImageFeatures:
         return np.concatenate(self.rows), np.concatenate(self.class_index)
 
 
-class Taker(Protocol):
-    """Takes the activations of each batch from `show`."""
-
-    def add(self, rows: dict[str, Tensor], class_index: Tensor) -> None:
-        """Take a batch: rows by layer (B, d) and the class of each."""
-
-
-def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: RowsOf, takers: Iterable[Taker]) -> None:
-    """Show every batch to the network once and hand its activations, as `rows_of` makes rows of them, to all `takers`.
-
-    Raises
-    ------
-    InputError
-        For a layer that the network lacks, and for activations that are not finite.
-    """
-    layers, takers = tuple(dict.fromkeys(layers)), tuple(takers)
-    with _testing(network) as device:
-        for images, class_index in batches:
-            rows = _rows(network, images.to(device), layers, rows_of)
-            for taker in takers:
-                taker.add(rows, class_index)
-
-
-def _rows_of(config: ActivationsConfig) -> RowsOf:
-    return spatial_mean if config.spatial_mean else every_unit
-
-
-def class_means(
-    network: nn.Module, batches: Batches, n_classes: int, config: ActivationsConfig
-) -> dict[str, NDArray[np.float64]]:
-    """Mean activation of each class, by layer, in one stream.
+def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: RowsOf, *takers: Taker) -> None:
+    """Show every batch to the network once and hand its activations to all `takers`: rows by layer, and classes.
 
     Parameters
     ----------
@@ -164,8 +126,34 @@ def class_means(
         Used in evaluation mode on the device that it is on.
     batches : iterable of (images, class_index)
         As `stimuli.StimulusFolder.batches` gives them.
-    n_classes : int
-    config : ActivationsConfig
+    layers : iterable of str
+    rows_of : callable
+        Makes rows (B, d) of a layer's activations.
+    *takers : callable
+        Called with the rows of each layer and the class of each row.
+
+    Raises
+    ------
+    InputError
+        For a layer that the network lacks, and for activations that are not finite.
+    """
+    layers = tuple(dict.fromkeys(layers))
+    with _testing(network) as device:
+        for images, class_index in batches:
+            rows = _rows(network, images.to(device), layers, rows_of)
+            for take in takers:
+                take(rows, class_index)
+
+
+def _rows_of(config: ActivationsConfig) -> RowsOf:
+    """Rows of every unit, or of convolutional maps averaged over space."""
+    return lambda values: values.mean((2, 3)) if config.spatial_mean and values.ndim == 4 else values.flatten(1)
+
+
+def class_means(
+    network: nn.Module, batches: Batches, n_classes: int, config: ActivationsConfig
+) -> dict[str, NDArray[np.float64]]:
+    """Mean activation of each class, by layer, in one stream; network and batches as of `show`.
 
     Returns
     -------
@@ -175,10 +163,10 @@ def class_means(
     Raises
     ------
     InputError
-        For a layer that the network lacks, activations that are not finite, a class without an image.
+        As of `show`, and for a class without an image.
     """
     sums = ClassSums(config.layers, n_classes)
-    show(network, batches, config.layers, _rows_of(config), [sums])
+    show(network, batches, config.layers, _rows_of(config), sums.add)
     return sums.means()
 
 
@@ -197,21 +185,14 @@ def features(
     class_index : array of int64, shape (N,)
     """
     kept = ImageFeatures(layer, config.decoding_features)
-    show(network, batches, [layer], _rows_of(config), [kept])
+    show(network, batches, [layer], _rows_of(config), kept.add)
     return kept.all()
 
 
 def class_means_and_features(
     network: nn.Module, batches: Batches, n_classes: int, layer: str, config: ActivationsConfig
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float32], NDArray[np.int64]]:
-    """`class_means` of all layers and `features` of one, from one look at every image.
-
-    Returns
-    -------
-    means : dict of str to array of float64, shape (n_classes, d)
-    features : array of float32, shape (N, d)
-    class_index : array of int64, shape (N,)
-    """
+    """`class_means` of all layers, and `features` of one with their classes, from one look at every image."""
     sums, kept = ClassSums(config.layers, n_classes), ImageFeatures(layer, config.decoding_features)
-    show(network, batches, [*config.layers, layer], _rows_of(config), [sums, kept])
+    show(network, batches, [*config.layers, layer], _rows_of(config), sums.add, kept.add)
     return sums.means(), *kept.all()

@@ -16,22 +16,10 @@ from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
-from semanticcmc.run import atomic
+from semanticcmc.run import write_csv
 
-LAG_COMPARISONS = (
-    "condition",
-    "seed",
-    "layer",
-    "model",
-    "control",
-    "first",
-    "second",
-    "difference",
-    "ci_low",
-    "ci_high",
-    "p",
-    "p_holm",
-)
+KEYS = ("condition", "seed", "layer", "model", "control", "first", "second")
+LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -40,12 +28,7 @@ def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
 
     Which lag is better than which is a question about differences, which two overlapping intervals do not
     answer: both networks are tested on the same classes, so that much of their uncertainty is shared. Each
-    difference comes from the paired bootstrap over classes (`inference.compare`).
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Its RDM files are read as `evaluation.lag_curve` does.
+    difference comes from the paired bootstrap over classes (`bootstrap.compare`).
 
     Returns
     -------
@@ -69,8 +52,7 @@ def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
                 )
             )
     table = pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
-    with atomic(experiment.path("tables", "lag_comparisons.csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(experiment.path("tables", "lag_comparisons.csv"), table)
     return table
 
 
@@ -98,23 +80,14 @@ def connectivity(experiment: Experiment) -> pd.DataFrame:
                 for first, second in itertools.combinations(r.index, 2)
             ]
     table = pd.DataFrame(rows, columns=list(CONNECTIVITY))
-    with atomic(experiment.path("tables", "connectivity.csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(experiment.path("tables", "connectivity.csv"), table)
     return table
 
 
 def rdm_correlations(
     rdms: Mapping[str, Matrix], control: Matrix | None = None, method: str = "pearson"
 ) -> pd.DataFrame:
-    """(Partial) correlation of each two RDMs.
-
-    Parameters
-    ----------
-    rdms : mapping of str to RDM, array or tensor
-        Of the same classes.
-    control : RDM, array or tensor, optional
-        Partialled out of both.
-    method : {'pearson', 'spearman'}
+    """(Partial) correlation of each two RDMs of the same classes; the control is partialled out of both.
 
     Returns
     -------
@@ -124,7 +97,7 @@ def rdm_correlations(
     named = {f"RDM {name}": rdm for name, rdm in rdms.items()}
     given = {} if control is None else {"control": control}
     x = standardise(named | given, method, nan_allowed=True).flatten(1)
-    r = x @ x.T / 2  # each pair of classes stands in a square twice
+    r = x @ x.T / 2  # a square holds each pair of classes twice
     if control is not None:
         with_control = r[:-1, -1]
         r = partial_correlation(r[:-1, :-1], with_control[:, None], with_control[None, :])
@@ -136,12 +109,7 @@ def rdm_correlations(
 def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: EvaluationConfig) -> pd.DataFrame:
     """Correlation of one network's RDMs with a model, with its bootstrap interval over classes and nothing controlled.
 
-    Parameters
-    ----------
-    rdms : mapping of str to mapping of str to RDM
-        By condition and layer, of the model's classes and perhaps others.
-    model : RDM
-    config : EvaluationConfig
+    The RDMs, by condition and layer, are of the model's classes and perhaps others.
 
     Returns
     -------

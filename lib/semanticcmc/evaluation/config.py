@@ -17,7 +17,7 @@ from semanticcmc.rsa.semantics import WORDNET_MODELS
 class StimuliConfig:
     """How the stimuli are read.
 
-    Parameters
+    Attributes
     ----------
     folder : Path or None
         Folder of class folders, from the repository's root if not absolute; None for the world's own stimuli.
@@ -59,7 +59,7 @@ class StimuliConfig:
 class ActivationsConfig:
     """What is taken from a network's activations.
 
-    Parameters
+    Attributes
     ----------
     layers : tuple of str
         Layers to test, such as conv5, fc7.
@@ -85,12 +85,8 @@ class ActivationsConfig:
     def __post_init__(self) -> None:
         if not self.layers or len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers {list(self.layers)}: at least one, none twice")
-        for name, least in (
-            ("batch_size", 1),
-            ("decoding_features", 1),
-            ("decoding_folds", 2),
-            ("decoding_neighbours", 1),
-        ):
+        least_of = {"batch_size": 1, "decoding_features": 1, "decoding_folds": 2, "decoding_neighbours": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} {getattr(self, name)}: at least {least}")
 

@@ -87,10 +87,7 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
 def linear_probe(regularisation: float = 1.0) -> Pipeline:
     """Multinomial logistic regression (L2, by L-BFGS) on standardised features, not yet fitted.
 
-    Parameters
-    ----------
-    regularisation : float
-        scikit-learn's C: the inverse of the penalty's strength, beside a loss summed over images.
+    `regularisation` is scikit-learn's C: the inverse of the penalty's strength, beside a loss summed over images.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -123,7 +120,7 @@ def accuracy_table(
     features, labels, neighbours, folds
         As in `knn_accuracy`.
     samples : int
-        Bootstrap samples of the classes, the same as those of `inference.bootstrap_intervals` with this seed; 0
+        Bootstrap samples of the classes, the same as those of `bootstrap.bootstrap_intervals` with this seed; 0
         for no interval.
     confidence : float
     seed : int

@@ -17,26 +17,10 @@ from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_fo
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import RDM, read_rdms
 from semanticcmc.rsa.semantics import model_rdm
-from semanticcmc.run import atomic
+from semanticcmc.run import write_csv
 
-COLUMNS = (
-    "network",
-    "lag_s",
-    "seed",
-    "layer",
-    "condition",
-    "model",
-    "control",
-    "mantel_r",
-    "p",
-    "p_holm",
-    "ci_low",
-    "ci_high",
-    "permutations",
-    "alternative",
-    "method",
-    "classes",
-)
+KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
+COLUMNS = (*KEYS, "mantel_r", "p", "p_holm", "ci_low", "ci_high", "permutations", "alternative", "method", "classes")
 
 
 def lag_curve(experiment: Experiment) -> pd.DataFrame:
@@ -87,19 +71,14 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
     }
     places = [table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()]
     table = table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
-    with atomic(experiment.path("tables", "lag_curve.csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(experiment.path("tables", "lag_curve.csv"), table)
     return table
 
 
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     """Rows that notebook 03 wrote of every network, as one table ``tables/<measure>.csv``.
 
-    Parameters
-    ----------
-    experiment : Experiment
-    measure : str
-        ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``.
+    `measure` is ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``.
 
     Raises
     ------
@@ -114,18 +93,12 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
         parts.append(pd.read_csv(file))
     numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling")
     table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
-    with atomic(experiment.path("tables", f"{measure}.csv")) as temporary:
-        table.to_csv(temporary, index=False)
+    write_csv(experiment.path("tables", f"{measure}.csv"), table)
     return table.reset_index(drop=True)
 
 
 class Study:
     """What the tests of one condition share: RDM files, models of the same classes, controls.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    condition : str
 
     Attributes
     ----------
@@ -150,11 +123,7 @@ class Study:
     def given(self, rdms: Mapping[Network, RDM], layer: str, control: str) -> tuple[dict[Network, RDM], RDM | None]:
         """RDMs that can be tested given a control, and its RDM (None for `none`): never a network given itself.
 
-        Parameters
-        ----------
-        rdms : mapping of Network to RDM
-            Of all networks of one seed at `layer`.
-        layer, control : str
+        `rdms` are of all networks of one seed at `layer`.
         """
         rest = {network: rdm for network, rdm in rdms.items() if network.name != control}
         by_name = {network.name: rdm for network, rdm in rdms.items()}
@@ -219,8 +188,7 @@ def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") 
         One row a network, layer, condition, and model and control, or measure: `value` the mean, ``ci_low`` and
         ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
     """
-    names = ("network", "lag_s", "layer", "condition", "model", "control", "measure")
-    key = [name for name in names if name in table]
+    key = [name for name in (*KEYS, "measure") if name in table and name != "seed"]
     rows = table.groupby(key, sort=False, dropna=False)[value].agg(["mean", "sem", "count"]).reset_index()
     half = rows["sem"] * student_t.ppf(0.5 + confidence / 2, np.maximum(rows["count"] - 1, 1))
     return rows[key].assign(

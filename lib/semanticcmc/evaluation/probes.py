@@ -33,26 +33,11 @@ from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.decoding import linear_probe
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.run import Progress, record, write_csv, write_json
 from semanticcmc.training.checkpoints import load_network, sha256
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-COLUMNS = (
-    "network",
-    "lag_s",
-    "seed",
-    "layer",
-    "top1",
-    "ci_low",
-    "ci_high",
-    "classes",
-    "train_images",
-    "test_images",
-    "features",
-    "regularisation",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,21 +188,15 @@ def top1(
     ----------
     train, test : tuple of arrays
         Features (N, d) and class of each image (N,).
-    regularisation : sequence of float
-        Candidates for scikit-learn's C (`decoding.linear_probe`).
-    validation_share : float
-        Share of each class's training images on which C is chosen (`held_out`).
-    confidence : float
-        Level of the interval.
-    seed : int
-        Of the validation images.
+    regularisation, validation_share, confidence, seed
+        As of `ClassificationConfig`.
 
     Returns
     -------
     dict
         ``top1, ci_low, ci_high, classes, train_images, test_images, features, regularisation``. Of penalties
-        that do equally well on the validation images the strongest is taken, and the probe then learns from
-        all training images.
+        that do equally well on the validation images (`held_out`) the strongest is taken, and the probe then
+        learns from all training images.
     """
     from scipy.stats import binomtest
     from sklearn.model_selection import GridSearchCV, PredefinedSplit
@@ -246,7 +225,8 @@ def classify(experiment: Experiment, network: Network, images: Images) -> pd.Dat
     Returns
     -------
     DataFrame
-        One row a layer, with the columns `COLUMNS`; also ``classification/<network>_seed-<k>.csv``.
+        One row a layer: ``network, lag_s, seed, layer`` and what `top1` found; also
+        ``classification/<network>_seed-<k>.csv``.
     """
     config, activations = images.config, experiment.section("activations", ActivationsConfig)
     trained = load_network(experiment.run_folder(network))
@@ -272,7 +252,7 @@ def classify(experiment: Experiment, network: Network, images: Images) -> pd.Dat
             place.mkdir()
             features.append(FeatureFiles(activations.layers, place))
             rows_of = functools.partial(pooled, features=config.features)
-            show(trained, folder.batches(activations.batch_size), activations.layers, rows_of, features[-1:])
+            show(trained, folder.batches(activations.batch_size), activations.layers, rows_of, features[-1].add)
         progress.update(0)
         for done, layer in enumerate(activations.layers, start=1):
             train, test = images.sets(features, layer)
@@ -280,9 +260,8 @@ def classify(experiment: Experiment, network: Network, images: Images) -> pd.Dat
             name = {"network": network.name, "lag_s": network.lag_s, "seed": network.seed, "layer": layer}
             rows.append(name | found)
             progress.update(done, f"{layer} {found['top1']:.3f}")
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    with atomic(table_file) as path:
-        table.to_csv(path, index=False)
+    table = pd.DataFrame(rows)
+    write_csv(table_file, table)
     write_json(about, record(settings, config.seed))
     return table
 
@@ -301,6 +280,5 @@ def classification(experiment: Experiment, networks: Sequence[str] | None = None
     images = Images(experiment)
     runs = [experiment.network(name, seed) for name in names for seed in experiment.seeds]
     table = pd.concat([classify(experiment, network, images) for network in runs], ignore_index=True)
-    with atomic(experiment.path("tables", "classification.csv")) as path:
-        table.to_csv(path, index=False)
+    write_csv(experiment.path("tables", "classification.csv"), table)
     return table

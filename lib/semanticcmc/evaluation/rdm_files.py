@@ -63,7 +63,7 @@ def network_rdms(
 def distance_rdms(
     means: Mapping[str, NDArray[np.float64]], channels: Mapping[str, int], classes: Sequence[str]
 ) -> dict[str, RDM]:
-    """RDMs of class means at every distance, of convolutional layers with and without spatial mean.
+    """RDMs of class means at every distance, of convolutional layers with and without spatial mean, by `column`.
 
     Parameters
     ----------
@@ -73,11 +73,6 @@ def distance_rdms(
         Of the convolutional layers.
     classes : sequence of str
         The n names.
-
-    Returns
-    -------
-    dict of str to RDM
-        By `column`.
     """
     rdms = {}
     for layer, values in means.items():

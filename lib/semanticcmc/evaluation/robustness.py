@@ -1,9 +1,8 @@
-"""Robustness: does what the declared analysis found hang on a choice that could have been another?
+"""Robustness: does what the declared analysis found depend on a choice that could have been another?
 
 Each row of the panel changes the declared analysis in one respect: the distance between class means, and whether
 convolutional maps are averaged over space; the layer; the control; the classes (one category left out); the
-correlation between RDMs. All is read from files: RDMs at other distances are made where the others are
-(`representations.write_distance_rdms`).
+correlation between RDMs. All is read from files (`rdm_files.write_distance_rdms` makes RDMs at other distances).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import categories, category_table
 from semanticcmc.training.networks import CONV_LAYERS
 
-ALPHA = 0.05  # a row is survived where p is below it in every seed
+ALPHA = 0.05  # a correlation survives a change where p is below it in every seed
 COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "p", "ci_low", "ci_high", "classes")
 
 
@@ -106,13 +105,10 @@ def material(experiment: Experiment) -> Material:
 
 
 def choices(given: Material, primary_layer: str, distance: str, spatial_mean: bool, method: str) -> Iterator[Choice]:
-    """Rows of the panel: the declared analysis first, then each change of it; none stands there twice.
+    """Rows of the panel: the declared analysis first, then each change of it, each once.
 
-    Parameters
-    ----------
-    given : Material
-    primary_layer, distance, spatial_mean, method
-        The declared analysis. Its control is the mean RDM of all random networks; none where there are none.
+    The declared analysis is given by `primary_layer`, `distance`, `spatial_mean` and `method`; its control is the mean
+    RDM of all untrained networks, none where there are none.
     """
     runs, random = list(given.by_layer), given.random_by_layer
     rdms = {run: by_layer[primary_layer] for run, by_layer in given.by_layer.items()}
@@ -207,13 +203,7 @@ def largest(table: pd.DataFrame) -> pd.DataFrame:
 def verdict(table: pd.DataFrame, network: str, model: str) -> str:
     """Say in one sentence in how many rows of the panel a network's correlation with a model survives, and where not.
 
-    Of several seeds r is the mean, p the largest.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `panel` returns it.
-    network, model : str
+    The table is as `panel` returns it. Of several seeds r is the mean, p the largest.
     """
     rows = survival(table)
     rows = rows[(rows.network == network) & (rows.model == model)]

@@ -22,6 +22,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
+from semanticcmc.training.networks import Encoder
 from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, network_view
@@ -53,21 +54,10 @@ class _Drawn(NamedTuple):
 
 
 class Batches:
-    """Batches of pairs of a frame store.
+    """Batches of pairs of a frame store, as views that an encoder takes.
 
-    Parameters
-    ----------
-    store : FrameStore
-    pairs : LaggedPairs
-    training : TrainingConfig
-    views : ViewsConfig
-    input_px : int
-        Side of a view, pixels.
-    colour_space : {'rgb', 'lab'}
-        ``lab``: one view of the first frame, its L against its a and b.
-    device : torch.device
-    share : slice
-        The pairs of each batch that this process takes.
+    An encoder of CIE Lab gets one view of the first frame, its L against its a and b. `share` are the pairs of each
+    batch that this process takes.
 
     Raises
     ------
@@ -81,13 +71,13 @@ class Batches:
         pairs: LaggedPairs,
         training: TrainingConfig,
         views: ViewsConfig,
-        input_px: int,
-        colour_space: str,
+        encoder: Encoder,
         device: torch.device,
         share: slice,
     ) -> None:
         self.store, self.pairs, self.training, self.views = store, pairs, training, views
-        self.input_px, self.colour_space, self.device, self.share = input_px, colour_space, device, share
+        self.input_px, self.colour_space = encoder.input_px, encoder.colour_space
+        self.device, self.share = device, share
         sizes = store.index[["height", "width"]].drop_duplicates().to_numpy().tolist()
         if training.frame_px is None and len(sizes) > 1:
             found = ", ".join(f"{height} x {width}" for height, width in sizes[:5])

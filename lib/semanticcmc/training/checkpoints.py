@@ -26,11 +26,7 @@ PARTS = ("network", "objective", "optimiser", "generator", "step", "seconds")
 def read_checkpoint(file: str | Path, stand_ins: Sequence[tuple[type, str]] = ()) -> dict[str, Any]:
     """A checkpoint's tensors and plain values, on the CPU; nothing in the file is ever executed.
 
-    Parameters
-    ----------
-    file : str or Path
-    stand_ins : sequence of (type, str)
-        Harmless types that take the place of the named ones, such as ``argparse.Namespace``.
+    `stand_ins` are harmless types that take the place of the named ones, such as ``argparse.Namespace``.
 
     Raises
     ------
@@ -64,22 +60,14 @@ def _reason(error: Exception) -> str:
 def check_weights(
     own: Mapping[str, Tensor], weights: Mapping[str, Any], where: str | Path, spelt: Mapping[str, str] | None = None
 ) -> None:
-    """Refuse `weights` that do not fit a network's `own`, key by key, in shape and in finite values.
+    """Refuse `weights` that do not fit a network's `own`, key by key, in shape, kind of number and finite values.
 
-    Parameters
-    ----------
-    own : mapping of str to Tensor
-        ``state_dict`` of the network (shapes and kinds of number count).
-    weights : mapping of str to Tensor
-    where : str or Path
-        Named in the message.
-    spelt : mapping of str to str, optional
-        How the file spells the keys of `weights`, where it has names of its own.
+    `spelt` says how the file spells the keys of `weights`, where it has names of its own.
 
     Raises
     ------
     InputError
-        Names `where` and the first key that does not fit.
+        Names the file, `where`, and the first key that does not fit.
     """
     spelt = spelt or {}
     for key, value in own.items():
@@ -116,13 +104,11 @@ def load_state(target: nn.Module | torch.optim.Optimizer, state: dict[str, Any],
         ) from error
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    def without(settings: dict[str, Any]) -> dict[str, Any]:
-        settings = json.loads(json.dumps(settings))
-        training = {k: v for k, v in settings.get("training", {}).items() if k not in WITHOUT_EFFECT}
-        return {**settings, "training": training}
-
-    return without(one) == without(other)
+def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as JSON reads them, without those that do not change what a run makes."""
+    settings = json.loads(json.dumps(settings))
+    training = {k: v for k, v in settings.get("training", {}).items() if k not in WITHOUT_EFFECT}
+    return {**settings, "training": training}
 
 
 def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -137,7 +123,7 @@ def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, An
     if not file.exists():
         return None
     checkpoint = read_checkpoint(file)
-    if _same(json.loads(checkpoint.get("settings", "{}")), settings):
+    if _that_matter(json.loads(checkpoint.get("settings", "{}"))) == _that_matter(settings):
         if missing := [part for part in PARTS if part not in checkpoint]:
             raise InputError(f"{file}: holds no {', '.join(missing)}; move it away to train anew")
         return checkpoint

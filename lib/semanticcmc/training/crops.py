@@ -24,12 +24,8 @@ def crop_boxes(
     """Boxes of RandomResizedCrop (Szegedy et al. 2015), as torchvision draws them, for a whole batch.
 
     Share of the area uniform in `scale`, log of width / height uniform in `aspect`, place uniform among whole
-    pixels; the first of ten proposals that fits, else the largest centred box of allowed aspect.
-
-    Returns
-    -------
-    Tensor
-        int64 (count, 4): top, left, height, width in pixels.
+    pixels; the first of ten proposals that fits, else the largest centred box of allowed aspect. The boxes are
+    int64 (count, 4): top, left, height, width in pixels.
     """
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -62,7 +58,7 @@ def resized_crop(images: Tensor, boxes: Tensor, size_px: int, flips: Tensor) -> 
     images : Tensor
         (B, 3, H, W), uint8 or float.
     boxes : Tensor
-        (B, 4): top, left, height, width in pixels, inside the image.
+        (B, 4), as of `crop_boxes`.
     size_px : int
     flips : Tensor
         bool (B,).

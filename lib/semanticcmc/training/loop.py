@@ -28,19 +28,12 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network, load_experiment
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import Progress, TrainingError, atomic, record, write_json
+from semanticcmc.training import recipe
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
 from semanticcmc.training.distributed import embedder, joined, terminated, this_process
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity
-from semanticcmc.training.recipe import (
-    TrainingConfig,
-    choose_device,
-    learning_rate,
-    make_objective,
-    make_optimiser,
-    starting_weights,
-)
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
@@ -50,19 +43,15 @@ Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
 def train_by_name(experiment: str, network: str, seed: int) -> Path:
     """`train` a network of an experiment, in this process or in all that torchrun started."""
     E = load_experiment(experiment)
-    with joined(choose_device(E.section("training", TrainingConfig))):
+    with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
         return train(E, E.network(network, seed))
 
 
 def train(experiment: Experiment, network: Network) -> Path:
     """Train one network to the end, from its own checkpoint where it has one.
 
-    Parameters
-    ----------
-    experiment : Experiment
-        With sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``.
-    network : Network
-        One that is not trained (`Network.trained`) takes no step: its run folder holds the weights that it starts with.
+    The experiment has the sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``. A
+    network that is not trained (`Network.trained`) takes no step: its run folder holds the weights that it starts with.
 
     Returns
     -------
@@ -94,12 +83,12 @@ class Run:
 
     def __init__(self, experiment: Experiment, network: Network) -> None:
         self.experiment, self.network = experiment, network
-        self.config = config = experiment.section("training", TrainingConfig)
+        self.config = config = experiment.section("training", recipe.TrainingConfig)
         self.networks = experiment.section("networks", NetworksConfig)
         self.views = experiment.section("views", ViewsConfig)
-        self.device, self.processes = choose_device(config), this_process()
+        self.device, self.processes = recipe.choose_device(config), this_process()
         self.model = build(network, self.networks)
-        weights = starting_weights(network, config)
+        weights = recipe.starting_weights(network, config)
         if weights is not None:
             self.model.load_state_dict(read_weights(weights, self.model, config.warm_start_off_diagonal))
         self.store: FrameStore | None = None
@@ -133,14 +122,13 @@ class Run:
         self.pairs = pairs_of_network(self.network, config, self.experiment, store)
         per_pass = len(self.pairs) / config.batch_pairs
         self.steps = config.steps or max(1, round((config.epochs or 0) * per_pass))
-        how = (self.networks.input_px, self.model.colour_space, self.device)
         share = self.processes.share(config.batch_pairs)
-        self.batches = Batches(store, self.pairs, config, self.views, *how, share)
+        self.batches = Batches(store, self.pairs, config, self.views, self.model, self.device, share)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.embed = embedder(self.model, config, self.processes, self.device)
-        self.objective = make_objective(config, self.pairs, self.networks.embedding_dim, self.network.seed)
+        self.objective = recipe.make_objective(config, self.pairs, self.networks.embedding_dim, self.network.seed)
         self.objective.to(self.device)
-        self.optimiser = make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
+        self.optimiser = recipe.make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
 
     def _resume(self, checkpoint: dict[str, Any]) -> None:
         """Go back to where the checkpoint was saved."""
@@ -200,7 +188,7 @@ class Run:
     def _step(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """One step; returns the loss and the embeddings of both views, detached."""
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, self.done, self.steps)
+            group["lr"] = recipe.learning_rate(self.config, self.done, self.steps)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             first, second = self.embed(batch.first, batch.second)
         first, second = first.float(), second.float()

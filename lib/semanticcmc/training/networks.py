@@ -95,7 +95,6 @@ class Layered(nn.Module):
         Side of the square input, pixels.
     """
 
-    layers = LAYERS
     colour_space = "rgb"
     normalisation: str | None = None
     input_px: int
@@ -114,15 +113,8 @@ class Layered(nn.Module):
     def activations(self, images: Tensor) -> dict[str, Tensor]:
         """Activations of every layer, after its ReLU and before any pooling; fc8 as its weights give it.
 
-        Parameters
-        ----------
-        images : Tensor
-            Float (B, in_channels, input_px, input_px), normalised as in training.
-
-        Returns
-        -------
-        dict of str to Tensor
-            conv layers (B, channels, h, w), fc layers (B, units).
+        Images are float (B, in_channels, input_px, input_px), normalised as in training; activations of conv layers
+        (B, channels, h, w), of fc layers (B, units).
         """
         return dict(self._by_layer(images))
 
@@ -141,13 +133,8 @@ class Layered(nn.Module):
 class AlexNet(Layered):
     """AlexNet with batch norm; convolutions without bias, fc6 and fc7 linear, batch norm, ReLU.
 
-    Parameters
-    ----------
-    config : NetworksConfig
-    in_channels : int
-        3 for RGB, 1 for L, 2 for ab.
-    share : int
-        1 for the full widths, 2 for half of each (CMC's halves); the embedding keeps its size.
+    `in_channels` are 3 for RGB, 1 for L, 2 for ab. `share` is 1 for the full widths, 2 for half of each (CMC's
+    halves); the embedding keeps its size.
     """
 
     def __init__(self, config: NetworksConfig, in_channels: int = 3, share: int = 1) -> None:
@@ -206,7 +193,6 @@ class LabPair(nn.Module):
     Images are CIE Lab, normalised, (B, 3, input_px, input_px).
     """
 
-    layers = LAYERS
     colour_space = "lab"
     normalisation = None
 
@@ -236,14 +222,8 @@ Encoder = AlexNet | LabPair | SupervisedAlexNet
 class TrainedNetwork(nn.Module):
     """An encoder behind its evaluation view: takes uint8 images of any size, as stimuli are stored.
 
-    Parameters
-    ----------
-    encoder : AlexNet, LabPair or SupervisedAlexNet
-    views : ViewsConfig
-        For the normalisation that the encoder was trained with, where it has none of its own.
+    `views` gives the normalisation that the encoder was trained with, where it has none of its own.
     """
-
-    layers = LAYERS
 
     def __init__(self, encoder: Encoder, views: ViewsConfig) -> None:
         super().__init__()

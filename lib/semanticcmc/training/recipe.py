@@ -77,7 +77,7 @@ class TrainingConfig:
         Checkpoint that trained networks of RGB start from, of this package, CMC or SemanticCMC (`weights`), relative
         to the repository.
     warm_start_off_diagonal : {'zero', 'kept'}
-        Where `warm_start` holds CMC's halves for L and ab: weights between the two, none or as drawn.
+        Where `warm_start` holds CMC's halves for L and ab: weights between the two are zero or as drawn.
     supervised_weights : str or None
         torchvision's AlexNet weights, for the objective ``labels``, relative to the repository.
     """
@@ -115,16 +115,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("steps and epochs: one a number, the other null")
-        for name in (
-            "steps",
-            "epochs",
-            "learning_rate",
-            "temperature",
-            "checkpoint_every",
-            "log_every",
-            "films_per_batch",
-            "clip_norm",
-        ):
+        optional = ("steps", "epochs", "films_per_batch", "clip_norm")
+        for name in (*optional, "learning_rate", "temperature", "checkpoint_every", "log_every"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} {value}: expected more than 0")
@@ -194,28 +186,15 @@ def make_objective(
     """The objective over these pairs; `seed` is of a memory bank's first values and of its noise."""
     if config.memory_bank is None:
         return InfoNCE(config.temperature, config.learn_temperature, config.negatives)
-    bank = config.memory_bank
     return MemoryBankNCE(
-        pairs.anchors,
-        pairs.film,
-        embedding_dim,
-        noise=bank.noise,
-        temperature=config.temperature,
-        momentum=bank.momentum,
-        sharing=bank.sharing,
-        form=bank.form,
-        negatives=config.negatives,
-        seed=seed,
+        pairs.anchors, pairs.film, embedding_dim, config.memory_bank, config.temperature, config.negatives, seed
     )
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
     """CUDA where there is one and the config allows it, one for each of torchrun's processes.
 
-    Raises
-    ------
-    InputError
-        Where the config or torchrun asks for more than the machine has.
+    Raises InputError where the config or torchrun asks for more than the machine has.
     """
     cuda = torch.cuda.is_available()
     if config.device == "cuda" and not cuda:

@@ -93,14 +93,7 @@ def draw_views(
 ) -> ViewDraws:
     """Draw one view of each of `count` images of height x width pixels; the images are not needed for it.
 
-    Parameters
-    ----------
-    count, height, width : int
-    config : ViewsConfig
-    generator : torch.Generator
-        On the CPU.
-    distort : bool
-        Whether colours are distorted; CMC's own training leaves them as they are.
+    The generator is on the CPU. `distort` says whether colours are distorted; CMC leaves them as they are.
     """
     boxes = crops.crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
     flips = torch.rand(count, generator=generator) < config.flip
@@ -155,19 +148,7 @@ def network_view(
 def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_space: str = "rgb") -> Tensor:
     """The one view that tests see: the short side resized to `size_px`, centre crop, normalised.
 
-    Parameters
-    ----------
-    images : Tensor
-        uint8 RGB (B, 3, H, W), or float in [0, 255].
-    size_px : int
-    normalisation : str
-        From `NORMALISATIONS`.
-    colour_space : {'rgb', 'lab'}
-
-    Returns
-    -------
-    Tensor
-        float32 (B, 3, size_px, size_px), channels last.
+    Images are uint8 RGB (B, 3, H, W), or float in [0, 255]; the view is float32 (B, 3, size_px, size_px).
     """
     count, _, height, width = images.shape
     side = min(height, width)

@@ -20,11 +20,12 @@ class MemoryBankConfig:
     Attributes
     ----------
     noise : int
-        Samples of noise.
+        K, samples of noise.
     momentum : float
-        Share of its old value that a bank's row keeps.
+        Share of its old value that a bank's row keeps, 0 to less than 1.
     sharing : {'batch', 'sample'}
-        Noise drawn once for all pairs of a batch, or for each pair.
+        One draw of noise for all pairs of a batch (scores are one matrix product), or a draw for each pair as
+        published (K bank rows gathered for each). The loss has the same expectation.
     form : {'nce', 'softmax'}
     """
 
@@ -68,16 +69,9 @@ class MemoryBankNCE(nn.Module):
     film : int64 tensor (N,)
         Number of the film of every row of the index.
     embedding_dim : int
-    noise : int
-        K.
+    config : MemoryBankConfig
     temperature : float
         T.
-    momentum : float
-        Share of its old value that a bank's row keeps, 0 to less than 1.
-    sharing : {'batch', 'sample'}
-        One draw of noise for all pairs of a batch (scores are one matrix product), or a draw for each pair as
-        published (K bank rows gathered for each). The loss has the same expectation.
-    form : {'nce', 'softmax'}
     negatives : {'all', 'within_film', 'cross_film'}
         Noise of the pair's own film alone, or of other films alone: the rest of the K draws is left out for
         that pair, so that it sees K times the share of such pairs, and :math:`K p_n` is the same.
@@ -96,18 +90,13 @@ class MemoryBankNCE(nn.Module):
         anchors: Tensor,
         film: Tensor,
         embedding_dim: int,
-        *,
-        noise: int,
+        config: MemoryBankConfig,
         temperature: float,
-        momentum: float,
-        sharing: Literal["batch", "sample"],
-        form: Literal["nce", "softmax"],
         negatives: Negatives,
         seed: int,
     ) -> None:
         super().__init__()
-        self.noise, self.momentum = noise, momentum
-        self.sharing, self.form, self.negatives = sharing, form, negatives
+        self.config, self.negatives = config, negatives
         self.generator = torch.Generator().manual_seed(seed)
         bound = math.sqrt(3 / embedding_dim)
         banks = torch.rand(2, len(film), embedding_dim, generator=self.generator).mul_(2).sub_(1).mul_(bound)
@@ -116,7 +105,7 @@ class MemoryBankNCE(nn.Module):
         self.register_buffer("anchors", anchors, persistent=False)
         self.register_buffer("film", film, persistent=False)
         self.register_buffer("temperature", torch.tensor(float(temperature)), persistent=False)
-        self._is_normalised = form == "softmax"
+        self._is_normalised = config.form == "softmax"
 
     def get_extra_state(self) -> Tensor:
         """State of the generator of noise."""
@@ -125,12 +114,12 @@ class MemoryBankNCE(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Take the generator's state, after the buffers have been loaded."""
         self.generator.set_state(state.cpu())
-        self._is_normalised = self.form == "softmax" or bool((self.normalisers > 0).all())
+        self._is_normalised = self.config.form == "softmax" or bool((self.normalisers > 0).all())
 
     def measures(self) -> dict[str, float]:
         """What to log of the objective itself: T, and Z of both directions where the form has one."""
         measures = {"temperature": self.temperature.item()}
-        if self.form == "nce":
+        if self.config.form == "nce":
             first, second = self.normalisers.tolist()
             measures |= {"normaliser_first": first, "normaliser_second": second}
         return measures
@@ -138,7 +127,8 @@ class MemoryBankNCE(nn.Module):
     def forward(self, first: Tensor, second: Tensor, rows: PairRows) -> Tensor:
         """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
         first, second, rows = all_pairs(first, second, rows)
-        shape = (self.noise,) if self.sharing == "batch" else (len(first), self.noise)
+        shared = self.config.sharing == "batch"
+        shape = (self.config.noise,) if shared else (len(first), self.config.noise)
         drawn = torch.randint(len(self.anchors), shape, generator=self.generator)
         noise = self.anchors[drawn.to(first.device, non_blocking=True)]
         allowed = None
@@ -148,10 +138,8 @@ class MemoryBankNCE(nn.Module):
         for view, bank in ((first / self.temperature, self.banks[1]), (second / self.temperature, self.banks[0])):
             own = (view * bank[rows.first]).sum(dim=1)
             gathered = bank.index_select(0, noise.flatten())  # several times faster than bank[noise] on a CPU
-            if self.sharing == "batch":
-                others = view @ gathered.T
-            else:
-                others = torch.bmm(gathered.view(*shape, -1), view[:, :, None])[:, :, 0]
+            samples = gathered.view(*shape, -1)  # (K, d) for all pairs, or (B, K, d)
+            others = view @ samples.T if shared else torch.bmm(samples, view[:, :, None])[:, :, 0]
             if allowed is not None:
                 others = others.masked_fill(~allowed, -torch.inf)
             scores.append((own, others))
@@ -171,10 +159,10 @@ class MemoryBankNCE(nn.Module):
 
     def _loss(self, own: Tensor, others: Tensor, normaliser: Tensor) -> Tensor:
         """Loss of one direction, from scores of partners (B,) and of noise (B, K), -inf where left out."""
-        if self.form == "softmax":
+        if self.config.form == "softmax":
             return functional.cross_entropy(torch.cat((own[:, None], others), dim=1), own.new_zeros(len(own)).long())
         # P / (P + K p_n) is the logistic function of this difference: nothing overflows.
-        threshold = (normaliser * (self.noise / len(self.anchors))).log()
+        threshold = (normaliser * (self.config.noise / len(self.anchors))).log()
         noise = functional.softplus(others - threshold).sum()
         return (functional.softplus(threshold - own).sum() + noise) / len(own)
 
@@ -183,5 +171,5 @@ class MemoryBankNCE(nn.Module):
         order = torch.arange(len(rows), device=rows.device)
         last = torch.where(rows[:, None] == rows, order, -1).amax(dim=1)  # so all of one row write one value
         for bank, view in zip(self.banks, (first, second), strict=True):
-            mixed = self.momentum * bank[rows] + (1 - self.momentum) * view[last]
+            mixed = self.config.momentum * bank[rows] + (1 - self.config.momentum) * view[last]
             bank[rows] = functional.normalize(mixed, dim=1)
