@@ -161,9 +161,12 @@ def train(
     seed: Annotated[int, typer.Option(help="of the initial weights and all sampling")] = 0,
 ) -> None:
     """Train one network; several processes train it together where torchrun starts them."""
-    from semanticcmc.training.loop import train_by_name
+    from semanticcmc.training import loop, recipe
+    from semanticcmc.training.distributed import joined
 
-    print(train_by_name(experiment, network, seed))
+    E = load_experiment(experiment)
+    with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
+        print(loop.train(E, E.network(network, seed)))
 
 
 @app.command()

@@ -15,7 +15,9 @@ from semanticcmc.evaluation.comparisons import (
     connectivity,
     lag_comparisons,
     rdm_correlations,
+    simple_by_layer,
 )
+from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.lag_curve import lag_curve
 from semanticcmc.rsa.rdm import RDM, read_rdms
 from tests.evaluation.test_lag_curve import NETWORKS, RANDOM_SEEDS, WORLD, experiment, with_settings  # noqa: F401  (a fixture)
@@ -69,7 +71,7 @@ def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles
         & (table["first"] == "augment")
         & (table["second"] == "cmc_lab")
     ].itertuples()
-    share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `class_sampling`
+    share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `hoeffding`
     assert 1 / np.sqrt(3) - 0.05 < share < 1.05
     assert (row.p < 0.1) == (row.ci_low > 0 or row.ci_high < 0)  # the interval's level is .9
 
@@ -124,6 +126,19 @@ def test_connectivity_is_the_correlation_of_distances(experiment):  # noqa: F811
     counts = table.groupby("control").size()
     assert counts.to_dict() == {"none": 2 * 6, "random": 2 * 3}
     assert "random" not in set(table[table.control == "random"][["first", "second"]].to_numpy().ravel())
+
+
+def test_simple_correlations_by_layer_are_numpys_with_the_bootstraps_interval(experiment):  # noqa: F811
+    from semanticcmc.rsa.semantics import lch_rdm
+
+    config, model = experiment.section("evaluation", EvaluationConfig), lch_rdm(CLASSES[1:])
+    rdms = {"intact": read_rdms(experiment.folder / "rdms" / "augment" / "seed-0_intact.parquet")}
+    table = simple_by_layer(rdms, model, config)
+    assert list(table.layer) == ["conv5", "fc7"] and set(table.condition) == {"intact"}
+    for row in table.itertuples():
+        x = rdms["intact"][row.layer].subset(CLASSES[1:])
+        assert row.mantel_r == pytest.approx(np.corrcoef(x.values, model.values)[0, 1], abs=1e-12)
+        assert row.ci_low < row.mantel_r < row.ci_high
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
@@ -122,11 +121,8 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
         low, high = bootstrap_intervals(
             x, {"model": model}, None, config.bootstrap_samples, config.confidence, config.method, config.seed
         )
-        r = [
-            rdm_correlations({"layer": rdm, "model": model}, method=config.method).to_numpy()[0, 1]
-            for rdm in x.values()
-        ]
-        found = {"layer": list(x), "mantel_r": np.array(r), "ci_low": low[:, 0], "ci_high": high[:, 0]}
+        r = rdm_correlations({**x, "model": model}, method=config.method)["model"].to_numpy()[:-1]
+        found = {"layer": list(x), "mantel_r": r, "ci_low": low[:, 0], "ci_high": high[:, 0]}
         tables.append(pd.DataFrame(found).assign(condition=condition))
     return pd.concat(tables, ignore_index=True)
 

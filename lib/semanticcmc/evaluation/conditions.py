@@ -29,14 +29,9 @@ _LUMA = (0.299, 0.587, 0.114)  # red, green, blue (ITU-R BT.601)
 
 
 def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:
-    """Read the mask of an image, one channel of 8 bits.
+    """Read the mask of an image, one channel of 8 bits: 255 on the object, 0 on the background.
 
-    Parameters
-    ----------
-    image : str or Path
-        File of the image.
-    size : (int, int)
-        Width and height of the image, upright.
+    `size` is the width and height of the upright image.
 
     Raises
     ------
@@ -66,18 +61,7 @@ def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:
 
 
 def visible(condition: str, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pixels ``object`` or ``background`` shows.
-
-    Parameters
-    ----------
-    condition : {'object', 'background'}
-    mask : array of uint8, shape (height, width)
-        255 on the object, 0 on the background.
-
-    Returns
-    -------
-    array of bool, shape (height, width)
-    """
+    """Which pixels ``object`` or ``background`` shows, bool (height, width); the mask as of `read_mask`."""
     if condition == "object":
         return mask == 255
     shown = np.ones(mask.shape, dtype=bool)

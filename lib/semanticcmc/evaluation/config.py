@@ -113,7 +113,7 @@ class EvaluationConfig:
     model_files : mapping of str to str
         A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
     controls : tuple of {'none', 'random', 'cmc_lab', 'look'}
-        What is partialled out at the same layer: nothing; the mean RDM of untrained networks (`controls` says why
+        What is partialled out at the same layer: nothing; the mean RDM of untrained networks (`rdm_files` says why
         of several); the RDM of the same seed's CMC network (skipped where it is no baseline); the world's true
         looks (skipped where there are none).
     random_seeds : tuple of int

@@ -27,7 +27,7 @@ def obstacle(labels: ArrayLike) -> str:
     if len(classes) < 2:
         return f"{len(classes)} class: nothing to tell apart"
     if few := int((counts < 2).sum()):
-        return f"{few} of {len(classes)} classes have one image: none is left to test what the other taught"
+        return f"{few} of {len(classes)} classes have one image: none is left to test on"
     return ""
 
 
@@ -84,23 +84,17 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
     return _recognised(classifier, features, labels, folds)
 
 
-def linear_probe(regularisation: float = 1.0) -> Pipeline:
-    """Multinomial logistic regression (L2, by L-BFGS) on standardised features, not yet fitted.
-
-    `regularisation` is scikit-learn's C: the inverse of the penalty's strength, beside a loss summed over images.
-    """
+def linear_probe() -> Pipeline:
+    """Multinomial logistic regression (L2 with C = 1, by L-BFGS) on standardised features, not yet fitted."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=500))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
 
 
 def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
-    """Accuracy of each class by multinomial logistic regression (L2, C = 1) on features standardised within each fold.
-
-    Parameters, result and warning as in `knn_accuracy`.
-    """
+    """Accuracy of each class by `linear_probe`, whose features are standardised within each fold; as `knn_accuracy`."""
     return _recognised(linear_probe(), features, labels, folds)
 
 
@@ -129,7 +123,7 @@ def accuracy_table(
     -------
     DataFrame
         ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The interval says how much
-        accuracy hangs on which classes there are, with the classifier as it was taught; chance has none.
+        accuracy depends on which classes there are, with the classifier as it was fitted; chance has none.
     """
     measured = {
         "knn": knn_accuracy(features, labels, neighbours, folds),

@@ -31,53 +31,26 @@ COLUMNS = ("network", "lag_s", "seed", "model", "varied", "value", "mantel_r", "
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One row of the panel: what it changes, and what it tests.
+    """One row of the panel: what it changes, and what it tests."""
 
-    Attributes
-    ----------
-    varied, value : str
-        What is changed, and to what.
-    rdms : mapping of Network to RDM
-    control : mapping of Network to RDM, or None
-        Partialled out; networks that it lacks are not tested.
-    classes : tuple of str
-        Tested, as far as a model has them.
-    method : str
-        Correlation between RDMs.
-    """
-
-    varied: str
-    value: str
+    varied: str  # what is changed
+    value: str  # to what
     rdms: Mapping[Network, RDM]
-    control: Mapping[Network, RDM] | None
-    classes: tuple[str, ...]
-    method: str
+    control: Mapping[Network, RDM] | None  # partialled out; networks that it lacks are not tested
+    classes: tuple[str, ...]  # tested, as far as a model has them
+    method: str  # of correlation between RDMs
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """RDMs that the rows of a panel choose from.
+    """RDMs that the rows of a panel choose from."""
 
-    Attributes
-    ----------
-    by_layer : mapping of Network to mapping of str to RDM
-        At the declared distance, by layer.
-    by_distance : mapping of Network to mapping of str to RDM
-        By `rdm_files.column`.
-    random_by_layer, random_by_distance : mapping of Network to mapping of str to RDM
-        The same of the networks of the control `random`.
-    look : RDM or None
-        The world's true looks.
-    category : mapping of str to str
-        Of each class.
-    """
-
-    by_layer: Mapping[Network, Mapping[str, RDM]]
-    by_distance: Mapping[Network, Mapping[str, RDM]]
-    random_by_layer: Mapping[Network, Mapping[str, RDM]]
+    by_layer: Mapping[Network, Mapping[str, RDM]]  # at the declared distance
+    by_distance: Mapping[Network, Mapping[str, RDM]]  # by `rdm_files.column`
+    random_by_layer: Mapping[Network, Mapping[str, RDM]]  # the same of the networks of the control `random`
     random_by_distance: Mapping[Network, Mapping[str, RDM]]
-    look: RDM | None
-    category: Mapping[str, str]
+    look: RDM | None  # the world's true looks
+    category: Mapping[str, str]  # of each class
 
 
 def material(experiment: Experiment) -> Material:

@@ -1,7 +1,7 @@
 """Stimuli: class folders named by wnid, as deterministic batches of square uint8 images.
 
 ``<folder>/<wnid>/<any name>.jpg``, and beside it ``<any name>.mask.png`` where a condition needs it (`conditions`).
-Nothing is random here: at test time every network sees the same pixels. `stimulus_probing` looks for problems.
+Nothing is random here: at test time every network sees the same pixels. `stimulus_checks` looks for problems.
 """
 
 from __future__ import annotations
@@ -105,11 +105,7 @@ def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
     """Resize the short side (bilinear, antialiased) and crop the centre, as torchvision's transforms do.
 
     In Pillow and numpy alone: torch's own threads, started from each thread that reads, cost three times as much
-    as they save.
-
-    Returns
-    -------
-    array of uint8, shape (size_px, size_px, 3)
+    as they save. The result is uint8 (size_px, size_px, 3).
     """
     shortest = min(image.size)
     width, height = (size_px * side // shortest for side in image.size)
@@ -119,11 +115,7 @@ def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
 
 
 def shown(path: str | Path, upright: Image.Image, condition: str, config: StimuliConfig) -> NDArray[np.uint8]:
-    """Show an image, read already (`read_image`), as a square under a condition.
-
-    Returns
-    -------
-    array of uint8, shape (size_px, size_px, 3)
+    """Show an image, read already (`read_image`), as a `square` under a condition.
 
     Raises
     ------
@@ -143,13 +135,7 @@ def shown(path: str | Path, upright: Image.Image, condition: str, config: Stimul
 
 
 class StimulusFolder:
-    """Class folders as streams of batches.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Folder of class folders named by wnid (`stimulus_folder` gives an experiment's).
-    config : StimuliConfig
+    """Class folders, named by wnid, as streams of batches (`stimulus_folder` gives an experiment's).
 
     Attributes
     ----------
@@ -161,7 +147,7 @@ class StimulusFolder:
     Raises
     ------
     InputError
-        If the folder holds no class folders, or one of them no image. `stimulus_probing.probe` looks deeper.
+        If the folder holds no class folders, or one of them no image. `stimulus_checks.probe` looks deeper.
     """
 
     def __init__(self, folder: str | Path, config: StimuliConfig) -> None:
@@ -186,15 +172,9 @@ class StimulusFolder:
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def batches(self, batch_size: int, condition: str = "intact") -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All images in the order of `files`, each once.
+        """All images in the order of `files`, each once, under a condition of `conditions.CONDITIONS`.
 
         Images are decoded in as many threads as torch was given, two batches ahead.
-
-        Parameters
-        ----------
-        batch_size : int
-        condition : str
-            Of `conditions.CONDITIONS`.
 
         Returns
         -------

@@ -21,19 +21,13 @@ from semanticcmc.evaluation.stimuli import SUFFIXES, class_folders, images_in, r
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
-from semanticcmc.run import write_json
+from semanticcmc.run import counted, write_json
 
 _SHOWN = 20  # problems spelled out in one message
 
 
 def probe(folder: str | Path, config: StimuliConfig) -> pd.DataFrame:
-    """Open every image of every class to its end, and the masks that are needed, before anything long starts.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Folder of class folders.
-    config : StimuliConfig
+    """Open every image of every class folder to its end, and the masks that are needed, before anything long starts.
 
     Returns
     -------
@@ -89,17 +83,9 @@ def _look(path: Path, config: StimuliConfig) -> tuple[int, int, str, int] | str:
 
 
 def remarks(table: pd.DataFrame) -> list[str]:
-    """What a user should know about stimuli that are all usable.
+    """What a user should know about stimuli that are all usable, from the table of `probe`.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `probe`.
-
-    Returns
-    -------
-    list of str
-        One sentence each: classes with a single image, files that are converted, animations.
+    One sentence each on classes with a single image, files that are converted, animations.
     """
     said = []
     counts = table["wnid"].value_counts()
@@ -110,11 +96,12 @@ def remarks(table: pd.DataFrame) -> list[str]:
             "nor the reliability of an RDM by halves"
         )
     for mode, files in table[table["mode"] != "RGB"].groupby("mode"):
-        count = f"{len(files)} image{'s' if len(files) > 1 else ''}"
+        count = counted(len(files), "image")
         said.append(f"{count} of Pillow's mode {mode}, brought to 8-bit RGB (such as {files['path'].iloc[0]})")
     if len(moving := table[table["frames"] > 1]):
-        count = f"{len(moving)} animation{'s' if len(moving) > 1 else ''}"
-        said.append(f"{count}, of which the first frame is shown (such as {moving['path'].iloc[0]})")
+        said.append(
+            f"{counted(len(moving), 'animation')}, of which the first frame is shown (such as {moving['path'].iloc[0]})"
+        )
     return said
 
 

@@ -29,22 +29,12 @@ from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, netwo
 
 
 class Batch(NamedTuple):
-    """One process's share of a batch, as a network takes it.
+    """One process's share of a batch, as an encoder takes it."""
 
-    Attributes
-    ----------
-    first, second : Tensor
-        Views, float32 (b, channels, input_px, input_px), on the device, channels last.
-    rows : PairRows
-        Which frames they are of.
-    state : Tensor
-        The generator's after the whole batch was drawn.
-    """
-
-    first: Tensor
+    first: Tensor  # views, float32 (b, channels, input_px, input_px), on the device, channels last
     second: Tensor
-    rows: PairRows
-    state: Tensor
+    rows: PairRows  # which frames they are of
+    state: Tensor  # of the generator after the whole batch was drawn
 
 
 class _Drawn(NamedTuple):

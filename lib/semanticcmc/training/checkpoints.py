@@ -104,7 +104,7 @@ def load_state(target: nn.Module | torch.optim.Optimizer, state: dict[str, Any],
         ) from error
 
 
-def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
+def _effective(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON reads them, without those that do not change what a run makes."""
     settings = json.loads(json.dumps(settings))
     training = {k: v for k, v in settings.get("training", {}).items() if k not in WITHOUT_EFFECT}
@@ -114,16 +114,13 @@ def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
 def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """The folder's checkpoint if it is of these settings; a folder of others' is set aside.
 
-    Raises
-    ------
-    InputError
-        For a checkpoint that cannot be read, or lacks one of `PARTS`.
+    Raises InputError for a checkpoint that cannot be read, or lacks one of `PARTS`.
     """
     file = folder / "checkpoint.pt"
     if not file.exists():
         return None
     checkpoint = read_checkpoint(file)
-    if _that_matter(json.loads(checkpoint.get("settings", "{}"))) == _that_matter(settings):
+    if _effective(json.loads(checkpoint.get("settings", "{}"))) == _effective(settings):
         if missing := [part for part in PARTS if part not in checkpoint]:
             raise InputError(f"{file}: holds no {', '.join(missing)}; move it away to train anew")
         return checkpoint

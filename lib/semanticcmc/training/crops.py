@@ -51,22 +51,8 @@ def crop_boxes(
 def resized_crop(images: Tensor, boxes: Tensor, size_px: int, flips: Tensor) -> Tensor:
     """Each image's box resized to a square, bilinear with antialiasing, and flipped left to right.
 
-    Equal to torchvision's ``resized_crop(antialias=True)`` of one image on every device.
-
-    Parameters
-    ----------
-    images : Tensor
-        (B, 3, H, W), uint8 or float.
-    boxes : Tensor
-        (B, 4), as of `crop_boxes`.
-    size_px : int
-    flips : Tensor
-        bool (B,).
-
-    Returns
-    -------
-    Tensor
-        float32 (B, 3, size_px, size_px), in the units of `images`.
+    Equal to torchvision's ``resized_crop(antialias=True)`` of one image on every device. Images (B, 3, H, W) are uint8
+    or float, boxes (B, 4) as of `crop_boxes`, flips bool (B,); the crops are float32 (B, 3, size_px, size_px).
     """
     crop = _cropped_one_by_one if images.device.type == "cpu" else _cropped_by_products
     return crop(images, boxes, size_px, flips)

@@ -108,12 +108,8 @@ def embedder(
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """`encoder.pair` as it is trained: compiled if wanted and, over several processes, with mean gradients.
 
-    Batch norm's running statistics, which training does not use, are those of process 0, which writes.
-
-    Raises
-    ------
-    InputError
-        For ``sync_batch_norm`` over several processes without CUDA.
+    Batch norm's running statistics, which training does not use, are those of process 0, which writes. Raises
+    InputError for ``sync_batch_norm`` over several processes without CUDA.
     """
     if processes.count > 1 and config.sync_batch_norm:
         if device.type != "cuda":

@@ -25,26 +25,19 @@ import torch
 from torch import Tensor
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, Network, load_experiment
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import Progress, TrainingError, atomic, record, write_json
 from semanticcmc.training import recipe
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
-from semanticcmc.training.distributed import embedder, joined, terminated, this_process
+from semanticcmc.training.distributed import embedder, terminated, this_process
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
 Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
-
-
-def train_by_name(experiment: str, network: str, seed: int) -> Path:
-    """`train` a network of an experiment, in this process or in all that torchrun started."""
-    E = load_experiment(experiment)
-    with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
-        return train(E, E.network(network, seed))
 
 
 def train(experiment: Experiment, network: Network) -> Path:

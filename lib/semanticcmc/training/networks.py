@@ -84,20 +84,11 @@ class NetworksConfig:
 
 
 class Layered(nn.Module):
-    """Modules named by `LAYERS` and ``pools``, run one after the other.
+    """Modules named by `LAYERS` and ``pools``, run one after the other."""
 
-    Attributes
-    ----------
-    colour_space : {'rgb', 'lab'}
-    normalisation : str or None
-        The one that its images need (`views.NORMALISATIONS`); None for the experiment's.
-    input_px : int
-        Side of the square input, pixels.
-    """
-
-    colour_space = "rgb"
-    normalisation: str | None = None
-    input_px: int
+    colour_space = "rgb"  # or lab
+    normalisation: str | None = None  # the one that its images need (`views.NORMALISATIONS`); None: the experiment's
+    input_px: int  # side of the square input
     pools: nn.ModuleDict
 
     def _by_layer(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:

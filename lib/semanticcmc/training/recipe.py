@@ -154,8 +154,8 @@ def starting_weights(network: Network, config: TrainingConfig) -> Path | None:
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
     """Learning rate of `step` (from 0) of `steps`; one_cycle starts at 1/25 and ends at 1/250,000 of the peak.
 
-    One cycle after Smith & Topin (2018), with PyTorch's shape; ``cosine`` after Loshchilov & Hutter (2017),
-    one fall; ``step`` as He et al. (2016).
+    One cycle after Smith & Topin (2018), with PyTorch's shape; ``cosine`` after Loshchilov & Hutter (2017), one fall;
+    ``step`` as He et al. (2016).
     """
     peak = config.learning_rate
     if config.schedule == "step":

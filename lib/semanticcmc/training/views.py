@@ -65,23 +65,12 @@ class ViewsConfig:
 
 
 class ViewDraws(NamedTuple):
-    """What is random about one view of each image of a batch; made by `draw_views`, on the CPU.
+    """What is random about one view of each image of a batch; made by `draw_views`, on the CPU."""
 
-    Attributes
-    ----------
-    boxes : int64 tensor (B, 4)
-        Crops: top, left, height, width in pixels.
-    flips : bool tensor (B,)
-    amounts : float tensor (5, B)
-        Brightness, contrast and saturation as factors, hue in turns, and the saturation that grey leaves.
-    steps : tuple of int
-        Rows of `amounts` in the order in which they are applied.
-    """
-
-    boxes: Tensor
-    flips: Tensor
-    amounts: Tensor
-    steps: tuple[int, ...]
+    boxes: Tensor  # int64 (B, 4): top, left, height, width of the crop in pixels
+    flips: Tensor  # bool (B,)
+    amounts: Tensor  # (5, B): factors of brightness, contrast, saturation; turns of hue; the saturation grey leaves
+    steps: tuple[int, ...]  # rows of `amounts` in the order in which they are applied
 
     def part(self, rows: slice) -> ViewDraws:
         """The draws of some of the batch's images."""
@@ -102,21 +91,9 @@ def draw_views(
 
 
 def drawn_view(images: Tensor, draws: ViewDraws, size_px: int) -> Tensor:
-    """The view of each image that was drawn, for the eye.
+    """The view of each image that was drawn, as a picture: float32 RGB in [0, 1], (B, 3, size_px, size_px).
 
-    Parameters
-    ----------
-    images : Tensor
-        uint8 RGB (B, 3, H, W).
-    draws : ViewDraws
-        Of B images of H x W pixels.
-    size_px : int
-        Side of the square view, pixels.
-
-    Returns
-    -------
-    Tensor
-        float32 RGB in [0, 1], (B, 3, size_px, size_px), on the images' device.
+    Images are uint8 RGB (B, 3, H, W); the view is on their device.
     """
     view = crops.resized_crop(images, draws.boxes, size_px, draws.flips).div_(255).clamp_(0, 1)
     return distorted(view, draws.amounts, draws.steps)
@@ -125,7 +102,7 @@ def drawn_view(images: Tensor, draws: ViewDraws, size_px: int) -> Tensor:
 def random_view(
     images: Tensor, size_px: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
 ) -> Tensor:
-    """One random view of each image, for the eye: `draw_views`, then `drawn_view`."""
+    """One random view of each image, as a picture: `draw_views`, then `drawn_view`."""
     height, width = images.shape[2:]
     return drawn_view(images, draw_views(len(images), height, width, config, generator, distort), size_px)
 

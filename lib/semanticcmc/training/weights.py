@@ -69,7 +69,7 @@ def own_name(key: str) -> str:
 
 
 def read_weights(file: str | Path, encoder: Encoder, off_diagonal: OffDiagonal = "zero") -> dict[str, Tensor]:
-    """Weights of `encoder` from a checkpoint of any layout that fits it; `encoder` is left as it is.
+    """Weights for `encoder`, on the CPU, from a checkpoint of any layout that fits it; `encoder` is left as it is.
 
     Parameters
     ----------
@@ -81,11 +81,6 @@ def read_weights(file: str | Path, encoder: Encoder, off_diagonal: OffDiagonal =
         Where the file holds those halves: weights from L to the ab half and from ab to the L half are zero, or what
         `encoder` holds, random in a new one, those of another run as published. Batch norm's statistics do not
         fit the latter.
-
-    Returns
-    -------
-    dict of str to Tensor
-        For ``encoder.load_state_dict``, on the CPU.
 
     Raises
     ------

@@ -21,19 +21,11 @@ Negatives = Literal["all", "within_film", "cross_film"]
 
 
 class PairRows(NamedTuple):
-    """Which frames the pairs of a batch are.
+    """Which frames the pairs of a batch are: int64 tensors (B,), on any device."""
 
-    Attributes
-    ----------
-    first, second : int64 tensor (B,)
-        Rows of the index, on any device.
-    film : int64 tensor (B,)
-        Number of the film that both frames of a pair are from.
-    """
-
-    first: Tensor
+    first: Tensor  # row of the index
     second: Tensor
-    film: Tensor
+    film: Tensor  # number of the film that both frames of a pair are from
 
 
 def films_allowed(film: Tensor, other: Tensor, negatives: Negatives) -> Tensor:
@@ -43,21 +35,11 @@ def films_allowed(film: Tensor, other: Tensor, negatives: Negatives) -> Tensor:
 
 
 def all_pairs(first: Tensor, second: Tensor, rows: PairRows) -> tuple[Tensor, Tensor, PairRows]:
-    """The pairs of all processes, in the order of their ranks; the pairs themselves where there is but one.
+    """The pairs of all processes, in the order of their ranks; the pairs themselves where there is one process.
 
-    Parameters
-    ----------
-    first, second : Tensor
-        Embeddings (B, d), the same B in every process.
-    rows : PairRows
-        Comes back on the embeddings' device.
-
-    Returns
-    -------
-    first, second : Tensor
-        (W B, d) for W processes. In the backward pass the gradient of a process's own pairs is multiplied by
-        W, so that averaging over processes gives the gradient of a loss that all of them computed.
-    rows : PairRows
+    Embeddings (B, d), with the same B in each of W processes, become (W B, d); rows come back on their device. In the
+    backward pass the gradient of a process's own pairs is multiplied by W, so that averaging over processes gives
+    the gradient of a loss that all of them computed.
     """
     rows = PairRows(*(row.to(first.device, non_blocking=True) for row in rows))
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -90,11 +72,5 @@ def alignment(first: Tensor, second: Tensor) -> Tensor:
 
 
 def uniformity(embeddings: Tensor) -> Tensor:
-    """Log of the mean of exp(-2 d^2) over all pairs (Wang & Isola 2020, t 2): 0 where all coincide.
-
-    Parameters
-    ----------
-    embeddings : Tensor
-        L2-normalised, (B, d), at least two rows.
-    """
+    """Log of the mean of exp(-2 d^2) of pairs of L2-normalised rows (Wang & Isola 2020, t 2): 0 where all coincide."""
     return functional.pdist(embeddings.float()).square().mul(-2).exp().mean().log()
