@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from semanticcmc.evaluation.activations import ActivationsConfig, features
-from semanticcmc.evaluation.lag_curve import EvaluationConfig
+from semanticcmc.evaluation.activations import features
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
+from semanticcmc.evaluation.rdm_files import untrained_network
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.films.store import FrameStore
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.semantics import model_rdm
-from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
-from semanticcmc.training.views import ViewsConfig
 
 
 def untrained_features(experiment: Experiment, store: FrameStore) -> np.ndarray:
@@ -23,10 +22,10 @@ def untrained_features(experiment: Experiment, store: FrameStore) -> np.ndarray:
 
     What is alike for this network is alike before anything is learned; see `frame_features`.
     """
-    network = build("random", experiment.section("networks", NetworksConfig), experiment.seeds[0])
-    untrained = TrainedNetwork(network, experiment.section("views", ViewsConfig))
-    config = experiment.section("activations", ActivationsConfig)
-    return frame_features(store, untrained, experiment.primary_layer, config)
+    untrained = untrained_network(experiment, experiment.network("random", experiment.seeds[0]))
+    return frame_features(
+        store, untrained, experiment.primary_layer, experiment.section("activations", ActivationsConfig)
+    )
 
 
 def frame_features(store: FrameStore, network: torch.nn.Module, layer: str, config: ActivationsConfig) -> np.ndarray:
