@@ -84,10 +84,9 @@ class Run:
         weights = recipe.starting_weights(network, config)
         if weights is not None:
             self.model.load_state_dict(read_weights(weights, self.model, config.warm_start_off_diagonal))
-        self.store: FrameStore | None = None
         self.steps = self.done = 0
-        if network.trained:
-            self.store = FrameStore(experiment.folder / "frames")
+        self.store = FrameStore(experiment.folder / "frames") if network.trained else None
+        if self.store is not None:
             self._prepare(self.store)
         self.settings = {
             "experiment": experiment.name,
