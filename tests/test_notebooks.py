@@ -99,7 +99,7 @@ def test_notebook_defines_no_functions_or_classes(notebook):
 
 def test_notebook_ends_with_a_figure(notebook):
     calls = [node for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
-    assert "save" in {getattr(call.func, "attr", "") for call in calls}
+    assert "save" in {getattr(call.func, "id", "") for call in calls}
 
 
 def test_notebook_names_no_place_of_its_own(notebook):
@@ -110,6 +110,6 @@ def test_notebook_names_no_place_of_its_own(notebook):
 def test_every_figure_saved_has_inputs_words_and_its_notebook(notebook):
     for cell in code(notebook):
         for node in ast.walk(source(cell)):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "save":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save":
                 named = {keyword.arg for keyword in node.keywords}
-                assert len(node.args) + len(named) == 6
+                assert len(node.args) + len(named) == 5

@@ -14,14 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation.config import control_seeds
-from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.experiment import Experiment, read_values
-from semanticcmc.figures import lag_curve, style
+from semanticcmc.figures import style
+from semanticcmc.figures.lag_curve import lag_curve
+from semanticcmc.figures.tables import Selection
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.workflow import available_cores, check_sections, resolve_experiment, run_workflow
 
@@ -83,19 +82,15 @@ def primary_layer(file: Path, layer: str) -> pd.DataFrame:
     return table[table.layer == layer]
 
 
-def draw(table: pd.DataFrame, layer: str, random_networks: int) -> None:
+def draw(table: pd.DataFrame, experiment: Experiment) -> None:
     """One lag curve a world, on one scale."""
     style.use_house_style()
-    figure, axes = plt.subplots(1, len(WORLDS), figsize=(4.6 * len(WORLDS), 4.2), sharey=True, squeeze=False)
-    for ax, world in zip(axes.flat, WORLDS, strict=True):
-        rows = table[table.world == world]
-        if len(rows):
-            lag_curve.lag_curve(rows, layer, over_seeds=over_seeds(rows, 0.95), ax=ax)
-        ax.set_title(WORLDS[world][0], pad=42, fontsize=style.TEXT_PT)
-        ax.label_outer()
-    style.caption(figure, lag_curve.lag_curve_caption(table, layer, "random", 0.95, random_networks))
+    by_world = table.assign(condition=[WORLDS[world][0] for world in table.world])
+    worlds = [words for words, _ in WORLDS.values() if words in set(by_world.condition)]
+    drawn = lag_curve(by_world, Selection.of(experiment), conditions=worlds)
+    style.caption(drawn.figure, drawn.caption)
     with atomic(HERE / "lag_curve.png") as temporary:
-        figure.savefig(temporary, dpi=110)
+        drawn.figure.savefig(temporary, dpi=110)
 
 
 def main() -> None:
@@ -110,7 +105,7 @@ def main() -> None:
         with atomic(HERE / "lag_curve.csv") as temporary:
             gathered.to_csv(temporary, index=False, float_format="%.5g")
         write_json(HERE / "lag_curve.json", record(configs, seeds=list(range(SEEDS))))
-    draw(gathered, experiment.primary_layer, len(control_seeds(experiment)))
+    draw(gathered, experiment)
     print(f"Wrote {HERE / 'lag_curve.csv'}, .json and .png")
 
 

@@ -312,11 +312,14 @@ def main(arguments=None):
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from semanticcmc.figures import looks, style
+    from semanticcmc.figures import style
+    from semanticcmc.figures.layers import looks
 
     style.use_house_style()
     with atomic(HERE / "real_images.png") as temporary:
-        looks.looks(table, published_r()).savefig(temporary, dpi=150, bbox_inches="tight")
+        looks(table, published_r(), confidence=SETTINGS["confidence"]).figure.savefig(
+            temporary, dpi=150, bbox_inches="tight"
+        )
     said = {
         "untrained": UNTRAINED,
         "weights": [file.name for file in given.weights],

@@ -20,6 +20,7 @@ from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures import robustness as plots
 from semanticcmc.figures import style
+from semanticcmc.figures.tables import Selection
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network
@@ -67,10 +68,10 @@ def main() -> None:
     best = robustness.largest(table)
     network = best.network[(best.model == config.models[0]) & (best.varied == "declared")].iloc[0]
     style.use_house_style()
-    figure = plots.robustness(table, network, config.models)
-    style.caption(figure, plots.robustness_caption(table, network, experiment.primary_layer, config.confidence))
+    drawn = plots.robustness(table, Selection.of(experiment), network)
+    style.caption(drawn.figure, drawn.caption)
     with atomic(HERE / "robustness.png") as temporary:
-        figure.savefig(temporary, dpi=110)
+        drawn.figure.savefig(temporary, dpi=110)
     print("\n".join(verdicts))
 
 

@@ -22,6 +22,7 @@ from papers.build.render import main, make_poster, render, resolve
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.figures import style
+from semanticcmc.figures.save import save
 from tests.papers.accessibility import assert_readable
 
 FIGURE_SIZES = {
@@ -486,10 +487,10 @@ def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
     experiment = results(tmp_path / "e")
     with matplotlib.rc_context():
         style.use_house_style()
-        ax = style.axes(None)
+        [ax] = style.panels()
         ax.set_xlabel("time lag between the two views")
         ax.set_ylabel("partial R², größer")
-        style.save(ax.figure, experiment, "lag_curve", [], "what it shows")
+        save(style.Drawn([ax], "what it shows"), experiment, "lag_curve", [])
         plt.close("all")
     said = subprocess.run(
         ["pdftotext", str(make_poster(experiment)[1]), "-"], capture_output=True, text=True, check=True

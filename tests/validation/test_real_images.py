@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.figures import looks
+from semanticcmc.figures.layers import looks
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.wordnet import read_taxonomy
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
@@ -104,9 +104,9 @@ def test_the_study_runs_on_a_folder_and_is_drawn(study, imagenet, tmp_path):
     assert set(table.study) == {"layers", "images"} and set(table[table.study == "layers"].model) == {"lch", "category"}
     assert (table[table.study == "layers"].images == 2).all()
     assert table[table.study == "images"].classes.eq(25).all()
-    figure = looks.looks(table, study.published_r())
+    drawn = looks(table, study.published_r(), confidence=0.95)
     assert study.published_r() == pytest.approx(0.1589)  # O'Doherty and Cusack's table
-    assert len(figure.axes) == 2
+    assert len(drawn.axes) == 2
     assert study.main([]) == 0
     assert study.main([str(tmp_path / "nowhere")]) == 2
 
@@ -117,4 +117,4 @@ def test_the_committed_table_is_what_the_figure_reads(repository):
         pytest.skip("the study has not been run")
     table = pd.read_csv(file)
     assert np.isfinite(table.value[table.study != "images"]).all()
-    assert len(looks.looks(table).axes) == 2
+    assert len(looks(table, confidence=0.95).axes) == 2

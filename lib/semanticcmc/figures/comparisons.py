@@ -2,241 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.figures import captions, style
-from semanticcmc.figures.summaries import seeds_text, summary
+from semanticcmc.figures import style
+from semanticcmc.figures.style import Axes, Drawn
+from semanticcmc.figures.tables import (
+    Selection,
+    caption,
+    control_text,
+    model_names,
+    records,
+    select,
+    summary,
+    values_text,
+)
 from semanticcmc.run import counted
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 CONTROL_STYLES = {
-    "none": {"color": "#9A9A9A", "marker": "_", "label": "none (simple r)"},
+    "none": {"color": "#9A9A9A", "marker": "D", "label": "none (simple r)"},
     "random": {"color": style.INK, "marker": "o", "label": "untrained networks"},
     "cmc_lab": {"color": "#B45F06", "marker": "v", "label": "L / ab network"},
     "look": {"color": "#4F8F5B", "marker": "^", "label": "true looks"},
 }
+CONNECTIVITY = {"none": "simple", "random": "given untrained networks"}
 
 
-def controls(
-    table: pd.DataFrame,
-    over_seeds: pd.DataFrame,
-    layer: str,
-    model: str = "category",
-    condition: str = "intact",
-    ax: Axes | None = None,
-) -> Axes:
-    """Correlation with one model at one layer, given each control: a group of markers a network.
+def controls(table: pd.DataFrame, shown: Selection) -> Drawn:
+    """Correlation with each model, given each control: a panel a model, a group of markers a network.
 
-    Filled markers: Holm-corrected p below .05 in every seed.
+    Filled markers: Holm-corrected p below .05 in every seed. Points carry the control as their gid.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/lag_curve.csv``.
-    over_seeds : DataFrame
-        `evaluation.over_seeds` of it.
-    layer, model, condition : str
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-        Points carry the control as their gid.
+    shown : Selection
+        All controls are drawn.
     """
-    ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.6 * style.COLUMN_IN))
-    rows = table[(table.layer == layer) & (table.model == model) & (table.condition == condition)]
-    shown = summary(rows, over_seeds)
-    names = list(style.network_styles(rows.network))
-    place = {name: float(i) for i, name in enumerate(names)}
-    used = [control for control in CONTROL_STYLES if control in set(rows.control)]
-    for i, control in enumerate(used):
-        look = CONTROL_STYLES[control]
-        own = shown[shown.control == control]
-        x = own.network.map(place) + 0.6 * captions.offset(i, len(used))
-        ax.vlines(x, own.ci_low, own.ci_high, color=look["color"], linewidth=1.3)
-        for filled in (True, False):
-            some = own.significant == filled
-            ax.plot(
-                x[some],
-                own.mantel_r[some],
-                linestyle="none",
-                marker="D" if look["marker"] == "_" else look["marker"],
-                color=look["color"],
-                markerfacecolor=look["color"] if filled else "white",
-                markeredgewidth=1.3,
-                markersize=5.5,
-                gid=control,
-                label=look["label"] if filled else "_",
-                zorder=3,
-            )
-    for edge in range(len(names) - 1):
-        ax.axvline(edge + 0.5, color=style.RULE, linewidth=0.8, zorder=0)
-    style.zero_line(ax)
-    captions.network_axis(ax, names)
-    ax.set_ylabel(f"r, {style.model_style(model)['label']}")
-    return ax
+    axes = style.panels(len(shown.models), 1, height=0.5 * len(shown.models) + 0.16, sharex=True)
+    rows = shown.rows(table, control=table.control)
+    looks = style.network_styles(style.network_lags(rows))
+    used = {control: look for control, look in CONTROL_STYLES.items() if control in set(rows.control)}
+    for ax, model in zip(axes, shown.models, strict=True):
+        means = summary(rows[rows.model == model], shown.confidence)
+        style.beside(ax, means, "network", list(looks), "control", used, spread=0.6, filled=means.significant)
+        for edge in range(len(looks) - 1):
+            ax.axvline(edge + 0.5, color=style.RULE, linewidth=0.8, zorder=0)
+        style.zero_line(ax)
+        style.network_axis(ax, looks)
+        ax.set_ylabel(f"r, {model_names([model])}")
+    style.legend_above(axes[0], 2, title="given", alignment="left")
+    told = f"at {shown.layer}, given {', '.join(look['label'] for look in used.values())}"
+    mean = f"untrained networks: mean RDM of {shown.random_networks}"
+    words = caption(rows, mean, "filled: Holm-corrected p < .05 in every seed", confidence=shown.confidence)
+    return Drawn(axes, f"Correlation of every network with {model_names(shown.models)} {told}.", words)
 
 
-def lag_comparisons(
-    table: pd.DataFrame, networks: Sequence[str], model: str, control: str, condition: str, ax: Axes | None = None
-) -> Axes:
-    """Difference of two networks' correlations with a model, row minus column, and a dot a seed that tells them apart.
+def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:
+    """Difference of two networks' correlations with each model, row minus column, a dot a seed that tells them apart.
+
+    The number of a cell has the gid ``<row> <column>``, its dots, a seed each whose Holm-corrected p is below .05,
+    ``<row> <column> told apart``.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/lag_comparisons.csv``; several seeds are averaged.
-    networks : sequence of str
-        Rows and columns, in this order; those that the table lacks are left out.
-    model, control, condition : str
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-        The number of a cell has the gid ``first second``; with a dot a seed whose Holm-corrected p is below .05.
+    shown : Selection
+    lags_s : mapping of str to float
+        Network to its lag (`style.network_lags`), in the order of rows and columns, which is the table's; those that it
+        lacks are left out.
     """
-    rows = table[(table.model == model) & (table.control == control) & (table.condition == condition)]
-    rows = rows.assign(told_apart=rows.p_holm < style.SIGNIFICANT)
-    cells = rows.groupby(["first", "second"]).agg(difference=("difference", "mean"), told_apart=("told_apart", "sum"))
-    there = {*rows["first"], *rows["second"]}
-    cells = cells.reset_index()
-    # The later network minus the earlier one.
-    found = zip(cells["second"], cells["first"], -cells["difference"], cells["told_apart"], strict=True)
-    values = {(row, column): (float(r), int(dots)) for row, column, r, dots in found}
-    return _matrix([name for name in networks if name in there], values, signed=True, ax=ax)
+    axes = style.panels(1, len(shown.models), len(shown.models), 1.0)
+    tested = shown.rows(table, model=table.model)
+    rows = tested.assign(r=-tested.difference, dots=tested.p_holm < style.SIGNIFICANT)  # the later minus the earlier
+    for ax, model in zip(axes, shown.models, strict=True):
+        _matrix(ax, select(rows, model=model), lags_s, signed=True)
+        ax.set_title(model_names([model]))
+    alt = f"Differences between networks two by two in their correlation with {model_names(shown.models)}."
+    words = caption(
+        tested,
+        shown.given,
+        f"network of the row minus that of the column{_mean_of(tested)}",
+        "a dot: a seed in which the paired bootstrap over classes tells the two apart (two-sided p < .05, "
+        f"Holm-corrected for the {values_text(tested.groupby(['seed', 'condition']).size())} comparisons of a seed)",
+    )
+    return Drawn(axes, alt, words)
 
 
-def connectivity(
-    table: pd.DataFrame, networks: Sequence[str], control: str, condition: str, ax: Axes | None = None
-) -> Axes:
-    """Correlation of the RDMs of each two networks, as numbers on a scale of grey from 0 to 1.
+def connectivity(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:
+    """Correlation of the RDMs of each two networks, as numbers on a scale of grey from 0 to 1: a panel a control.
+
+    The number of a cell has the gid ``<row> <column>``.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/connectivity.csv``; several seeds are averaged.
-    networks : sequence of str
-        Rows and columns, in this order; those that the table lacks are left out.
-    control : {'none', 'random'}
-    condition : str
-    ax : Axes, optional
+    shown : Selection
+        All controls are drawn.
+    lags_s : mapping of str to float
+        As `lag_comparisons` takes it.
     """
-    rows = table[(table.control == control) & (table.condition == condition)]
-    cells = rows.groupby(["first", "second"]).r.mean().reset_index()
-    there = {*rows["first"], *rows["second"]}
-    found = zip(cells["second"], cells["first"], cells["r"], strict=True)
-    values = {(row, column): (float(r), 0) for row, column, r in found}
-    return _matrix([name for name in networks if name in there], values, signed=False, ax=ax)
+    rows = shown.rows(table, control=table.control).assign(dots=0)
+    kinds = {control: title for control, title in CONNECTIVITY.items() if control in set(rows.control)} or {"none": ""}
+    axes = style.panels(1, len(kinds), len(kinds), 1.0)
+    for ax, (control, title) in zip(axes, kinds.items(), strict=True):
+        _matrix(ax, select(rows, control=control), lags_s, signed=False)
+        ax.set_title(title)
+    alt = f"Correlation of the distances in every two networks: {', and '.join(kinds.values())}."
+    what = f"correlation of the distances in two networks of one seed{_mean_of(rows)}"
+    given = f", and {control_text('random', shown.random_networks)}" if "random" in kinds else ""
+    return Drawn(axes, alt, caption(rows, what, f"simple{given}"))
 
 
-def controls_caption(table: pd.DataFrame, layer: str, condition: str, confidence: float, random_networks: int) -> str:
-    """Classes, seeds, controls and interval of `controls`."""
-    rows = table[(table.layer == layer) & (table.condition == condition)]
-    return "; ".join(
-        [
-            layer,
-            f"{captions.values_text(rows.classes)} classes, {condition} pictures",
-            f"untrained networks: mean RDM of {random_networks}",
-            seeds_text(rows, confidence),
-            "filled: Holm-corrected p < .05 in every seed.",
-        ]
-    )
+def _mean_of(rows: pd.DataFrame) -> str:
+    return f", mean of {counted(rows.seed.nunique(), 'seed')}" if rows.seed.nunique() > 1 else ""
 
 
-def lag_comparisons_caption(table: pd.DataFrame, layer: str, control: str, random_networks: int) -> str:
-    """What the numbers and dots of `lag_comparisons` are."""
-    rows = table[table.control == control]
-    seeds, family = rows.seed.nunique(), rows.groupby(["seed", "condition"]).size()
-    tests = captions.values_text(family) if len(family) else "0"
-    return "; ".join(
-        [
-            layer,
-            f"r {captions.control_text(control, random_networks)}",
-            f"network of the row minus that of the column{_mean_of(seeds)}",
-            "a dot: a seed in which the paired bootstrap over classes tells the two apart (two-sided p < .05, "
-            f"Holm-corrected for the {tests} comparisons of a seed).",
-        ]
-    )
+def _matrix(ax: Axes, rows: pd.DataFrame, lags_s: Mapping[str, float], signed: bool) -> None:
+    """Lower triangle of a matrix of ``second`` by ``first``: a shade for the size of ``r``, its number, its dots."""
+    import seaborn as sns
+    from matplotlib.colors import LinearSegmentedColormap
 
-
-def connectivity_caption(table: pd.DataFrame, layer: str, random_networks: int) -> str:
-    """What the numbers of `connectivity` are."""
-    given = captions.control_text("random", random_networks)
-    what = f"correlation of the distances in two networks of one seed{_mean_of(table.seed.nunique())}"
-    return f"{layer}; {what}; simple, and {given}."
-
-
-def _mean_of(seeds: int) -> str:
-    return f", mean of {counted(seeds, 'seed')}" if seeds > 1 else f" ({counted(seeds, 'seed')})"
-
-
-def _matrix(
-    names: Sequence[str], values: dict[tuple[str, str], tuple[float, int]], signed: bool, ax: Axes | None
-) -> Axes:
-    """Lower triangle of a matrix: shade for size, the number itself, and dots below it."""
-    side = 0.62 * max(len(names) - 1, 2) + 1.3
-    ax = style.axes(ax, figsize=(side, side))
-    labels = {name: look["label"] for name, look in style.network_styles(names).items()}
-    sizes = [abs(value) for value, _ in values.values() if np.isfinite(value)]
-    greatest = max([*sizes, 1e-9]) if signed else 1.0
-    for (row, column), (value, dots) in values.items():
-        i, j = names.index(row) - 1, names.index(column)
-        if not np.isfinite(value):
-            ax.text(j, i, "-", ha="center", va="center", color=style.QUIET)
+    names = [name for name in lags_s if name in {*rows["first"], *rows["second"]}]
+    if not names:
+        ax.set_axis_off()
+        style.quiet_text(ax, "fewer than two networks")
+        return
+    below, beside = names[1:], names[:-1]
+    labels = {name: look["label"] for name, look in style.network_styles(lags_s).items()}
+    cells = rows.groupby(["second", "first"]).agg(r=("r", "mean"), dots=("dots", "sum"))
+    sizes = cells.r.abs() if signed else cells.r.clip(lower=0)
+    square = sizes.unstack().reindex(index=below, columns=beside).rename(index=labels, columns=labels)
+    greys = LinearSegmentedColormap.from_list("greys", ("1.0", "0.58"))  # never so dark that ink cannot be read on it
+    greatest = np.nanmax(sizes, initial=1e-9) if signed else 1.0
+    sns.heatmap(square, ax=ax, cmap=greys, vmin=0, vmax=greatest, cbar=False, square=True, linewidths=1.5)
+    for cell in records(cells.reset_index()):
+        x, y, dots = beside.index(cell.first) + 0.5, below.index(cell.second) + 0.5, int(cell.dots)
+        if np.isnan(cell.r):
+            ax.text(x, y, "-", ha="center", va="center", color=style.QUIET)
             continue
-        share = min(max(abs(value) if signed else value, 0.0) / greatest, 1.0)
-        shade = 1 - 0.42 * share  # never so dark that ink cannot be read on it
-        ax.add_patch(_cell(j, i, str(shade)))
-        text = _number(value, signed)
-        ax.text(
-            j,
-            i + (0.12 if dots else 0),
-            text,
-            ha="center",
-            va="center",
-            gid=f"{row} {column}",
-            color=style.INK,
-            fontsize=style.SMALL_PT,
-            fontweight="bold" if dots else "normal",
-        )
-        if dots:
-            x = [j + 0.13 * (dot - (dots - 1) / 2) for dot in range(dots)]
-            ax.plot(
-                x,
-                [i - 0.22] * dots,
-                linestyle="none",
-                marker="o",
-                markersize=3.5,
-                color=style.INK,
-                gid=f"{row} {column} told apart",
-            )
-    if not values:
-        ax.text(0.5, 0.5, "fewer than two networks", transform=ax.transAxes, ha="center", color=style.QUIET)
-    count = max(len(names) - 1, 1)
-    ax.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), aspect="equal")
-    ax.set_xticks(
-        range(len(names) - 1), [labels[name] for name in names[:-1]], rotation=45, ha="right", rotation_mode="anchor"
-    )
-    ax.set_yticks(range(len(names) - 1), [labels[name] for name in names[1:]])
+        look = {"ha": "center", "va": "center", "color": style.INK, "fontsize": style.SMALL_PT}
+        gid, weight = f"{cell.second} {cell.first}", "bold" if dots else "normal"
+        ax.text(x, y + (0.12 if dots else 0), _number(cell.r, signed), gid=gid, fontweight=weight, **look)
+        places = [x + 0.13 * (dot - (dots - 1) / 2) for dot in range(dots)]
+        ax.plot(places, [y - 0.22] * dots, "o", markersize=3.5, color=style.INK, gid=f"{gid} told apart")
+    ax.set(xlabel="", ylabel="")
+    ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(ax.get_yticks(), ax.get_yticklabels(), rotation=0)
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    return ax
 
 
 def _number(value: float, signed: bool) -> str:
     """Two decimals as figures print them: ``+.12``, ``.00``; a sign only where there is something."""
     text = f"{round(value, 2) or 0.0:{'+' if signed and round(value, 2) else ''}.2f}"
     return text.replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}")
-
-
-def _cell(x: float, y: float, colour: str):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5)

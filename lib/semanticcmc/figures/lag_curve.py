@@ -1,202 +1,141 @@
-"""Semantics against the lag that a network was trained at: drawn from tables/lag_curve.csv."""
+"""Semantics against the lag that a network was trained at: measured, predicted from labels, and published."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from semanticcmc.figures import captions, style
+from semanticcmc.evaluation.lag_curve import over_seeds
+from semanticcmc.figures import style
+from semanticcmc.figures.style import Axes, Drawn
+from semanticcmc.figures.tables import Selection, caption, model_names, percent, select, values_text
 from semanticcmc.run import counted
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Share of the distance between two neighbouring points over which several models or seeds are spread.
 SPREAD = 0.3
 # Hours of film below which no lag can be expected to teach semantics: a tenth of the published 158.4 h.
 ENOUGH_FILM_H = 16.0
+# The line of the partial correlations that are tested, and the one of the simple correlations.
+PARTIAL: dict[str, Any] = {"linestyle": "-", "linewidth": 2.2, "alpha": 1.0, "zorder": 3}
+SIMPLE: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 1.2, "alpha": 0.55, "zorder": 2}
 
 
 def lag_curve(
     table: pd.DataFrame,
-    layer: str,
-    models: Sequence[str] = ("category", "lch"),
-    control: str = "random",
-    condition: str = "intact",
-    over_seeds: pd.DataFrame | None = None,
+    shown: Selection,
     predicted: pd.DataFrame | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+    remark: str = "",
+    conditions: Sequence[str] = (),
+) -> Drawn:
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
 
-    Solid: partial correlation given `control`, a point a seed with its interval, the line through the
-    mean of the seeds; faint and dashed: the simple correlation; dotted: what was predicted. Filled points:
-    Holm-corrected p below .05. Networks without a lag stand to the left, in grey.
+    Solid: partial correlation, a point a seed with its interval, the line through the mean of the seeds, whose interval
+    is a band; faint and dashed: the simple correlation; dotted: what was predicted. Filled points: Holm-corrected p
+    below .05. Networks without a lag are at the left, in grey, a dash their simple correlation.
+
+    Artists carry a gid: ``partial category`` and ``simple category`` the lines, ``predicted category`` the prediction,
+    ``points category`` the points, ``dashes category`` the dashes.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/lag_curve.csv``.
-    layer : str
-        Usually the experiment's ``primary_layer``.
-    models : sequence of str
-        Values of ``model`` to draw.
-    control : str
-        Value of ``control`` of the partial correlation.
-    condition : str
-        Stimulus condition.
-    over_seeds : DataFrame, optional
-        `evaluation.over_seeds` of the table; where there are several seeds its intervals are drawn as bands.
+    shown : Selection
     predicted : DataFrame, optional
         ``tables/predicted_lag_curve.csv``: the partial correlation predicted from the labels before any training.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-        Lines carry a gid: ``partial category`` the mean, ``predicted category`` the prediction,
-        ``partial category seed 0`` its points,
-        ``partial category seed 0 augment`` a baseline; ``simple ...`` likewise.
+    remark : str
+        What a reader must not overlook (`too_little_film`).
+    conditions : sequence of str
+        In place of the condition of `shown`: several, a panel each.
     """
-    ax = style.axes(ax, figsize=(style.COLUMN_IN, 0.78 * style.COLUMN_IN))
-    rows = table[(table.layer == layer) & (table.condition == condition) & table.model.isin(models)]
-    rows = rows[rows.control.isin(["none", control])].dropna(subset="mantel_r")
+    tested = shown.rows(table, condition=conditions or shown.condition, model=table.model, control=table.control)
+    rows = shown.rows(tested, condition=tested.condition, control=("none", shown.control)).dropna(subset="mantel_r")
+    size = (0.8 * len(conditions), 0.72) if conditions else (1.0, 0.78)
+    axes = style.panels(1, max(len(conditions), 1), *size, sharey=True)
+    means = []
+    for ax, condition in zip(axes, conditions or [shown.condition], strict=True):
+        own = rows[rows.condition == condition]
+        _curves(ax, own, shown, predicted)
+        if remark:
+            style.note(ax, remark)
+        if conditions:
+            ax.set_title(condition, pad=42)
+            ax.label_outer()
+        own = select(own[own.lag_s > 0], model=shown.models[:1], control=shown.control)
+        mean = own.groupby("lag_s").mantel_r.mean()
+        told = ", ".join(f"{style.lag_text(lag_s)} {r:.2f}" for lag_s, r in zip(mean.index, mean, strict=True))
+        means.append(f"{condition}: {told}" if conditions else told)
+    alt = (
+        f"{remark}{'. ' if remark else ''}Correlation with {model_names(shown.models)} against the lag between the two "
+        f"views; {shown.given}, with {model_names(shown.models[:1])}: {'; '.join(means)}."
+    )
+    tested = select(tested, control=shown.control)
+    tails = {"two-sided" if alternative == "two-sided" else "one-sided" for alternative in tested.alternative}
+    words = caption(
+        tested,
+        f"partial {shown.given}",
+        f"bands: {percent(shown.confidence)} of the mean over seeds" if tested.seed.nunique() > 1 else "",
+        f"filled: p < .05, {' or '.join(sorted(tails))} Mantel test, {values_text(tested.permutations)} permutations, "
+        f"Holm-corrected for the {values_text(tested.groupby(['seed', 'condition']).size())} tests of a seed",
+        "grey dash: simple r of a network without a lag",
+        ""
+        if predicted is None
+        else "dotted: predicted from the labels before training; where it peaks counts, not its height",
+        confidence=shown.confidence,
+        each=True,
+    )
+    return Drawn(axes, alt, words)
+
+
+def _curves(ax: Axes, rows: pd.DataFrame, shown: Selection, predicted: pd.DataFrame | None) -> None:
+    """The curves of one panel."""
+    looks, models = style.network_styles(style.network_lags(rows)), shown.models
     lags_s = sorted(rows.lag_s[rows.lag_s > 0].unique()) or [1.0]
-    step = _step(lags_s)
-    baselines = [name for name in style.BASELINE_STYLES if name in set(rows.network)]
-    place_s = {name: lags_s[0] / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
+    # Factor between two places on the log axis: the mean one between neighbouring lags.
+    step = (lags_s[-1] / lags_s[0]) ** (1 / (len(lags_s) - 1)) if len(lags_s) > 1 else 3.0
+    baselines = [name for name in looks if name in set(rows.network[~(rows.lag_s > 0)])]
+    left_s = {name: lags_s[0] / step ** (len(baselines) - i + 0.35) for i, name in enumerate(baselines)}
     seeds = sorted(rows.seed.unique())
+    aside = rows.seed.map({seed: SPREAD * style.offset(s, len(seeds)) / len(models) for s, seed in enumerate(seeds)})
+    rows = rows.assign(place_s=rows.lag_s.where(rows.lag_s > 0, rows.network.map(left_s)) * step**aside)
+    size = 7.0 if len(seeds) == 1 else 4.5
     for m, model in enumerate(models):
-        look = style.model_style(model)
-        aside = SPREAD * captions.offset(m, len(models))
-        for kind, shown in (("partial", control), ("simple", "none")):
-            solid = kind == "partial"
-            chosen = rows[(rows.model == model) & (rows.control == shown)]
-            mean = chosen[chosen.lag_s > 0].groupby("lag_s").mantel_r.mean()
-            ax.plot(
-                mean.index * step**aside,
-                mean.to_numpy(),
-                color=look["color"],
-                gid=f"{kind} {model}",
-                linestyle="-" if solid else (0, (3, 2)),
-                linewidth=2.2 if solid else 1.2,
-                alpha=1.0 if solid else 0.55,
-                zorder=3 if solid else 2,
-                label=f"{look['label']}, {kind}",
-            )
-            if solid and over_seeds is not None and len(seeds) > 1:
-                band = over_seeds[
-                    (over_seeds.layer == layer)
-                    & (over_seeds.condition == condition)
-                    & (over_seeds.model == model)
-                    & (over_seeds.control == shown)
-                ]
-                band = band[band.lag_s > 0].sort_values("lag_s")
-                ax.fill_between(
-                    band.lag_s * step**aside,
-                    band.ci_low,
-                    band.ci_high,
-                    color=look["color"],
-                    alpha=0.15,
-                    linewidth=0,
-                    gid=f"over seeds {model}",
-                    zorder=1,
-                )
-            if solid and predicted is not None:
-                told = predicted[(predicted.model == model) & predicted.lag_s.between(lags_s[0], lags_s[-1])]
-                ax.plot(
-                    told.lag_s,
-                    told.predicted_r,
-                    color=look["color"],
-                    linestyle=(0, (1, 1.2)),
-                    linewidth=1.6,
-                    zorder=2,
-                    gid=f"predicted {model}",
-                    label=f"{look['label']}, predicted",
-                )
-            for s, seed in enumerate(seeds):
-                own = chosen[chosen.seed == seed]
-                shift = step ** (aside + SPREAD * captions.offset(s, len(seeds)) / len(models))
-                size = 7.0 if len(seeds) == 1 else 4.5
-                gid = f"{kind} {model} seed {seed}"
-                if solid:
-                    _points(ax, own[own.lag_s > 0], own.lag_s[own.lag_s > 0] * shift, look, size, gid)
-                for name in baselines:
-                    grey = {"color": style.BASELINE_STYLES[name]["color"], "marker": look["marker"]}
-                    one = own[own.network == name]
-                    x = pd.Series(place_s[name] * shift, index=one.index)
-                    if solid:
-                        _points(ax, one, x, grey, size, f"{gid} {name}")
-                    else:
-                        ax.plot(
-                            x,
-                            one.mantel_r,
-                            linestyle="none",
-                            marker="_",
-                            markersize=1.6 * size,
-                            alpha=0.8,
-                            markeredgewidth=1.4,
-                            color=grey["color"],
-                            gid=f"{gid} {name}",
-                            zorder=2,
-                        )
+        look, aside = style.model_style(model), step ** (SPREAD * style.offset(m, len(models)))
+        color, label = look["color"], look["label"]
+        partial, simple = (select(rows, model=model, control=control) for control in (shown.control, "none"))
+        for kind, own, line in (("partial", partial, PARTIAL), ("simple", simple, SIMPLE)):
+            mean = own[own.lag_s > 0].groupby("lag_s").mantel_r.mean()
+            ax.plot(mean.index * aside, mean, color=color, gid=f"{kind} {model}", label=f"{label}, {kind}", **line)
+        if len(seeds) > 1:
+            band = over_seeds(partial[partial.lag_s > 0], shown.confidence).sort_values("lag_s")
+            fill = {"color": color, "alpha": 0.15, "linewidth": 0, "zorder": 1, "gid": f"over seeds {model}"}
+            ax.fill_between(band.lag_s * aside, band.ci_low, band.ci_high, **fill)
+        if predicted is not None:
+            own = predicted[(predicted.model == model) & predicted.lag_s.between(lags_s[0], lags_s[-1])]
+            line = {"color": color, "linestyle": style.DOTTED, "linewidth": 1.6, "zorder": 2}
+            ax.plot(own.lag_s, own.predicted_r, gid=f"predicted {model}", label=f"{label}, predicted", **line)
+        partial, simple = (
+            own.assign(color=[looks[name]["color"] if name in baselines else color for name in own.network])
+            for own in (partial, simple[simple.network.isin(baselines)])
+        )
+        point = {"color": partial.color, "marker": look["marker"]}
+        filled = partial.p_holm < style.SIGNIFICANT
+        style.marks(ax, partial, partial.place_s * aside, point, filled=filled, size=size, gid=f"points {model}")
+        dash = {"marker": "_", "s": 2.5 * size**2, "linewidths": 1.4, "alpha": 0.8, "gid": f"dashes {model}"}
+        ax.scatter(simple.place_s * aside, simple.mantel_r, c=list(simple.color), zorder=2, **dash)
     style.zero_line(ax)
-    style.lag_axis(ax, lags_s, "time lag between the two views")
+    style.lag_axis(ax, lags_s)
     if baselines:
         ax.axvline(lags_s[0] / step**0.72, color=style.RULE, linewidth=1)
-        ticks, names = ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()]
-        labels = [style.BASELINE_STYLES[name]["label"] for name in baselines]
-        ax.set_xticks([*place_s.values(), *ticks], [*labels, *names])
+        names = [looks[name]["label"] for name in baselines] + [text.get_text() for text in ax.get_xticklabels()]
+        ax.set_xticks([*left_s.values(), *ax.get_xticks()], names)
         for text in ax.get_xticklabels()[: len(baselines)]:
             text.set(color=style.QUIET, fontsize=style.SMALL_PT)
     ax.set_xlim(lags_s[0] / step ** (len(baselines) + 1.0), lags_s[-1] * step**0.6)
     ax.set_ylabel("correlation with the model, r")
-    ax.legend(ncols=len(models), loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=2.2)
-    return ax
-
-
-def lag_curve_caption(
-    table: pd.DataFrame, layer: str, control: str, confidence: float, random_networks: int, predicted: bool = False
-) -> str:
-    """What a lag curve's points, bars and fillings mean, with the numbers that are the table's.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``.
-    layer, control : str
-        As drawn.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    random_networks : int
-        Number of untrained networks behind the control `random` (`evaluation.control_seeds`).
-    predicted : bool
-        Whether a predicted curve is drawn.
-    """
-    rows = table[(table.layer == layer) & (table.control == control)]
-    seeds = sorted(rows.seed.unique())
-    tail = {"greater": "one-sided", "less": "one-sided", "two-sided": "two-sided"}
-    family = rows.groupby(["seed", "condition"]).size()
-    parts = [
-        f"{layer}; {captions.values_text(rows.classes)} classes",
-        f"1 seed ({seeds[0]})" if len(seeds) == 1 else f"{counted(len(seeds), 'seed')}, a point each",
-        f"partial: {captions.control_text(control, random_networks)}",
-        f"bars: {captions.percent(confidence)} bootstrap over classes",
-        *([f"bands: {captions.percent(confidence)} of the mean over seeds"] if len(seeds) > 1 else []),
-        f"filled: p < {style.SIGNIFICANT:g}".replace("0.", ".")
-        + f", {' or '.join(sorted({tail[a] for a in rows.alternative}))} Mantel test, "
-        + f"{captions.values_text(rows.permutations)} permutations, "
-        + f"Holm-corrected for the {captions.values_text(family)} tests of a seed",
-        "grey dash: simple r of a network without a lag",
-        *(
-            ["dotted: predicted from the labels before training; where it peaks counts, not its height"]
-            if predicted
-            else []
-        ),
-    ]
-    return "; ".join(parts) + "."
+    style.legend_above(ax, len(models), handlelength=2.2)
 
 
 def too_little_film(films: int, hours: float) -> str:
@@ -207,27 +146,109 @@ def too_little_film(films: int, hours: float) -> str:
     return f"{counted(films, 'film')}, {length}: too little film to teach semantics"
 
 
-def _points(ax: Axes, rows: pd.DataFrame, x: pd.Series, look: Mapping[str, str], size: float, gid: str) -> None:
-    """Points at `x` with their intervals, filled where the corrected p is below .05."""
-    ax.vlines(x, rows.ci_low, rows.ci_high, color=look["color"], linewidth=0.18 * size, zorder=3)
-    for filled in (True, False):
-        chosen = (rows.p_holm < style.SIGNIFICANT) == filled
-        ax.plot(
-            x[chosen],
-            rows.mantel_r[chosen],
-            linestyle="none",
-            marker=look["marker"],
-            color=look["color"],
-            markerfacecolor=look["color"] if filled else "white",
-            markeredgewidth=1.3,
-            markersize=size,
-            gid=gid,
-            zorder=4,
-        )
+def predicted_lag_curve(
+    curve: pd.DataFrame,
+    best: pd.DataFrame,
+    table: pd.DataFrame | None = None,
+    shown: Selection | None = None,
+    *,
+    confidence: float,
+    films: int,
+) -> Drawn:
+    """Correlation with each model predicted from labels, its interval a band, the recommended lags marked below.
+
+    Of a model that no lag is recommended for (p_holm of .05 or more) none is marked. Artists carry a gid:
+    ``predicted category``, ``trained category``, ``recommended category``.
+
+    Parameters
+    ----------
+    curve, best : DataFrame
+        ``tables/predicted_lag_curve.csv`` and ``tables/recommended_lag.csv`` (`prediction.Prediction`).
+    table : DataFrame, optional
+        ``tables/lag_curve.csv``: what was trained, as points.
+    shown : Selection, optional
+        Rows of `table`.
+    confidence : float
+        Level of the intervals, between 0 and 1.
+    films : int
+        Number of films with labels.
+    """
+    [ax] = axes = style.panels(height=0.6)
+    models = list(curve.model.unique())
+    known = best[best.p_holm < style.SIGNIFICANT].set_index("model")
+    below = {"clip_on": False, "transform": ax.get_xaxis_transform()}
+    trained = None if table is None or shown is None else shown.rows(table, model=models).dropna(subset="mantel_r")
+    for m, model in enumerate(models):
+        rows, look = curve[curve.model == model].sort_values("lag_s"), style.model_style(model)
+        line = {"color": look["color"], "linestyle": style.DASHED, "label": f"{look['label']}, predicted"}
+        ax.plot(rows.lag_s, rows.predicted_r, gid=f"predicted {model}", **line)
+        ax.fill_between(rows.lag_s, rows.ci_low, rows.ci_high, color=look["color"], alpha=0.15, linewidth=0)
+        if trained is not None:
+            own = trained[(trained.model == model) & (trained.lag_s > 0)]
+            point = look | {"linestyle": "none", "label": f"{look['label']}, trained"}
+            ax.plot(own.lag_s, own.mantel_r, gid=f"trained {model}", **point)
+        if model in known.index:
+            one, height = known.loc[model], -0.06 - 0.04 * m
+            line = {"color": look["color"], "linewidth": 1.5, "gid": f"recommended {model}"}
+            ax.plot([one.ci_low_s, one.ci_high_s], [height, height], **line, **below)
+            ax.plot([one.lag_s], [height], color=look["color"], marker=look["marker"], **below)
+    told, aside = ("recommended", 8) if len(known) else ("no lag recommended", 0)
+    at = (known.ci_high_s.max() if len(known) else curve.lag_s.min(), -0.06)
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "annotation_clip": False}
+    ax.annotate(told, at, (aside, 0), va="center", color=style.QUIET, fontsize=style.SMALL_PT, **place)
+    style.zero_line(ax)
+    style.lag_axis(ax, curve.lag_s)
+    ax.tick_params(axis="x", pad=6 + 14 * len(models))
+    ax.set_ylabel("partial correlation with the model, r")
+    style.legend_above(ax, 2)
+    lags = ", ".join(
+        f"{style.lag_text(lag_s)} for {model_names([one])}" for one, lag_s in zip(known.index, known.lag_s, strict=True)
+    )
+    alt = f"Partial correlation with {model_names(models)} against lag, as predicted from the labels"
+    words = f"bands: {percent(confidence)} bootstrap over {counted(films, 'film')}, of the prediction"
+    if trained is None or shown is None:
+        return Drawn(axes, f"{alt}; recommended: {lags or 'none'}.", f"{words}.")
+    means = trained[(trained.model == models[0]) & (trained.lag_s > 0)].groupby("lag_s").mantel_r.mean()
+    peak = f"; largest with {model_names(models[:1])} at {style.lag_text(means.idxmax())}" if len(means) else ""
+    words = f"{shown.layer}; {words}; points: {counted(trained.seed.nunique(), 'seed')} of each network."
+    return Drawn(axes, f"{alt} and as trained; recommended: {lags or 'none'}{peak}.", words)
 
 
-def _step(lags_s: Sequence[float]) -> float:
-    """Factor between two places on the log axis: the mean one between neighbouring lags."""
-    if len(lags_s) < 2:
-        return 3.0
-    return float(lags_s[-1] / lags_s[0]) ** (1 / (len(lags_s) - 1))
+def published_table(table: pd.DataFrame, shown: Selection) -> Drawn:
+    """The published correlations with WordNet (LCH) beside ours, each at its lag.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tables/published.csv``: ``source`` (``published`` or ``ours``), ``network``, ``lag_s``, ``layer``, ``model``,
+        ``control``, ``mantel_r``, ``classes``, ``seed``, and ``ci_low``, ``ci_high`` where known.
+    shown : Selection
+        Control; the simple correlation is drawn faint.
+    """
+    [ax] = axes = style.panels()
+    name = model_names(["lch"])
+    rows = table[(table.model == "lch") & (table.lag_s > 0)].dropna(subset="mantel_r")
+    largest = []
+    for source, label, color, marker in (
+        ("published", "published", style.QUIET, "D"),
+        ("ours", "here", style.MODEL_STYLES["lch"]["color"], "s"),
+    ):
+        for kind, given, line in (("partial", shown.control, PARTIAL), ("simple", "none", SIMPLE)):
+            own = select(rows, source=source, control=given).groupby("lag_s")
+            if not len(own):
+                continue
+            mean = own[["mantel_r", "ci_low", "ci_high"]].mean()
+            fill = {"marker": marker, "markerfacecolor": "white" if kind == "simple" else color}
+            look = {"color": color, "label": f"{label}, {kind}", "gid": f"{source} {kind}"}
+            ax.plot(mean.index, mean.mantel_r, **look, **fill, **line)
+            if kind == "partial":
+                ax.vlines(mean.index, mean.ci_low, mean.ci_high, color=color, linewidth=1.2)
+                peak = mean.reset_index().sort_values("mantel_r").iloc[-1]
+                largest.append(f"{label}, {peak.mantel_r:.2f} at {style.lag_text(peak.lag_s)}")
+    style.zero_line(ax)
+    style.lag_axis(ax, rows.lag_s)
+    ax.set_ylabel(f"r with {name}")
+    style.legend_above(ax, 2)
+    alt = f"Correlation with {name} against lag, published and here. Largest partial correlation: {'; '.join(largest)}."
+    words = "published: AlexNet, 158 h of film, conv5, 256 classes, 999 permutations, no intervals given; here: "
+    return Drawn(axes, alt, words + caption(select(rows, source="ours"), confidence=shown.confidence, each=True))

@@ -6,26 +6,23 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from semanticcmc.evaluation.stimuli import read_image
 from semanticcmc.figures import style
+from semanticcmc.figures.style import Axes, Drawn
 from semanticcmc.rsa.rdm import RDM
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 PICTURE_PX = 96
+COLUMNS = 4  # most matrices in a row
 
 
-def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns: int = 4) -> Figure:
+def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: str = "") -> Drawn:
     """RDMs as matrices, classes ordered by category, all on one scale: the percentile within each RDM.
 
-    Distances of two networks differ in size; ranks compare their structure, which is what the
-    correlation tests look at.
+    Distances of two networks differ in size; ranks compare their structure, as the tests do.
 
     Parameters
     ----------
@@ -33,23 +30,18 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
         Title to RDM, all of the same classes.
     categories : mapping of str to str
         Class to category.
-    columns : int
-        Most matrices in a row.
-
-    Returns
-    -------
-    Figure
-        One axes an RDM, then the colour bar's.
+    about : str
+        What they have in common, for the caption: ``fc7; seed 0``; without it there is no caption.
     """
-    import matplotlib.pyplot as plt
     from scipy.stats import rankdata
 
-    room = columns if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
-    columns = min(columns, len(rdms))
+    room = COLUMNS if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
+    columns = min(COLUMNS, len(rdms))
     rows = -(-len(rdms) // columns)
-    side = (2 * style.COLUMN_IN - 2.2) / max(room, 3)
-    figure, grid = plt.subplots(rows, columns, figsize=(side * room + 2.2, (side + 0.35) * rows + 0.25), squeeze=False)
-    for ax, (title, rdm) in zip(grid.flat, rdms.items(), strict=False):
+    side = (2 - 2.2 / style.COLUMN_IN) / max(room, 3)
+    height = (side + 0.35 / style.COLUMN_IN) * rows + 0.25 / style.COLUMN_IN
+    axes = style.panels(rows, columns, side * room + 2.2 / style.COLUMN_IN, height)
+    for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=False)):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         own = rdm.subset(order)
         known = int(np.isfinite(own.values).sum())
@@ -59,21 +51,19 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], columns
         square.T[np.triu_indices(len(order), 1)] = ranked
         picture = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
         ax.set_title(title)
-        category_blocks(ax, [categories[name] for name in order], named=ax in grid[:, 0])
-    for ax in grid.flat[len(rdms) :]:
+        category_blocks(ax, [categories[name] for name in order], named=place % columns == 0)
+    for ax in axes[len(rdms) :]:
         ax.remove()
-    shown = list(grid.flat[: len(rdms)])
-    figure.colorbar(
-        picture, ax=shown, label="distance (percentile)", shrink=0.8, aspect=30, pad=0.01, ticks=[0, 50, 100]
-    )
-    return figure
+    axes = axes[: len(rdms)]
+    bar = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [0, 50, 100]}
+    axes[0].figure.colorbar(picture, ax=axes, label="distance (percentile)", **bar)
+    alt = f"Distances between {len(order)} classes as matrices, ordered by category: {', '.join(rdms)}"
+    caption = f"{about}; {len(order)} classes; percentiles within each matrix." if about else ""
+    return Drawn(axes, f"{alt}; {about}." if about else f"{alt}.", caption)
 
 
 def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, color: str = "white") -> None:
-    """Lines between the categories of a matrix whose rows are ordered by them, and their names at the left.
-
-    Where there is no room for all names, the larger categories have theirs.
-    """
+    """Lines between the categories that a matrix is ordered by; at the left their names, the larger ones' first."""
     blocks, start = [], 0
     for category, items in groupby(categories):
         size = len(list(items))
@@ -90,62 +80,55 @@ def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, col
     ax.set_xticks([])
     ax.set_yticks(sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=style.SMALL_PT)
     ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
-def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], ax: Axes | None = None) -> Axes:
+def largest_categories(categories: Mapping[str, str], count: int, each: int) -> list[str]:
+    """The first `each` classes of the `count` largest categories, in the order of `categories`."""
+    largest = pd.Series(categories).value_counts().index[:count]
+    members = {one: [name for name, category in categories.items() if category == one] for one in largest}
+    return [name for one in largest for name in members[one][:each]]
+
+
+def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], title: str = "") -> Drawn:
     """Classes on a plane, near where the RDM says near: classical multidimensional scaling.
+
+    A few classes of the largest categories are named; a class whose distances are NaN is left out.
 
     Parameters
     ----------
     rdm : RDM
-    categories : mapping of str to str
-        Class to category: colour and marker together.
-    names : mapping of str to str
-        Class to the name to write beside it; classes left out are drawn without.
-    ax : Axes, optional
-
-    Notes
-    -----
-    A class whose distances are NaN is left out.
+    categories, names : mapping of str to str
+        Class to category, and to its name.
+    title : str
+        Which network, seed and layer.
     """
-    ax = style.axes(ax, figsize=(style.COLUMN_IN * 1.35, style.COLUMN_IN))
+    import seaborn as sns
+
+    [ax] = axes = style.panels(width=1.35, height=1.0)
     # a class without activations has no distances, and no place
     rdm = rdm.subset([name for name, row in zip(rdm.classes, rdm.square(), strict=True) if np.isnan(row).mean() < 0.5])
     places, share = classical_scaling(rdm.square())
-    groups = style.group_styles(categories[name] for name in rdm.classes)
-    for category, look in groups.items():
-        own = [i for i, name in enumerate(rdm.classes) if categories[name] == category]
-        ax.plot(
-            places[own, 0],
-            places[own, 1],
-            linestyle="none",
-            marker=look["marker"],
-            color=look["color"],
-            markersize=8,
-            markeredgecolor="white",
-            markeredgewidth=0.7,
-            gid=category,
-            label=look["label"],
-        )
-    for i, name in enumerate(rdm.classes):
-        if name in names:
-            ax.annotate(
-                names[name],
-                places[i],
-                xytext=(5, 3),
-                textcoords="offset points",
-                fontsize=style.SMALL_PT,
-                color=style.INK,
-            )
-    ax.set(xticks=[], yticks=[], xlabel=f"two dimensions hold {share:.0%} of the variance".replace("%", " %"))
+    looks = style.group_styles(sorted({categories[name] for name in rdm.classes}))
+    points = pd.DataFrame(places, columns=["x", "y"])
+    points["label"] = [looks[categories[name]]["label"] for name in rdm.classes]
+    legend = "full" if len(looks) <= 24 else False
+    sns.scatterplot(points, x="x", y="y", s=64, legend=legend, ax=ax, **style.hues("label", looks))
+    for name in largest_categories({name: categories[name] for name in rdm.classes}, 8, 2 if len(rdm) <= 100 else 1):
+        place = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": style.SMALL_PT}
+        ax.annotate(names[name], places[rdm.classes.index(name)], color=style.INK, **place)
+    ax.set(
+        xticks=[], yticks=[], xlabel=f"two dimensions hold {100 * share:.0f} % of the variance", ylabel="", title=title
+    )
     ax.spines[:].set_visible(False)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.1)
-    if len(groups) <= 24:
+    if legend:
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=style.SMALL_PT + 0.5)
-    return ax
+    alt = (
+        f"Map of {len(rdm)} classes by classical multidimensional scaling of their distances: {title or 'one network'}"
+    )
+    return Drawn(axes, f"{alt}; marker and colour give the category.")
 
 
 def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
@@ -160,7 +143,7 @@ def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
     -------
     places : (n, 2) array
     share : float
-        Share of the positive eigenvalues that the two dimensions hold.
+        What the two dimensions hold of the positive eigenvalues.
     """
     from scipy.linalg import eigh
 
@@ -173,57 +156,53 @@ def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
 
 def nearest_neighbours(
     rdm: RDM,
-    queries: Sequence[str],
     files: Mapping[str, str | Path],
     categories: Mapping[str, str],
     names: Mapping[str, str],
+    title: str = "",
+    queries: Sequence[str] | None = None,
     count: int = 6,
-) -> Figure:
+) -> Drawn:
     """For some classes, the classes that the network finds nearest: a picture of each, nearest first.
 
     Parameters
     ----------
     rdm : RDM
-    queries : sequence of str
-        Classes to look up, a row each.
     files : mapping of str to path
         An image file of each class; only those shown are read.
     categories, names : mapping of str to str
         Class to category (same as the query's: framed and ticked) and to the name written below.
+    title : str
+        Which network, seed and layer: for the alternative text.
+    queries : sequence of str, optional
+        Classes to look up, a row each; by default the first of each of the six largest categories.
     count : int
         Neighbours shown.
-
-    Returns
-    -------
-    Figure
-        A row of axes a query, left to right; their labels are the names.
     """
-    import matplotlib.pyplot as plt
     from PIL import ImageOps
 
     square = rdm.square()
     np.fill_diagonal(square, np.inf)
     count = min(count, len(rdm) - 1)
-    side_in = 1.05
-    size = (side_in * (count + 1), (side_in + 0.25) * len(queries) + 0.35)
-    figure, grid = plt.subplots(len(queries), count + 1, squeeze=False, figsize=size)
-    for row, query in zip(grid, queries, strict=True):
+    if queries is None:
+        queries = largest_categories({name: categories[name] for name in rdm.classes}, 6, 1)
+    side, more = 1.05 / style.COLUMN_IN, (0.25 * len(queries) + 0.35) / style.COLUMN_IN
+    axes = style.panels(len(queries), count + 1, side * (count + 1), side * len(queries) + more)
+    for row, query in enumerate(queries):
         nearest = np.argsort(square[rdm.classes.index(query)], kind="stable")[:count]
-        for ax, name in zip(row, [query, *(rdm.classes[i] for i in nearest)], strict=True):
+        shown = axes[row * (count + 1) : (row + 1) * (count + 1)]
+        for ax, name in zip(shown, [query, *(rdm.classes[i] for i in nearest)], strict=True):
             same = name != query and categories[name] == categories[query]
             ax.imshow(ImageOps.fit(read_image(files[name]), (PICTURE_PX, PICTURE_PX)))
             ax.set(xticks=[], yticks=[])
             color = style.MODEL_STYLES["category"]["color"] if same else style.RULE
-            for spine in ax.spines.values():
-                spine.set(visible=True, linewidth=2.5 if same else 0.8, color=color)
+            ax.spines[:].set(visible=True, linewidth=2.5 if same else 0.8, color=color)
             weight = "bold" if name == query else "normal"
             label = textwrap.shorten(names[name].replace("_", " "), 14, placeholder="…")
             ax.set_xlabel(("✓ " if same else "") + label, fontsize=style.SMALL_PT, labelpad=2, fontweight=weight)
-    figure.suptitle(
-        "A class, and the classes nearest to it (✓ same category)",
-        x=0.01,
-        ha="left",
-        fontsize=style.TEXT_PT,
-        fontweight="bold",
+    axes[0].figure.suptitle("A class, and the classes nearest to it (✓ same category)", x=0.01, ha="left")
+    alt = (
+        f"{len(queries)} classes and the classes nearest to each: {title or 'one network'}; those of the same category "
+        "are framed and ticked."
     )
-    return figure
+    return Drawn(axes, alt)

@@ -1,23 +1,20 @@
-"""The robustness panel as a forest plot: drawn from tables/robustness.csv."""
+"""The robustness panel as a forest plot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.evaluation.robustness import ALPHA, largest, survival
-from semanticcmc.experiment import network_lag_s
+from semanticcmc.evaluation.robustness import ALPHA, largest, survival, verdict
 from semanticcmc.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from semanticcmc.figures.style import Axes, Drawn
+from semanticcmc.figures.tables import Selection, percent, records, select
+from semanticcmc.run import counted
 
 HEADINGS = {
-    "declared": "Declared",
     "distance": "Distance of class means",
     "layer": "Layer",
     "control": "Controlled",
@@ -27,156 +24,100 @@ HEADINGS = {
 ROW_IN = 0.2  # height of a row
 
 
-def robustness(table: pd.DataFrame, network: str, models: Sequence[str] = ("category", "lch")) -> Figure:
+def robustness(table: pd.DataFrame, shown: Selection, network: str) -> Drawn:
     """Correlation of one network with each model, in every row of the panel.
 
     A mark a seed, with its interval, the first seed on top; filled where p is below .05. A row that does not survive
-    (`robustness.survival`) lies on grey. The line is the declared analysis, mean over seeds, the band the mean of its
-    intervals' limits. To the right of each row stands the lag with the largest mean, in bold where it is another
-    than in the declared analysis.
+    (`robustness.survival`) is on grey. The line is the declared analysis, mean over seeds, the band the mean of its
+    intervals' limits. To the right of each row is the lag with the largest mean, in bold where it is another
+    than in the declared analysis. Marks carry the model as their gid.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/robustness.csv``.
+    shown : Selection
     network : str
-    models : sequence of str
-        A panel each.
-
-    Returns
-    -------
-    Figure
-        Marks carry a gid: ``category, without bird, seed 0``.
     """
-    import matplotlib.pyplot as plt
-
-    rows = table[(table.network == network) & table.model.isin(models)]
-    order = rows[["varied", "value"]].drop_duplicates()
-    height, place, headings = 0.0, {}, {}
-    for varied in order.varied.unique().tolist():
-        headings[varied] = height
-        for value in order.value[order.varied == varied].tolist():
-            height += 1
-            place[varied, value] = height
-        height += 1.35
-    figure, axes = plt.subplots(
-        1, len(models), sharey=True, squeeze=False, figsize=(1.3 * style.COLUMN_IN, ROW_IN * height + 1.3)
+    models, rows = shown.models, select(table, network=network, model=shown.models)
+    place, headings, height = _places(rows)
+    rows = rows.dropna(subset="mantel_r").assign(
+        place=lambda own: [place[key] for key in zip(own.varied, own.value, strict=True)]
     )
-    survived, best = survival(table), largest(table)
-    for ax, model in zip(axes.flat, models, strict=True):
-        own = rows[rows.model == model].dropna(subset="mantel_r")
-        _declared(ax, own)
-        kept = survived[(survived.network == network) & (survived.model == model)]
-        for one in kept[~kept.survives].to_dict("records"):
-            y = place[one["varied"], one["value"]]
+    axes = style.panels(1, len(models), 1.3, (ROW_IN * height + 1.3) / style.COLUMN_IN, sharey=True)
+    lost, best = survival(table).query("not survives"), largest(table)
+    for ax, model in zip(axes, models, strict=True):
+        look, own = style.model_style(model), rows[rows.model == model]
+        _declared(ax, own[own.varied == "declared"])
+        for one in records(select(lost, network=network, model=model)):
+            y = place[one.varied, one.value]
             ax.axhspan(y - 0.5, y + 0.5, color=style.RULE, alpha=0.9, linewidth=0, zorder=0)
-        _marks(ax, own, place, style.model_style(model))
+        seeds = sorted(own.seed.unique())
+        places = own.place + own.seed.map({seed: 0.56 * style.offset(i, len(seeds)) for i, seed in enumerate(seeds)})
+        mark: dict[str, Any] = {
+            "filled": own.p < style.SIGNIFICANT,
+            "size": 5.5 if len(seeds) == 1 else 3.6,
+            "across": True,
+        }
+        style.marks(ax, own, places, {"color": look["color"], "marker": look["marker"]}, gid=model, **mark)
         _best_lags(ax, best[best.model == model], place)
         ax.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
-        ax.set_title(style.model_style(model)["label"])
-        ax.set_xlabel("correlation with the model, r")
+        ax.set(title=look["label"], xlabel="correlation with the model, r")
         ax.spines["left"].set_visible(False)
         ax.tick_params(axis="y", length=0)
-    first = axes[0, 0]
-    first.set_ylim(height - 0.6, -0.7)
-    first.set_yticks(list(place.values()), [value for _, value in place])
-    for text in first.get_yticklabels():
-        text.set_fontsize(style.SMALL_PT)
+    axes[0].set_ylim(height - 0.6, -0.7)
+    axes[0].set_yticks(list(place.values()), [value for _, value in place], fontsize=style.SMALL_PT)
+    left = {"transform": axes[0].get_yaxis_transform(), "ha": "right", "va": "center", "fontsize": style.SMALL_PT}
     for varied, y in headings.items():
+        axes[0].text(-0.02, y, HEADINGS.get(varied, varied), fontweight="bold", **left)
+    alt = "Forest plot, one row a change of the analysis. " + " ".join(verdict(table, network, one) for one in models)
+    return Drawn(axes, alt, _caption(table[table.network == network], shown))
+
+
+def _places(rows: pd.DataFrame) -> tuple[dict[tuple[str, str], float], dict[str, float], float]:
+    """Height of each row and of each heading, from the top, and of the whole."""
+    height, place, headings = 0.0, {}, {}
+    for varied, group in rows[["varied", "value"]].drop_duplicates().groupby("varied", sort=False):
         if varied != "declared":
-            first.text(
-                -0.02,
-                y,
-                HEADINGS.get(varied, varied),
-                transform=first.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                fontsize=style.SMALL_PT,
-                fontweight="bold",
-            )
-    return figure
-
-
-def robustness_caption(table: pd.DataFrame, network: str, layer: str, confidence: float) -> str:
-    """What marks, bars, band and grey rows of the forest plot mean, with the numbers that are the table's.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/robustness.csv``.
-    network : str
-        As drawn.
-    layer : str
-        The primary layer.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    """
-    rows = table[table.network == network]
-    seeds = sorted(rows.seed.unique())
-    classes = rows[rows.varied != "classes"].classes.max()
-    shown = f"{confidence:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
-    marks = f"{len(seeds)} seeds, a mark each, the first on top" if len(seeds) > 1 else f"one seed ({seeds[0]})"
-    return (
-        f"{style.network_styles([network])[network]['label']} network, {layer} unless the row says otherwise; "
-        f"{classes} classes, fewer where a category is left out; {marks}; bars: {shown} bootstrap over classes; "
-        f"filled: p < {style.SIGNIFICANT:.2f}, not corrected. Dashed line and band: declared analysis, mean over "
-        f"seeds of r and of the limits. Grey rows: not p < {ALPHA:.2f} in every seed. Best lag: largest mean r, "
-        "bold where not the declared one."
-    )
+            headings[str(varied)] = height
+        for value in group.value:
+            height += 1
+            place[str(varied), value] = height
+        height += 1.35
+    return place, headings, height
 
 
 def _declared(ax: Axes, rows: pd.DataFrame) -> None:
     """Line and band of the declared analysis."""
-    found = rows[rows.varied == "declared"][["mantel_r", "ci_low", "ci_high"]].mean()
+    found = rows[["mantel_r", "ci_low", "ci_high"]].mean()
     if np.isfinite([found.ci_low, found.ci_high]).all():
         ax.axvspan(found.ci_low, found.ci_high, color=style.LAG_COLOURS[0], alpha=0.25, linewidth=0, zorder=0.5)
     ax.axvline(found.mantel_r, color=style.INK, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
 
 
-def _marks(ax: Axes, rows: pd.DataFrame, place: dict[tuple[str, str], float], look: dict[str, str]) -> None:
-    """A mark a seed with its interval."""
-    seeds = sorted(rows.seed.unique())
-    apart = 0.0 if len(seeds) < 2 else 0.56 / (len(seeds) - 1)
-    for one in rows.to_dict("records"):
-        y = place[one["varied"], one["value"]] + apart * (seeds.index(one["seed"]) - (len(seeds) - 1) / 2)
-        ax.hlines(y, one["ci_low"], one["ci_high"], color=look["color"], linewidth=1.1, zorder=3)
-        filled = one["p"] < style.SIGNIFICANT
-        ax.plot(
-            one["mantel_r"],
-            y,
-            marker=look["marker"],
-            color=look["color"],
-            linestyle="none",
-            zorder=4,
-            markersize=5.5 if len(seeds) == 1 else 3.6,
-            markerfacecolor=look["color"] if filled else "white",
-            gid=f"{one['model']}, {one['value']}, seed {one['seed']}",
-        )
-
-
-def _best_lags(ax: Axes, best: pd.DataFrame, place: dict[tuple[str, str], float]) -> None:
+def _best_lags(ax: Axes, best: pd.DataFrame, place: Mapping[tuple[str, str], float]) -> None:
     """Beside each row the lag with the largest mean over seeds."""
+    beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": style.SMALL_PT, "clip_on": False}
     declared = best.network[best.varied == "declared"].to_list()
-    for one in best.to_dict("records"):
-        other = [one["network"]] != declared
-        ax.text(
-            1.01,
-            place[one["varied"], one["value"]],
-            style.lag_text(network_lag_s(one["network"])),
-            va="center",
-            transform=ax.get_yaxis_transform(),
-            fontsize=style.SMALL_PT,
-            clip_on=False,
-            color=style.INK if other else style.QUIET,
-            fontweight="bold" if other else "normal",
-        )
+    for one in records(best):
+        other = [one.network] != declared
+        look = {"color": style.INK if other else style.QUIET, "fontweight": "bold" if other else "normal"}
+        ax.text(1.01, place[one.varied, one.value], style.lag_text(one.lag_s), **beside, **look)
     if len(best):
-        ax.text(
-            1.01,
-            -0.1,
-            "best\nlag",
-            transform=ax.get_yaxis_transform(),
-            fontsize=style.SMALL_PT,
-            va="center",
-            color=style.QUIET,
-        )
+        ax.text(1.01, -0.1, "best\nlag", color=style.QUIET, **beside)
+
+
+def _caption(rows: pd.DataFrame, shown: Selection) -> str:
+    """What marks, bars, band and grey rows of the forest plot mean, with the numbers that are the table's."""
+    seeds, classes = sorted(rows.seed.unique()), rows.classes[rows.varied != "classes"].max()
+    marks = (
+        f"{counted(len(seeds), 'seed')}, a mark each, the first on top" if len(seeds) > 1 else f"1 seed ({seeds[0]})"
+    )
+    [look] = style.network_styles(style.network_lags(rows)).values()
+    return (
+        f"{look['label']} network, {shown.layer} unless the row says otherwise; {classes} classes, fewer where a "
+        f"category is left out; {marks}; bars: {percent(shown.confidence)} bootstrap over classes; filled: p < "
+        f"{style.SIGNIFICANT:.2f}, not corrected. Dashed line and band: declared analysis, mean over seeds of r and of "
+        f"the limits. Grey rows: not p < {ALPHA:.2f} in every seed. Best lag: largest mean r, bold where not the "
+        "declared one."
+    )

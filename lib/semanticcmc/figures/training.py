@@ -6,50 +6,41 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from semanticcmc.figures import style
+from semanticcmc.figures.style import Axes, Drawn
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+MEASURES = ("loss", "alignment", "uniformity", "temperature")
 
 
-def training_curve(
-    metrics: pd.DataFrame, x: str = "step", y: str = "loss", chance: float | None = None, ax: Axes | None = None
-) -> Axes:
-    """A measure of training against the step.
+def training_curves(metrics: pd.DataFrame, network: str, seed: int, chance: float | None = None) -> Drawn:
+    """Loss, alignment, uniformity and temperature against the step.
 
     Parameters
     ----------
     metrics : DataFrame
-        Lines of ``metrics.jsonl``; lines without `y` are left out.
-    x, y : str
-        Columns.
+        Lines of ``metrics.jsonl``; lines without a measure are left out.
+    network : str
+    seed : int
     chance : float, optional
-        Value of `y` for a network that knows nothing (for InfoNCE: the logarithm of the number of candidates).
-    ax : Axes, optional
+        Loss of a network that knows nothing (for InfoNCE: the logarithm of the number of candidates).
     """
-    ax = style.axes(ax)
-    rows = metrics.dropna(subset=y)
-    ax.plot(rows[x], rows[y], color=style.INK, linewidth=1.6, gid=y)
+    axes = style.panels(1, len(MEASURES), 13 / style.COLUMN_IN, 3 / style.COLUMN_IN)
+    for ax, measure in zip(axes, MEASURES, strict=True):
+        _curve(ax, metrics, measure)
     if chance is not None:
-        ax.axhline(chance, color=style.QUIET, linestyle=":", linewidth=1.2, gid="chance")
-        ax.annotate(
-            "chance",
-            (1, chance),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=style.SMALL_PT,
-            color=style.QUIET,
-        )
-    ax.set_xlabel(x.replace("_", " "))
-    ax.set_ylabel(y.replace("_", " "))
-    return ax
+        style.chance_line(axes[0], chance)
+    told = f"{', '.join(MEASURES[:-1])} and {MEASURES[-1]}"
+    return Drawn(axes, f"{told.capitalize()} by step, network {network}, seed {seed}.")
+
+
+def _curve(ax: Axes, metrics: pd.DataFrame, measure: str) -> None:
+    rows = metrics.dropna(subset=measure)
+    ax.plot(rows.step, rows[measure], color=style.INK, linewidth=1.6, gid=measure)
+    ax.set(xlabel="step", ylabel=measure.replace("_", " "))
 
 
 class LiveCurve:
@@ -59,14 +50,14 @@ class LiveCurve:
     ----------
     metrics : Path
         ``metrics.jsonl``, which may hold lines from before an interruption.
-    y : str
+    measure : str
         Column.
     every_s : float
         Least seconds between two drawings.
     """
 
-    def __init__(self, metrics: Path, y: str = "loss", every_s: float = 2.0) -> None:
-        self.metrics, self.y, self.every_s = metrics, y, every_s
+    def __init__(self, metrics: Path, measure: str = "loss", every_s: float = 2.0) -> None:
+        self.metrics, self.measure, self.every_s = metrics, measure, every_s
         self.drawn, self.handle = -math.inf, None
 
     def __call__(self, line: Mapping[str, float]) -> None:
@@ -76,8 +67,9 @@ class LiveCurve:
         import matplotlib.pyplot as plt
         from IPython.display import display
 
-        figure, ax = plt.subplots(layout="constrained")
-        training_curve(pd.read_json(self.metrics, lines=True), y=self.y, ax=ax)
+        [ax] = style.panels()
+        _curve(ax, pd.read_json(self.metrics, lines=True), self.measure)
+        figure = ax.figure
         plt.close(figure)  # shown here alone, not once more at the end of the cell
         if self.handle is None:
             self.handle = display(figure, display_id=True)
@@ -86,27 +78,25 @@ class LiveCurve:
         self.drawn = time.monotonic()
 
 
-def pairs(first: Sequence[np.ndarray], second: Sequence[np.ndarray], lag_s: float) -> Figure:
+def pairs(first: Sequence[np.ndarray], second: Sequence[np.ndarray], network: str, lag_s: float) -> Drawn:
     """Pairs of views as the network gets them: the first above the second.
 
     Parameters
     ----------
     first, second : sequence of (H, W, 3) arrays
         uint8, or float in [0, 1].
+    network : str
     lag_s : float
-        Time between the two, seconds.
+        Time between the two, seconds; 0 or NaN: both are of one frame.
     """
-    import matplotlib.pyplot as plt
-
     count = len(first)
-    side = 2 * style.COLUMN_IN / max(count, 8)
-    figure, grid = plt.subplots(2, count, figsize=(side * count + 0.6, side * 2 + 0.3), squeeze=False)
-    for row, images in zip(grid, (first, second), strict=True):
-        for ax, image in zip(row, images, strict=True):
-            ax.imshow(image)
-            ax.set(xticks=[], yticks=[])
-            for spine in ax.spines.values():
-                spine.set_visible(False)
-    grid[0, 0].set_ylabel("time t")
-    grid[1, 0].set_ylabel(f"t + {style.lag_text(lag_s)}" if lag_s > 0 else "time t,\nother crop")
-    return figure
+    side = 2 / max(count, 8)
+    axes = style.panels(2, count, side * count + 0.6 / style.COLUMN_IN, side * 2 + 0.3 / style.COLUMN_IN)
+    for ax, image in zip(axes, (*first, *second), strict=True):
+        ax.imshow(image)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    axes[0].set_ylabel("time t")
+    axes[count].set_ylabel(f"t + {style.lag_text(lag_s)}" if lag_s > 0 else "time t,\nother crop")
+    alt = f"{count} pairs of views as network {network} gets them, the first view of each above the second."
+    return Drawn(axes, alt)

@@ -1,0 +1,104 @@
+"""Files of a figure: SVG and PNG, and a record that names everything they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semanticcmc.config import InputError
+from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.figures.style import Drawn, caption
+from semanticcmc.figures.svg_text import embed_fonts
+from semanticcmc.run import atomic, git_commit, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save(
+    drawn: Drawn, experiment: Experiment, name: str, inputs: Iterable[str | Path], notebook: str | None = None
+) -> Path:
+    """Write a figure, its caption below it, as SVG and PNG with a JSON record of everything it was made from.
+
+    In a notebook the figure is shown as well, its words in the output's metadata.
+
+    Parameters
+    ----------
+    drawn : Drawn
+    experiment : Experiment
+        Files go to ``<experiment.folder>/figures``.
+    name : str
+        File name without ending: ``lag_curve``.
+    inputs : iterable of path
+        Files that the figure was drawn from; absolute, or relative to the experiment's folder. The
+        record names those of the experiment from its folder, those of the repository from its root.
+    notebook : str, optional
+        That drew it, without ending: ``04_lag_curve``.
+
+    Returns
+    -------
+    Path
+        Of the SVG; PNG and JSON lie beside it.
+
+    Raises
+    ------
+    InputError
+        For an input that is no file, or an empty `alt`: found before anything is written.
+    """
+    figure, alt = drawn.figure, " ".join(drawn.alt.split())
+    if not alt:
+        raise InputError(f"figure {name}: needs a text (alt) for those who cannot see it")
+    files = [experiment.folder / path for path in inputs]  # an absolute path stays as it is
+    if missing := [str(path) for path in files if not path.is_file()]:
+        raise InputError(f"figure {name}: input {', '.join(missing)} is no file")
+    described = {
+        "figure": name,
+        "alt": alt,
+        "caption": " ".join(drawn.caption.split()) or None,
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "seeds": experiment.seeds,
+        "configuration": _hashed(experiment.file, experiment),
+        "notebook": notebook,
+        "git_commit": git_commit(),
+        "inputs": [_hashed(path, experiment) for path in files],
+    }
+    if described["caption"]:
+        caption(figure, drawn.caption)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # lay out once: both files and the notebook show the same
+    svg = experiment.path("figures", f"{name}.svg")
+    with atomic(svg) as temporary:
+        figure.savefig(temporary, metadata={"Date": None, "Title": name, "Description": alt})
+        temporary.write_text(embed_fonts(temporary.read_text(encoding="utf-8")), encoding="utf-8")
+    with atomic(svg.with_suffix(".png")) as temporary:
+        figure.savefig(temporary, metadata={"Title": name, "Description": alt})
+    write_json(svg.with_suffix(".json"), described)
+    _show(figure, name, f"{alt} {described['caption'] or ''}".rstrip())
+    return svg
+
+
+def _show(figure: Figure, name: str, alt: str) -> None:
+    """In a notebook: show the figure here, with its name and its text, instead of bare at the end of the cell."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    if "inline" not in matplotlib.get_backend():
+        return
+    from IPython.display import display
+
+    display(figure, metadata={"image/png": {"alt": alt, "figure": name}})
+    plt.close(figure)
+
+
+def _hashed(path: Path, experiment: Experiment) -> dict[str, str]:
+    """Path as the reader of the results knows it, and the SHA-256 of what it holds."""
+    with path.open("rb") as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    shown = path.resolve()
+    for folder in (experiment.folder.resolve(), repository_root()):
+        if shown.is_relative_to(folder):
+            return {"path": shown.relative_to(folder).as_posix(), "sha256": digest}
+    return {"path": shown.name, "sha256": digest}

@@ -1,0 +1,83 @@
+"""Files of a figure say what it shows and what it was made from."""
+
+import hashlib
+import json
+
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+from semanticcmc.config import InputError
+from semanticcmc.figures.lag_curve import lag_curve
+from semanticcmc.figures.save import save
+from tests.figures.drawing import curve_table, selection
+
+
+def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment, repository, tmp_path):
+    (experiment.folder / "tables").mkdir()
+    table = experiment.folder / "tables" / "lag_curve.csv"
+    table.write_text("network,mantel_r\n")
+    outside = tmp_path / "somewhere" / "films.csv"
+    outside.parent.mkdir()
+    outside.write_bytes(b"\x00\xff" * 1000)
+    inside = repository / "data_manifests" / "published_results.csv"
+    drawn = lag_curve(curve_table(), selection())._replace(alt="Correlation against lag:\n the largest at 60 s.")
+    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04")
+    assert svg == experiment.folder / "figures" / "lag_curve.svg"
+    assert svg.read_text().lstrip().startswith("<?xml")
+    with Image.open(svg.with_suffix(".png")) as image:
+        assert image.width == pytest.approx(drawn.figure.get_figwidth() * 200, abs=2)
+        assert image.text["Description"] == "Correlation against lag: the largest at 60 s."
+    sidecar = json.loads(svg.with_suffix(".json").read_text())
+    hashes = {entry["path"]: entry["sha256"] for entry in sidecar["inputs"]}
+    assert hashes == {
+        "tables/lag_curve.csv": hashlib.sha256(b"network,mantel_r\n").hexdigest(),
+        "films.csv": hashlib.sha256(b"\x00\xff" * 1000).hexdigest(),
+        "data_manifests/published_results.csv": hashlib.sha256(inside.read_bytes()).hexdigest(),
+    }
+    assert (sidecar["experiment"], sidecar["title"], sidecar["seeds"]) == ("tiny", "A tiny world", [0, 1])
+    assert sidecar["alt"] == "Correlation against lag: the largest at 60 s."
+    assert sidecar["notebook"] == "04"
+    assert sidecar["configuration"]["sha256"] == hashlib.sha256(b"name: tiny\n").hexdigest()
+    assert str(tmp_path) not in svg.with_suffix(".json").read_text()
+    assert sorted(path.name for path in svg.parent.iterdir()) == ["lag_curve.json", "lag_curve.png", "lag_curve.svg"]
+
+
+def test_equal_figures_make_equal_files(experiment):
+    written = []
+    for _ in range(2):
+        svg = save(lag_curve(curve_table(), selection()), experiment, "a", [])
+        written.append((svg.read_bytes(), svg.with_suffix(".png").read_bytes()))
+    assert written[0] == written[1]
+
+
+def test_the_caption_is_below_the_figure_and_in_its_record_as_it_was_written(experiment):
+    words = "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
+    drawn = lag_curve(curve_table(), selection())
+    svg = save(drawn._replace(caption=words), experiment, "a", [])
+    assert json.loads(svg.with_suffix(".json").read_text())["caption"] == words.strip()
+    assert drawn.figure.get_supxlabel().split() == words.split()
+    plain = lag_curve(curve_table(), selection())._replace(caption="")
+    svg = save(plain, experiment, "b", [])
+    assert json.loads(svg.with_suffix(".json").read_text())["caption"] is None
+    assert not plain.figure.get_supxlabel()
+
+
+def test_save_refuses_a_missing_input_or_no_words_before_anything_is_written(experiment):
+    drawn = lag_curve(curve_table(), selection())
+    with pytest.raises(InputError, match=r"lag_curve: input .*nowhere\.csv"):
+        save(drawn, experiment, "lag_curve", ["tables/nowhere.csv"])
+    with pytest.raises(InputError, match="alt"):
+        save(drawn._replace(alt="  "), experiment, "lag_curve", [])
+    assert not (experiment.folder / "figures").exists()
+
+
+def test_in_a_notebook_the_figure_is_shown_with_its_text_and_closed(experiment, monkeypatch):
+    shown = []
+    monkeypatch.setattr("matplotlib.get_backend", lambda: "module://matplotlib_inline.backend_inline")
+    monkeypatch.setattr("IPython.display.display", lambda figure, metadata: shown.append((figure, metadata)))
+    drawn = lag_curve(curve_table(), selection())
+    save(drawn, experiment, "lag_curve", [])
+    words = " ".join(f"{drawn.alt} {drawn.caption}".split())
+    assert shown == [(drawn.figure, {"image/png": {"alt": words, "figure": "lag_curve"}})]
+    assert not plt.get_fignums()
