@@ -33,6 +33,11 @@ def test_film_strip_shows_frames_in_time_order_and_marks_the_pair(labels):
     assert ("labels" in drawn.alt) == (labels is not None)
 
 
+def test_times_are_those_of_a_clock():
+    drawn = films.film_strip(pictures(3), [5.0, 112.4, 36000.0], None, (0, 1))
+    assert [ax.get_xlabel() for ax in drawn.axes] == ["0:05", "1:52", "10:00:00"]
+
+
 def test_film_strip_refuses_frames_out_of_order():
     with pytest.raises(ValueError, match="order of time"):
         films.film_strip(pictures(3), [0.0, 10.0, 2.0], None, (0, 1))

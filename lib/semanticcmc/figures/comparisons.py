@@ -55,10 +55,10 @@ def controls(table: pd.DataFrame, shown: Selection) -> Drawn:
         style.network_axis(ax, looks)
         ax.set_ylabel(f"r, {model_names([model])}")
     style.legend_above(axes[0], 2, title="given", alignment="left")
-    told = f"at {shown.layer}, given {', '.join(look['label'] for look in used.values())}"
+    told = ", ".join(look["label"] for look in used.values())
     mean = f"untrained networks: mean RDM of {shown.random_networks}"
     words = caption(rows, mean, "filled: Holm-corrected p < .05 in every seed", confidence=shown.confidence)
-    return Drawn(axes, f"Correlation of every network with {model_names(shown.models)} {told}.", words)
+    return Drawn(axes, f"Correlation of every network with {model_names(shown.models)}, given {told}.", words)
 
 
 def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,8 @@ def film_strip(
         ax.imshow(image, interpolation="lanczos")  # smooth at any size
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color=style.INK if marked else style.RULE, linewidth=3.5 if marked else 1)
-        names = "\n".join([_clock(time_s), *(labels[i] if labels else [])])
+        clock = str(timedelta(seconds=round(time_s))).removeprefix("0:").removeprefix("0")  # 0:45, 59:50, 1:00:00
+        names = "\n".join([clock, *(labels[i] if labels else [])])
         ax.set_xlabel(names, fontsize=style.SMALL_PT, fontweight="bold" if marked else "normal", labelpad=5)
         ax.xaxis.label.set_linespacing(1.3)
     lag = style.lag_text(times_s[pair[1]] - times_s[pair[0]])
@@ -79,13 +81,6 @@ def _bracket(first: Axes, second: Axes, text: str) -> None:
     figure.add_artist(Line2D(*corners, color=style.INK, linewidth=2, gid="pair"))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 3}
     figure.text((start + stop) / 2, high, text, ha="center", va="center", fontsize=style.TEXT_PT, bbox=box)
-
-
-def _clock(time_s: float) -> str:
-    """Seconds as a clock: ``0:45``, ``1:02:03``."""
-    minutes, seconds = divmod(round(time_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def label_frequencies(frequencies: pd.Series, named: int = 6) -> Drawn:

@@ -33,30 +33,25 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
     about : str
         What they have in common, for the caption: ``fc7; seed 0``; without it there is no caption.
     """
-    from scipy.stats import rankdata
-
-    room = COLUMNS if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
     columns = min(COLUMNS, len(rdms))
     rows = -(-len(rdms) // columns)
-    side = (2 - 2.2 / style.COLUMN_IN) / max(room, 3)
-    height = (side + 0.35 / style.COLUMN_IN) * rows + 0.25 / style.COLUMN_IN
-    axes = style.panels(rows, columns, side * room + 2.2 / style.COLUMN_IN, height)
+    room = COLUMNS if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
+    side, bar = 1.65 / max(room, 3), 0.35  # in columns of a page, like what titles and gaps need
+    axes = style.panels(rows, columns, side * room + bar, (side + 0.055) * rows + 0.04)
     for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=False)):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
-        own = rdm.subset(order)
-        known = int(np.isfinite(own.values).sum())
-        ranked = (rankdata(own.values, nan_policy="omit") - 1) / max(known - 1, 1) * 100
-        square = np.full((len(order), len(order)), np.nan)  # the diagonal is no distance: left blank
-        square[np.triu_indices(len(order), 1)] = ranked
-        square.T[np.triu_indices(len(order), 1)] = ranked
+        distances = pd.Series(rdm.subset(order).values)
+        ranked = 100 * (distances.rank() - 1) / max(distances.count() - 1, 1)
+        square = RDM(np.asarray(ranked, dtype=np.float64), tuple(order)).square()
+        np.fill_diagonal(square, np.nan)  # no distance: left blank
         picture = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
         ax.set_title(title)
         category_blocks(ax, [categories[name] for name in order], named=place % columns == 0)
     for ax in axes[len(rdms) :]:
         ax.remove()
     axes = axes[: len(rdms)]
-    bar = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [0, 50, 100]}
-    axes[0].figure.colorbar(picture, ax=axes, label="distance (percentile)", **bar)
+    look = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [0, 50, 100]}
+    axes[0].figure.colorbar(picture, ax=axes, label="distance (percentile)", **look)
     alt = f"Distances between {len(order)} classes as matrices, ordered by category: {', '.join(rdms)}"
     caption = f"{about}; {len(order)} classes; percentiles within each matrix." if about else ""
     return Drawn(axes, f"{alt}; {about}." if about else f"{alt}.", caption)

@@ -86,9 +86,7 @@ def use_house_style() -> None:
     rc("lines", linewidth=2.0, markersize=7.0)
     rc("image", interpolation="nearest")
     rc("savefig", dpi=200)
-    rc(
-        "svg", fonttype="none", hashsalt="semanticcmc"
-    )  # text stays text (`save` embeds its letters); equal input, equal file
+    rc("svg", fonttype="none", hashsalt="semanticcmc")  # text stays text, whose letters `save` embeds
 
 
 def panels(rows: int = 1, columns: int = 1, width: float = 1.0, height: float = 0.65, **shared: Any) -> list[Axes]:

@@ -25,12 +25,7 @@ def embed_fonts(svg: str) -> str:
     ----------
     svg : str
         A drawing whose texts are of the family `FAMILY`, their weight and style given by the CSS
-        property ``font`` or the attributes ``font-weight`` and ``font-style``.
-
-    Returns
-    -------
-    str
-        Equal for equal input. Without texts, `svg` as it was.
+        property ``font`` or the attributes ``font-weight`` and ``font-style``. Without texts it stays as it is.
     """
     letters = "".join("".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(SVG_TEXT))
     if not letters.strip():

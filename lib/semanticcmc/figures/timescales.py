@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -72,8 +73,10 @@ def persistence(
     table = table[table.lag_s > 0].sort_values("lag_s").dropna(subset="value")
     measures = [name for name in MEASURE_STYLES if name in set(table.measure)]
     levels = [name for name in LEVEL_LINES if name in set(table.level)]
-    for measure, level in table[["measure", "level"]].drop_duplicates().to_numpy():
+    for measure, level in itertools.product(measures, levels):
         look, name, rows = MEASURE_STYLES[measure], f"{measure} {level}", select(table, measure=measure, level=level)
+        if rows.empty:
+            continue
         for low, high, alpha, what in (("null_low", "null_high", 0.12, "null"), ("ci_low", "ci_high", 0.3, "interval")):
             band = {"color": look["color"], "alpha": alpha, "linewidth": 0, "gid": f"{what} {name}"}
             ax.fill_between(rows.lag_s, rows[low], rows[high], **band)
@@ -160,18 +163,12 @@ def r2_by_lag(table: pd.DataFrame, *, films: int, parts: int, interval_s: float)
     table = table.assign(share=table.lag_s / table.film_s, truth=table.half_life_s.map(labels))
     lowest = table.loc[table.groupby(["film_s", "half_life_s"]).mean_r2.idxmin()]
     ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3) if table.mean_r2.between(tick / 3, tick * 3).any()]
-    look: dict[str, Any] = {
-        "x": "share",
-        "y": "mean_r2",
-        "hue": "truth",
-        "hue_order": list(palette),
-        "palette": palette,
-    }
+    look: dict[str, Any] = {"x": "share", "y": "mean_r2", "hue": "truth", "hue_order": list(palette)}
     for ax, (film_s, own) in zip(axes, table.groupby("film_s"), strict=True):
         ax.axvline(0.5, **HALF_A_FILM)
-        sns.lineplot(own, ax=ax, estimator=None, legend=ax is axes[0], **look)
-        crosses = lowest[lowest.film_s == film_s]
-        sns.scatterplot(crosses, ax=ax, marker="X", s=120, zorder=3, legend=False, **look)
+        sns.lineplot(own, ax=ax, estimator=None, palette=palette, legend=ax is axes[0], **look)
+        crosses = {"marker": "X", "s": 120, "zorder": 3, "legend": False, "palette": palette}
+        sns.scatterplot(lowest[lowest.film_s == film_s], ax=ax, **crosses, **look)
         ax.set_yscale("log")
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.set_yticks([], minor=True)

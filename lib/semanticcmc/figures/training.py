@@ -51,7 +51,6 @@ class LiveCurve:
     metrics : Path
         ``metrics.jsonl``, which may hold lines from before an interruption.
     measure : str
-        Column.
     every_s : float
         Least seconds between two drawings.
     """
