@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from semanticcmc.figures import style
 from semanticcmc.figures.lag_curve import lag_curve, predicted_lag_curve, published_table, too_little_film
@@ -13,6 +14,7 @@ from tests.figures.drawing import (
     bars,
     curve_table,
     gids,
+    heights,
     line,
     lines,
     points,
@@ -46,6 +48,11 @@ def test_lag_curve_draws_the_rows_of_the_table(seeds):
         simple = rows[(rows.control == "none") & ~(rows.lag_s > 0)]
         assert values(ax, f"dashes {model}") == [r for r, _ in drawn_as(simple)]
     assert ("over seeds lch" in gids(ax)) == (len(seeds) > 1)
+    if len(seeds) > 1:
+        band = list(heights(ax, "over seeds lch").values())
+        own = table[(table.layer == "fc7") & (table.model == "lch") & (table.control == "random")]
+        for (low, high), (_, r) in zip(band, own[own.lag_s > 0].groupby("lag_s").mantel_r, strict=True):
+            assert (low, high) == pytest.approx(stats.t.interval(0.95, len(seeds) - 1, r.mean(), stats.sem(r)))
 
 
 @pytest.mark.parametrize("layer", ["conv5", "fc7"])

@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.evaluation.lag_curve import over_seeds
 from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
-from semanticcmc.figures.tables import Selection, caption, model_names, percent, select, values_text
+from semanticcmc.figures.tables import Selection, caption, model_names, percent, select, summary, values_text
 from semanticcmc.run import counted
 
 # Share of the distance between two neighbouring points over which several models or seeds are spread.
@@ -109,7 +108,7 @@ def _curves(ax: Axes, rows: pd.DataFrame, shown: Selection, predicted: pd.DataFr
             mean = own[own.lag_s > 0].groupby("lag_s").mantel_r.mean()
             ax.plot(mean.index * aside, mean, color=color, gid=f"{kind} {model}", label=f"{label}, {kind}", **line)
         if len(seeds) > 1:
-            band = over_seeds(partial[partial.lag_s > 0], shown.confidence).sort_values("lag_s")
+            band = summary(partial[partial.lag_s > 0], shown.confidence).sort_values("lag_s")
             fill = {"color": color, "alpha": 0.15, "linewidth": 0, "zorder": 1, "gid": f"over seeds {model}"}
             ax.fill_between(band.lag_s * aside, band.ci_low, band.ci_high, **fill)
         if predicted is not None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds, over_seeds
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures.style import SIGNIFICANT, model_style
 from semanticcmc.run import counted
@@ -44,6 +43,8 @@ class Selection:
     @classmethod
     def of(cls, experiment: Experiment, **chosen: Any) -> Selection:
         """What an experiment declared: its primary layer, its models and their first control; or what is `chosen`."""
+        from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds  # torch, which papers need not
+
         config = experiment.section("evaluation", EvaluationConfig)
         declared: dict[str, Any] = {
             "layer": experiment.primary_layer,
@@ -99,6 +100,8 @@ def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> p
         The keys, `value`, its interval (``ci_low, ci_high``; over classes where there is one seed), and whether the
         Holm-corrected p of every seed is below .05 (``significant``).
     """
+    from semanticcmc.evaluation.lag_curve import over_seeds
+
     rows = rows.dropna(subset=value)
     key = [name for name in KEYS if name in rows]
     corrected = rows.p_holm if "p_holm" in rows else pd.Series(float("nan"), rows.index)
