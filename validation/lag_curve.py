@@ -22,7 +22,7 @@ from semanticcmc.figures import style
 from semanticcmc.figures.lag_curve import lag_curve
 from semanticcmc.figures.tables import Selection
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.workflow import available_cores, check_sections, resolve_experiment, run_workflow
+from semanticcmc.workflow import available_cores, check_sections, resolve_experiment, run_snakemake
 
 HERE = Path(__file__).parent
 SEEDS = 3
@@ -71,7 +71,7 @@ def run_variant(name: str, changes: dict[str, Any], seeds: int) -> tuple[Experim
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     experiment = resolve_experiment(source, results=results, seeds=seeds)
     check_sections(experiment)
-    if run_workflow(experiment, available_cores(), ["tables/lag_curve.csv"]):
+    if run_snakemake(experiment, available_cores(), ["tables/lag_curve.csv"]):
         sys.exit(f"{name} failed: see {experiment.folder}/workflow.log")
     return experiment, primary_layer(experiment.folder / "tables/lag_curve.csv", experiment.primary_layer)
 
