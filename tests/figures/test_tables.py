@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from semanticcmc.evaluation.lag_curve import control_seeds
+from semanticcmc.evaluation.config import control_seeds
 from semanticcmc.experiment import load_experiment
 from semanticcmc.figures.tables import Selection, caption, control_text, select, summary, values_text
 from tests.figures.drawing import FEW_LAGS_S, curve_table, selection

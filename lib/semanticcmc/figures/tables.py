@@ -43,7 +43,7 @@ class Selection:
     @classmethod
     def of(cls, experiment: Experiment, **chosen: Any) -> Selection:
         """What an experiment declared: its primary layer, its models and their first control; or what is `chosen`."""
-        from semanticcmc.evaluation.lag_curve import EvaluationConfig, control_seeds  # torch, which papers need not
+        from semanticcmc.evaluation.config import EvaluationConfig, control_seeds
 
         config = experiment.section("evaluation", EvaluationConfig)
         declared: dict[str, Any] = {
