@@ -95,7 +95,7 @@ local inner = {
       out:insert(raw("))"))
       return out
     end
-    if has(block, "poster-scroll") then return block.content end
+    if has(block, "poster-scroll") or has(block, "scroll") then return block.content end
     if has(block, "poster-source") or has(block, "poster-caption") then return {} end -- for the screen
     if has(block, "poster-table") then return wrapped("#poster-table[", block.content, "]") end
   end,
@@ -108,6 +108,11 @@ local inner = {
         return out
       end
     end
+  end,
+  Table = function(block) -- as wide as its panel, the first column wider than the others
+    local parts = 1.6 + #block.colspecs - 1
+    for i, column in ipairs(block.colspecs) do block.colspecs[i] = { column[1], (i == 1 and 1.6 or 1) / parts } end
+    return block
   end,
   Image = function(image)
     -- Quarto does this itself

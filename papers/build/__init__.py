@@ -1,1 +1,31 @@
-"""Poster, paper and site from the tables of an experiment."""
+"""Poster, paper and site of an experiment, made from its tables: outside the library, beside their sources."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from semanticcmc.config import InputError
+
+
+def pandoc(text: str, source: Path, *options: str) -> None:
+    """Run pandoc on `text` in the folder of its `source`; whatever it warns of is an `InputError`."""
+    import pypandoc
+
+    command = [pypandoc.get_pandoc_path(), "--standalone", "--fail-if-warnings", "--embed-resources", "--mathml"]
+    done = subprocess.run([*command, *options], cwd=source.parent, input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{source}: pandoc: {done.stderr.strip()}")
+
+
+def show(made: Callable[[], Iterable[object]]) -> int:
+    """Print what is made as it is made; returns 0, or 2 after ``error: ...`` for input that cannot be used."""
+    try:
+        for path in made():
+            print(path, flush=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -13,56 +13,46 @@ from urllib.parse import unquote, urlsplit
 
 from semanticcmc.config import InputError
 
-TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:")
-"""Lines of Quarto's log after which the site is not as meant, although Quarto exits 0."""
+TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|\?var:")
+"""Lines of Quarto's log after which a page is not as meant, although Quarto exits 0."""
 
 UNRESOLVED = re.compile(
     r"\{\{<[^<>]*>\}\}|\?var:[\w.-]+|\?meta:[\w.-]+|\?@[\w-]+|(?<![\w.@])@(?:fig|tbl|sec|eq)-[\w-]+"
 )
 """Marks that Quarto leaves in a page where it found nothing to put there."""
 
-_LOADED = {
-    "script": "src",
-    "img": "src",
-    "iframe": "src",
-    "video": "src",
-    "audio": "src",
-    "source": "src",
-    "embed": "src",
-}
-_LINK_LOADS = {"stylesheet", "icon", "preload", "modulepreload", "shortcut"}
+_LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "shortcut"}
 _SKIPPED_TEXT = {"script", "style", "code", "pre"}
-
-
 _CSS_ADDRESS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")
 
 
 class _Page(HTMLParser):
     """References, pictures and text of one page."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
+    def __init__(self, page: Path) -> None:
+        super().__init__()
         self.loaded: list[str] = []
         self.links: list[str] = []
         self.without_text: list[str] = []
         self.ids: set[str] = set()
         self.text: list[str] = []
         self._within: list[str] = []
-        self.feed(text)
+        self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.ids.update(given[name] for name in ("id", "name") if name in given)
         if tag in _SKIPPED_TEXT:
             self._within.append(tag)
-        if tag == "img" and not given.get("alt", "").strip() and not _decorative(given):
+        decorative = given.get("aria-hidden") == "true" or given.get("role") in ("presentation", "none")
+        if tag == "img" and not given.get("alt", "").strip() and not decorative:
             self.without_text.append(given.get("src", "")[:80])
-        if tag == "link" and _LINK_LOADS & set(given.get("rel", "").split()):
+        if tag == "link" and _LOADING_LINKS & set(given.get("rel", "").split()):
             self.loaded.append(given.get("href", ""))
         elif tag == "a" and "href" in given:
             self.links.append(given["href"])
-        elif tag in _LOADED and _LOADED[tag] in given:
-            self.loaded.append(given[_LOADED[tag]])
+        elif "src" in given:
+            self.loaded.append(given["src"])
 
     def handle_endtag(self, tag: str) -> None:
         if self._within and self._within[-1] == tag:
@@ -73,57 +63,32 @@ class _Page(HTMLParser):
             self.text.append(data)
 
 
-def _decorative(given: dict[str, str]) -> bool:
-    return given.get("aria-hidden") == "true" or given.get("role") in ("presentation", "none")
-
-
 def check_page(page: Path, root: Path) -> list[str]:
-    """What is wrong with one HTML page, in words; nothing for a good one.
-
-    Parameters
-    ----------
-    page : Path
-    root : Path
-        The site's folder: addresses that begin with ``/`` start there, and none may lead out of it.
-    """
-    found = _Page(page.read_text(encoding="utf-8"))
+    """What is wrong with one HTML page of the site in the folder `root`, in words; nothing for a good one."""
+    found = _Page(page)
     problems = [f"unresolved {mark}" for mark in dict.fromkeys(UNRESOLVED.findall(" ".join(found.text)))]
     problems += [f"a picture without text (alt): {source}" for source in found.without_text]
     for address in dict.fromkeys(found.loaded):
         if urlsplit(address).scheme in ("http", "https") or address.startswith("//"):
             problems.append(f"loads {address} from elsewhere")
-        elif problem := _missing(address, page, root):
-            problems.append(problem)
-    for address in dict.fromkeys(found.links):
+    for address in dict.fromkeys([*found.loaded, *found.links]):
+        parts = urlsplit(address)
+        path = unquote(parts.path)
+        target = (root / path.lstrip("/") if path.startswith("/") else page.parent / path).resolve()
         if address.startswith("#"):
             if len(address) > 1 and unquote(address[1:]) not in found.ids and address != "#top":
                 problems.append(f"no place {address} in the page")
-        elif problem := _missing(address, page, root):
-            problems.append(problem)
+        elif parts.scheme or parts.netloc or not path:
+            continue
+        elif not target.is_relative_to(root.resolve()):
+            problems.append(f"{address} leads out of the site")
+        elif not (target / "index.html" if target.is_dir() else target).exists():
+            problems.append(f"{address} is not there")
     return problems
 
 
-def _missing(address: str, page: Path, root: Path) -> str | None:
-    parts = urlsplit(address)
-    if parts.scheme or parts.netloc or not parts.path:
-        return None
-    path = unquote(parts.path)
-    target = (root / path.lstrip("/") if path.startswith("/") else page.parent / path).resolve()
-    if not target.is_relative_to(root.resolve()):
-        return f"{address} leads out of the site"
-    if target.is_dir():
-        target /= "index.html"
-    return None if target.exists() else f"{address} is not there"
-
-
 def check_site(folder: Path) -> None:
-    """Check every page of a rendered site.
-
-    Raises
-    ------
-    InputError
-        Lists every page and what is wrong with it.
-    """
+    """Check every page of a rendered site; an `InputError` lists every page and what is wrong with it."""
     pages = sorted(folder.rglob("*.html"))
     if not pages:
         raise InputError(f"{folder}: no page; `make site` renders the site")
@@ -135,13 +100,7 @@ def check_site(folder: Path) -> None:
         raise InputError(f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
 
 
-def check_log(lines: Iterable[str]) -> None:
-    """Refuse a log of Quarto that holds a warning.
-
-    Raises
-    ------
-    InputError
-        With the lines.
-    """
+def check_log(lines: Iterable[str], source: Path) -> None:
+    """Refuse a log of Quarto that holds a warning; the `InputError` holds the lines and the name of the `source`."""
     if trouble := [line.strip() for line in lines if TROUBLE.search(line)]:
-        raise InputError("quarto render warns of:\n  " + "\n  ".join(trouble))
+        raise InputError(f"{source}: quarto render warns of:\n  " + "\n  ".join(trouble))

@@ -1,4 +1,4 @@
-"""What the poster may say: sentences chosen by p, interval, direction and comparisons of the experiment's own tests.
+"""What poster and paper may say: evidence of an experiment's own tests, and sentences chosen by it.
 
 Where a test finds nothing they say that nothing was found, never that there is nothing: an interval about 0 holds
 effects of both signs.
@@ -6,117 +6,174 @@ effects of both signs.
 
 from __future__ import annotations
 
-import math
+import dataclasses
+from collections.abc import Mapping
+from itertools import takewhile
 
 import pandas as pd
-from papers.build.evidence import MODELS, SIGNIFICANT, Evidence, weigh
-from papers.build.numbers import Effect, count, effects, network_phrase, number, probability, seconds, spoken, whole
+from papers.build import values
+from papers.build.values import WORDS, Effect, seconds, spoken
 
+from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 
-__all__ = [
-    "MODELS",
-    "SIGNIFICANT",
-    "Evidence",
-    "baselines",
-    "conclusion",
-    "dissociation",
-    "headline",
-    "limits",
-    "mark",
-    "reading",
-    "test_text",
-    "weigh",
-]
+SIGNIFICANT = 0.05
 
-SHORT = {"category": "categories", "lch": "WordNet’s semantics"}
-"""Models in the headline."""
+CONTROL = "random"
+"""The RDM that is controlled in the tests that a claim rests on: that of untrained networks."""
 
 LOOKS = {"augment": "the same frame twice", "cmc_lab": "CMC’s lightness and colour"}
 """Networks that see looks alone, as what they see."""
 
-LEARNED = {"category": "superordinate categories", "lch": "WordNet similarity"}
-"""Models as what was learned."""
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What the claim rests on: one model, tested with looks controlled, at the primary layer."""
+
+    model: str
+    best: Effect  # of the semantic network with the largest partial r
+    by_network: Mapping[str, Effect]
+    against_best: Mapping[str, Effect]  # by each other network's name: `best` minus it
+
+    @property
+    def learned(self) -> bool:
+        """Whether `best` is above 0 in every seed."""
+        return above_zero(self.best)
+
+    @property
+    def semantic(self) -> list[Effect]:
+        """Effects of the semantic networks by lag, shortest first."""
+        return sorted((e for e in self.by_network.values() if e.lag_s > 0), key=lambda effect: effect.lag_s)
+
+    def below_best(self, effect: Effect) -> bool:
+        """Whether a paired comparison shows, corrected and in every seed, that a network learned less than `best`."""
+        return self.apart_from_best(effect) and self.against_best[effect.network].p < SIGNIFICANT
+
+    def apart_from_best(self, effect: Effect) -> bool:
+        """Whether the interval of the difference, of one comparison alone, lies below `best` in every seed."""
+        found = self.against_best.get(effect.network)
+        return bool(self.learned and found and found.ci_low > 0)
+
+    @property
+    def shorter(self) -> list[Effect]:
+        """From the shortest lag up, all lags that taught less than `best`, to the first that is not shown to."""
+        return list(takewhile(self.below_best, (e for e in self.semantic if e.lag_s < self.best.lag_s)))
+
+    @property
+    def longer(self) -> list[Effect]:
+        """The same from the longest lag down."""
+        return list(takewhile(self.below_best, (e for e in self.semantic[::-1] if e.lag_s > self.best.lag_s)))
+
+    @property
+    def peaks(self) -> bool:
+        """Whether shorter as well as longer lags are shown to have taught less."""
+        return bool(self.shorter and self.longer)
 
 
-def interval(low: float, high: float) -> str:
-    """`` [0.12, 0.30]`` with the space before it; empty where there is none."""
-    return f" [{number(low)}, {number(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
+def above_zero(effect: Effect) -> bool:
+    """Whether an interval lies above 0, and p below .05 after Holm's correction over the figure's tests."""
+    return effect.r > 0 and effect.p < SIGNIFICANT and not effect.ci_low <= 0
 
 
-def test_text(effect: Effect) -> str:
-    """``partial r = 0.21 [0.12, 0.30], p < 0.001``; the interval is left out where there is none."""
-    return f"partial r = {number(effect.r)}{interval(effect.ci_low, effect.ci_high)}, {probability(effect.p)}"
+def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
+    """Evidence from the rows of `values.read_lag_curve` and ``tables/lag_comparisons.csv``.
 
-
-def headline(evidence: Evidence, setting: str, too_little: str = "") -> str:
-    """The poster's one sentence.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    setting : str
-        Where it was found: ``a world whose scenes last 2–4 minutes``, ``158.4 hours of film``.
-    too_little : str
-        Amount of film if it is too little to carry a claim (``3.7 minutes of film``), else empty.
+    Raises
+    ------
+    InputError
+        If no semantic network was tested with the random network controlled, or the comparisons are missing.
     """
-    best, what = evidence.best, SHORT[evidence.model]
-    if too_little:
-        return f"{too_little} cannot teach meaning: this poster tests the way from film to result"
-    if evidence.learned:
-        less = taught_less(evidence)
-        tail = f"; {less} taught less" if less else ""
-        return f"In {setting}, a lag of about {seconds(best.lag_s)} taught {what}{tail}"
-    return (
-        f"In {setting}, no lag was found to teach {what} "
-        f"(largest partial r = {number(best.r)}{interval(best.ci_low, best.ci_high)}, at {seconds(best.lag_s)})"
+    columns = "model control first second difference p_holm ci_low ci_high"
+    compared = values.reported(experiment, "lag_comparisons", columns)
+    for model in WORDS["models"]:
+        by_network = values.effects(table, model, CONTROL)
+        semantic = [effect for effect in by_network.values() if effect.lag_s > 0]
+        if semantic:
+            best = max(semantic, key=lambda effect: effect.r)
+            return Evidence(model, best, by_network, values.comparisons(compared, model, CONTROL, best.network))
+    raise InputError(
+        f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no partial test (control random) of a semantic "
+        f"network at {experiment.primary_layer} with model {' or '.join(WORDS['models'])}; list random in baselines"
     )
+
+
+def correlation(effect: Effect) -> str:
+    """``partial r = 0.21 [0.12, 0.30], p < 0.001``; the interval is left out where there is none."""
+    return f"partial r = {values.interval(effect.r, effect.ci_low, effect.ci_high)}, {values.probability(effect.p)}"
+
+
+def verdict(evidence: Evidence, setting: str, too_little: str = "") -> dict[str, str]:
+    """What was found: as the headline, a panel's heading, the few words set large, and the conclusion.
+
+    `setting`: where it was found (``a world whose scenes last 2–4 minutes``); `too_little`: the amount of film if it is
+    too little to carry a claim (``3.7 minutes of film``).
+    """
+    best, lag, model = evidence.best, seconds(evidence.best.lag_s), WORDS["models"][evidence.model]
+    if too_little:
+        return {
+            "headline": f"{too_little} cannot teach meaning: this poster tests the way from film to result",
+            "result": "too little film for a claim",
+            "mark": "too little film",
+            "conclusion": f"All steps from film to poster work. What they measured ({correlation(best)} at {lag}) says "
+            "nothing about meaning: that takes hundreds of scenes.",
+        }
+    if not evidence.learned:
+        result, largest = f"no lag was found to teach {model['taught']}", correlation(best).split(", p")[0]
+        return {
+            "headline": f"In {setting}, {result} (largest {largest}, at {lag})",
+            "result": result,
+            "mark": "none found",
+            "conclusion": f"In {setting}, time alone was not found to teach {model['learned']}: "
+            f"{correlation(best)} at {lag}.",
+        }
+    result, less = f"a lag of about {lag} taught {model['taught']}", taught_less(evidence)
+    conclusion = f"A network that never saw a label picked up {model['learned']} from frames {lag} apart"
+    conclusion += f", less from {less}" if less else ""
+    peak, open_question = ", as if a pair had to share a scene but not a view.", ". Which lag serves best remains open."
+    return {
+        "headline": f"In {setting}, {result}" + (f"; {less} taught less" if less else ""),
+        "result": result,
+        "mark": lag,
+        "conclusion": conclusion + (peak if evidence.peaks else open_question),
+    }
 
 
 def taught_less(evidence: Evidence) -> str:
     """The lags that comparisons show to have taught less: ``lags up to 5 s and from 3 min on``; empty for none."""
     said = []
-    if evidence.shorter:
-        far = seconds(evidence.shorter[-1].lag_s)
-        said.append(f"up to {far}" if len(evidence.shorter) > 1 else f"of {far}")
-    if evidence.longer:
-        far = seconds(evidence.longer[0].lag_s)
-        said.append(f"from {far} on" if len(evidence.longer) > 1 else f"of {far}")
-    if not said:
-        return ""
-    alone = len(evidence.shorter) + len(evidence.longer) == 1
-    return f"{'a lag' if alone else 'lags'} {spoken(said)}"
+    if shorter := [seconds(effect.lag_s) for effect in evidence.shorter]:
+        said.append(f"up to {shorter[-1]}" if len(shorter) > 1 else f"of {shorter[0]}")
+    if longer := [seconds(effect.lag_s) for effect in evidence.longer]:
+        said.append(f"from {longer[-1]} on" if len(longer) > 1 else f"of {longer[0]}")
+    return f"{'a lag' if len(shorter + longer) == 1 else 'lags'} {spoken(said)}" if said else ""
 
 
 def reading(evidence: Evidence) -> str:
     """What the lag curve shows, beside it."""
     best, lags = evidence.best, len(evidence.semantic)
-    start = f"At {seconds(best.lag_s)} {test_text(best)}: "
-    start += f"the largest of {count(lags, 'lag')}" if lags > 1 else "the only lag tried"
+    start = f"At {seconds(best.lag_s)} {correlation(best)}: "
+    start += f"the largest of {values.count(lags, 'lag')}" if lags > 1 else "the only lag tried"
     if not evidence.learned:
-        possible = f" An effect up to {number(best.ci_high)} remains possible." if best.ci_high > 0 else ""
+        possible = f" An effect up to {values.number(best.ci_high)} remains possible." if best.ci_high > 0 else ""
         return f"{start}, not shown to be above chance.{possible}"
     return f"{start}, above chance. {pairs(evidence)}".strip()
 
 
 def pairs(evidence: Evidence) -> str:
     """From which lags the best one can be told, by paired comparisons; empty where there are none."""
-    others = [e for e in evidence.semantic if e.network in evidence.against_best]
-    less = [seconds(e.lag_s) for e in others if evidence.below_best(e.network)]
-    apart = [seconds(e.lag_s) for e in others if evidence.apart_from_best(e.network)]
-    if not others:
-        return ""
+    others = [effect for effect in evidence.semantic if effect.network in evidence.against_best]
+    less = [seconds(effect.lag_s) for effect in others if evidence.below_best(effect)]
+    rest = [seconds(effect.lag_s) for effect in others if not evidence.below_best(effect)]
+    apart = [seconds(effect.lag_s) for effect in others if evidence.apart_from_best(effect)]
     if less:
-        rest = [seconds(e.lag_s) for e in others if not evidence.below_best(e.network)]
-        tail = f"; not told apart from {spoken(rest)}" if rest else ""
-        return f"In pairs it is above {spoken(less)}{tail}."
+        return f"In pairs it is above {spoken(less)}" + (f"; not told apart from {spoken(rest)}." if rest else ".")
     if apart:
         told = spoken(apart) if len(apart) < len(others) else "every other lag"
         return (
             f"In pairs, intervals of the difference exclude 0 for {told}, one by one; "
             "after Holm’s correction over all pairs no lag is told apart from it."
         )
-    return "In pairs, no lag is told apart from it."
+    return "In pairs, no lag is told apart from it." if others else ""
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
@@ -125,102 +182,76 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     Where there is too little film for any claim, and where no lag taught anything, the numbers stand alone.
     """
     sentences = []
-    for network, name in LOOKS.items():
-        effect = evidence.by_network.get(network)
-        if effect:
-            learned = effect.r > 0 and effect.p < SIGNIFICANT and not effect.ci_low <= 0
-            verdict = ""
-            if claims_allowed and evidence.learned:
-                below = evidence.below_best(network)
-                verdict = " taught it, but less" if below and learned else " taught less" if below else ""
-                verdict = verdict or (" taught it too" if learned else " is not shown to have taught it")
-            sentences.append(f"{name}{verdict} ({test_text(effect)})")
-    if not sentences:
-        return "No network of looks alone was trained to compare with."
-    return f"Looks alone: {spoken(sentences)}."
+    for effect in (evidence.by_network[network] for network in LOOKS if network in evidence.by_network):
+        said = ""
+        if claims_allowed and evidence.learned and evidence.below_best(effect):
+            said = " taught it, but less" if above_zero(effect) else " taught less"
+        elif claims_allowed and evidence.learned:
+            said = " taught it too" if above_zero(effect) else " is not shown to have taught it"
+        sentences.append(f"{LOOKS[effect.network]}{said} ({correlation(effect)})")
+    return (
+        f"Looks alone: {spoken(sentences)}." if sentences else "No network of looks alone was trained to compare with."
+    )
 
 
 def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
-    """Whether the network that tells classes apart best is also the most semantic one, in this sample.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    accuracy : DataFrame
-        As `numbers.read_accuracy` returns it.
-    """
+    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`."""
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
     if knn.empty:
         return "There are too few pictures of a class to measure how well classes are told apart."
-    means = knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
-    best, own = str(means["accuracy"].idxmax()), evidence.best.network
+    means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
+    best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
 
-    def correct(network: str) -> str:
-        share, low, high = (100 * float(value) for value in means.loc[network].to_numpy())
-        bounds = f" [{whole(low)}, {whole(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
-        return f"{whole(share)} %{bounds} correct"
+    def correct(effect: Effect) -> str:
+        share, low, high = means.loc[effect.network]
+        bounds = f" [{values.whole(low)}, {values.whole(high)}]" if low == low and high == high else ""
+        return f"{values.whole(share)} %{bounds} correct"
 
-    first = f"Highest class accuracy: {network_phrase(best)} ({correct(best)}"
+    first = f"Highest class accuracy: {values.network_phrase(best)} ({correct(best)}"
     if best == own:
         return f"{first}), which also has the largest partial r: here the two agree."
-    first += f", partial r = {number(evidence.by_network[best].r)})"
-    if own not in means.index:
-        return f"{first}."
-    return f"{first}. Largest partial r: {network_phrase(own)} ({correct(own)})."
-
-
-def mark(evidence: Evidence, small: bool) -> str:
-    """The few words set large beside the lag curve."""
-    if small:
-        return "too little film"
-    return seconds(evidence.best.lag_s) if evidence.learned else "none found"
-
-
-def conclusion(evidence: Evidence, setting: str, small: bool) -> str:
-    """The last word, no stronger than the headline."""
-    best = seconds(evidence.best.lag_s)
-    if small:
-        return (
-            f"The corridor runs from film to poster. What it measured ({test_text(evidence.best)} at "
-            f"{best}) says nothing about meaning: that takes hundreds of scenes."
-        )
-    what = LEARNED[evidence.model]
-    if not evidence.learned:
-        return f"In {setting}, time alone was not found to teach {what}: {test_text(evidence.best)} at {best}."
-    first = f"A network that never saw a label picked up {what} from frames {best} apart"
-    less = taught_less(evidence)
-    if evidence.peaks:
-        return f"{first}, less from {less}, as if a pair had to share a scene but not a view."
-    if less:
-        return f"{first}, less from {less}. Which lag serves best remains open."
-    return f"{first}. Which lag serves best remains open."
+    first += f", partial r = {values.number(best.r)})."
+    if own.network not in means.index:
+        return first
+    return f"{first} Largest partial r: {values.network_phrase(own)} ({correct(own)})."
 
 
 def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_little: str) -> str:
     """What the reader must know before believing the headline."""
     said = []
     if experiment.source == "world":
-        said.append(
-            "We drew this world and chose how long its scenes last: the time scale found is the one put in."
-            if evidence.learned
-            else "We drew this world and chose what there is to find in it."
-        )
-        random = effects(tests, evidence.model, "none").get("random")
+        put_in = "how long its scenes last: the time scale found is the one put in."
+        said.append(f"We drew this world and chose {put_in if evidence.learned else 'what there is to find in it.'}")
+        random = values.effects(tests, evidence.model, "none").get("random")
         rho = experiment.sections["world"].get("appearance_semantics")
         if random and rho is not None:
             said.append(
-                f"Random weights carry r = {number(random.r)} ({probability(random.p)}); "
-                f"category was given {number(100 * float(rho), 0)} % of how things look."
+                f"Random weights carry r = {values.number(random.r)} ({values.probability(random.p)}); "
+                f"category was given {values.percent(float(rho))} of how things look."
             )
-        look = effects(tests, evidence.model, "look").get(evidence.best.network)
-        if look:
-            said.append(f"With the true looks controlled instead, {test_text(look)}.")
+        if look := values.effects(tests, evidence.model, "look").get(evidence.best.network):
+            said.append(f"With the true looks controlled instead, {correlation(look)}.")
     if too_little:
         said.append(f"No test on {too_little} bears on semantics.")
-    many = count(len(experiment.seeds), "seed").capitalize()
-    if len(experiment.seeds) == 1:
-        said.append(f"{many} a network: neighbouring lags may differ by chance.")
-    else:
-        said.append(f"{many} a network: means, with the largest p and the widest bounds of the intervals.")
+    several = "means, with the largest p and the widest bounds of the intervals"
+    caution = several if len(experiment.seeds) > 1 else "neighbouring lags may differ by chance"
+    said.append(f"{values.count(len(experiment.seeds), 'seed').capitalize()} a network: {caution}.")
     return " ".join(said)
+
+
+STUDIES = {
+    "follows_films": (
+        "it follows the length of the films and not the truth",
+        "it does not follow the length of the films alone",
+    ),
+    "shuffled_shows_nothing": ("no effect was found", "some effect was left"),
+    "looks_mislead": (", so that a simple correlation would mislead", ""),
+    "nothing_learned": (
+        "The result is negative. Two reasons are likely: a row of the bank is many steps old when it is used, and the "
+        "normalising constant, frozen from the first batch, is soon wrong; published runs started from networks that "
+        "had been trained already. What is found here is therefore found with InfoNCE alone.",
+        "",
+    ),
+}
+"""Outcomes of tests in ``validation/quoted.yml``, and what ``paper.qmd`` says if they hold, and if not."""

@@ -3,242 +3,320 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
-from papers.build import (
-    claims,
-    paper_methods,
-    paper_sentences,
-    paper_tables,
-    study_images,
-    study_tests,
-    study_timescales,
-    study_worlds,
-)
-from papers.build import poster as variables
-from papers.build.evidence import Evidence
-from papers.build.numbers import count, network_title, number, plain, read_accuracy, read_lag_curve, spoken, whole
-from papers.build.studies import exists
+from papers.build import claims, poster, values
+from papers.build.claims import CONTROL, SIGNIFICANT, Evidence
+from papers.build.values import WORDS, Effect, count, network_title, number, percent, probability, seconds, spoken
 
-from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.run import git_commit
 
-FIGURES = ("persistence", "lag_curve", "rdms", "dissociation")
-"""Figures of the experiment that every paper shows."""
+SOURCES = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
+FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
+"""Files of ``papers/`` that the paper is made from, and figures of the experiment that it always shows."""
 
-FLOATS = {
-    "persistence": "persistence",
-    "lag_curve": "lag-curve",
-    "predicted_lag_curve": "predicted",
-    "robustness": "robustness",
-    "dissociation": "dissociation",
-    "rdms": "rdms",
-}
-"""Figures of an experiment, in the paper's order, and what they are called in its source after ``fig-``."""
-
-SECTIONS = ("comparisons", "predicted", "robustness", "conditions", "intervals", "real_images")
-"""Sections that are left empty where an experiment, or the repository, has nothing to say in them."""
-
-STUDIES = {
-    "timescales": (study_timescales.timescales, "timescales_study"),
-    "worlds": (study_worlds.trained_worlds, "worlds"),
-    "tests": (study_tests.permutation_tests, "type_i"),
-    "predicted": (study_worlds.predicted_worlds, "predicted"),
-    "objectives": (study_worlds.objectives, "objectives"),
-    "places": (study_worlds.conditions, "places"),
-    "software": (study_tests.software, ""),
-}
-"""Studies by the name of their variables: what reads them, and their table."""
+OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
+"""Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
 
 def write_generated(experiment: Experiment, folder: Path) -> None:
-    """Write all that the paper's source asks for into `folder`.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Its tables are read, and the repository's ``validation/*.csv``.
-    folder : Path
-        Staged source: gets ``_variables.yml``, ``_table_*.md``, ``_section_*.md`` and the studies' figures.
-
-    Raises
-    ------
-    InputError
-        For a table, column or figure that is missing, with what makes it.
-    """
-    tests = read_lag_curve(experiment)
+    """Write what the paper's source asks for into the staged `folder`; an `InputError` names what is missing."""
+    tests = values.read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
-    counted = variables.dataset(experiment)
-    accuracy = read_accuracy(experiment)
-    tables = {
-        "timescales": paper_tables.timescales_table(experiment),
-        "tests": paper_tables.tests_table(experiment, tests),
-        "controls": paper_tables.controls_table(experiment, tests),
-        "accuracy": paper_tables.accuracy_table(experiment, evidence, accuracy),
-        "published": paper_tables.published_table(experiment, tests),
+    accuracy = poster.accuracy(experiment)
+    said = variables(experiment, evidence, tests, accuracy)
+    texts = {
+        "table_timescales": timescales_table(experiment),
+        "table_tests": tests_table(experiment, tests),
+        "table_controls": controls_table(experiment, tests),
+        "table_accuracy": accuracy_table(experiment, evidence, accuracy),
+        "table_published": poster.mantel_table(experiment, tests),
     }
-    claim = variables.claim(experiment, evidence, counted, tests)
-    claim["abstract"] = claim["headline"] + (f": {claims.test_text(evidence.best)}" if evidence.learned else "")
-    address = variables.repository_address()
-    values: dict[str, object] = {
-        "experiment": {
-            "name": experiment.name,
-            "layer": experiment.primary_layer,
-            "seeds": count(len(experiment.seeds), "seed"),
-            "commit": git_commit() or "outside git",
-        },
-        "repository": {"address": address, "short": address.removeprefix("https://")},
-        "setting": paper_methods.settings(experiment.sections),
-        "world": paper_methods.world(experiment),
-        "data": variables.data(experiment, counted) | _data(experiment, counted),
-        "method": variables.method(experiment, tests) | paper_methods.method(experiment, tests),
-        "claim": {key: said.replace("this poster", "this paper") for key, said in claim.items()}
-        | {
-            "model": claims.MODELS[evidence.model],
-            "controls": paper_sentences.under_controls(evidence, tests),
-            "caveat": paper_sentences.caveat(experiment),
-        },
-        "published": paper_sentences.published(experiment),
-        "caption": captions(experiment, tests, counted, accuracy),
-    }
-    for name, (study, its_table) in STUDIES.items():
-        found = study()
-        values[name] = found.values
-        if its_table:
-            tables[its_table] = found.table
+    optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
+    for words, tables in (studies(), sections(experiment, evidence, list(optional))):
+        said |= words
+        texts |= tables
+    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
+    said["figure"] = {figure: poster.alternative_text(experiment, figure) for figure in figures}
+    links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
+    texts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
+    for name, text in texts.items():
+        (folder / f"_{name}.md").write_text(text, encoding="utf-8")
+    (folder / "_variables.yml").write_text(poster.variables(said), encoding="utf-8")
     shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
-    shown = [*FIGURES, *_sections(experiment, evidence, tests, folder, values, tables)]
-    values["figure"] = {name: variables.alternative_text(experiment, name) for name in shown}
-    (folder / "_list_sources.md").write_text(sources(experiment, shown), encoding="utf-8")
-    for name, text in tables.items():
-        (folder / f"_table_{name}.md").write_text(text, encoding="utf-8")
-    # quoted, or Quarto prints 0.30 as 0.3
-    text = yaml.safe_dump(_unbroken(values), sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
-    (folder / "_variables.yml").write_text(text, encoding="utf-8")
 
 
-def sources(experiment: Experiment, figures: Sequence[str]) -> str:
-    """Which notebook drew each figure and from which tables, as a Markdown list with links to both."""
-    lines = []
-    for figure in (name for name in FLOATS if name in figures):
-        described = variables.sidecar(experiment, figure)
-        notebook = described.get("notebook")
-        links = [f"[{notebook}](../notebooks/{notebook}.html)"] if notebook else []
-        inputs = [str(entry["path"]) for entry in described.get("inputs", ())]
-        links += [f"[{plain(Path(path).name)}](../{path})" for path in inputs if path.startswith("tables/")]
-        lines.append(f"- @fig-{FLOATS[figure]}: {', '.join(links)}\n")
-    return "".join(lines)
+def variables(
+    experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    """Variables of the parts that every paper has."""
+    counted = poster.dataset(experiment)
+    claim = poster.claim(experiment, evidence, counted, tests)
+    claim |= {
+        "lag": seconds(evidence.best.lag_s),
+        "model": WORDS["models"][evidence.model]["name"],
+        "correlation": f": {claims.correlation(evidence.best)}" if evidence.learned else "",
+        "controls": under_controls(evidence, tests),
+    }
+    chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"].mean()
+    return {
+        "experiment": poster.head(experiment),
+        "repository": poster.repository(),
+        "setting": settings(experiment.sections),
+        "world": world(experiment) if experiment.source == "world" else {},
+        "data": poster.data(experiment, counted)
+        | amounts(experiment, counted)
+        | {"chance": f"; chance is {percent(chance, 1)}" if chance == chance else ""},
+        "method": poster.method(experiment, tests) | method(experiment),
+        "claim": {key: words.replace("this poster", "this paper") for key, words in claim.items()},
+        "published": published(experiment),
+    }
 
 
-def _sections(
-    experiment: Experiment,
-    evidence: Evidence,
-    tests: pd.DataFrame,
-    folder: Path,
-    values: dict[str, object],
-    tables: dict[str, str],
-) -> list[str]:
-    """Write ``_section_<name>.md``: the text in ``papers/_paper_*.md`` that this experiment has, else nothing.
-
-    Adds what they ask for to `values` and `tables`; returns the figures that they show.
-    """
-    section = dict.fromkeys(SECTIONS, "")
-    section["data"] = "world" if experiment.source == "world" else "films"
-    section["objective"] = str(experiment.sections["training"]["objective"])
-    figures = []
-    if evidence.against_best:
-        section["comparisons"] = "comparisons"
-        tables["comparisons"] = paper_tables.comparisons_table(experiment, evidence)
-        values["comparisons"] = {"best": network_title(evidence.best.network)}
-    if _has(experiment, "figures", "predicted_lag_curve.svg"):
-        section["predicted"] = "predicted"
-        values["predicted_here"] = {"reading": paper_sentences.recommendation(experiment, evidence)}
-        figures.append("predicted_lag_curve")
-    if _has(experiment, "figures", "robustness.svg"):
-        section["robustness"] = "robustness"
-        values["robustness"] = {"reading": paper_sentences.variations(experiment, evidence)}
-        figures.append("robustness")
-    if len(experiment.sections["stimuli"].get("conditions", ())) > 1:
-        section["conditions"] = "conditions"
-        by_condition = paper_sentences.by_condition(experiment, evidence)
-        values["conditions"] = {"names": spoken(list(by_condition))}
-        tables["conditions"] = paper_tables.conditions_table(experiment, by_condition)
-    if exists("intervals"):
-        section["intervals"] = "intervals"
-        coverage = study_tests.intervals()
-        values["intervals"], tables["coverage"] = coverage.values, coverage.table
-    if exists("real_images"):
-        section["real_images"] = "real_images"
-        looks = study_images.real_images()
-        values["images"], tables["images"] = looks.values, looks.table
-    for name, source in section.items():
-        partial = repository_root() / "papers" / f"_paper_{source}.md"
-        if source and not partial.exists():
-            raise InputError(f"{partial}: missing from the checkout; `git checkout -- papers` restores it")
-        text = partial.read_text(encoding="utf-8") if source else ""
-        (folder / f"_section_{name}.md").write_text(text, encoding="utf-8")
-    return figures
-
-
-def _has(experiment: Experiment, folder: str, name: str) -> bool:
-    return (experiment.folder / folder / name).exists()
+def studies() -> tuple[dict[str, Any], dict[str, str]]:
+    """What is quoted of the studies, in the words that their outcomes allow, and their tables ``_study_<name>.md``."""
+    said, texts = {}, {}
+    for name, study in yaml.safe_load(_validation("quoted.yml").read_text(encoding="utf-8")).items():
+        said[name] = {
+            key: claims.STUDIES[key][0 if value else 1] if isinstance(value, bool) else value
+            for key, value in study["numbers"].items()
+        }
+        if found := study.get("table"):
+            rows = pd.DataFrame(found["rows"], columns=found["heads"])
+            texts[f"study_{name}"] = values.table(found["name"], rows, left=range(found["words"]))
+    return said, texts
 
 
 def _validation(name: str) -> Path:
-    path = repository_root() / "validation" / name
-    if not path.exists():
-        raise InputError(f"{path}: missing. `git checkout -- validation` restores it, `make validate` makes it anew")
-    return path
+    remedy = "`git checkout -- validation` restores it, `make validate` makes it anew"
+    return values.existing(repository_root() / "validation" / name, remedy)
 
 
-def _unbroken(values: object) -> object:
-    if isinstance(values, dict):
-        return {key: _unbroken(value) for key, value in values.items()}
-    return variables.unbroken(values) if isinstance(values, str) else values
+def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the sections that an experiment may have ask for, and they themselves: ``_section_<name>.md``, or empty.
+
+    `shown` are those of `OPTIONAL` that it has.
+    """
+    said: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    conditions = experiment.sections["stimuli"].get("conditions", ())
+    if "robustness" in shown:
+        said["robustness"] = variations(experiment, evidence)
+    if evidence.against_best:
+        shown = [*shown, "comparisons"]
+        said["comparisons"] = {"best": network_title(evidence.best.network, evidence.best.lag_s)}
+        columns = [("difference", evidence.against_best, "interval"), ("p", evidence.against_best, "p")]
+        texts["table_comparisons"] = by_network(experiment, "Differences from the best network", columns)
+    if len(conditions) > 1:
+        shown = [*shown, "conditions"]
+        said["conditions"] = spoken(conditions)
+        texts["table_conditions"] = conditions_table(experiment, evidence)
+    partials = {name: name if name in shown else "" for name in (*OPTIONAL, "comparisons", "conditions")}
+    partials |= {"data": experiment.source, "objective": experiment.sections["training"]["objective"]}
+    for section, name in partials.items():
+        source = values.source_file(f"_paper_{name}.md") if name else None
+        texts[f"section_{section}"] = source.read_text(encoding="utf-8") if source else ""
+    return said, texts
 
 
-def _data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
-    time = " ".join(variables.film_time(counted["hours"]))
-    amounts = [time, f"{whole(counted['frames'])} frames"]
-    if counted["label sets"] > 0:
-        amounts.append(f"{whole(counted['label sets'])} sets of labels")
-    drawn = variables.world_setting(experiment) if experiment.source == "world" else ""
-    where = f"{drawn.replace('a world', 'a drawn world', 1)}" if drawn else f"{time} of film"
+# Settings of an experiment in words.
+
+
+def settings(value: Any) -> Any:
+    """Values of the experiment's YAML as a reader is told them, with the same keys."""
+    if isinstance(value, Mapping):
+        return {str(key): settings(one) for key, one in value.items()}
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 1000:
+        return values.whole(value)
+    if isinstance(value, int | float):
+        return f"{value:g}".replace("-", "−")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return spoken([settings(one) for one in value])
+    return "none" if value is None else str(value)
+
+
+def amounts(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
+    """How much film, and where a claim holds."""
+    time = " ".join(poster.film_time(counted["hours"]))
+    amounts = [time, f"{values.whole(counted['frames'])} frames"]
+    amounts += [f"{values.whole(counted['label sets'])} sets of labels"] if counted["label sets"] > 0 else []
+    where, caveat = f"{time} of film", ""
+    if experiment.source == "world":
+        where = poster.world_setting(experiment).replace("a world", "a drawn world", 1)
+        caveat = "The world’s scenes are as long as we made them, so that the lag found is no measure of real films. "
     films = count(int(counted["films"]), "film")
-    return {"amounts": spoken(amounts), "counts": spoken([films, *amounts]), "where": where}
+    return {"films": films, "amounts": spoken(amounts), "where": where, "caveat": caveat}
 
 
-def captions(
-    experiment: Experiment, tests: pd.DataFrame, counted: dict[str, float], accuracy: pd.DataFrame
-) -> dict[str, str]:
-    """What n, the seeds and the intervals of each figure and table are."""
-    level = f"{number(100 * float(experiment.sections['evaluation']['confidence']), 0)} %"
-    over_films = f"{number(100 * float(experiment.sections['timescales']['confidence']), 0)} %"
-    classes = f"{whole(tests['classes'].max())} classes" if "classes" in tests else "all classes"
-    seeds = count(len(experiment.seeds), "seed")
-    several = len(experiment.seeds) > 1
-    layer = f"Layer {experiment.primary_layer}, {classes}, {seeds}"
-    p = "p corrected by Holm’s method over all networks and models"
-    of_seeds = ", the largest of the seeds" if several else ""
-    chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"]
-    films = count(int(counted["films"]), "film").capitalize()
-    bars = f"{level} bootstrap over classes"
-    means, widest = (", means", " (widest of the seeds)") if several else ("", "")
-    marks = f"\\*\\*\\* p ≤ .001, \\*\\* ≤ .01, \\* ≤ .05, n.s. above{of_seeds}"
+def world(experiment: Experiment) -> dict[str, str]:
+    """The drawn world in words."""
+    own = experiment.sections["world"]
+    shuffled = " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
+    scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
     return {
-        "persistence": f"{films}; bands and brackets: {over_films} bootstrap over films.",
-        "lag_curve": f"{layer}; bars: {bars}{'; bands: the same level over seeds' if several else ''}.",
-        "robustness": f"{classes}, {seeds}; bars: {bars}; layer {experiment.primary_layer} where a row names none.",
-        "tests": f"{layer}{means}; brackets: {bars}{widest}; {p}{of_seeds}.",
-        "controls": f"{layer}{means}; {marks}, corrected as there.",
-        "dissociation": f"{layer}; points and bars as the note in the figure says.",
-        "accuracy": f"{seeds.capitalize()}{means}"
-        + (f"; chance is {number(100 * chance.mean(), 1)} %." if len(chance) else "."),
-        "published": f"{marks}.",
-        "comparisons": f"{seeds.capitalize()}{means}{widest}; {level} intervals; "
-        "p corrected by Holm’s method over all pairs.",
+        "films": count(int(own["films"]), "film"),
+        "classes": values.whole(int(own["categories"]) * int(own["classes_per_category"])),
+        "shuffled": shuffled if own["shuffle_objects"] else "",
+        "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
+        **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
+        **{
+            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
+            for name, scale in scales.items()
+        },
     }
+
+
+def method(experiment: Experiment) -> dict[str, str]:
+    """Networks, training and tests in words."""
+    views, training, evaluation = (experiment.sections[name] for name in ("views", "training", "evaluation"))
+    timescales = experiment.sections["timescales"]
+    others = [WORDS["networks"][name]["method"] for name in experiment.baselines]
+    untrained = len({*evaluation.get("random_seeds", ()), *experiment.seeds})
+    steps, epochs = training.get("steps"), training.get("epochs")
+    return {
+        "tolerance": percent(float(training["lag_tolerance"])),
+        "crop": " to ".join(percent(float(share)) for share in views["crop_scale"]),
+        "baselines": f"Networks without a lag serve as comparison: {'; '.join(others)}." if others else "",
+        "length": f"{values.whole(steps)} steps" if steps else f"{values.whole(epochs or 0)} passes through the frames",
+        "optimiser": WORDS["optimisers"][training["optimiser"]],
+        "schedule": WORDS["schedules"][training["schedule"]],
+        "temperature": " and is learned" if training.get("learn_temperature") else "",
+        "distance": WORDS["distances"][evaluation["distance"]],
+        "confidence": percent(float(evaluation["confidence"])),
+        "confidence_films": percent(float(timescales["confidence"])),
+        "frame_px": " by ".join(str(side) for side in reversed(timescales["frame_px"])),
+        "random": f"mean RDM of {count(untrained, 'such network')}" if untrained > 1 else "RDM of one such network",
+    }
+
+
+# What was found, worded by the tests.
+
+
+def published(experiment: Experiment) -> dict[str, str]:
+    """The published correlations that the text names."""
+    found = [effect for effect in values.published_effects(experiment, "random").values() if effect.lag_s > 0]
+    shown = {
+        "best": max(found, key=lambda effect: effect.r),
+        "shortest": min(found, key=lambda effect: effect.lag_s),
+        "random": values.published_effects(experiment, "none")["random"],
+    }
+    said = {f"{name}_r": f"{number(effect.r)} ({probability(effect.p)})" for name, effect in shown.items()}
+    return said | {f"{name}_lag": seconds(shown[name].lag_s) for name in ("best", "shortest")}
+
+
+def under_controls(evidence: Evidence, tests: pd.DataFrame) -> str:
+    """Whether the best network's correlation stays under every control that was tested."""
+    tested = {}
+    for control, words in WORDS["controls"].items():
+        if effect := values.effects(tests, evidence.model, control).get(evidence.best.network):
+            tested[words["given"]] = effect
+    kept = [given for given, effect in tested.items() if effect.r > 0 and effect.p < SIGNIFICANT]
+    said = spoken([f"{number(effect.r)} {given}" for given, effect in tested.items()])
+    phrase, model = values.network_phrase(evidence.best), WORDS["models"][evidence.model]["name"]
+    start = f"For {phrase} the correlation with {model} is {said}"
+    if len(kept) == len(tested):
+        return f"{start}: above 0 under each of them ({probability(max(e.p for e in tested.values()))} at most)."
+    return f"{start}: {f'above 0 at .05 only {spoken(kept)}' if kept else 'not above 0 under any of them at .05'}."
+
+
+def variations(experiment: Experiment, evidence: Evidence) -> str:
+    """In how many variations of the analysis the largest mean correlation stays where it is."""
+    table = values.read_table(experiment, "robustness", "network lag_s model varied value mantel_r")
+    own = table[table["model"].eq(evidence.model) & table["lag_s"].gt(0) & table["varied"].ne("declared")]
+    means = own.groupby(["varied", "value", "lag_s"], sort=False)["mantel_r"].mean().dropna()
+    best = [key for key in means.groupby(["varied", "value"], sort=False).idxmax()]
+    moved = [
+        f"{values.plain(varied)}: {values.plain(str(value))} ({seconds(lag_s)})"
+        for varied, value, lag_s in best
+        if lag_s != evidence.best.lag_s
+    ]
+    where = f"the largest mean correlation is at {seconds(evidence.best.lag_s)}"
+    start = f"In {len(best) - len(moved)} of {len(best)} variations {where}"
+    return f"{start}; in the others elsewhere: {'; '.join(moved)}." if moved else f"{start}."
+
+
+# Tables.
+
+
+Column = tuple[str, Mapping[str, Effect], str]
+
+
+def by_network(experiment: Experiment, name: str, columns: Sequence[Column]) -> str:
+    """A row a network that has a cell, of columns: head, effects by network, and which of `Effect.cells` is shown."""
+    rows = []
+    for network, lag_s in {run.name: run.lag_s for run in experiment.runs}.items():
+        cells = [found[network].cells[cell] if network in found else "–" for _, found, cell in columns]
+        if set(cells) != {"–"}:
+            rows.append([network_title(network, lag_s), *cells])
+    return values.table(name, pd.DataFrame(rows, columns=["network", *(head for head, _, _ in columns)]))
+
+
+def tests_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Simple and partial correlation with each model: interval and corrected p."""
+    columns: list[Column] = []
+    for model in (model for model in WORDS["models"] if model in set(tests["model"])):
+        simple, partial = (values.effects(tests, model, control) for control in ("none", CONTROL))
+        head = f"{WORDS['models'][model]['head']}: r"
+        columns += [(head, simple, "r"), ("partial r", partial, "interval"), ("p", partial, "p")]
+    return by_network(experiment, "Correlations with the models of meaning", columns)
+
+
+def controls_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Correlation with each model under each control."""
+    columns: list[Column] = []
+    for model in (model for model in WORDS["models"] if model in set(tests["model"])):
+        start = f"{WORDS['models'][model]['head']}: "
+        for control in (control for control in WORDS["controls"] if control in set(tests["control"])):
+            head = f"{start}{WORDS['controls'][control]['head']}"
+            columns.append((head, values.effects(tests, model, control), "stars"))
+            start = ""
+    return by_network(experiment, "Correlations under each control", columns)
+
+
+def conditions_table(experiment: Experiment, evidence: Evidence) -> str:
+    """Partial correlation under each condition of the stimuli, at the primary layer."""
+    names = "network lag_s seed layer condition model control mantel_r p_holm ci_low ci_high"
+    table = values.read_table(experiment, "lag_curve", names)
+    table = table[table["layer"].eq(experiment.primary_layer) & table["seed"].isin(experiment.seeds)]
+    columns: list[Column] = []
+    for condition, own in table.groupby("condition", sort=False):
+        found = values.effects(own, evidence.model, CONTROL)
+        columns += [(str(condition), found, "interval"), ("p", found, "p")]
+    return by_network(experiment, "Parts of the pictures", columns)
+
+
+def accuracy_table(experiment: Experiment, evidence: Evidence, accuracy: pd.DataFrame) -> str:
+    """Accuracy of nearest neighbours and of a linear probe beside the partial correlation."""
+    means = accuracy.groupby(["network", "measure"])["accuracy"].mean().unstack()
+    means = means.reindex(index=experiment.networks, columns=["knn", "linear_probe"])
+    rows = means.map(percent).set_axis(["nearest neighbours", "linear probe"], axis=1)
+    rows["partial r"] = [
+        evidence.by_network[name].cells["r"] if name in evidence.by_network else "–" for name in rows.index
+    ]
+    lags_s = {run.name: run.lag_s for run in experiment.runs}
+    rows.insert(0, "network", [network_title(name, lags_s[name]) for name in rows.index])
+    return values.table("Class accuracy", rows)
+
+
+def timescales_table(experiment: Experiment) -> str:
+    """Time constants of looks and associations, above the film base rate."""
+    fitted = ["half_life_s", "ci_low_s", "ci_high_s"]
+    constants = values.read_table(experiment, "half_lives", f"measure level {poster.HALF} {' '.join(fitted)} reason")
+
+    def time(row: Mapping[str, Any], names: Sequence[str]) -> str:
+        told = [f"{row[name]:.3g}" if np.isfinite(row[name]) else "∞" for name in names]
+        return f"{told[0]} [{told[1]}, {told[2]}]" if row[names[0]] == row[names[0]] else "–"
+
+    rows = []
+    for row in constants[constants["level"].eq("film base rate")].to_dict("records"):
+        measure = WORDS["measures"].get(row["measure"], row["measure"])
+        life = time(row, fitted) if np.isfinite(row["half_life_s"]) else values.plain(str(row["reason"]))
+        rows.append([measure, time(row, poster.HALF.split()), life])
+    return values.table("Time constants", pd.DataFrame(rows, columns=["measure", "half (s)", "half-life (s)"]))

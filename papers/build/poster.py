@@ -1,9 +1,10 @@
-"""What ``poster.qmd`` asks for: ``_variables.yml``, ``_table_*.md`` and the code that leads to the repository."""
+"""What ``poster.qmd`` asks for: ``_variables.yml``, its table and lists, and the code that leads to the repository."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,94 +12,86 @@ import numpy as np
 import pandas as pd
 import segno
 import yaml
-from papers.build import claims
-from papers.build.evidence import SIGNIFICANT, Evidence
-from papers.build.numbers import (
-    NOTEBOOKS,
-    count,
-    number,
-    plain,
-    read_accuracy,
-    read_lag_curve,
-    read_table,
-    required,
-    seconds,
-    spoken,
-    time_range,
-    whole,
-)
-from papers.build.sources import figure_source, source
-from papers.build.tables import mantel_rows
+from papers.build import claims, values
+from papers.build.claims import Evidence
+from papers.build.values import WORDS, count, plain, seconds, whole
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.run import git_commit
 
+SOURCES = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
-"""Figures that the poster shows, by name without the ending."""
+"""Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending)."""
 
 QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
 """Rows of ``tables/dataset.csv``."""
 
+HALF = "half_strength_s half_strength_low_s half_strength_high_s"
+"""When a measure is down to half, and its interval: columns of ``tables/half_lives.csv``."""
+
 
 def write_generated(experiment: Experiment, folder: Path) -> None:
-    """Write all that the poster's source asks for into `folder`.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Its tables are read.
-    folder : Path
-        Staged source: gets ``_variables.yml``, ``_facts.md``, ``_table_mantel.md``, ``_source_*.md``, ``qr.svg``.
-
-    Raises
-    ------
-    InputError
-        For a table, column or row that is missing, with what makes it.
-    """
-    tests = read_lag_curve(experiment)
-    evidence = claims.weigh(experiment, tests)
+    """Write what the poster's source asks for into the staged `folder`; an `InputError` names what is missing."""
+    tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
-    (folder / "_facts.md").write_text(facts(counted), encoding="utf-8")
-    (folder / "_table_mantel.md").write_text(mantel_rows(experiment, tests), encoding="utf-8")
-    for name in FIGURES:
-        (folder / f"_source_{name}.md").write_text(figure_source(sidecar(experiment, name)), encoding="utf-8")
-    tables = ("lag_curve.csv", "published.csv")
-    (folder / "_source_table.md").write_text(source(NOTEBOOKS["published"], tables), encoding="utf-8")
-    address = repository_address()
-    segno.make(address, error="m").save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
-    values = {
-        "experiment": {
-            "name": experiment.name,
-            "title": plain(experiment.title),
-            "layer": experiment.primary_layer,
-            "seeds": count(len(experiment.seeds), "seed"),
-            "commit": _commit(),
-        },
-        "repository": {"address": address, "short": address.removeprefix("https://").replace("/", "/\u200b")},
-        "claim": claim(experiment, evidence, counted, tests),
+    texts = {"facts": facts(counted), "table_mantel": mantel_table(experiment, tests)}
+    texts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
+    inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
+    texts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
+    for name, text in texts.items():
+        (folder / f"_{name}.md").write_text(text, encoding="utf-8")
+    code = segno.make(repository()["address"], error="m")
+    code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
+    said = {
+        "experiment": head(experiment),
+        "repository": repository(),
+        "claim": claim(experiment, claims.weigh(experiment, tests), counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
+    (folder / "_variables.yml").write_text(variables(said), encoding="utf-8")
+
+
+def variables(said: Mapping[str, object]) -> str:
+    """``_variables.yml`` whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
+
+    def unbroken(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {key: unbroken(one) for key, one in value.items()}
+        text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", str(value))
+        return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
+
     # quoted, or Quarto prints 0.30 as 0.3
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
-    (folder / "_variables.yml").write_text(text, encoding="utf-8")
+    return yaml.safe_dump(unbroken(said), sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
 
 
-def unbroken(text: str) -> str:
-    """Text whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
-    text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", text)
-    return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
+def head(experiment: Experiment) -> dict[str, str]:
+    """Name, title, layer, seeds and commit of an experiment."""
+    return {
+        "name": experiment.name,
+        "title": plain(experiment.title),
+        "layer": experiment.primary_layer,
+        "seeds": count(len(experiment.seeds), "seed"),
+        "commit": git_commit() or "unknown",
+    }
+
+
+def repository() -> dict[str, str]:
+    """Address of the repository, from ``CITATION.cff``, whole and as it is printed."""
+    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
+    address = str(citation["repository-code"])
+    return {"address": address, "short": address.removeprefix("https://").replace("/", "/\u200b")}
 
 
 def sidecar(experiment: Experiment, figure: str) -> dict[str, Any]:
     """The JSON beside a figure: what it shows and from what it was made."""
-    path = required(experiment, "figures", f"{figure}.json")
+    path = values.required(experiment, "figures", f"{figure}.json")
     described = dict(json.loads(path.read_text(encoding="utf-8")))
     if not described.get("alt"):
-        raise InputError(f"{path}: no text in alt; save the figure by plots.style.save")
+        raise InputError(f"{path}: no text in alt; save the figure by figures.style.save")
     return described
 
 
@@ -109,20 +102,44 @@ def alternative_text(experiment: Experiment, figure: str) -> str:
     return plain(words).replace('"', "”")
 
 
-def _commit() -> str:
-    commit = git_commit()
-    return f"commit {commit}" if commit else "outside git"
+def links(described: Mapping[str, Any]) -> list[str]:
+    """Links from a folder beside ``tables/`` to the notebook and the tables that a figure comes from (`sidecar`)."""
+    notebook, paths = described.get("notebook"), [str(entry["path"]) for entry in described.get("inputs", ())]
+    found = [f"[notebook {notebook}](../notebooks/{notebook}.html)"] if notebook else []
+    return found + [f"[{plain(Path(path).name)}](../{path})" for path in paths if path.startswith("tables/")]
 
 
-def repository_address() -> str:
-    """Address of the repository, from ``CITATION.cff``."""
-    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
-    return str(citation["repository-code"])
+def source(found: Iterable[str]) -> str:
+    """Links below a figure or a table."""
+    return f"::: {{.poster-source}}\n{' · '.join(found)}\n:::\n"
+
+
+def figure_source(described: Mapping[str, Any]) -> str:
+    """Links of a figure (`sidecar`); before them its caption, for narrow windows."""
+    record = [f"[record](../figures/{described['figure']}.json)"] if described.get("figure") else []
+    # the figure says it as well, in letters too small for a phone; the alternative text has it for other readers
+    caption = f'::: {{.poster-caption aria-hidden="true"}}\n{plain(described.get("caption") or "")}\n:::\n\n'
+    return (caption if described.get("caption") else "") + source([*links(described), *record])
+
+
+def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+    """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
+    ours = {words["head"]: values.effects(tests, model, claims.CONTROL) for model, words in WORDS["models"].items()}
+    columns = {head: found for head, found in ours.items() if found}
+    columns["published"] = values.published_effects(experiment, claims.CONTROL)
+    lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
+    best = claims.weigh(experiment, tests).best.network
+    rows = []
+    for network in sorted(lags_s, key=lambda name: (lags_s[name] >= 0, np.nan_to_num(lags_s[name]), name)):
+        title = values.network_title(network, lags_s[network])
+        cells = {name: found[network].cells["stars"] if network in found else "–" for name, found in columns.items()}
+        rows.append({"network": f"**{title}**" if network == best else title, **cells})
+    return values.table("Partial correlations here and as published", pd.DataFrame(rows))
 
 
 def dataset(experiment: Experiment) -> dict[str, float]:
     """`QUANTITIES` of ``tables/dataset.csv`` by name."""
-    table = read_table(experiment, "dataset", ("quantity", "value"))
+    table = values.read_table(experiment, "dataset", "quantity value")
     found = dict(zip(table["quantity"].astype(str), pd.to_numeric(table["value"], errors="coerce"), strict=True))
     if missing := [quantity for quantity in QUANTITIES if quantity not in found]:
         raise InputError(
@@ -134,34 +151,26 @@ def dataset(experiment: Experiment) -> dict[str, float]:
 
 def film_time(hours: float) -> tuple[str, str]:
     """Running time as a number and its unit: ``158.4``, ``hours``; below two hours in minutes."""
-    return (number(hours, 1), "hours") if hours >= 2 else (number(60 * hours, 1), "minutes")
+    return (values.number(hours, 1), "hours") if hours >= 2 else (values.number(60 * hours, 1), "minutes")
 
 
 def facts(counted: dict[str, float]) -> str:
     """The data set in a few large numbers, as a Markdown list."""
-    time, unit = film_time(counted["hours"])
-    rows = [(whole(counted["films"]), "film" if counted["films"] == 1 else "films"), (time, unit)]
-    rows.append((whole(counted["frames"]), "frames"))
-    if counted["label sets"] > 0:
-        rows.append((whole(counted["label sets"]), "label sets"))
+    rows = [(whole(counted["films"]), "film" if counted["films"] == 1 else "films"), film_time(counted["hours"])]
+    rows += [(whole(counted[what]), what) for what in ("frames", "label sets") if counted[what] > 0]
     return "".join(f"- [{value}]{{.fact}} {what}\n" for value, what in rows)
 
 
 def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     """What the films and labels are, and how long looks and associations last in them."""
-    left_out = int(counted["films left out"])
-    unusable = "" if not left_out else f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
+    labels = "No labels came with these films, so that how long associations last is left out here."
     if counted["label sets"] > 0:
-        labels = (
-            f"{whole(counted['labels'])} labels, {whole(counted['distinct labels'])} of them distinct, "
-            f"say what is in view.{unusable}"
-        )
-    else:
-        labels = "No labels came with these films, so that how long associations last is left out here." + unusable
-    curves = read_table(experiment, "timescales", ("measure", "lag_s", "value", "null_high"))
-    constants = read_table(
-        experiment, "half_lives", ("measure", "level", "half_strength_s", "half_strength_low_s", "half_strength_high_s")
-    )
+        distinct = f"{whole(counted['distinct labels'])} of them distinct"
+        labels = f"{whole(counted['labels'])} labels, {distinct}, say what is in view."
+    if left_out := int(counted["films left out"]):
+        labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
+    curves = values.read_table(experiment, "timescales", "measure lag_s value null_high")
+    constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
     return {"labels": labels, "persistence": persistence(curves, constants)}
 
 
@@ -173,64 +182,59 @@ def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
         if len(rows) and rows["value"].isna().all():
             said.append(f"No {name.lower()} that fall with the lag were found.")
         rows = rows.dropna(subset=["value", "null_high"])
-        if "level" in rows and len(rows):
-            rows = rows[rows["level"].eq(rows["level"].iloc[0])]
-        rows = rows.sort_values("lag_s")
         if rows.empty:
             continue
-        above = rows["value"].gt(rows["null_high"]).to_numpy()
-        last = len(above) if above.all() else int((~above).argmax())
-        if last == 0:
+        if "level" in rows:
+            rows = rows[rows["level"].eq(rows["level"].iloc[0])]
+        rows = rows.sort_values("lag_s")
+        above = rows["value"].gt(rows["null_high"])
+        if not above.iloc[0]:
             said.append(f"{name} are not above chance at {'the shortest' if above.any() else 'any'} lag.")
             continue
-        stay = "stay above chance to the longest lag, " if last == len(above) else "stay above chance up to "
-        said.append(f"{name} {_half(constants, measure)}{stay}{seconds(rows['lag_s'].iloc[last - 1])}.")
+        to = "to the longest lag, " if above.all() else "up to "
+        last_s = rows["lag_s"][above.cummin()].iloc[-1]
+        said.append(f"{name} {_half(constants, measure)}stay above chance {to}{seconds(last_s)}.")
     return " ".join(said) or "No chance level was computed for these curves."
 
 
 def _half(constants: pd.DataFrame, measure: str) -> str:
     """When a measure is down to half; empty where it or its interval is not told."""
-    rows = constants[constants["measure"].eq(measure) & constants["level"].eq("film base rate")]
-    rows = rows[np.isfinite(rows["half_strength_s"]) & np.isfinite(rows["half_strength_high_s"])]
-    if rows.empty:
+    rows = constants[constants["measure"].eq(measure) & constants["level"].eq("film base rate")][HALF.split()]
+    if rows.empty or not np.isfinite(rows[["half_strength_s", "half_strength_high_s"]].iloc[0]).all():
         return ""
-    columns = ["half_strength_s", "half_strength_low_s", "half_strength_high_s"]
-    half, low, high = (seconds(float(f"{value:.2g}")) for value in rows[columns].iloc[0])
+    half, low, high = (seconds(float(f"{value:.2g}")) for value in rows.iloc[0])
     return f"halve in {half} ({low} to {high}) and "
 
 
 def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame) -> dict[str, str]:
     """What may be said of the experiment, sentence by sentence."""
-    hours = counted["hours"]
-    film = " ".join(film_time(hours)) + " of film"
-    small = experiment.source == "films" and hours < ENOUGH_FILM_H
-    setting = film
-    if experiment.source == "world":
-        setting = world_setting(experiment)
-    said = {
-        "headline": claims.headline(evidence, setting, film if small else ""),
-        "mark": claims.mark(evidence, small),
+    film = " ".join(film_time(counted["hours"])) + " of film"
+    too_little = film if experiment.source == "films" and counted["hours"] < ENOUGH_FILM_H else ""
+    setting = world_setting(experiment) if experiment.source == "world" else film
+    return {
+        **claims.verdict(evidence, setting, too_little),
         "reading": claims.reading(evidence),
         "prediction": prediction(experiment, evidence),
-        "baselines": claims.baselines(evidence, claims_allowed=not small),
-        "dissociation": claims.dissociation(evidence, read_accuracy(experiment)),
-        "conclusion": claims.conclusion(evidence, setting, small),
-        "limits": claims.limits(experiment, evidence, tests, film if small else ""),
+        "baselines": claims.baselines(evidence, claims_allowed=not too_little),
+        "dissociation": claims.dissociation(evidence, accuracy(experiment)),
+        "limits": claims.limits(experiment, evidence, tests, too_little),
     }
-    return {key: unbroken(sentence) for key, sentence in said.items()}
+
+
+def accuracy(experiment: Experiment) -> pd.DataFrame:
+    """How well the networks tell classes apart, at the primary layer and on intact stimuli."""
+    return values.reported(experiment, "accuracy", "network measure accuracy ci_low ci_high")
 
 
 def prediction(experiment: Experiment, evidence: Evidence) -> str:
     """The lag that the labels recommend before any training, where they do."""
     if not (experiment.folder / "tables" / "recommended_lag.csv").exists():
         return "No lag was predicted: that takes labels."
-    columns = ("model", "lag_s", "ci_low_s", "ci_high_s", "p_holm")
-    table = read_table(experiment, "recommended_lag", columns).set_index("model")
-    if evidence.model not in table.index:
-        return "No lag was predicted for this model."
-    lag_s, low_s, high_s, p_holm = map(float, table.loc[evidence.model, list(columns[1:])].to_numpy())
-    if p_holm >= SIGNIFICANT:
+    table = values.read_table(experiment, "recommended_lag", "model lag_s ci_low_s ci_high_s p_holm")
+    rows = table[table["model"].eq(evidence.model) & table["p_holm"].lt(claims.SIGNIFICANT)]
+    if rows.empty:
         return "Before any training the labels predicted no lag to learn from."
+    lag_s, low_s, high_s = rows[["lag_s", "ci_low_s", "ci_high_s"]].iloc[0]
     bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
@@ -239,15 +243,14 @@ def world_setting(experiment: Experiment) -> str:
     """The world that a claim holds in, from the experiment's own section ``world``."""
     world = experiment.sections.get("world", {})
     try:
-        low, high = world["scene_s"]
-        scale = float(world["time_scale"])
+        low, high = (float(world["time_scale"]) * float(bound) for bound in world["scene_s"])
         shuffled = bool(world["shuffle_objects"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{experiment.file}, section world: expected scene_s: [shortest, longest] in s, time_scale: 1.0 and "
             "shuffle_objects: false"
         ) from error
-    setting = f"a world whose scenes last {time_range(scale * float(low), scale * float(high))}"
+    setting = f"a world whose scenes last {values.time_range(low, high)}"
     return f"{setting}, its objects shuffled across scenes" if shuffled else setting
 
 
@@ -255,14 +258,11 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
     """Lags, networks of looks alone, permutations and classes of the tests."""
     lags = [seconds(lag_s).removesuffix(" s") for lag_s in sorted(experiment.lags_s) if lag_s < 120]
     longer = [seconds(lag_s) for lag_s in sorted(experiment.lags_s) if lag_s >= 120]
-    listed = ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer])
-    permutations = tests["permutations"].max() if "permutations" in tests else float("nan")
-    classes = tests["classes"].max() if "classes" in tests else float("nan")
+    looks = [name for network, name in claims.LOOKS.items() if network in experiment.baselines]
     return {
-        "lags": listed,
-        "looks": spoken([name for network, name in claims.LOOKS.items() if network in experiment.baselines])
-        or "no network here",
+        "lags": ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer]),
+        "looks": values.spoken(looks) or "no network here",
         "marks": plain("***\u00a0p\u00a0≤\u00a00.001, **\u00a0p\u00a0≤\u00a00.01, *\u00a0p\u00a0≤\u00a00.05"),
-        "permutations": whole(permutations) if permutations == permutations else "random",
-        "classes": whole(classes) if classes == classes else "all",
+        "permutations": whole(tests["permutations"].max()) if "permutations" in tests else "random",
+        "classes": whole(tests["classes"].max()) if "classes" in tests else "all",
     }

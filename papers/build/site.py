@@ -10,18 +10,21 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
-from papers.build import notebook_pages
+from papers.build import claims, notebook_pages, poster, show, values
 from papers.build.checks import check_log, check_site
-from papers.build.study_pages import markdown, studies
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment, repository_root
@@ -42,14 +45,14 @@ NOTEBOOKS = {
 """Chapters of the site, and the executed notebooks that they show."""
 
 REQUIRED = (
-    "poster/poster.html",
-    "poster/poster.pdf",
-    "paper/paper.html",
-    "paper/paper.pdf",
+    *(f"{name}/{name}.{ending}" for name in ("poster", "paper") for ending in ("html", "pdf")),
     "tables/lag_curve.csv",
     "figures/lag_curve.svg",
+    *(f"notebooks/{name}.{ending}" for name in NOTEBOOKS.values() for ending in ("ipynb", "html")),
 )
-"""Results that the pages lead to, besides the notebooks."""
+"""Results that the pages lead to."""
+
+TABLES = repository_root() / "site" / "tables.yml"
 
 MAKE = ".venv/bin/semanticcmc run miniature -- site"
 
@@ -57,52 +60,29 @@ NO_QUARTO = """\
 Quarto is not on the path, and the site is made by it. One of these brings it (1.6 or newer):
   conda env create --file environment.yml && conda activate semanticcmc     (all packages and Quarto)
   the installer or archive for your system from https://quarto.org/docs/get-started/
-Poster, paper and notebooks need no Quarto: they stand in results/miniature/ as HTML."""
+Poster, paper and notebooks need no Quarto: they are in results/miniature/ as HTML."""
+
+ROWS = 60
+"""A longer table of a study is linked to, and shown only as far as ``site/tables.yml`` says."""
 
 
 def required(folder: Path) -> None:
-    """Check that all results are there.
-
-    Parameters
-    ----------
-    folder : Path
-        ``results/<experiment>``.
-
-    Raises
-    ------
-    InputError
-        Names what is missing and the command that makes it.
-    """
-    names = [*REQUIRED, *(f"notebooks/{name}.{ending}" for name in NOTEBOOKS.values() for ending in ("ipynb", "html"))]
-    if missing := [name for name in names if not (folder / name).exists()]:
+    """Check that all results are in ``results/<experiment>``; an `InputError` has the command that makes them."""
+    if missing := [name for name in REQUIRED if not (folder / name).exists()]:
         raise InputError(f"{folder}: missing {', '.join(missing)}; `{MAKE}` makes what is missing and nothing else")
 
 
 def prepare(root: Path, experiment: Experiment) -> list[Path]:
-    """Write what the site's pages include: variables, chapters, tables.
-
-    Parameters
-    ----------
-    root : Path
-        The repository: ``_variables.yml`` and ``site/`` are written there.
-    experiment : Experiment
-        Finished.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-
-    Raises
-    ------
-    InputError
-        For a missing result, with the command that makes it.
-    """
+    """Write what the site's pages include, into the repository `root`: variables, chapters, tables."""
     required(experiment.folder)
+    tests = values.read_lag_curve(experiment)
+    claim = poster.claim(experiment, claims.weigh(experiment, tests), poster.dataset(experiment), tests)
+    said = {"experiment": poster.head(experiment), "headline": claim["headline"]}
+    said["lag_curve"] = poster.alternative_text(experiment, "lag_curve")
     texts = {
-        root / "_variables.yml": variables(experiment),
-        root / "site" / "_validation.md": markdown(studies(root / "validation"), root),
-        root / "site" / "_benchmarks.md": markdown(studies(root / "benchmarks", root / "benchmarks" / "results"), root),
+        root / "_variables.yml": poster.variables(said),
+        root / "site" / "_validation.md": studies(root, "validation", "validation"),
+        root / "site" / "_benchmarks.md": studies(root, "benchmarks", "benchmarks/results"),
     }
     results = f"../../results/{experiment.name}"
     for chapter, name in NOTEBOOKS.items():
@@ -115,56 +95,84 @@ def prepare(root: Path, experiment: Experiment) -> list[Path]:
     return list(texts)
 
 
-def variables(experiment: Experiment) -> str:
-    """``_variables.yml`` of the site: the experiment's headline and the text of its central figure."""
-    from papers.build import claims
-    from papers.build import poster as variables
-    from papers.build.numbers import count, read_lag_curve
-
-    tests = read_lag_curve(experiment)
-    claim = variables.claim(experiment, claims.weigh(experiment, tests), variables.dataset(experiment), tests)
-    values = {
-        "experiment": {
-            "name": experiment.name,
-            "title": experiment.title,
-            "seeds": count(len(experiment.seeds), "seed"),
-        },
-        "headline": claim["headline"],
-        "lag_curve": variables.alternative_text(experiment, "lag_curve"),
-    }
-    # quoted, or Quarto prints 0.30 as 0.3
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
-
-
 def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
     """An annotated notebook as Quarto wants it: texts of figures as cell options, tables that scroll."""
-    for cell in page["cells"]:
-        if cell["cell_type"] != "code":
-            continue
+    for cell in (cell for cell in page["cells"] if cell["cell_type"] == "code"):
         texts = []
         for i, output in enumerate(cell["outputs"]):
             texts += [kind["alt"] for kind in output.get("metadata", {}).values() if "alt" in kind]
             if table := "".join(output.get("data", {}).get("text/markdown", "")):
-                options = f'.scroll role="region" tabindex="0" aria-label="table {cell["execution_count"]}.{i + 1}"'
-                output["data"] = {"text/markdown": f"::: {{{options}}}\n\n{table}\n\n:::\n"}
+                name = f"table {cell['execution_count']}.{i + 1}"
+                output["data"] = {"text/markdown": values.framed(name, table)}
         if texts:
             cell["source"] = f"#| fig-alt: {json.dumps(' '.join(texts), ensure_ascii=False)}\n{cell['source']}"
     return page
 
 
+def studies(root: Path, scripts: str, results: str) -> str:
+    """A section for each script of a folder that has a table, by name; `results`: the folder of the tables."""
+    sections = [section(root, script, root / results) for script in sorted((root / scripts).glob("*.py"))]
+    if not any(sections):
+        raise InputError(f"{root / results}: no tables; `make validate` and `make benchmark` make them")
+    return "\n".join(filter(None, sections))
+
+
+def section(root: Path, script: Path, results: Path) -> str:
+    """What a script says of itself at its head, its figure, table and record; empty without a table."""
+    said = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
+    if not said:
+        raise InputError(f"{script}: no docstring; its first sentence is its heading on the site")
+    question = re.split(r"(?<=[.?])\s|\s\(", said, maxsplit=1)[0]
+    text = re.sub(r"^ *\n+|^ +", "", said.removeprefix(question))  # a command's indentation stays
+    question = question.rstrip(".")
+    endings = ("_summary.csv", ".csv", ".json", ".png", ".svg")
+    found = [path for ending in endings if (path := results / f"{script.stem}{ending}").exists()]
+    data = [path for path in found if path.suffix in (".csv", ".json")]
+    if not data or data[0].suffix != ".csv":
+        return ""
+    address = {path: f"../{path.relative_to(root).as_posix()}" for path in found}
+    lines = [f"## {question} {{#{script.stem.replace('_', '-')}}}", "", text, ""]
+    for figure in found[len(data) :][:1]:
+        alt = f"Figure of this study, drawn from the table {data[0].name}: {question}"
+        lines += [f'[![]({address[figure]}){{fig-alt="{alt}" width="100%"}}]({address[figure]})', ""]
+    lines.append(shown(root, data[0]))
+    links, when = ", ".join(f"[{path.name}]({address[path]})" for path in data), ""
+    if data[-1].suffix == ".json":
+        record = json.loads(data[-1].read_text(encoding="utf-8"))
+        when = f", written {str(record.get('written', ''))[:10]} at commit {record.get('git_commit')}"
+    return "\n".join([*lines, "::: sources", f"Data: {links}{when}.", ":::", ""])
+
+
+def shown(root: Path, path: Path) -> str:
+    """Table of a study in Markdown, numbers with four digits: all of it, the part that `TABLES` names, or nothing."""
+
+    def cell(value: Any) -> str:
+        if pd.isna(value):
+            return "–"
+        if not isinstance(value, float):
+            return str(value)
+        return f"{value:,.0f}" if abs(value) >= 1000 or value.is_integer() else f"{value:.4g}"
+
+    table, what = pd.read_csv(path), "all rows"
+    if part := yaml.safe_load(TABLES.read_text(encoding="utf-8")).get(path.relative_to(root).as_posix()):
+        table, what = table.query(part["rows"])[part["columns"]], "the rows that answer the question"
+    elif len(table) > ROWS:
+        return ""
+    left = [i for i, column in enumerate(table) if not pd.api.types.is_numeric_dtype(table[column])]
+    name = f"{path.stem.removesuffix('_summary')}: {what}"
+    return values.table(name, table.map(cell), left)
+
+
 def build(root: Path, experiment: Experiment) -> Path:
     """Check, prepare, write the reference, render and check again; returns the site's first page.
 
-    Raises
-    ------
-    InputError
-        For a missing result, for Quarto where it is absent, and for anything that it or a page complains of.
+    An `InputError` names a missing result, or Quarto where it is absent, or anything that it or a page complains of.
     """
     prepare(root, experiment)
     if shutil.which("quarto") is None:
         raise InputError(NO_QUARTO)
     _run([str(Path(sys.executable).with_name("quartodoc")), "build", "--config", "_quarto.yml"], root)
-    check_log(_run(["quarto", "render"], root))
+    check_log(_run(["quarto", "render"], root), root)
     check_site(root / "_site")
     return root / "_site" / "index.html"
 
@@ -178,12 +186,11 @@ def _run(command: list[str], root: Path) -> list[str]:
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", flush=True)
             said.append(line)
     if process.returncode:
-        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}; its words stand above")
+        raise InputError(f"{' '.join(command)}: ended with status {process.returncode}; its messages are above")
     return said
 
 
@@ -191,19 +198,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0, or 2 after ``error: ...``."""
     parser = argparse.ArgumentParser(prog="python -m papers.build.site", description=__doc__.splitlines()[0])
     parser.add_argument("step", nargs="?", choices=["build", "prepare", "check"], default="build")
-    step = parser.parse_args(arguments).step
-    root = repository_root()
-    try:
+    step, root = parser.parse_args(arguments).step, repository_root()
+
+    def made() -> Iterable[object]:
         if step == "prepare":
             prepare(root, load_experiment(EXPERIMENT))
-        elif step == "check" and os.environ.get("QUARTO_PROJECT_RENDER_ALL", "1") == "1":
-            check_site(root / "_site")
         elif step == "build":
-            print(f"The site: {build(root, load_experiment(EXPERIMENT))}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+            yield f"The site: {build(root, load_experiment(EXPERIMENT))}"
+        elif os.environ.get("QUARTO_PROJECT_RENDER_ALL", "1") == "1":
+            check_site(root / "_site")
+
+    return show(made)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The checks of a rendered site, on pages whose faults are known."""
 
+from pathlib import Path
+
 import pytest
 from papers.build.checks import check_log, check_site
 
@@ -77,4 +79,4 @@ def test_an_empty_site_is_none(tmp_path):
 
 
 def test_a_quiet_log_passes():
-    check_log(["[1/12] index.qmd", "Output created: _site/index.html"])
+    check_log(["[1/12] index.qmd", "Output created: _site/index.html"], Path("poster.qmd"))

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from papers.build import study_tests, study_timescales, study_worlds
-from papers.build.paper_methods import settings
-from papers.build.render import main, make_paper, render
+from papers.build import claims, paper
+from papers.build.paper import settings
+from papers.build.render import main, make, render
 from scipy.stats import spearmanr
 
 from semanticcmc.config import InputError
@@ -88,7 +88,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         which = shutil.which
         patch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
-        paths = make_paper(experiment)
+        paths = make(experiment, "paper")
     return experiment, paths, Page(paths[0])
 
 
@@ -181,7 +181,7 @@ def test_the_page_can_be_read_by_everybody(made):
 
 
 def test_an_absent_effect_is_reported_as_absent(tmp_path):
-    text = Page(make_paper(with_methods(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213))))[0]).text
+    text = Page(make(with_methods(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213))), "paper")[0]).text
     assert "no lag was found to teach categories" in text and "not shown to be above chance" in text
     assert "not above 0 under any of them" in text
 
@@ -200,7 +200,7 @@ def test_an_absent_effect_is_reported_as_absent(tmp_path):
 )
 def test_films_are_told_of_as_films(tmp_path, source, hours, labels, said):
     experiment = with_methods(results(tmp_path / "e", source="films", hours=hours, labels=labels), source)
-    text = Page(make_paper(experiment)[0]).text.replace("\u00a0", " ")
+    text = Page(make(experiment, "paper")[0]).text.replace("\u00a0", " ")
     assert [words for words in said if words not in text] == []
     assert "drawn world" not in text.split("A world tuned to peak")[0]
 
@@ -222,7 +222,7 @@ def test_a_section_that_an_experiment_has_is_in_its_paper(tmp_path, made):
     pd.DataFrame(rows, columns=columns).to_csv(experiment.folder / "tables" / "robustness.csv", index=False)
     shutil.copy(experiment.folder / "figures" / "rdms.svg", experiment.folder / "figures" / "robustness.svg")
     (experiment.folder / "figures" / "robustness.json").write_text(json.dumps({"alt": "Choices"}))
-    text = Page(make_paper(experiment)[0]).text.replace("\u00a0", " ")
+    text = Page(make(experiment, "paper")[0]).text.replace("\u00a0", " ")
     assert (
         "In 1 of 2 variations the largest mean correlation is at 60 s; in the others elsewhere: distance: cosine (1 s)"
         in text
@@ -236,9 +236,9 @@ def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys,
     said = capsys.readouterr().err
     assert said.startswith("error:") and "papermill analysis/01_dataset_statistics.ipynb" in said
     assert not (experiment.folder / "paper").exists() and not list(experiment.folder.glob(".paper*"))
-    monkeypatch.setattr("papers.build.studies.repository_root", lambda: tmp_path)
-    with pytest.raises(InputError, match=r"python validation/timescales\.py"):
-        study_timescales.timescales()
+    monkeypatch.setattr("papers.build.paper.repository_root", lambda: tmp_path)
+    with pytest.raises(InputError, match=r"quoted\.yml: missing\. `git checkout -- validation` restores it"):
+        paper.studies()
 
 
 @pytest.mark.parametrize(
@@ -294,6 +294,7 @@ KNOWN = (
     "at lag 0",
     "95 % interval",
     "at .05",
+    "at .01",
     "is 0 for",
     "and 1 otherwise",
     "mean 0",
@@ -339,53 +340,24 @@ def test_settings_are_said_as_they_stand():
     }
 
 
-def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
-    """Conditions as they would be if the network had learned from places, and a peak that does not follow its world."""
-    read = study_worlds.read
-
-    def otherwise(name, columns, *more):
-        table = read(name, columns, *more)
-        if name == "conditions":
-            table.loc[table.world.eq("places"), "p"] = 0.9
-            table.loc[table.world.eq("places") & table.condition.eq("background"), ["mantel_r", "p"]] = (0.3, 0.0001)
-        if name == "lag_curve":
-            table.loc[table.world.eq("four_times_faster") & table.network.eq("semantic_1s"), "mantel_r"] = 0.9
-        return table
-
-    assert study_worlds.trained_worlds().values["followed"] == "3"
-    monkeypatch.setattr(study_worlds, "read", otherwise)
-    assert "with category in the places alone under background" in study_worlds.conditions().values["verdict"]
-    assert study_worlds.trained_worlds().values["followed"] == "2"
-
-
-def test_studies_that_a_checkout_may_not_have(tmp_path, monkeypatch):
-    monkeypatch.setattr("papers.build.studies.repository_root", lambda: tmp_path)
+def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch):
+    """Every outcome has words for both cases, and the paper says those of the case that holds."""
+    quoted = yaml.safe_load((ROOT / "validation" / "quoted.yml").read_text(encoding="utf-8"))
+    outcomes = {key for study in quoted.values() for key, value in study["numbers"].items() if isinstance(value, bool)}
+    assert outcomes == set(claims.STUDIES)
+    assert "The result is negative" in paper.studies()[0]["objectives"]["nothing_learned"]
+    quoted["objectives"]["numbers"]["nothing_learned"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
     (tmp_path / "validation").mkdir()
-    assert study_worlds.contrasts() == ""
-    columns = ["world", "seed", "first", "second", "model", "difference", "ci_low", "ci_high", "p"]
-    rows = [
-        ("places", seed, "object", "background", "category", d, d - 0.1, d + 0.1, p)
-        for seed, d, p in ((0, -0.2, 0.01), (1, -0.3, 0.03))
-    ]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "validation" / "conditions_contrasts.csv", index=False)
-    said = "in the world with category in the places alone object less background is −0.25 [−0.40, −0.10] (p = 0.030)"
-    assert said in study_worlds.contrasts()
-    columns = ["design", "model", "effect", "sampling", "quantity", "interval", "coverage", "half_width"]
-    rows = [
-        ("a", "tree", 0, "classes", "simple", kind, covered, 0.1)
-        for kind, covered in (("percentile", 0.99), ("corrected", 0.951))
-    ]
-    rows += [("b", "tree", 0, "classes", "simple", "corrected", 0.94, 0.3)]
-    rows += [("a", "tree", 0, "fixed numbers", "simple", "corrected", 1.0, 0.3)]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "validation" / "intervals.csv", index=False)
-    found = study_tests.intervals()
-    assert found.values == {"cases": "2", "covered": "percentile 99.0 % to 99.0 % and corrected 94.0 % to 95.1 %"}
-    assert found.table.count("\n|") == 5  # heads, rule, three rows
+    (tmp_path / "validation" / "quoted.yml").write_text(yaml.safe_dump(quoted), encoding="utf-8")
+    monkeypatch.setattr("papers.build.paper.repository_root", lambda: tmp_path)
+    said, texts = paper.studies()
+    assert said["objectives"]["nothing_learned"] == "" and said["worlds"]["shuffled_shows_nothing"].startswith("some")
+    assert texts["study_tests"].count("\n|") == 2 + len(quoted["tests"]["table"]["rows"])  # heads, rule
 
 
 @pytest.mark.skipif(not shutil.which("quarto"), reason="needs quarto")
 def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
     monkeypatch.undo()
-    paths = make_paper(with_methods(results(tmp_path / "e")))
+    paths = make(with_methods(results(tmp_path / "e")), "paper")
     assert "taught category" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
     assert np.isfinite(Path(paths[1]).stat().st_mtime)

@@ -13,7 +13,6 @@ import yaml
 from papers.build import site as website
 from papers.build.checks import check_page
 from papers.build.render import resolve
-from papers.build.study_pages import ROWS, SHOWN, markdown, studies
 
 from semanticcmc.config import InputError
 from tests.conftest import ROOT
@@ -223,19 +222,21 @@ def test_variables_are_the_posters_words(site):
 
 @pytest.mark.parametrize(("scripts", "tables"), [("validation", "validation"), ("benchmarks", "benchmarks/results")])
 def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
-    found = studies(ROOT / scripts, ROOT / tables)
-    assert {study.name for study in found} == {
-        path.stem for path in (ROOT / scripts).glob("*.py") if (ROOT / tables / f"{path.stem}.csv").exists()
-    }
-    for study in found:
-        text = markdown([study], ROOT)
-        assert text.startswith(f"## {study.question}")
+    parts = yaml.safe_load((ROOT / "site" / "tables.yml").read_text())
+    written = website.studies(ROOT, scripts, tables)
+    for script in (ROOT / scripts).glob("*.py"):
+        text = website.section(ROOT, script, ROOT / tables)
+        assert bool(text) == (ROOT / tables / f"{script.stem}.csv").exists()
+        assert text in written
+        if not text:
+            continue
+        assert re.match(rf"## [^\n]+ {{#{script.stem.replace('_', '-')}}}\n", text)
         rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
-        path = study.table.relative_to(ROOT).as_posix()
-        table = pd.read_csv(study.table)
-        if path in SHOWN:
-            query, columns = SHOWN[path]
-            table = table.query(query)[columns]
+        path = ROOT / tables / f"{script.stem}_summary.csv"
+        path = path if path.exists() else path.with_name(f"{script.stem}.csv")
+        table = pd.read_csv(path)
+        if part := parts.get(path.relative_to(ROOT).as_posix()):
+            table = table.query(part["rows"])[part["columns"]]
         for row, shown in zip(table.itertuples(index=False), rows, strict=False):
             cells = [cell.strip() for cell in shown.strip("|").split("|")]
             for value, cell in zip(row, cells, strict=True):
@@ -248,11 +249,20 @@ def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
 
 def test_a_table_too_long_for_a_page_is_linked_to(tmp_path):
     (tmp_path / "long.py").write_text('"""Is it long? Yes."""')
-    pd.DataFrame({"x": range(ROWS + 1)}).to_csv(tmp_path / "long.csv", index=False)
-    text = markdown(studies(tmp_path), tmp_path)
+    pd.DataFrame({"x": range(website.ROWS + 1)}).to_csv(tmp_path / "long.csv", index=False)
+    text = website.studies(tmp_path, ".", ".")
     assert text.startswith("## Is it long? {#long}\n\nYes.")
     assert "[long.csv](../long.csv)" in text
     assert "|" not in text
+
+
+def test_a_study_that_says_nothing_and_a_folder_without_tables_are_refused(tmp_path):
+    (tmp_path / "mute.py").write_text("x = 1")
+    with pytest.raises(InputError, match=r"mute\.py: no docstring"):
+        website.studies(tmp_path, ".", ".")
+    (tmp_path / "mute.py").write_text('"""Is it there?"""')
+    with pytest.raises(InputError, match=r"no tables; `make validate` and `make benchmark` make them"):
+        website.studies(tmp_path, ".", ".")
 
 
 # --- Quarto

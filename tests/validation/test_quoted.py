@@ -1,0 +1,82 @@
+"""What the paper quotes of the studies follows their tables."""
+
+import importlib.util
+
+import pandas as pd
+import pytest
+import yaml
+
+from semanticcmc.config import InputError
+
+
+@pytest.fixture
+def study(repository):
+    spec = importlib.util.spec_from_file_location("write_quoted", repository / "validation" / "write_quoted.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_quoted_is_what_the_tables_say(study, repository):
+    committed = (repository / "validation" / "quoted.yml").read_text(encoding="utf-8")
+    assert committed == study.quoted(), "run `python validation/write_quoted.py`"
+    assert yaml.safe_load(committed)["timescales"]["numbers"]["follows_films"] is True
+
+
+def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
+    """Conditions as they would be if the network had learned from places, and a peak that does not follow its world."""
+    read = study.table
+
+    def otherwise(name, columns, *folder):
+        table = read(name, columns, *folder)
+        if name == "conditions":
+            table.loc[table.world.eq("places"), "p"] = 0.9
+            table.loc[table.world.eq("places") & table.condition.eq("background"), ["mantel_r", "p"]] = (0.3, 0.0001)
+        if name == "lag_curve":
+            table.loc[table.world.eq("four_times_faster") & table.network.eq("semantic_1s"), "mantel_r"] = 0.9
+            table.loc[table.world.eq("objects_shuffled"), "p"] = 0.001
+        if name == "objectives":
+            table.loc[table.variant.eq("nce"), "p"] = 0.001
+        return table
+
+    assert study.worlds()["numbers"]["followed"] == 3
+    assert study.worlds()["numbers"]["shuffled_shows_nothing"] and study.objectives()["numbers"]["nothing_learned"]
+    monkeypatch.setattr(study, "table", otherwise)
+    assert study.places()["numbers"]["coded"]["places"] == "under background"
+    assert study.worlds()["numbers"]["followed"] == 2
+    assert not study.worlds()["numbers"]["shuffled_shows_nothing"]
+    assert not study.objectives()["numbers"]["nothing_learned"]
+
+
+def test_differences_and_coverage_are_those_of_the_tables(study, monkeypatch):
+    columns = ["world", "seed", "first", "second", "model", "difference", "ci_low", "ci_high", "p"]
+    contrasts = pd.DataFrame(
+        [
+            ("places", seed, "object", "background", "category", d, d - 0.1, d + 0.1, p)
+            for seed, d, p in ((0, -0.2, 0.01), (1, -0.3, 0.03))
+        ],
+        columns=columns,
+    )
+    columns = ["design", "model", "effect", "sampling", "quantity", "interval", "coverage", "half_width"]
+    rows = [
+        ("a", "tree", 0, "classes", "simple", kind, covered, 0.1)
+        for kind, covered in (("percentile", 0.99), ("corrected", 0.951))
+    ]
+    rows += [("b", "tree", 0, "classes", "simple", "corrected", 0.94, 0.3)]
+    rows += [("a", "tree", 0, "fixed numbers", "simple", "corrected", 1.0, 0.3)]
+    made_up = {"conditions_contrasts": contrasts, "intervals": pd.DataFrame(rows, columns=columns)}
+    read = study.table
+    monkeypatch.setattr(study, "table", lambda name, *more: made_up[name] if name in made_up else read(name, *more))
+    assert study.places()["numbers"]["difference"] == {"places": "−0.25 [−0.40, −0.10] (p = 0.030)"}
+    found = study.intervals()
+    assert found["numbers"] == {"cases": "2", "corrected": "94.0 % to 95.1 %", "percentile": "99.0 % to 99.0 %"}
+    assert len(found["table"]["rows"]) == 3
+
+
+def test_a_missing_table_is_named_with_its_script(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "HERE", tmp_path)
+    with pytest.raises(InputError, match=r"timescales\.csv: missing.*python validation/timescales\.py"):
+        study.table("timescales", "study", tmp_path)
+    (tmp_path / "prediction_summary.csv").write_text("world\n")
+    with pytest.raises(InputError, match=r"no column kind; .*python validation/prediction\.py"):
+        study.table("prediction_summary", "world kind", tmp_path)

@@ -1,0 +1,333 @@
+"""What does the paper quote of these studies? (seconds; run it after any of them)
+
+    python validation/write_quoted.py
+
+Writes quoted.yml from the tables beside it: of each study its numbers as the text of ``papers/paper.qmd`` shows them,
+the outcomes that decide its wording (`papers.build.claims.STUDIES`), and the rows of its table. The studies are
+finished, so papers read that file; a test holds it to the tables.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from semanticcmc.run import atomic
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # run by path, as `make validate` does
+
+from papers.build import values  # noqa: E402
+from papers.build.values import number, percent, probability, seconds, spoken, whole  # noqa: E402
+
+SIGNIFICANT = 0.05
+NEAR_HALF = 0.15  # film lengths from one half within which a minimum counts as being at half a film
+
+
+def table(name: str, columns: str, folder: Path = HERE) -> pd.DataFrame:
+    """Table of a study; `columns` are those that are needed."""
+    script = f"{'validation' if folder == HERE else 'benchmarks'}/{name.split('_summary')[0].split('_contrasts')[0]}.py"
+    remedy = f"`git checkout -- {folder}` restores it, `python {script}` makes it again"
+    return values.read(values.existing(folder / f"{name}.csv", remedy), columns, remedy)
+
+
+class Row(list):
+    """A row of a table, written on one line."""
+
+
+def study(numbers: dict[str, Any], name: str = "", rows: pd.DataFrame | None = None, words: int = 1) -> dict[str, Any]:
+    """Numbers by name, and a table: what it is called, and how many of its columns hold words."""
+    if rows is None:
+        return {"numbers": numbers}
+    cells = [Row(map(str, row)) for row in rows.to_numpy()]
+    return {"numbers": numbers, "table": {"name": name, "words": words, "heads": Row(rows), "rows": cells}}
+
+
+def shares(found: pd.Series, decimals: int = 1) -> str:
+    """Least and largest share: ``72.1 % to 95.3 %``."""
+    return f"{percent(found.min(), decimals)} to {percent(found.max(), decimals)}"
+
+
+def timescales() -> dict[str, Any]:
+    """How the published estimator and ours read time scales that are known (``timescales.py``)."""
+    truth = "study == 'recovery' and measure == 'association' and level == 'film base rate'"
+    worlds = table("timescales", "study measure level half_life_true_s film_s films published_minimum_s").query(truth)
+    told = "worlds identifiable median_error covered covered_low covered_high"
+    summary = table("timescales_summary", f"study measure level half_life_by_film {told} lags_in_null")
+    share, minimum = (worlds[name] / worlds["film_s"] for name in ("half_life_true_s", "published_minimum_s"))
+    of_truth = share.corr(minimum, method="spearman")
+    of_length = worlds["film_s"].corr(worlds["published_minimum_s"], method="spearman")
+    recovery = summary.query(truth).set_index("half_life_by_film")
+    recovery["told"] = (recovery["identifiable"] * recovery["worlds"]).round().astype(int)
+    short, bins = recovery.loc["all up to 1/20"], recovery.drop("all up to 1/20")
+    rows, long = [], []
+    for name, own in bins.iterrows():
+        first, last = (float(bound) for bound in str(name).strip("(]").split(","))
+        long.append(first >= 0.1)
+        quarter, half, three_quarters = minimum[(share > first) & (share <= last)].quantile([0.25, 0.5, 0.75])
+        minima = f"{number(half)} ({number(quarter)}–{number(three_quarters)})"
+        errors = [percent(own[column]) if own["told"] else "–" for column in ("median_error", "covered")]
+        told = f"{own['told']:.0f} of {own['worlds']:.0f}"
+        rows.append([f"{first:g}–{last:g}", whole(own["worlds"]), minima, told, *errors])
+    heads = ["true half-life / film", "worlds", "published minimum / film", "told by ours", "error", "covered"]
+    null = summary[summary["study"].eq("null") & summary["measure"].eq("association")]
+    minutes = sorted({design[0] / 60 for design in json.loads((HERE / "timescales.json").read_text())["designs"]})
+    numbers = {
+        "worlds": whole(len(worlds)),
+        "lengths": f"{spoken([f'{length:g}' for length in minutes])} minutes",
+        "films": f"{worlds['films'].min():g}–{worlds['films'].max():g}",
+        "minimum": number(minimum.median()),
+        "quartiles": values.span(minimum.quantile([0.25, 0.75])),
+        "margin": number(NEAR_HALF),
+        "near": percent((minimum - 0.5).abs().le(NEAR_HALF).mean()),
+        "of_length": number(of_length),
+        "of_truth": number(of_truth),
+        "follows_films": bool(abs(of_truth) < 0.3 <= of_length),
+        "short": whole(short["worlds"]),
+        "short_told": percent(short["identifiable"]),
+        "error": percent(short["median_error"], 1),
+        "covered": percent(short["covered"]),
+        "covered_interval": f"{percent(short['covered_low'])} to {percent(short['covered_high'])}",
+        "long_told": f"{bins[long]['told'].sum()} of {whole(bins[long]['worlds'].sum())}",
+        "in_null": shares(null["lags_in_null"], 0),
+        "in_null_worst": null.sort_values("lags_in_null")["disorder"].iloc[0],
+    }
+    rows = pd.DataFrame(rows, columns=heads)
+    return study(numbers, "Published and present estimator in worlds of known truth", rows)
+
+
+def tests() -> dict[str, Any]:
+    """Type I error, power and variance of Mantel tests by cosets (``mantel.py``), and their speed."""
+    tests = table("mantel", "study condition reference n quantity value low high repeats")
+    null = tests[tests["study"].isin(["type_i", "type_i_beyond"])]
+    null = null.assign(
+        level=null["quantity"].str.extract(r"([\d.]+)$")[0].astype(float),
+        rate=[values.interval(*row, 3) for row in null[["value", "low", "high"]].to_numpy()],
+    )
+    case = ["condition", "reference", "n"]
+    rows = null.set_index([*case, "level"])["rate"].unstack().loc[null.set_index(case).index.unique(), [0.05, 0.01]]
+    rows = rows.fillna("–").reset_index()
+    rows.columns = ["null hypothesis", "permutations", "classes", "rejected at .05", "rejected at .01"]
+    cosets = null[null["study"].eq("type_i") & null["reference"].eq("cosets")]
+    held = cosets["low"].le(cosets["level"]) & cosets["high"].ge(cosets["level"])
+    above = cosets[cosets["low"].gt(cosets["level"])]
+    worst = above.groupby("level")["value"].max().map(lambda rate: percent(rate, 1))
+    rates = null[null["level"].eq(0.01)].set_index(["condition", "n", "reference"])["value"].unstack().dropna()
+    beyond = null[null["study"].eq("type_i_beyond") & null["level"].eq(0.05)].set_index("condition")["value"]
+    variance = tests[tests["quantity"].eq("variance against independent")]
+    skewed = variance["condition"].eq("skewed")
+    speed = table("mantel", "tool test n permutations seconds ratio", HERE.parent / "benchmarks" / "results")
+    speed = speed[speed["n"].eq(1000) & speed["permutations"].eq(9999)].set_index(["tool", "test"])
+    one_by_one = [
+        f"{percent(own['independent'], 1)} instead of {percent(own['cosets'], 1)} with {n} classes"
+        for (_, n), own in rates.iterrows()
+    ]
+    numbers = {
+        "repeats": whole(cosets["repeats"].max()),
+        "held": f"{held.sum()} of {len(held)}",
+        "above": str(len(above)) if len(above) else "none",
+        "worst": "".join(f", at most {rate} at {f'{level:g}'[1:]}" for level, rate in worst.items()),
+        "independent": spoken(one_by_one),
+        "beyond": spoken([f"{percent(rate)} ({name.removeprefix('partial, ')})" for name, rate in beyond.items()]),
+        "variance": values.span(variance[skewed]["value"], 1),
+        "variance_category": values.span(variance[~skewed]["value"], 1),
+        "time": f"{number(1000 * speed.loc[('cosets', 'partial'), 'seconds'], 0)} ms",
+        "times_vegan": whole(float(f"{speed.loc[('vegan', 'partial'), 'ratio']:.2g}")),
+        "times_skbio": whole(float(f"{speed.loc[('scikit-bio (cython)', 'simple'), 'ratio']:.2g}")),
+    }
+    return study(numbers, "Type I error of the permutation tests", rows, words=2)
+
+
+def intervals() -> dict[str, Any]:
+    """How often intervals over classes hold the truth (``intervals.py``)."""
+    found = table("intervals", "interval sampling quantity design model effect coverage half_width")
+    groups = found.groupby(["interval", "sampling", "quantity"], sort=False)
+    half_width = groups["half_width"].median().map(number)
+    rows = pd.DataFrame({"cases": groups.size(), "covered": groups["coverage"].agg(shares), "half width": half_width})
+    rows = rows.reset_index().rename(columns={"sampling": "classes drawn"})
+    drawn = found[found["sampling"].eq("classes")]
+    cases = drawn[["design", "model", "effect", "quantity"]].drop_duplicates()
+    numbers = {"cases": whole(len(cases)), **drawn.groupby("interval")["coverage"].agg(shares)}
+    return study(numbers, "Coverage of the intervals", rows, words=3)
+
+
+def images() -> dict[str, Any]:
+    """Untrained networks on real images, at the published layer (``real_images.py``)."""
+    found = table("real_images", "network seed study layer model quantity classes images value p")
+    layers = found.query("study == 'layers' and layer == 'conv5' and quantity == 'mantel_r'")
+    heads = {model: words["head"] for model, words in values.WORDS["models"].items()}
+    numbers = {
+        "classes": whole(layers["classes"].max()),
+        "images": values.count(int(layers["images"].max()), "image"),
+        "networks": values.count(layers["network"].nunique(), "architecture"),
+        "many": values.span(found[found["quantity"].eq("r_150")]["value"]),
+    }
+    for model, own in layers.groupby("model"):
+        least, most = probability(own["p"].min()), probability(own["p"].max())
+        p = most if least == most else f"{least} to {most.removeprefix('p = ')}"
+        numbers[model] = f"{values.span(own['value'])} with {heads[model]} ({p})"
+    groups = layers.sort_values("model", ascending=False, kind="stable").groupby(["network", "model"], sort=False)
+    columns = {"seeds": groups["seed"].nunique(), "classes": groups["classes"].max().map(whole)}
+    columns |= {"r (seeds)": groups["value"].agg(values.over_seeds), "largest p": groups["p"].max().map(values.bare)}
+    rows = pd.DataFrame(columns).reset_index().replace({"model": heads})
+    return study(numbers, "Untrained networks on real images", rows, words=2)
+
+
+def software() -> dict[str, Any]:
+    """Kills, byte-identical ends and imports (``training.py``, ``ingest.py``, ``labels.py``)."""
+    training = table("training", "killed_at_step bit_equal")
+    ends = training["bit_equal"].dropna().astype(str).eq("True")
+    imports = table("ingest", "byte_identical")["byte_identical"].astype(str).eq("True")
+    labels = table("labels", "stage quantity value").set_index(["stage", "quantity"])["value"]
+    numbers = {
+        "kills": whole(training["killed_at_step"].notna().sum()),
+        "runs": f"{ends.sum()} of {len(ends)}",
+        "ingests": f"{imports.sum()} of {len(imports)}",
+    }
+    numbers |= {"labels": whole(labels["read", "labels"]), "labels_drawn": whole(labels["drawn", "labels"])}
+    return study(numbers)
+
+
+def words_of(world: str) -> str:
+    """A world in words; one that is not known by its name."""
+    return values.WORDS["worlds"].get(world, {}).get("name", world.replace("_", " "))
+
+
+class Curves:
+    """Lag curves of several worlds, or objectives: mean correlation over seeds, and the lag where it is largest."""
+
+    def __init__(self, tests: pd.DataFrame, by: str) -> None:
+        order = tests[by].unique()
+        tests = tests.sort_values("lag_s", kind="stable")
+        self.means = tests.groupby([by, "lag_s"])["mantel_r"].mean()
+        self.best_s = self.means.groupby(by).idxmax().map(lambda key: key[1]).reindex(order)
+        self.largest = self.means.groupby(by).max().reindex(order)
+        self.best = tests[tests["lag_s"].eq(tests[by].map(self.best_s))].groupby(by)
+        self.seeds = tests.groupby(by)["seed"].nunique().reindex(order)
+        self.tried = tests.groupby(by)["lag_s"].agg(lambda lags_s: ", ".join(map(seconds, lags_s.unique())))
+
+
+def worlds() -> dict[str, Any]:
+    """Whether the trained peak follows the world (``lag_curve.py``)."""
+    tests = table("lag_curve", "world network lag_s seed model control mantel_r p")
+    tests = tests[tests["model"].eq("category")]
+    partial = tests[tests["control"].eq("random") & tests["lag_s"].gt(0)].dropna(subset=["mantel_r"])
+    curves = Curves(partial, "world")
+    columns = {"seeds": curves.seeds, "lags tried": curves.tried, "largest at": curves.best_s.map(seconds)}
+    columns["partial r (seeds)"] = curves.best["mantel_r"].agg(values.over_seeds)
+    columns["next"] = curves.means.groupby("world").agg(lambda r: number(r.nlargest(2).iloc[1]) if len(r) > 1 else "–")
+    columns["p"] = curves.best["p"].max().map(values.bare)
+    rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("world").reset_index()
+    rows["world"] = rows["world"].map(words_of)
+    followed = []
+    for name, words in values.WORDS["worlds"].items():
+        if "scale" in words and name in curves.best_s:
+            tried_s = curves.means[name].index
+            distances = np.abs(np.log(tried_s / (words["scale"] * curves.best_s["miniature"])))
+            followed.append(curves.best_s[name] == tried_s[np.argmin(distances)])
+    looks = tests[tests["world"].eq("looks_carry_category")]
+    looks = looks[looks["network"].eq("random") & looks["control"].eq("none")]
+    shuffled_p = partial[partial["world"].eq("objects_shuffled")]["p"].min()
+    numbers = {
+        "worlds": values.count(len(rows), "world"),
+        "scaled": len(followed),
+        "followed": int(sum(followed)),
+        "base": seconds(curves.best_s["miniature"]),
+        "shuffled_shows_nothing": bool(shuffled_p > SIGNIFICANT),
+        "shuffled_r": number(curves.largest["objects_shuffled"]),
+        "shuffled_p": probability(shuffled_p),
+        "looks": values.over_seeds(looks["mantel_r"]),
+        "looks_mislead": bool(looks["mantel_r"].min() > 0 and looks["p"].max() < SIGNIFICANT),
+        "looks_partial": values.over_seeds(curves.best.get_group("looks_carry_category")["mantel_r"]),
+    }
+    return study(numbers, "Lag curves of trained worlds", rows)
+
+
+def predicted() -> dict[str, Any]:
+    """Whether the predicted best lag is the trained one (``prediction.py``)."""
+    lags_s, sizes = "best_trained_s best_predicted_s best_low_s best_high_s", "spearman largest_trained_r"
+    found = table("prediction_summary", f"world kind model seeds {lags_s} {sizes} largest_predicted_r")
+    own = found[found["kind"].eq("labels and looks") & found["model"].eq("category")]
+    trained, predicted, low, high = (own[name].map(seconds) for name in lags_s.split())
+    columns = {"world": own["world"].map(words_of), "seeds": own["seeds"], "best trained": trained}
+    columns |= {"best predicted": predicted + " (" + low + "–" + high + ")", "ρ": own["spearman"].map(number)}
+    columns |= {f"{kind} r": own[f"largest_{kind}_r"].map(number) for kind in ("trained", "predicted")}
+    unseen = own[~own["world"].isin(["miniature", "objects_shuffled"])]
+    right = unseen["best_trained_s"].eq(unseen["best_predicted_s"])
+    shuffled = own[own["world"].eq("objects_shuffled")]["largest_predicted_r"]
+    numbers = {"right": f"{right.sum()} of {len(right)}", "shuffled": number(shuffled.max(), 3)}
+    return study(numbers, "Predicted and trained best lags", pd.DataFrame(columns))
+
+
+def objectives() -> dict[str, Any]:
+    """Whether the published objective learns the same in the miniature world (``objectives.py``)."""
+    found = table("objectives", "variant lag_s seed mantel_r p loss chance_loss")
+    curves = Curves(found, "variant")
+    largest = curves.largest.map(number) + " at " + curves.best_s.map(seconds)
+    columns = {"lags tried": curves.tried, "seeds": curves.seeds, "largest mean r": largest}
+    columns["its p"] = curves.best["p"].max().map(values.bare)
+    ratio = found["loss"] / found["chance_loss"]
+    columns["loss / chance"] = ratio.groupby(found["variant"]).min().map(lambda least: number(least, 1))
+    rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("objective").reset_index()
+    rows = rows.replace({"objective": values.WORDS["objectives"]})
+    others = found[found["variant"].ne("info_nce")]
+    learned, above = int(others["p"].lt(SIGNIFICANT).sum()), others["loss"].gt(others["chance_loss"])
+    numbers = {
+        "networks": values.count(len(others), "network"),
+        "learned": str(learned) if learned else "none",
+        "smallest": probability(others["p"].min()),
+        "above": "all" if above.all() else str(above.sum()),
+        "nothing_learned": learned == 0,
+    }
+    return study(numbers, "The published objective in the miniature world", rows)
+
+
+def places() -> dict[str, Any]:
+    """Whether objects or places were learned (``conditions.py``)."""
+    found = table("conditions", "world condition network lag_s seed model control mantel_r p ci_low ci_high")
+    own = found.query("model == 'category' and control == 'random' and lag_s > 0").dropna(subset=["mantel_r"])
+
+    def estimated(found: pd.Series, seeds: pd.DataFrame) -> str:
+        return values.interval(found.mean(), seeds["ci_low"].min(), seeds["ci_high"].max())
+
+    rows, coded = [], {}
+    for (world, condition), seeds in own.groupby(["world", "condition"], sort=False):
+        p, estimate = seeds["p"].max(), estimated(seeds["mantel_r"], seeds)
+        rows.append([words_of(world), condition, seeds["seed"].nunique(), estimate, values.bare(p)])
+        shown = p < SIGNIFICANT and seeds["mantel_r"].min() > 0
+        coded[world] = [*coded.get(world, ()), *([condition] if shown else [])]
+    compared = table("conditions_contrasts", "world first second model difference ci_low ci_high p seed")
+    compared = compared[compared["model"].eq("category")].groupby("world")
+    numbers = {
+        "seeds": values.count(own["seed"].nunique(), "seed"),
+        "lag": spoken([seconds(lag_s) for lag_s in own["lag_s"].unique()]),
+        "coded": {world: f"under {spoken(shown) or 'no condition'}" for world, shown in coded.items()},
+        "difference": {
+            world: f"{estimated(own['difference'], own)} ({probability(own['p'].max())})" for world, own in compared
+        },
+    }
+    rows = pd.DataFrame(rows, columns=["world", "pictures", "seeds", "partial r", "p"])
+    return study(numbers, "Objects and places", rows, words=2)
+
+
+# by the names that their variables have in paper.qmd
+STUDIES = (timescales, worlds, tests, intervals, predicted, objectives, places, images, software)
+
+
+def quoted() -> str:
+    """Text of quoted.yml."""
+    dumper = type("Dumper", (yaml.SafeDumper,), {})
+    dumper.add_representer(Row, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, flow_style=True))
+    found = {quote.__name__: quote() for quote in STUDIES}
+    start = "# Written by write_quoted.py from the tables in this folder; papers/paper.qmd quotes it.\n"
+    return start + yaml.dump(found, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+if __name__ == "__main__":
+    with atomic(HERE / "quoted.yml") as temporary:
+        temporary.write_text(quoted(), encoding="utf-8")
+    print(f"Wrote {HERE / 'quoted.yml'}")
