@@ -102,28 +102,36 @@ def test_every_notebook_of_the_analysis_is_on_the_site():
     assert set(website.NOTEBOOKS) == {path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb")}
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, source, tmp_path):
-    """By pandoc, Quarto's shortcodes resolved as the poster's are: what pandoc warns of, Quarto does."""
+@pytest.fixture(scope="module")
+def pages(site):
+    """Each source as HTML, by its path: by pandoc, Quarto's shortcodes resolved; what pandoc warns of, Quarto does."""
     pypandoc = pytest.importorskip("pypandoc")
     root, _ = site
-    name = source.relative_to(ROOT)
-    text = resolve(root / name, yaml.safe_load((root / "_variables.yml").read_text()))
-    command = [
-        pypandoc.get_pandoc_path(),
-        "--from",
-        "markdown",
-        "--to",
-        "html",
+    values = yaml.safe_load((root / "_variables.yml").read_text())
+    bibliography = f"--bibliography={ROOT / 'papers' / 'references.bib'}"
+    options = [
+        "--from=markdown",
+        "--to=html",
         "--mathml",
         "--citeproc",
         "--fail-if-warnings",
         "--standalone",
-        f"--bibliography={ROOT / 'papers' / 'references.bib'}",
+        bibliography,
     ]
-    done = subprocess.run(command, cwd=(root / name).parent, input=text, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for address in re.findall(r'(?:href|src)="([^"#][^"]*)"', done.stdout):
+
+    def page(source):
+        text = resolve(root / source, values).replace("fig-alt=", "alt=")
+        command = [pypandoc.get_pandoc_path(), *options]
+        return subprocess.run(command, cwd=(root / source).parent, input=text, capture_output=True, text=True)
+
+    return {source: page(source) for source in (source.relative_to(ROOT) for source in SOURCES)}
+
+
+@pytest.mark.parametrize("name", [source.relative_to(ROOT) for source in SOURCES], ids=lambda path: path.stem)
+def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, pages, name):
+    root, _ = site
+    assert pages[name].returncode == 0, pages[name].stderr
+    for address in re.findall(r'(?:href|src)="([^"#][^"]*)"', pages[name].stdout):
         path = address.split("#")[0]
         if path.startswith(("https://", "data:")):
             continue
@@ -133,33 +141,35 @@ def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, sou
             assert ROOT / target in SOURCES, f"{name}: {address} is no page of the site"
 
 
-def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, tmp_path):
+def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, pages, tmp_path):
     """Resources are copied and pages made as `_quarto.yml` says; only the reference is not there."""
     pypandoc = pytest.importorskip("pypandoc")
     root, _ = site
-    rendered = [page.relative_to(ROOT).as_posix() for page in SOURCES]
-    rendered += [f"site/notebooks/{chapter}.ipynb" for chapter in website.NOTEBOOKS]
     for pattern in CONFIGURATION["project"]["resources"]:
         for path in root.glob(pattern):
             (tmp_path / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, tmp_path / path.relative_to(root))
-    values = yaml.safe_load((root / "_variables.yml").read_text())
-    for name in rendered:
-        source = root / name
-        notebook = source.suffix == ".ipynb"
-        text = source.read_text() if notebook else resolve(source, values).replace("fig-alt=", "alt=")
-        command = [pypandoc.get_pandoc_path(), "--from", "ipynb" if notebook else "markdown", "--to", "html"]
-        command += ["--standalone", "--embed-resources", "--metadata", "pagetitle=A chapter"] if notebook else []
-        page = subprocess.run(command, input=text, cwd=source.parent, capture_output=True, text=True, check=True).stdout
+    command = [pypandoc.get_pandoc_path(), "--from=ipynb", "--to=html", "--standalone", "--embed-resources"]
+    made = {name.as_posix(): page.stdout for name, page in pages.items()}
+    for chapter in website.NOTEBOOKS:
+        name = f"site/notebooks/{chapter}.ipynb"
+        done = subprocess.run(
+            [*command, "--metadata=pagetitle=A chapter", root / name],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        made[name] = done.stdout
+    for name, page in made.items():
 
         def to_page(match, name=name):
             target = os.path.normpath(Path(name).parent / match[1])
-            return match[0].replace(match[2], ".html") if target in rendered else match[0]
+            return match[0].replace(match[2], ".html") if target in made else match[0]
 
-        page = re.sub(r'href="([^"#:]+(\.qmd|\.ipynb))', to_page, page)
         target = (tmp_path / name).with_suffix(".html")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page)
+        target.write_text(re.sub(r'href="([^"#:]+(\.qmd|\.ipynb))', to_page, page))
     problems = [line for page in sorted(tmp_path.rglob("*.html")) for line in check_page(page, tmp_path)]
     assert [line for line in problems if "reference/" not in line] == []
 
@@ -287,6 +297,7 @@ def stand_ins(tmp_path, monkeypatch):
             (tmp_path / name).write_text(f"#!/bin/sh\nmkdir -p _site; echo > _site/a.png\n{lines}")
             (tmp_path / name).chmod(0o755)
 
+    monkeypatch.setattr(website, "prepare", lambda root, experiment: None)  # done once, by the fixture `site`
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))  # quartodoc lies beside it
     return write
