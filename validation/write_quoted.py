@@ -115,7 +115,7 @@ def tests() -> dict[str, Any]:
     cosets = null[null["study"].eq("type_i") & null["reference"].eq("cosets")]
     held = cosets["low"].le(cosets["level"]) & cosets["high"].ge(cosets["level"])
     above = cosets[cosets["low"].gt(cosets["level"])]
-    worst = above.groupby("level")["value"].max().map(lambda rate: percent(rate, 1))
+    worst = [f"{percent(own.value.max(), 1)} at {f'{level:g}'[1:]}" for level, own in above.groupby("level")]
     rates = null[null["level"].eq(0.01)].set_index(["condition", "n", "reference"])["value"].unstack().dropna()
     beyond = null[null["study"].eq("type_i_beyond") & null["level"].eq(0.05)].set_index("condition")["value"]
     variance = tests[tests["quantity"].eq("variance against independent")]
@@ -129,8 +129,7 @@ def tests() -> dict[str, Any]:
     numbers = {
         "repeats": whole(cosets["repeats"].max()),
         "held": f"{held.sum()} of {len(held)}",
-        "above": str(len(above)) if len(above) else "none",
-        "worst": "".join(f", at most {rate} at {f'{level:g}'[1:]}" for level, rate in worst.items()),
+        "above": f"in {len(above)} it is above, at most {spoken(worst)}" if worst else "in none it is above",
         "independent": spoken(one_by_one),
         "beyond": spoken([f"{percent(rate)} ({name.removeprefix('partial, ')})" for name, rate in beyond.items()]),
         "variance": values.span(variance[skewed]["value"], 1),
