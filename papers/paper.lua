@@ -88,7 +88,7 @@ local function resolve(cite)
     if kind(citation.id) then found = found + 1 end
   end
   if found == 0 then return nil end
-  if found < #cite.citations then fail("citations and cross-references stand in one pair of brackets") end
+  if found < #cite.citations then fail("citations and cross-references are in one pair of brackets") end
   local out = pandoc.List({})
   for place, citation in ipairs(cite.citations) do
     if place > 1 then out:extend({ pandoc.Str(","), pandoc.Space() }) end

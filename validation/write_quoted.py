@@ -73,7 +73,7 @@ def timescales() -> dict[str, Any]:
         errors = [percent(own[column]) if own["told"] else "–" for column in ("median_error", "covered")]
         told = f"{own['told']:.0f} of {own['worlds']:.0f}"
         rows.append([f"{first:g}–{last:g}", whole(own["worlds"]), minima, told, *errors])
-    heads = ["true half-life / film", "worlds", "published minimum / film", "told by ours", "error", "covered"]
+    heads = ["true half-life / film", "worlds", "published minimum / film", "measured by ours", "error", "covered"]
     null = summary[summary["study"].eq("null") & summary["measure"].eq("association")]
     minutes = sorted({design[0] / 60 for design in json.loads((HERE / "timescales.json").read_text())["designs"]})
     numbers = {

@@ -128,7 +128,7 @@ def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tu
 
 
 def settings(value: Any) -> Any:
-    """Values of the experiment's YAML as a reader is told them, with the same keys."""
+    """Values of the experiment's YAML as text, with the same keys."""
     if isinstance(value, Mapping):
         return {str(key): settings(one) for key, one in value.items()}
     if isinstance(value, bool):
@@ -158,7 +158,7 @@ def amounts(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]
 def world(experiment: Experiment) -> dict[str, str]:
     """The drawn world in words."""
     own = experiment.sections["world"]
-    shuffled = " Afterwards the things were dealt out anew over all beats, so that none keeps company with any other."
+    shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
     scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
     return {
         "films": count(int(own["films"]), "film"),
