@@ -204,7 +204,7 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
 
     def correct(effect: Effect) -> str:
-        share, low, high = means.loc[effect.network]
+        share, low, high = (float(value) for value in means.loc[effect.network].to_numpy())
         bounds = f" [{values.whole(low)}, {values.whole(high)}]" if low == low and high == high else ""
         return f"{values.whole(share)} %{bounds} correct"
 

@@ -310,7 +310,7 @@ def timescales_table(experiment: Experiment) -> str:
     fitted = ["half_life_s", "ci_low_s", "ci_high_s"]
     constants = values.read_table(experiment, "half_lives", f"measure level {poster.HALF} {' '.join(fitted)} reason")
 
-    def time(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    def time(row: Mapping[Any, Any], names: Sequence[str]) -> str:
         told = [f"{row[name]:.3g}" if np.isfinite(row[name]) else "∞" for name in names]
         return f"{told[0]} [{told[1]}, {told[2]}]" if row[names[0]] == row[names[0]] else "–"
 

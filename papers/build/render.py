@@ -134,6 +134,7 @@ def _by_pandoc(source: Path) -> None:
         raise InputError(f"{source}: typst: {error}") from error
     if warnings:
         raise InputError(f"{source}: typst: {'; '.join(map(str, warnings))}")
+    assert isinstance(pages, bytes)  # one document, one file
     source.with_suffix(".pdf").write_bytes(pages)
 
 

@@ -108,7 +108,8 @@ def effects(table: pd.DataFrame, model: str, control: str, p: str = "p_holm") ->
     """Effects by network, for one semantic model and one controlled RDM (``none``: simple Mantel); `p`: its column."""
     rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["mantel_r", p])
     found = {}
-    for network, seeds in rows.groupby("network", sort=False):
+    for name, seeds in rows.groupby("network", sort=False):
+        network = str(name)
         low, high = seeds["ci_low"].min(skipna=False), seeds["ci_high"].max(skipna=False)
         found[network] = Effect(network, seeds["lag_s"].iloc[0], seeds["mantel_r"].mean(), seeds[p].max(), low, high)
     return found
@@ -229,7 +230,7 @@ def table(name: str, rows: pd.DataFrame, left: Collection[int] = (0,)) -> str:
     """
     rows = rows.astype(str)
     for i in (i for i in range(rows.shape[1]) if i not in left):
-        rows.isetitem(i, rows.iloc[:, i].str.replace(" ", "\u00a0"))
+        rows.isetitem(i, rows.iloc[:, i].str.replace(" ", "\u00a0").to_list())
     align = ["left" if i in left else "right" for i in range(rows.shape[1])]
     return framed(name, rows.to_markdown(index=False, disable_numparse=True, colalign=align))
 
