@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,8 +18,6 @@ from papers.build.render import DOCUMENTS, main, make, render, resolve
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.figures import style
-from semanticcmc.figures.save import save
 from tests.papers.accessibility import assert_readable
 
 FIGURE_SIZES = {
@@ -497,8 +493,13 @@ def test_the_recommended_lag_is_that_of_the_claims_model(tmp_path):
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs pdftotext")
 def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
+    import matplotlib.pyplot as plt
+
+    from semanticcmc.figures import style
+    from semanticcmc.figures.save import save
+
     experiment = results(tmp_path / "e")
-    with matplotlib.rc_context():
+    with plt.rc_context():
         style.use_house_style()
         [ax] = style.panels()
         ax.set_xlabel("time lag between the two views")
