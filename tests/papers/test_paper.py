@@ -205,7 +205,7 @@ def test_films_are_told_of_as_films(tmp_path, source, hours, labels, said):
 
 
 def test_a_section_that_an_experiment_has_is_in_its_paper(tmp_path, made):
-    assert "Choices of the analysis" not in made[2].text
+    assert "Robustness to choices of the analysis" not in made[2].text
     experiment = with_methods(results(tmp_path / "e"))
     curves = {
         ("declared", "as declared"): {1: 0.0, 60: 1.0},
@@ -222,7 +222,7 @@ def test_a_section_that_an_experiment_has_is_in_its_paper(tmp_path, made):
     shutil.copy(experiment.folder / "figures" / "rdms.svg", experiment.folder / "figures" / "robustness.svg")
     (experiment.folder / "figures" / "robustness.json").write_text(json.dumps({"alt": "Choices"}))
     text = wording(experiment, "paper")
-    assert "![Correlation with each model under other choices of the analysis" in text
+    assert "Robustness to choices of the analysis" in text
     assert (
         "In 1 of 2 variations the largest mean correlation is at 60 s; in the others elsewhere: distance: cosine (1 s)"
         in text
