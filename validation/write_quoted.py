@@ -25,6 +25,7 @@ from papers.build import values  # noqa: E402
 from papers.build.values import number, percent, probability, seconds, spoken, whole  # noqa: E402
 
 SIGNIFICANT = 0.05
+WORLDS = {world: words["name"] for world, words in values.WORDS["worlds"].items()}
 NEAR_HALF = 0.15  # film lengths from one half within which a minimum counts as being at half a film
 
 
@@ -149,8 +150,8 @@ def intervals() -> dict[str, Any]:
     rows = pd.DataFrame({"cases": groups.size(), "covered": groups["coverage"].agg(shares), "half width": half_width})
     rows = rows.reset_index().rename(columns={"sampling": "classes drawn"})
     drawn = found[found["sampling"].eq("classes")]
-    cases = drawn[["design", "model", "effect", "quantity"]].drop_duplicates()
-    numbers = {"cases": whole(len(cases)), **drawn.groupby("interval")["coverage"].agg(shares)}
+    cases = len(drawn[["design", "model", "effect", "quantity"]].drop_duplicates())
+    numbers = {"cases": whole(cases), **drawn.groupby("interval")["coverage"].agg(shares)}
     return study(numbers, "Coverage of the intervals", rows, words=3)
 
 
@@ -191,11 +192,6 @@ def software() -> dict[str, Any]:
     return study(numbers)
 
 
-def words_of(world: str) -> str:
-    """A world in words; one that is not known by its name."""
-    return values.WORDS["worlds"].get(world, {}).get("name", world.replace("_", " "))
-
-
 class Curves:
     """Lag curves of several worlds, or objectives: mean correlation over seeds, and the lag where it is largest."""
 
@@ -221,7 +217,7 @@ def worlds() -> dict[str, Any]:
     columns["next"] = curves.means.groupby("world").agg(lambda r: number(r.nlargest(2).iloc[1]) if len(r) > 1 else "–")
     columns["p"] = curves.best["p"].max().map(values.bare)
     rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("world").reset_index()
-    rows["world"] = rows["world"].map(words_of)
+    rows = rows.replace({"world": WORLDS})
     followed = []
     for name, words in values.WORDS["worlds"].items():
         if "scale" in words and name in curves.best_s:
@@ -252,7 +248,7 @@ def predicted() -> dict[str, Any]:
     found = table("prediction_summary", f"world kind model seeds {lags_s} {sizes} largest_predicted_r")
     own = found[found["kind"].eq("labels and looks") & found["model"].eq("category")]
     trained, predicted, low, high = (own[name].map(seconds) for name in lags_s.split())
-    columns = {"world": own["world"].map(words_of), "seeds": own["seeds"], "best trained": trained}
+    columns = {"world": own["world"].replace(WORLDS), "seeds": own["seeds"], "best trained": trained}
     columns |= {"best predicted": predicted + " (" + low + "–" + high + ")", "ρ": own["spearman"].map(number)}
     columns |= {f"{kind} r": own[f"largest_{kind}_r"].map(number) for kind in ("trained", "predicted")}
     unseen = own[~own["world"].isin(["miniature", "objects_shuffled"])]
@@ -269,8 +265,8 @@ def objectives() -> dict[str, Any]:
     largest = curves.largest.map(number) + " at " + curves.best_s.map(seconds)
     columns = {"lags tried": curves.tried, "seeds": curves.seeds, "largest mean r": largest}
     columns["its p"] = curves.best["p"].max().map(values.bare)
-    ratio = found["loss"] / found["chance_loss"]
-    columns["loss / chance"] = ratio.groupby(found["variant"]).min().map(lambda least: number(least, 1))
+    found["ratio"] = found["loss"] / found["chance_loss"]
+    columns["loss / chance"] = found.groupby("variant")["ratio"].min().map(lambda least: number(least, 1))
     rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("objective").reset_index()
     rows = rows.replace({"objective": values.WORDS["objectives"]})
     others = found[found["variant"].ne("info_nce")]
@@ -296,7 +292,7 @@ def places() -> dict[str, Any]:
     rows, coded = [], {}
     for (world, condition), seeds in own.groupby(["world", "condition"], sort=False):
         p, estimate = seeds["p"].max(), estimated(seeds["mantel_r"], seeds)
-        rows.append([words_of(world), condition, seeds["seed"].nunique(), estimate, values.bare(p)])
+        rows.append([WORLDS.get(world, world), condition, seeds["seed"].nunique(), estimate, values.bare(p)])
         shown = p < SIGNIFICANT and seeds["mantel_r"].min() > 0
         coded[world] = [*coded.get(world, ()), *([condition] if shown else [])]
     compared = table("conditions_contrasts", "world first second model difference ci_low ci_high p seed")
@@ -321,9 +317,10 @@ def quoted() -> str:
     """Text of quoted.yml."""
     dumper = type("Dumper", (yaml.SafeDumper,), {})
     dumper.add_representer(Row, lambda d, row: d.represent_sequence("tag:yaml.org,2002:seq", row, flow_style=True))
-    found = {quote.__name__: quote() for quote in STUDIES}
     start = "# Written by write_quoted.py from the tables in this folder; papers/paper.qmd quotes it.\n"
-    return start + yaml.dump(found, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return start + yaml.dump(
+        {quote.__name__: quote() for quote in STUDIES}, Dumper=dumper, sort_keys=False, allow_unicode=True, width=10_000
+    )
 
 
 if __name__ == "__main__":
