@@ -9,6 +9,9 @@ from pathlib import Path
 
 from semanticcmc.config import InputError
 
+ROOT = Path(__file__).parents[2]
+"""The checkout that these scripts, and the sources beside them, are part of."""
+
 
 def pandoc(text: str, source: Path, *options: str) -> None:
     """Run pandoc on `text` in the folder of its `source`; whatever it warns of is an `InputError`."""

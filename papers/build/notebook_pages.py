@@ -13,10 +13,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from papers.build import pandoc, show
+from papers.build import ROOT, pandoc, show
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import repository_root
 from semanticcmc.run import atomic
 
 PUBLISHED = ("figures", "tables", "rdms", "labels")
@@ -130,7 +129,7 @@ def write_page(notebook: Path) -> Path:
     """
     page = annotated(notebook)
     page["cells"] = _with_tables(page["cells"])
-    papers = repository_root() / "papers"
+    papers = ROOT / "papers"
     target = notebook.with_suffix(".html").absolute()
     with atomic(target) as temporary:
         kinds = ("--from=ipynb", "--to=html", f"--output={temporary}", f"--metadata=pagetitle={title(page['cells'])}")

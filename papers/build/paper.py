@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from papers.build import claims, poster, values
+from papers.build import ROOT, claims, poster, values
 from papers.build.claims import CONTROL, SIGNIFICANT, Evidence
 from papers.build.values import WORDS, Effect, count, network_title, number, percent, probability, seconds, spoken
 
-from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.experiment import Experiment
 
 SOURCES = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
@@ -94,7 +94,7 @@ def studies() -> tuple[dict[str, Any], dict[str, str]]:
 
 def _validation(name: str) -> Path:
     remedy = "`git checkout -- validation` restores it, `make validate` makes it anew"
-    return values.existing(repository_root() / "validation" / name, remedy)
+    return values.existing(ROOT / "validation" / name, remedy)
 
 
 def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import segno
 import yaml
-from papers.build import claims, values
+from papers.build import ROOT, claims, values
 from papers.build.claims import Evidence
 from papers.build.values import WORDS, count, plain, seconds, whole
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.run import git_commit
 
@@ -81,7 +81,7 @@ def head(experiment: Experiment) -> dict[str, str]:
 
 def repository() -> dict[str, str]:
     """Address of the repository, from ``CITATION.cff``, whole and as it is printed."""
-    citation = yaml.safe_load((repository_root() / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     address = str(citation["repository-code"])
     return {"address": address, "short": address.removeprefix("https://").replace("/", "/\u200b")}
 

@@ -23,11 +23,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from papers.build import claims, notebook_pages, poster, show, values
+from papers.build import ROOT, claims, notebook_pages, poster, show, values
 from papers.build.checks import check_log, check_site
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, load_experiment, repository_root
+from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.run import atomic
 
 EXPERIMENT = "miniature"
@@ -52,7 +52,7 @@ REQUIRED = (
 )
 """Results that the pages lead to."""
 
-TABLES = repository_root() / "site" / "tables.yml"
+TABLES = ROOT / "site" / "tables.yml"
 
 MAKE = ".venv/bin/semanticcmc run miniature -- site"
 
@@ -198,15 +198,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; returns 0, or 2 after ``error: ...``."""
     parser = argparse.ArgumentParser(prog="python -m papers.build.site", description=__doc__.splitlines()[0])
     parser.add_argument("step", nargs="?", choices=["build", "prepare", "check"], default="build")
-    step, root = parser.parse_args(arguments).step, repository_root()
+    step = parser.parse_args(arguments).step
 
     def made() -> Iterable[object]:
         if step == "prepare":
-            prepare(root, load_experiment(EXPERIMENT))
+            prepare(ROOT, load_experiment(EXPERIMENT))
         elif step == "build":
-            yield f"The site: {build(root, load_experiment(EXPERIMENT))}"
+            yield f"The site: {build(ROOT, load_experiment(EXPERIMENT))}"
         elif os.environ.get("QUARTO_PROJECT_RENDER_ALL", "1") == "1":
-            check_site(root / "_site")
+            check_site(ROOT / "_site")
 
     return show(made)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from papers.build import ROOT
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.experiment import Experiment
 
 CONDITION = "intact"
 """The stimuli that the poster reports: whole pictures."""
@@ -35,7 +36,7 @@ def existing(path: Path, remedy: str) -> Path:
 
 def source_file(name: str) -> Path:
     """A file of ``papers/``."""
-    return existing(repository_root() / "papers" / name, "`git checkout -- papers` restores it")
+    return existing(ROOT / "papers" / name, "`git checkout -- papers` restores it")
 
 
 WORDS = yaml.safe_load(source_file("words.yml").read_text(encoding="utf-8"))

@@ -236,7 +236,7 @@ def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys,
     said = capsys.readouterr().err
     assert said.startswith("error:") and "papermill analysis/01_dataset_statistics.ipynb" in said
     assert not (experiment.folder / "paper").exists() and not list(experiment.folder.glob(".paper*"))
-    monkeypatch.setattr("papers.build.paper.repository_root", lambda: tmp_path)
+    monkeypatch.setattr("papers.build.paper.ROOT", tmp_path)
     with pytest.raises(InputError, match=r"quoted\.yml: missing\. `git checkout -- validation` restores it"):
         paper.studies()
 
@@ -379,7 +379,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch)
     quoted["objectives"]["numbers"]["nothing_learned"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
     (tmp_path / "validation").mkdir()
     (tmp_path / "validation" / "quoted.yml").write_text(yaml.safe_dump(quoted), encoding="utf-8")
-    monkeypatch.setattr("papers.build.paper.repository_root", lambda: tmp_path)
+    monkeypatch.setattr("papers.build.paper.ROOT", tmp_path)
     said, texts = paper.studies()
     assert said["objectives"]["nothing_learned"] == "" and said["worlds"]["shuffled_shows_nothing"].startswith("some")
     assert texts["study_tests"].count("\n|") == 2 + len(quoted["tests"]["table"]["rows"])  # heads, rule
