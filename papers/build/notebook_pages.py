@@ -30,7 +30,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     Parameters
     ----------
     notebook : Path
-        In ``results/<experiment>/notebooks``; figures are known by what `figures.style.save` left in their outputs.
+        In ``results/<experiment>/notebooks``; figures are known by what `figures.save.save` left in their outputs.
     results : str
         The experiment's folder as seen from where the page will lie.
 

@@ -91,7 +91,7 @@ def sidecar(experiment: Experiment, figure: str) -> dict[str, Any]:
     path = values.required(experiment, "figures", f"{figure}.json")
     described = dict(json.loads(path.read_text(encoding="utf-8")))
     if not described.get("alt"):
-        raise InputError(f"{path}: no text in alt; save the figure by figures.style.save")
+        raise InputError(f"{path}: no text in alt; save the figure by figures.save.save")
     return described
 
 

@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def executed_notebook(folder, name):
-    """``<folder>/notebooks/<name>.ipynb`` as papermill and `plots.style.save` leave it, with its figure and table."""
+    """``<folder>/notebooks/<name>.ipynb`` as papermill and `figures.save.save` leave it, with its figure and table."""
     for place in ("notebooks", "figures", "tables"):
         (folder / place).mkdir(parents=True, exist_ok=True)
     for ending in ("svg", "png"):
