@@ -5,6 +5,7 @@ import json
 
 import matplotlib.pyplot as plt
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from semanticcmc.config import InputError
@@ -22,7 +23,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
     outside.write_bytes(b"\x00\xff" * 1000)
     inside = repository / "data_manifests" / "published_results.csv"
     drawn = lag_curve(curve_table(), selection())._replace(alt="Correlation against lag:\n the largest at 60 s.")
-    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04")
+    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04").svg
     assert svg == experiment.folder / "figures" / "lag_curve.svg"
     assert svg.read_text().lstrip().startswith("<?xml")
     with Image.open(svg.with_suffix(".png")) as image:
@@ -46,7 +47,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
 def test_equal_figures_make_equal_files(experiment):
     written = []
     for _ in range(2):
-        svg = save(lag_curve(curve_table(), selection()), experiment, "a", [])
+        svg = save(lag_curve(curve_table(), selection()), experiment, "a", []).svg
         written.append((svg.read_bytes(), svg.with_suffix(".png").read_bytes()))
     assert written[0] == written[1]
 
@@ -54,11 +55,11 @@ def test_equal_figures_make_equal_files(experiment):
 def test_the_caption_is_below_the_figure_and_in_its_record_as_it_was_written(experiment):
     words = "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
     drawn = lag_curve(curve_table(), selection())
-    svg = save(drawn._replace(caption=words), experiment, "a", [])
+    svg = save(drawn._replace(caption=words), experiment, "a", []).svg
     assert json.loads(svg.with_suffix(".json").read_text())["caption"] == words.strip()
     assert drawn.figure.get_supxlabel().split() == words.split()
     plain = lag_curve(curve_table(), selection())._replace(caption="")
-    svg = save(plain, experiment, "b", [])
+    svg = save(plain, experiment, "b", []).svg
     assert json.loads(svg.with_suffix(".json").read_text())["caption"] is None
     assert not plain.figure.get_supxlabel()
 
@@ -72,12 +73,14 @@ def test_save_refuses_a_missing_input_or_no_words_before_anything_is_written(exp
     assert not (experiment.folder / "figures").exists()
 
 
-def test_in_a_notebook_the_figure_is_shown_with_its_text_and_closed(experiment, monkeypatch):
-    shown = []
-    monkeypatch.setattr("matplotlib.get_backend", lambda: "module://matplotlib_inline.backend_inline")
-    monkeypatch.setattr("IPython.display.display", lambda figure, metadata: shown.append((figure, metadata)))
+def test_a_notebook_shows_the_file_sharp_and_with_its_words(experiment):
     drawn = lag_curve(curve_table(), selection())
-    save(drawn, experiment, "lag_curve", [])
-    words = " ".join(f"{drawn.alt} {drawn.caption}".split())
-    assert shown == [(drawn.figure, {"image/png": {"alt": words, "figure": "lag_curve"}})]
-    assert not plt.get_fignums()
+    picture = save(drawn, experiment, "a", [], folder=experiment.folder / "explore")
+    assert not plt.get_fignums()  # shown once, by the picture
+    data, about = DisplayFormatter().format(picture)
+    assert data["image/png"] == picture.png.read_bytes()
+    with Image.open(picture.png) as image:
+        assert about["image/png"]["width"] == image.width // 2
+    assert about["image/png"]["figure"] == "a"
+    assert about["image/png"]["alt"] == data["text/plain"] == picture.words
+    assert picture.words.startswith(drawn.alt) and drawn.caption[:20] in picture.words

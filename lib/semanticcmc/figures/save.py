@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
@@ -13,22 +15,58 @@ from semanticcmc.figures.style import Drawn, caption
 from semanticcmc.figures.svg_text import embed_fonts
 from semanticcmc.run import atomic, git_commit, write_json
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+SHARPER = 2  # dots of the PNG for each pixel at which it is shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure as it was written; a notebook shows it, with its words for those who cannot see it.
+
+    Attributes
+    ----------
+    png : Path
+        Beside it stands its record, a JSON file with ``alt`` and ``caption``.
+    """
+
+    png: Path
+
+    @property
+    def svg(self) -> Path:
+        """The same as vectors."""
+        return self.png.with_suffix(".svg")
+
+    @property
+    def words(self) -> str:
+        """Alternative text and caption."""
+        told = json.loads(self.png.with_suffix(".json").read_text(encoding="utf-8"))
+        return f"{told['alt']} {told.get('caption') or ''}".rstrip()
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The picture as a notebook shows it: sharp on screens of twice the density."""
+        from PIL import Image
+
+        with Image.open(self.png) as image:
+            size = {"width": image.width // SHARPER, "height": image.height // SHARPER}
+        about = {"alt": self.words, "figure": self.png.stem, **size}
+        return {"image/png": self.png.read_bytes(), "text/plain": self.words}, {"image/png": about}
 
 
 def save(
-    drawn: Drawn, experiment: Experiment, name: str, inputs: Iterable[str | Path], notebook: str | None = None
-) -> Path:
+    drawn: Drawn,
+    experiment: Experiment,
+    name: str,
+    inputs: Iterable[str | Path],
+    notebook: str | None = None,
+    folder: Path | None = None,
+) -> Picture:
     """Write a figure, its caption below it, as SVG and PNG with a JSON record of everything it was made from.
-
-    In a notebook the figure is shown as well, its words in the output's metadata.
 
     Parameters
     ----------
     drawn : Drawn
     experiment : Experiment
-        Files go to ``<experiment.folder>/figures``.
     name : str
         File name without ending: ``lag_curve``.
     inputs : iterable of path
@@ -36,17 +74,16 @@ def save(
         record names those of the experiment from its folder, those of the repository from its root.
     notebook : str, optional
         That drew it, without ending: ``04_lag_curve``.
-
-    Returns
-    -------
-    Path
-        Of the SVG; PNG and JSON lie beside it.
+    folder : Path, optional
+        By default ``figures`` of the experiment's results.
 
     Raises
     ------
     InputError
         For an input that is no file, or an empty `alt`: found before anything is written.
     """
+    import matplotlib.pyplot as plt
+
     figure, alt = drawn.figure, " ".join(drawn.alt.split())
     if not alt:
         raise InputError(f"figure {name}: needs a text (alt) for those who cannot see it")
@@ -68,29 +105,16 @@ def save(
     if described["caption"]:
         caption(figure, drawn.caption)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # lay out once: both files and the notebook show the same
-    svg = experiment.path("figures", f"{name}.svg")
+    figure.set_layout_engine("none")  # lay out once: both files show the same
+    svg = (folder or experiment.folder / "figures") / f"{name}.svg"
     with atomic(svg) as temporary:
         figure.savefig(temporary, metadata={"Date": None, "Title": name, "Description": alt})
         temporary.write_text(embed_fonts(temporary.read_text(encoding="utf-8")), encoding="utf-8")
     with atomic(svg.with_suffix(".png")) as temporary:
         figure.savefig(temporary, metadata={"Title": name, "Description": alt})
     write_json(svg.with_suffix(".json"), described)
-    _show(figure, name, f"{alt} {described['caption'] or ''}".rstrip())
-    return svg
-
-
-def _show(figure: Figure, name: str, alt: str) -> None:
-    """In a notebook: show the figure here, with its name and its text, instead of bare at the end of the cell."""
-    import matplotlib
-    import matplotlib.pyplot as plt
-
-    if "inline" not in matplotlib.get_backend():
-        return
-    from IPython.display import display
-
-    display(figure, metadata={"image/png": {"alt": alt, "figure": name}})
     plt.close(figure)
+    return Picture(svg.with_suffix(".png"))
 
 
 def _hashed(path: Path, experiment: Experiment) -> dict[str, str]:
