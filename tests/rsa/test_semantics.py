@@ -30,8 +30,15 @@ from semanticcmc.rsa.semantics import (
     read_matrix,
     wu_palmer_similarities,
 )
-from semanticcmc.rsa.wordnet import Taxonomy, lowest_common_hypernyms, names, path_lengths, read_taxonomy, taxonomy_of
-from semanticcmc.rsa.wordnet_corpus import open_wordnet
+from semanticcmc.rsa.wordnet import (
+    Taxonomy,
+    lowest_common_hypernyms,
+    names,
+    open_wordnet,
+    path_lengths,
+    read_taxonomy,
+    taxonomy_of,
+)
 
 MANIFESTS = repository_root() / "data_manifests"
 DATA = package_table("")

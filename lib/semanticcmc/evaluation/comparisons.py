@@ -11,8 +11,8 @@ import pandas as pd
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.experiment import Experiment, Network
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare, holm
-from semanticcmc.rsa.permutation import partial_correlation
+from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.permutation import holm, partial_correlation
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
 from semanticcmc.run import write_csv

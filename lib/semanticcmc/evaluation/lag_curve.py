@@ -13,8 +13,9 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, holm, permutations_for_family
+from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.mantel import mantel_table
+from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
 from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import write_csv

@@ -18,8 +18,7 @@ import pandas as pd
 from semanticcmc.config import InputError, package_table
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.stream import LabelsConfig, experiment_labels, frequencies
-from semanticcmc.rsa.wordnet import read_taxonomy, read_wnid_table
-from semanticcmc.rsa.wordnet_corpus import open_wordnet
+from semanticcmc.rsa.wordnet import open_wordnet, read_taxonomy, read_wnid_table
 from semanticcmc.run import write_csv
 
 Noun = tuple[str, str, str]  # wnid, noun, source

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc.rsa import fourier as spectra
+from semanticcmc.rsa import fourier
 from semanticcmc.rsa.standardise import kernels_for
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def coset_correlations(
     """
     n = x.shape[-1]
     dtype = dtype or (torch.float64 if n < SINGLE_FROM else torch.float32)
-    engine = (kernels_for(x) if compiled else None) or spectra
+    engine = (kernels_for(x) if compiled else None) or fourier
     fixed = engine.spectra(x, cosets.order_x[None], dtype)[:, 0]
     size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
     for start in range(0, len(cosets.orders_y), size):

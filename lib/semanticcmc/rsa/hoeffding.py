@@ -38,7 +38,7 @@ def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = N
     Parameters
     ----------
     x, y, z : tensors, shape (n, n)
-        As `standardised.standardise` gives them.
+        As `standardise.standardise` gives them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What `spectra` computes, in compiled loops for the CPU (needs numba; several times faster there).
+"""What `fourier` computes, in compiled loops for the CPU (needs numba; several times faster there).
 
 Each loop does in one pass what torch does in several over memory. They hold no lock, so that the threads
 that torch was given share the rows.
@@ -24,7 +24,7 @@ _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "cont
 
 
 def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
-    """As `spectra.spectra`."""
+    """As `fourier.spectra`."""
     n, half = matrices.shape[-1], matrices.shape[-1] // 2
     kind = np.dtype(str(dtype).removeprefix("torch."))
     # numpy asks the system for large pages, torch does not.
@@ -49,7 +49,7 @@ def products(
     multipliers: NDArray[np.int64],
     n: int,
 ) -> torch.Tensor:
-    """As `spectra.products`."""
+    """As `fourier.products`."""
     frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
     row = folded(multipliers[..., None] * frequency, n)
     column = folded(multipliers[..., None] * diagonal, n)

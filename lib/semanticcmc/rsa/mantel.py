@@ -27,8 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semanticcmc.rsa.bootstrap import holm, permutations_for_family
-from semanticcmc.rsa.permutation import significance
+from semanticcmc.rsa.permutation import holm, permutations_for_family, significance
 from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def mantel_table(
         As in `mantel`.
     family : str, optional
         Name of the family that all tests of this table are; then p is also corrected over it by Holm's
-        method, and the number of permutations raised to what that needs (`inference.permutations_for_family`).
+        method, and the number of permutations raised to what that needs (`permutation.permutations_for_family`).
 
     Returns
     -------

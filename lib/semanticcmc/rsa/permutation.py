@@ -1,20 +1,26 @@
-"""Permutation p values of (partial) correlations between standardised matrices."""
+"""Permutation p values of (partial) correlations between standardised matrices, and of families of tests."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
-from semanticcmc.rsa.permutations import independent_correlations
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 REFERENCES = ("cosets", "independent")
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
 NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
+_BLOCK_VALUES = 2**21  # of independent permutations at a time
 MANY_NEAR = 100  # so many near ties a test: everything once more in float64 instead
 COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
 
@@ -61,7 +67,7 @@ def significance(
     Parameters
     ----------
     x, moving : tensors of float64, shapes (M, n, n) and (K + C, n, n)
-        From `standardised.standardise`: all y and, after them, the controls.
+        From `standardise.standardise`: all y and, after them, the controls.
     own : sequence of int
         Each x's control, counted from 0; empty if there are none.
     permutations, alternative, reference, seed, return_null
@@ -192,3 +198,72 @@ def _add_cosets(
             one.add(statistics, alternative, keep)
         start += blocks[0].shape[-1]
     return True
+
+
+def independent_correlations(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    groups: Sequence[tuple[Sequence[int], Sequence[int]]],
+    permutations: int,
+    seed: int,
+) -> Iterator[list[torch.Tensor]]:
+    """Correlations of x with y whose items are permuted at random, one gather each: the yardstick.
+
+    Parameters
+    ----------
+    x, y : tensors of float64, shapes (M, n, n) and (K, n, n)
+        Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
+    groups : sequence of (indices of x, indices of y)
+        Which are to be correlated.
+    permutations : int
+        How many; each is the same for all pairs.
+    seed : int
+
+    Returns
+    -------
+    list of tensor of float64, shapes (x of the group, y of the group, B)
+        One a group, for the next B permutations.
+    """
+    n = x.shape[-1]
+    rng = np.random.default_rng(seed)
+    first, second = torch.triu_indices(n, n, 1, device=x.device)
+    fixed = x[:, first, second]
+    size = max(1, _BLOCK_VALUES // len(first))
+    for start in range(0, permutations, size):
+        orders = np.tile(np.arange(n), (min(size, permutations - start), 1))
+        order = torch.from_numpy(rng.permuted(orders, axis=1)).to(x.device)
+        moved = y[:, order[:, first], order[:, second]]  # (K, B, pairs)
+        yield [torch.einsum("mp,kbp->mkb", fixed[list(one)], moved[list(other)]) for one, other in groups]
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """P values of one family of tests, corrected by Holm's step-down method (Holm 1979).
+
+    Parameters
+    ----------
+    p : array, shape (m,)
+        NaN (a test that could not be done) stays NaN and does not count.
+
+    Returns
+    -------
+    array, shape (m,)
+        What is at most alpha is significant with a family-wise error of at most alpha.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    corrected = np.full(values.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1) if len(order) else steps
+    return corrected
+
+
+def permutations_for_family(tests: int, alpha: float = 0.05) -> int:
+    """Permutations that Holm's first step needs: p down to alpha / tests, and a twentieth of that.
+
+    With fewer, the smallest p that a test can have may not survive the correction, or hangs on a handful of
+    permutations.
+    """
+    if tests < 1:
+        raise ValueError(f"{tests} tests: a family has at least one")
+    return math.ceil(20 * tests / alpha - 1e-9)

@@ -1,6 +1,6 @@
 """Semantic models of classes: similarities in WordNet, superordinate categories, and any matrix of the user's own.
 
-WordNet's nouns come from `taxonomy`; categories from ``semanticcmc/data/categories.csv``, made from
+WordNet's nouns come from `wordnet`; categories from ``semanticcmc/data/categories.csv``, made from
 ``category_anchors.csv``, which a person can edit.
 """
 

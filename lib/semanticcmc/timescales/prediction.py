@@ -37,8 +37,8 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.nouns import label_nouns
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
-from semanticcmc.rsa.bootstrap import holm
 from semanticcmc.rsa.mantel import mantel_table
+from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, write_rdms
 from semanticcmc.run import write_csv
 from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
