@@ -172,6 +172,21 @@ def test_float32_spectra_give_the_p_of_float64_ties_included(alternative, partia
         assert found.p == np.mean(signed >= signed[0] - 1e-10)
 
 
+@pytest.mark.parametrize(("seed", "alternative"), [(21, "greater"), (33, "less")])
+def test_ties_of_partial_correlations_count_when_float32_cannot_tell_them(seed, alternative):
+    # All three have two categories: partial r ties with the observed in 40 to 100 of 840 permutations.
+    n, rng = 210, np.random.default_rng(seed)
+    of = [rng.permutation(np.arange(n) >= n - few) for few in rng.integers(2, 8, 3)]
+    x, y, z = ((one[:, None] != one).astype(float) for one in of)
+    stack = standardise({"x": x, "y": y, "z": z})
+    [[r_xy, r_xz]] = by_hand(stack[:1], stack[1:], draw_cosets(n, 799, 0).permutation(np.arange(2 * n * 2)))
+    r_yz = float((stack[1] * stack[2]).sum() / 2)
+    null = (r_xy - r_xz * r_yz) / np.sqrt((1 - r_xz**2) * (1 - r_yz**2))
+    assert 40 <= np.sum(np.abs(null - null[0]) < 1e-10) < 100
+    extreme = null >= null[0] - 1e-10 if alternative == "greater" else null <= null[0] + 1e-10
+    assert partial_mantel(x, y, z, 799, alternative).p == np.mean(extreme)
+
+
 def test_p_is_that_of_independent_permutations_within_monte_carlo_error():
     scores = []
     for case in range(50):

@@ -186,15 +186,12 @@ def _add_cosets(
                 statistics = statistics.to(torch.float64)
                 for member, model, place in near:
                     permutation = cosets.permutation(start + first + place)
-                    exact = [
-                        permuted_correlation(x[one.x[member]], moving[one.moving[index]], permutation)
-                        for index in ([model] if one.r_yz is None else [model, -1])
-                    ]
-                    statistics[member, model, place] = (
-                        exact[0]
-                        if one.r_yz is None
-                        else partial_correlation(torch.tensor(exact[0]), torch.tensor(exact[1]), one.r_yz[model].cpu())
-                    )
+                    compared = [model] if one.r_yz is None else [model, -1]
+                    r = [permuted_correlation(x[one.x[member]], moving[one.moving[k]], permutation) for k in compared]
+                    exact = torch.tensor(r, dtype=torch.float64)
+                    if one.r_yz is not None:
+                        exact = partial_correlation(*exact, one.r_yz[model].cpu())
+                    statistics[member, model, place] = exact
             one.add(statistics, alternative, keep)
         start += blocks[0].shape[-1]
     return True
