@@ -141,11 +141,11 @@ def intervals(population, n, fixed, truth, seed, bootstrap):
     control, rows = square(classes.features["control"]), []
     for quantity, given in (("simple", None), ("partial", control)):
         tested = standardise_table({"first": rdms["first"]}, {"model": model}, given)
-        samples = bootstrap_correlations(*tested, bootstrap_counts(n, bootstrap, seed))
-        found = float(bootstrap_correlations(*tested, torch.ones(1, n)))
+        samples = bootstrap_correlations(tested, bootstrap_counts(n, bootstrap, seed))
+        found = float(bootstrap_correlations(tested, torch.ones(1, n)))
         for kind, limits in (
             ("percentile", bootstrap_interval(samples, CONFIDENCE)),
-            ("corrected", corrected_interval(*tested, samples, CONFIDENCE)),
+            ("corrected", corrected_interval(tested, samples, CONFIDENCE)),
         ):
             rows.append((quantity, kind, truth[quantity], found, *limits[:, 0, 0]))
     if n > 100:

@@ -39,7 +39,7 @@ from semanticcmc.evaluation.activations import class_means
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import load_experiment
-from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_interval, bootstrap_intervals
+from semanticcmc.rsa.bootstrap import bootstrap_correlations, bootstrap_counts, bootstrap_interval
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories, category_rdm, lch_rdm
@@ -145,8 +145,14 @@ def layers(rows, owners, seed, settings):
     models, found = {"lch": lch_rdm(classes), "category": category_rdm(kept)}, []
     for model, rdm in models.items():
         own = {layer: one.subset(rdm.classes) for layer, one in rdms.items()}
-        tests = mantel_table(own, {model: rdm}, permutations=settings["permutations"], seed=seed)
-        low, high = bootstrap_intervals(own, {model: rdm}, None, settings["samples"], settings["confidence"], seed=seed)
+        tests = mantel_table(
+            own,
+            {model: rdm},
+            permutations=settings["permutations"],
+            seed=seed,
+            bootstrap_samples=settings["samples"],
+            confidence=settings["confidence"],
+        )
         images = len(owners) / len(classes)
         found.append(
             pd.DataFrame(
@@ -158,8 +164,8 @@ def layers(rows, owners, seed, settings):
                     "classes": len(rdm.classes),
                     "images": images,
                     "value": tests["mantel_r"],
-                    "ci_low": low[:, 0],
-                    "ci_high": high[:, 0],
+                    "ci_low": tests["ci_low"],
+                    "ci_high": tests["ci_high"],
                     "p": tests["p"],
                 }
             )
@@ -228,10 +234,10 @@ def growth(rows, members, model, fewest, seed, settings):
         pairs = [[rdm(order, 0, n), *([rdm(order, n, 2 * n)] if 2 * n <= fewest else [])] for order in orders]
         every = {(i, j): one for i, pair in enumerate(pairs) for j, one in enumerate(pair)}
         tables = standardise_table(every, {"model": model}, None)
-        found["mantel_r", n] = bootstrap_correlations(*tables, counts)[:, 0].nanmean(0)
+        found["mantel_r", n] = bootstrap_correlations(tables, counts)[:, 0].nanmean(0)
         if 2 * n <= fewest:
             halves = [standardise_table({"a": a}, {"b": b}, None) for a, b in pairs]
-            agree = [bootstrap_correlations(*half, counts)[0, 0] for half in halves]
+            agree = [bootstrap_correlations(half, counts)[0, 0] for half in halves]
             found["reliability", n] = torch.stack(agree).nanmean(0)
     c = found["reliability", fewest // 2].clamp(min=0)  # 0: halves have nothing in common, and r_unlimited no limit
     signal, noise = c, (1 - c) * fewest / 2  # k is noise / signal

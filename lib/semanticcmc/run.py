@@ -204,6 +204,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def listed(names: Sequence[Any]) -> str:
+    """The first five names, and how many more there are: ``a, b, c, d, e and 2 more``."""
+    return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person would say them: ``45 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:

@@ -33,10 +33,10 @@ def resampled(matrices, chosen):
 @pytest.mark.parametrize("n", [9, 220])
 def test_weighted_bootstrap_is_the_sample_written_out(n):
     x, y, z = related(n, 1)
-    stacks = standardise_table({"x": x, "z": z}, {"y": y, "yy": y**2}, {"x": z, "z": x})
+    data = standardise_table({"x": x, "z": z}, {"y": y, "yy": y**2}, {"x": z, "z": x})
     counts = bootstrap_counts(n, 5, seed=3)
-    found = bootstrap_correlations(*stacks, counts).numpy()
-    simple = bootstrap_correlations(*standardise_table({"x": x}, {"y": y}, None), counts).numpy()
+    found = bootstrap_correlations(data, counts).numpy()
+    simple = bootstrap_correlations(standardise_table({"x": x}, {"y": y}, None), counts).numpy()
     for sample, count in enumerate(counts.numpy().astype(int)):
         a, b, c = resampled((x, y, z), np.repeat(np.arange(n), count))
         assert simple[0, 0, sample] == pytest.approx(pearsonr(a, b).statistic, abs=1e-5)
@@ -48,8 +48,8 @@ def test_weighted_bootstrap_is_the_sample_written_out(n):
 
 def test_every_class_once_gives_the_correlation_itself():
     x, y, z = related(12, 2)
-    stacks = standardise_table({"x": x}, {"y": y}, z)
-    once = bootstrap_correlations(*stacks, np_ones(1, 12))
+    data = standardise_table({"x": x}, {"y": y}, z)
+    once = bootstrap_correlations(data, np_ones(1, 12))
     assert float(once) == pytest.approx(partial_mantel(x, y, z, 9).r, abs=1e-12)
 
 

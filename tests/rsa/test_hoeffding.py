@@ -87,8 +87,8 @@ def test_the_bootstrap_counts_the_degenerate_part_three_times():
     for case in range(30):
         x = squareform(pdist(rng.standard_normal((n, 5))))
         tables = standardise_table({"x": x}, {"y": same_or_different(n, 8, rng)}, None)
-        found = bootstrap_correlations(*tables, bootstrap_counts(n, 300, case))[0, 0]
-        ratio.append(float(found.var() / degenerate_variances(*tables)[0, 0]))
+        found = bootstrap_correlations(tables, bootstrap_counts(n, 300, case))[0, 0]
+        ratio.append(float(found.var() / degenerate_variances(tables)[0, 0]))
     assert 2.6 < np.mean(ratio) < 3.4
 
 
@@ -101,7 +101,7 @@ def test_intervals_of_a_category_model_cover_and_are_narrower_than_percentiles()
         low, high = bootstrap_intervals({"x": x}, {"y": y}, None, 200, 0.9, seed=case)[:, 0, 0]
         inside += low <= 0 <= high
         counts = bootstrap_counts(n, 200, case)
-        samples = bootstrap_correlations(*standardise_table({"x": x}, {"y": y}, None), counts)[0, 0].numpy()
+        samples = bootstrap_correlations(standardise_table({"x": x}, {"y": y}, None), counts)[0, 0].numpy()
         ratio.append((high - low) / np.subtract(*np.quantile(samples, [0.95, 0.05])))
     assert 100 <= inside <= 118  # 108 of 120 expected; a chance of less than 1 % on either side
     assert np.mean(ratio) < 0.8
@@ -138,7 +138,7 @@ def test_a_difference_without_its_degenerate_part_is_narrower_than_samples_say()
     model = same_or_different(n, 8, rng)
     two = {key: squareform(pdist(rng.standard_normal((n, 5)))) for key in "ab"}
     row = compare(two, {"m": model}, samples=500).iloc[0]
-    samples = bootstrap_correlations(*standardise_table(two, {"m": model}, None), bootstrap_counts(n, 500, 0))
+    samples = bootstrap_correlations(standardise_table(two, {"m": model}, None), bootstrap_counts(n, 500, 0))
     low, high = np.quantile(samples[0, 0] - samples[1, 0], [0.025, 0.975])
     assert row.ci_high - row.ci_low < 0.85 * (high - low)
     assert row.ci_low < row.difference < row.ci_high

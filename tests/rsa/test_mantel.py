@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr, spearmanr
 
+from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.standardise import standardise, standardise_table
 from tests.conftest import ROOT
 
 VEGAN = ROOT / "tests" / "rsa" / "vegan"
@@ -196,6 +198,27 @@ def test_a_table_holds_what_single_tests_say(reference):
             one = partial_mantel(rdms[row.rdm], y, own[row.rdm], **options)
             assert (row.mantel_r, row.p) == (pytest.approx(one.r, abs=1e-12), one.p)
     pd.testing.assert_frame_equal(mantel_table(rdms, {"lch": y}, z, **options), partial)
+
+
+def test_a_table_has_the_intervals_of_the_bootstrap_and_standardises_once():
+    x, y, z = related(13, 6)
+    rdms, options = {"a": x, "b": related(13, 7)[0]}, {"method": "spearman", "seed": 3}
+    for control in (None, z, {"a": z, "b": y**2}):
+        table = mantel_table(rdms, {"m": y, "z2": z**2}, control, 99, bootstrap_samples=50, confidence=0.9, **options)
+        expected = bootstrap_intervals(rdms, {"m": y, "z2": z**2}, control, 50, 0.9, **options)
+        np.testing.assert_array_equal([table.ci_low, table.ci_high], expected.reshape(2, -1))
+    with pytest.warns(RuntimeWarning) as caught:
+        mantel_table({"dead": 1 - np.eye(13), "x": x}, {"m": y}, permutations=99, bootstrap_samples=50)
+    assert len(caught) == 1
+
+
+def test_rdms_share_a_control_that_is_one_object():
+    x, y, z = related(9, 2)
+    data = standardise_table({"a": x, "b": y, "c": x}, {"m": y}, {"a": z, "b": x, "c": z})
+    assert data.own == (0, 1, 0) and data.z.shape == (2, 9, 9)
+    for rdm, expected in enumerate((z, x, z)):
+        assert torch.equal(data.control(rdm), standardise({"z": expected})[0])
+    assert standardise_table({"a": x}, {"m": y}).control(0) is None
 
 
 def spoilt(kind, n=8):

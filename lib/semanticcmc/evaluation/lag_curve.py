@@ -13,7 +13,6 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
@@ -158,12 +157,10 @@ def _tested(
             alternative=config.alternative,
             method=config.method,
             seed=config.seed,
-        )
-        low, high = bootstrap_intervals(
-            x, group, z, config.bootstrap_samples, config.confidence, config.method, config.seed
+            bootstrap_samples=config.bootstrap_samples,
+            confidence=config.confidence,
         )
         found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
-        found = found.assign(ci_low=low.ravel(), ci_high=high.ravel())
         for key in ("name", "lag_s", "seed"):
             found[key] = [getattr(network, key) for network in rdms for _ in group]
         tables.append(found.rename(columns={"name": "network"}))

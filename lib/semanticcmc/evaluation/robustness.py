@@ -18,7 +18,6 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, control_networks
 from semanticcmc.evaluation.rdm_files import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.experiment import Experiment, Network
-from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
@@ -220,9 +219,9 @@ def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.
     tested = [run for run in row.rdms if row.control is None or run in row.control]
     rdms = {run: row.rdms[run].subset(model.classes) for run in tested}
     control = None
-    if row.control is not None:  # one subset of each: equal controls are transformed once
-        distinct = {id(row.control[run]): row.control[run].subset(model.classes) for run in tested}
-        control = {run: distinct[id(row.control[run])] for run in tested}
+    if row.control is not None:  # one subset of each, so that RDMs that share a control still do
+        subsets = {rdm: rdm.subset(model.classes) for rdm in row.control.values()}
+        control = {run: subsets[row.control[run]] for run in tested}
     table = mantel_table(
         rdms,
         {name: model},
@@ -231,12 +230,9 @@ def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.
         alternative=config.alternative,
         method=row.method,
         seed=config.seed,
-    )
-    low, high = bootstrap_intervals(
-        rdms, {name: model}, control, config.bootstrap_samples, config.confidence, row.method, config.seed
+        bootstrap_samples=config.bootstrap_samples,
+        confidence=config.confidence,
     )
     keys = pd.DataFrame({"network": run.name, "lag_s": run.lag_s, "seed": run.seed} for run in tested)
-    found = table[["model", "mantel_r", "p", "n"]].rename(columns={"n": "classes"})
-    return pd.concat([keys, found], axis=1).assign(
-        varied=row.varied, value=row.value, ci_low=low[:, 0], ci_high=high[:, 0]
-    )
+    found = table[["model", "mantel_r", "p", "n", "ci_low", "ci_high"]].rename(columns={"n": "classes"})
+    return pd.concat([keys, found], axis=1).assign(varied=row.varied, value=row.value)

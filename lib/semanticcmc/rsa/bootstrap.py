@@ -24,15 +24,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from semanticcmc.rsa.cosets import SINGLE_FROM
 from semanticcmc.rsa.hoeffding import degenerate_variance, degenerate_variances, interval_width, pair_influences
 from semanticcmc.rsa.permutation import partial_correlation
-from semanticcmc.rsa.standardise import Matrix, standardise_table
+from semanticcmc.rsa.standardise import Matrix, Standardised, standardise_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 _BLOCK_VALUES = 2**22  # products of samples and classes at a time
@@ -41,21 +41,21 @@ CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
 
 def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
-    """How often each of n classes stands in each bootstrap sample, float64, shape (samples, n)."""
+    """How often each bootstrap sample holds each of n classes, float64, shape (samples, n)."""
     rng = np.random.default_rng(seed)
     return torch.from_numpy(rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(np.float64))
 
 
-def bootstrap_correlations(x: torch.Tensor, moving: torch.Tensor, own: list[int], counts: torch.Tensor) -> torch.Tensor:
-    """(Partial) correlations of each x with each y in each bootstrap sample of the classes.
+def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Tensor:
+    """(Partial) correlations of each RDM with each model in each bootstrap sample of the classes.
 
-    A pair of two classes that stand a and b times in a sample stands there a b times. So each sample is a
+    A pair of two classes that a sample holds a and b times counts a b times in it. So each sample is a
     correlation weighted by these products, whose sums are quadratic forms of the counts.
 
     Parameters
     ----------
-    x, moving, own
-        From `standardise.standardise_table`. Ranks (Spearman) are not ranked anew in each sample.
+    data : Standardised
+        Ranks (Spearman) are not ranked anew in each sample.
     counts : tensor, shape (B, n)
         From `bootstrap_counts`; the same for what is to be compared.
 
@@ -64,15 +64,16 @@ def bootstrap_correlations(x: torch.Tensor, moving: torch.Tensor, own: list[int]
     tensor of float64, shape (M, K, B)
         NaN where a sample leaves a matrix constant or collinear with its control.
     """
-    dtype = torch.float64 if x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
-    y, z = torch.tensor_split(moving.to(dtype), [len(moving) - len(set(own))])
-    x, counts = x.to(dtype), counts.to(x.device, dtype)
+    dtype = torch.float64 if data.x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
+    x, y, z = (part.to(dtype) for part in (data.x, data.y, data.z))
+    counts = counts.to(x.device, dtype)
     x1, y1, z1, x2, y2, z2 = (_pair_means(one, counts) for one in (x, y, z, x.square(), y.square(), z.square()))
     x2, y2, z2 = x2 - x1**2, y2 - y1**2, z2 - z1**2
     xy = torch.stack([_pair_means(one * y, counts) for one in x])
     r_xy = _ratio(xy - x1[:, None] * y1, x2[:, None] * y2)
-    if not own:
+    if not data.own:
         return r_xy
+    own = list(data.own)
     zy = torch.stack([_pair_means(one * y, counts) for one in z])
     xz = torch.cat([_pair_means((one * z[place])[None], counts) for one, place in zip(x, own, strict=True)])
     r_zy = _ratio(zy - z1[:, None] * y1, z2[:, None] * y2)
@@ -142,30 +143,31 @@ def bootstrap_intervals(
         scale (z = artanh r) they are ``z + w (q - z)``, with q the samples' quantiles and w the factor that brings
         their spread to that of samples of classes. What they do not say: see the module's docstring.
     """
-    x, moving, own = standardise_table(rdms, models, control, method, device)
+    return intervals(standardise_table(rdms, models, control, method, device), samples, confidence, seed)
+
+
+def intervals(data: Standardised, samples: int, confidence: float, seed: int) -> NDArray[np.float64]:
+    """`bootstrap_intervals` of matrices that are standardised already."""
     if samples == 0:
-        return np.full((2, len(rdms), len(models)), np.nan)
-    found = bootstrap_correlations(x, moving, own, bootstrap_counts(x.shape[-1], samples, seed))
-    return corrected_interval(x, moving, own, found, confidence)
+        return np.full((2, data.rdms, data.models), np.nan)
+    counts = bootstrap_counts(data.x.shape[-1], samples, seed)
+    return corrected_interval(data, bootstrap_correlations(data, counts), confidence)
 
 
-def corrected_interval(
-    x: torch.Tensor, moving: torch.Tensor, own: list[int], found: torch.Tensor, confidence: float
-) -> NDArray[np.float64]:
-    """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same x, moving and own."""
-    r, left_out = _all_and_left_out(x, moving, own)
+def corrected_interval(data: Standardised, found: torch.Tensor, confidence: float) -> NDArray[np.float64]:
+    """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same data."""
+    r, left_out = _all_and_left_out(data)
     z, resampled, jackknife = (a.clamp(-CERTAIN, CERTAIN).atanh() for a in (r, found, left_out))
-    degenerate = degenerate_variances(x, moving, own) * z.cosh() ** 4  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
+    degenerate = degenerate_variances(data) * z.cosh() ** 4  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
     width = interval_width(resampled, jackknife, degenerate, confidence)
     limits = torch.from_numpy(bootstrap_interval(resampled, confidence)).to(z)
     return np.tanh((z + width * (limits - z)).cpu().numpy())
 
 
-def _all_and_left_out(x: torch.Tensor, moving: torch.Tensor, own: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
     """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
-    n = x.shape[-1]
-    counts = torch.cat([torch.ones(1, n), 1 - torch.eye(n)])
-    found = bootstrap_correlations(x, moving, own, counts)
+    n = data.x.shape[-1]
+    found = bootstrap_correlations(data, torch.cat([torch.ones(1, n), 1 - torch.eye(n)]))
     return found[..., 0], found[..., 1:]
 
 
@@ -199,14 +201,15 @@ def compare(
         ci_high, p`` (two-sided: twice the smaller share of samples on either side of 0, at least
         2 / (samples + 1)), ``samples``. As with an interval, a large p is no evidence that there is no difference.
     """
-    x, moving, own = standardise_table(rdms, models, control, method, device)
-    y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    once, left_out = _all_and_left_out(x, moving, own)
-    found = bootstrap_correlations(x, moving, own, bootstrap_counts(x.shape[-1], samples, seed))
+    import pandas as pd
+
+    data = standardise_table(rdms, models, control, method, device)
+    once, left_out = _all_and_left_out(data)
+    found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
     rows = []
     for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
         for k, model in enumerate(models):
-            influences = [pair_influences(x[row], y[k], z[own[row]] if own else None) for row in (i, j)]
+            influences = [pair_influences(data.x[row], data.y[k], data.control(row)) for row in (i, j)]
             observed = once[i, k] - once[j, k]
             difference = found[i, k] - found[j, k]
             width = interval_width(

@@ -20,10 +20,10 @@ graded models V_deg is about a tenth. Measured, with what intervals cover: ``val
 from __future__ import annotations
 
 import torch
-from scipy.stats import norm
-from scipy.stats import t as student_t
+from scipy.special import ndtri, stdtrit  # the quantiles of scipy.stats, which takes seconds to import
 
 from semanticcmc.rsa.permutation import COLLINEAR
+from semanticcmc.rsa.standardise import Standardised
 
 CONSTANT = 1e-24  # least variance of bootstrap samples to divide by
 
@@ -80,15 +80,12 @@ def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:
     return squares / (n * (n - 3) / 2) / (n * (n - 1) / 2)
 
 
-def degenerate_variances(x: torch.Tensor, moving: torch.Tensor, own: list[int]) -> torch.Tensor:
-    """`degenerate_variance` of each correlation, shape (M, K); x, moving and own as in `standardise_table`."""
-    y, z = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    return torch.stack(
-        [
-            torch.stack([degenerate_variance(pair_influences(a, b, z[own[i]] if own else None)) for b in y])
-            for i, a in enumerate(x)
-        ]
-    )
+def degenerate_variances(data: Standardised) -> torch.Tensor:
+    """`degenerate_variance` of the (partial) correlation of each RDM with each model, shape (M, K)."""
+    variances = [
+        degenerate_variance(pair_influences(x, y, data.control(i))) for i, x in enumerate(data.x) for y in data.y
+    ]
+    return torch.stack(variances).view(data.rdms, data.models)
 
 
 def interval_width(
@@ -122,6 +119,6 @@ def interval_width(
     spread = (resampled - resampled.nanmean(-1, keepdim=True)).square().nanmean(-1)
     kurtosis = deviations.pow(4).nanmean(-1) / deviations.square().nanmean(-1).square()
     freedom = (2 * n / (kurtosis - 1)).nan_to_num(nan=n - 1.0).clamp(1, n - 1)
-    quantile = student_t.ppf(0.5 + confidence / 2, freedom.cpu().numpy()) / norm.ppf(0.5 + confidence / 2)
+    quantile = stdtrit(freedom.cpu().numpy(), 0.5 + confidence / 2) / ndtri(0.5 + confidence / 2)
     width = (variance / spread).sqrt() * torch.as_tensor(quantile).to(variance)
     return torch.where(spread > CONSTANT, width, 1.0)

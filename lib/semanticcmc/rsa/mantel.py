@@ -20,17 +20,19 @@ noise leaves part of that variable in partial r. (All measured: ``validation/man
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
 
+from semanticcmc.rsa.bootstrap import intervals
 from semanticcmc.rsa.permutation import holm, permutations_for_family, significance
-from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
+from semanticcmc.rsa.standardise import Matrix, Standardised, standardise, standardise_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import torch
     from numpy.typing import NDArray
 
 
@@ -114,8 +116,8 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, or have fewer than 4 items; and for unknown options.
     """
-    stack = standardise({"x": x, "y": y}, method, device)
-    return _one(stack, permutations, alternative, method, reference, seed, return_null)
+    data = Standardised(standardise({"x": x, "y": y}, method, device), 1, 1)
+    return _tested(data, permutations, alternative, method, reference, seed, return_null)
 
 
 def partial_mantel(
@@ -137,8 +139,17 @@ def partial_mantel(
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    stack = standardise({"x": x, "y": y, "control": control}, method, device)
-    return _one(stack, permutations, alternative, method, reference, seed, return_null)
+    data = Standardised(standardise({"x": x, "y": y, "control": control}, method, device), 1, 1, (0,))
+    return _tested(data, permutations, alternative, method, reference, seed, return_null)
+
+
+def _tested(
+    data: Standardised, permutations: int, alternative: str, method: str, reference: str, seed: int, return_null: bool
+) -> MantelResult:
+    found = significance(data, permutations, alternative, reference, seed, return_null)
+    null = None if found.null is None else found.null.cpu().numpy()
+    how = (found.permutations, data.x.shape[-1], method, alternative, reference, seed)
+    return MantelResult(float(found.r), float(found.p), *how, bool(data.own), null)
 
 
 def mantel_table(
@@ -152,6 +163,8 @@ def mantel_table(
     seed: int = 0,
     device: str | torch.device | None = None,
     family: str | None = None,
+    bootstrap_samples: int | None = None,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Test many RDMs against several models, all with the same permutations; each is transformed once.
 
@@ -166,54 +179,42 @@ def mantel_table(
     family : str, optional
         Name of the family that all tests of this table are; then p is also corrected over it by Holm's
         method, and the number of permutations raised to what that needs (`permutation.permutations_for_family`).
+    bootstrap_samples : int, optional
+        With it the table has intervals at the level `confidence`, as `bootstrap.bootstrap_intervals` gives them.
+    confidence : float
 
     Returns
     -------
     DataFrame
         One row a pair: ``rdm, model`` (the names), ``mantel_r, p, permutations, n, method, alternative,
-        reference, seed``, and for a family ``family, p_holm``. Where an RDM, a model or the control holds NaN
-        or is constant, or is collinear with the control, mantel_r and p are NaN, with a RuntimeWarning: one
-        dead layer does not stop the others.
+        reference, seed``, for a family ``family, p_holm``, and with bootstrap samples ``ci_low, ci_high``. Where an
+        RDM, a model or the control holds NaN or is constant, or is collinear with the control, mantel_r and p are
+        NaN, with a RuntimeWarning: one dead layer does not stop the others.
 
     Raises
     ------
     ValueError
         As `mantel` does, but for NaN.
     """
-    x, moving, own = standardise_table(rdms, models, control, method, device)
+    import pandas as pd
+
+    data = standardise_table(rdms, models, control, method, device)
     if family is not None:
         permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
-    found = significance(x, moving, own, permutations, alternative, reference, seed)
-    r, p = found.r.cpu().numpy(), found.p.cpu().numpy()
-    rows = [(key, model, r[i, j], p[i, j]) for i, key in enumerate(rdms) for j, model in enumerate(models)]
-    table = pd.DataFrame(rows, columns=["rdm", "model", "mantel_r", "p"]).assign(
+    found = significance(data, permutations, alternative, reference, seed)
+    table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"]).assign(
+        mantel_r=found.r.cpu().numpy().ravel(),
+        p=found.p.cpu().numpy().ravel(),
         permutations=found.permutations,
-        n=x.shape[-1],
+        n=data.x.shape[-1],
         method=method,
         alternative=alternative,
         reference=reference,
         seed=seed,
     )
-    return table if family is None else table.assign(family=family, p_holm=holm(table["p"]))
-
-
-def _one(
-    stack: torch.Tensor, permutations: int, alternative: str, method: str, reference: str, seed: int, return_null: bool
-) -> MantelResult:
-    partial = len(stack) == 3
-    found = significance(
-        stack[:1], stack[1:], [0] if partial else [], permutations, alternative, reference, seed, return_null
-    )
-    null = None if found.null is None else found.null.cpu().numpy()
-    return MantelResult(
-        float(found.r),
-        float(found.p),
-        found.permutations,
-        stack.shape[-1],
-        method,
-        alternative,
-        reference,
-        seed,
-        partial,
-        null,
-    )
+    if family is not None:
+        table = table.assign(family=family, p_holm=holm(table["p"]))
+    if bootstrap_samples is not None:
+        low, high = intervals(data, bootstrap_samples, confidence, seed)
+        table = table.assign(ci_low=low.ravel(), ci_high=high.ravel())
+    return table

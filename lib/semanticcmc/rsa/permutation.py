@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.cosets import Cosets, Group, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.standardise import Standardised
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,7 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
 
 @dataclasses.dataclass(frozen=True)
 class Significance:
-    """Tests of each x against each y.
+    """Tests of M RDMs against K models.
 
     Attributes
     ----------
@@ -53,46 +54,44 @@ class Significance:
 
 
 def significance(
-    x: torch.Tensor,
-    moving: torch.Tensor,
-    own: Sequence[int],
+    data: Standardised,
     permutations: int,
     alternative: str = "greater",
     reference: str = "cosets",
     seed: int = 0,
     return_null: bool = False,
 ) -> Significance:
-    """Test each x against each y, with the x's control partialled out if there are any.
+    """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
     Parameters
     ----------
-    x, moving : tensors of float64, shapes (M, n, n) and (K + C, n, n)
-        From `standardise.standardise`: all y and, after them, the controls.
-    own : sequence of int
-        Each x's control, counted from 0; empty if there are none.
+    data : Standardised
     permutations, alternative, reference, seed, return_null
         As in `mantel.mantel`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown alternative or reference, or permutations that are no whole number of at least 1.
     """
     for name, value, known in (("alternative", alternative, ALTERNATIVES), ("reference", reference, REFERENCES)):
         if value not in known:
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
-    y, control = torch.tensor_split(moving, [len(moving) - len(set(own))])
-    tests = _tests(x, y, control, own)
-    groups = [(one.x, one.moving) for one in tests]
+    tests = _tests(data, alternative)
     if reference == "independent":
-        size = permutations
-        for blocks in independent_correlations(x, moving, groups, permutations, seed):
+        size, groups = permutations, [(one.x, one.moving) for one in tests]
+        for blocks in independent_correlations(data.x, data.moving, groups, permutations, seed):
             for one, block in zip(tests, blocks, strict=True):
-                one.add(one.statistics(block), alternative, return_null)
+                one.add(one.statistics(block), return_null)
     else:
-        cosets = draw_cosets(x.shape[-1], permutations, seed)
+        cosets = draw_cosets(data.x.shape[-1], permutations, seed)
         size = len(cosets) - 1
-        if not _add_cosets(tests, x, moving, cosets, alternative, return_null, None):
-            tests = _tests(x, y, control, own)
-            _add_cosets(tests, x, moving, cosets, alternative, return_null, torch.float64)
-    r, p = x.new_empty(len(x), len(y)), x.new_empty(len(x), len(y))
+        if not _add_cosets(tests, data, cosets, return_null):
+            tests = _tests(data, alternative)
+            _add_cosets(tests, data, cosets, return_null, torch.float64)
+    r, p = (data.x.new_empty(data.rdms, data.models) for _ in range(2))
     for one in tests:
         r[one.x] = one.observed
         p[one.x] = torch.where(torch.isnan(one.observed), torch.nan, (one.count + 1) / (size + 1))
@@ -107,6 +106,7 @@ class _Tests:
     moving: list[int]  # positions of all y and, last, the control
     r_yz: torch.Tensor | None  # (K,)
     observed: torch.Tensor  # (x, K)
+    alternative: str
     count: torch.Tensor  # (x, K)
     null: list[torch.Tensor] = dataclasses.field(default_factory=list)
 
@@ -116,45 +116,45 @@ class _Tests:
             return correlations
         return partial_correlation(correlations[:, :-1], correlations[:, -1:], self.r_yz[:, None])
 
-    def near(self, correlations: torch.Tensor, statistics: torch.Tensor, alternative: str) -> torch.Tensor:
+    def directed(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Statistics of which greater ones are more extreme."""
+        if self.alternative == "two-sided":
+            return statistics.abs()
+        return -statistics if self.alternative == "less" else statistics
+
+    def near(self, correlations: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
         """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
-        distance = (_directed(statistics, alternative) - _directed(self.observed, alternative)[..., None]).abs()
+        distance = (self.directed(statistics) - self.directed(self.observed)[..., None]).abs()
         if self.r_yz is not None:  # partialling out magnifies what the correlations err by
             left = (1 - correlations[:, -1:].square()) * (1 - self.r_yz[:, None].square())
             distance = distance * left.clamp(min=COLLINEAR).sqrt()
         return torch.nonzero(~(distance > NEAR) & ~torch.isnan(self.observed)[..., None])
 
-    def add(self, statistics: torch.Tensor, alternative: str, keep: bool) -> None:
+    def add(self, statistics: torch.Tensor, keep: bool) -> None:
         """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
-        least = _directed(self.observed, alternative)[..., None] - TIE
-        self.count += (~(_directed(statistics, alternative) < least)).sum(-1)
+        least = self.directed(self.observed)[..., None] - TIE
+        self.count += (~(self.directed(statistics) < least)).sum(-1)
         if keep:
             self.null.append(statistics.to(torch.float64))
 
 
-def _directed(statistics: torch.Tensor, alternative: str) -> torch.Tensor:
-    """Statistics of which greater ones are more extreme."""
-    if alternative == "two-sided":
-        return statistics.abs()
-    return -statistics if alternative == "less" else statistics
-
-
-def _tests(x: torch.Tensor, y: torch.Tensor, control: torch.Tensor, own: Sequence[int]) -> list[_Tests]:
+def _tests(data: Standardised, alternative: str) -> list[_Tests]:
     """Tests by control, with their observed statistics."""
-    models = list(range(len(y)))
-    r_xy = _correlations(x, y)
-    if not len(control):
-        return [_Tests(list(range(len(x))), models, None, r_xy, torch.zeros_like(r_xy))]
-    r_xz, r_zy = _correlations(x, control), _correlations(control, y)
+    models = list(range(data.models))
+    r_xy, r_xz, r_zy = (_correlations(*two) for two in ((data.x, data.y), (data.x, data.z), (data.z, data.y)))
+    if not data.own:
+        return [_Tests(list(range(data.rdms)), models, None, r_xy, alternative, torch.zeros_like(r_xy))]
     tests = []
-    for place in range(len(control)):
-        members = [index for index, its in enumerate(own) if its == place]
-        observed = partial_correlation(r_xy[members], r_xz[members, place, None], r_zy[place])
-        if bool((torch.isnan(observed) & ~torch.isnan(r_xy[members] + r_xz[members, place, None] + r_zy[place])).any()):
+    for place, r_yz in enumerate(r_zy):
+        members = [index for index, its in enumerate(data.own) if its == place]
+        own_xy, own_xz = r_xy[members], r_xz[members, place, None]
+        observed = partial_correlation(own_xy, own_xz, r_yz)
+        if bool((torch.isnan(observed) & ~torch.isnan(own_xy + own_xz + r_yz)).any()):
             warnings.warn(
                 "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
             )
-        tests.append(_Tests(members, [*models, len(y) + place], r_zy[place], observed, torch.zeros_like(observed)))
+        moving = [*models, data.models + place]
+        tests.append(_Tests(members, moving, r_yz, observed, alternative, torch.zeros_like(observed)))
     return tests
 
 
@@ -163,23 +163,18 @@ def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _add_cosets(
-    tests: Sequence[_Tests],
-    x: torch.Tensor,
-    moving: torch.Tensor,
-    cosets: Cosets,
-    alternative: str,
-    keep: bool,
-    dtype: torch.dtype | None,
+    tests: Sequence[_Tests], data: Standardised, cosets: Cosets, keep: bool, dtype: torch.dtype | None = None
 ) -> bool:
     """Count all of `cosets` but the identity; False, and counts to throw away, if float32 leaves too many ties."""
+    x, moving, groups = data.x, data.moving, [(one.x, one.moving) for one in tests]
     start, limit = 0, MANY_NEAR * sum(one.observed.numel() for one in tests)
-    for blocks in coset_correlations(x, moving, [(one.x, one.moving) for one in tests], cosets, dtype):
+    for blocks in coset_correlations(x, moving, groups, cosets, dtype):
         first = 0 if start else 1  # the very first is the identity
         for one, block in zip(tests, blocks, strict=True):
             correlations = block[..., first:]
             statistics = one.statistics(correlations)
             if block.dtype == torch.float32:
-                near = one.near(correlations, statistics, alternative).tolist()
+                near = one.near(correlations, statistics).tolist()
                 limit -= len(near)
                 if limit < 0:
                     return False
@@ -190,28 +185,22 @@ def _add_cosets(
                     r = [permuted_correlation(x[one.x[member]], moving[one.moving[k]], permutation) for k in compared]
                     exact = torch.tensor(r, dtype=torch.float64)
                     if one.r_yz is not None:
-                        exact = partial_correlation(*exact, one.r_yz[model].cpu())
+                        exact = partial_correlation(exact[0], exact[1], one.r_yz[model].cpu())
                     statistics[member, model, place] = exact
-            one.add(statistics, alternative, keep)
+            one.add(statistics, keep)
         start += blocks[0].shape[-1]
     return True
 
 
 def independent_correlations(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    groups: Sequence[tuple[Sequence[int], Sequence[int]]],
-    permutations: int,
-    seed: int,
+    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], permutations: int, seed: int
 ) -> Iterator[list[torch.Tensor]]:
     """Correlations of x with y whose items are permuted at random, one gather each: the yardstick.
 
     Parameters
     ----------
-    x, y : tensors of float64, shapes (M, n, n) and (K, n, n)
-        Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
-    groups : sequence of (indices of x, indices of y)
-        Which are to be correlated.
+    x, y, groups
+        As in `cosets.coset_correlations`.
     permutations : int
         How many; each is the same for all pairs.
     seed : int

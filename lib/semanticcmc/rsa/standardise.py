@@ -2,23 +2,97 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
+from semanticcmc.run import listed
 
 METHODS = ("pearson", "spearman")
 KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
 Matrix = Any  # an RDM, or a square array or tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Standardised:
+    """RDMs, models and controls of the same items, standardised once for tests and intervals.
+
+    Attributes
+    ----------
+    stack : tensor of float64, shape (M + K + C, n, n)
+        From `standardise`: M RDMs, K models, C different controls.
+    rdms, models : int
+        M and K.
+    own : tuple of int
+        Each RDM's control, counted from 0; empty without a control.
+    """
+
+    stack: torch.Tensor
+    rdms: int
+    models: int
+    own: tuple[int, ...] = ()
+
+    @property
+    def x(self) -> torch.Tensor:
+        """RDMs, shape (M, n, n)."""
+        return self.stack[: self.rdms]
+
+    @property
+    def moving(self) -> torch.Tensor:
+        """Models and, after them, controls, shape (K + C, n, n): all that x is permuted against."""
+        return self.stack[self.rdms :]
+
+    @property
+    def y(self) -> torch.Tensor:
+        """Models, shape (K, n, n)."""
+        return self.moving[: self.models]
+
+    @property
+    def z(self) -> torch.Tensor:
+        """Controls, shape (C, n, n)."""
+        return self.moving[self.models :]
+
+    def control(self, rdm: int) -> torch.Tensor | None:
+        """Control of an RDM, shape (n, n); None without one."""
+        return self.z[self.own[rdm]] if self.own else None
+
+
+def standardise_table(
+    rdms: Mapping[Any, Matrix],
+    models: Mapping[Any, Matrix],
+    control: Matrix | Mapping[Any, Matrix] | None = None,
+    method: str = "pearson",
+    device: str | torch.device | None = None,
+) -> Standardised:
+    """Standardise RDMs, models and controls as `mantel.mantel_table` takes them.
+
+    Several RDMs whose control is one and the same object share it.
+    """
+    named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
+    named |= {f"model {key}": matrix for key, matrix in models.items()}
+    own: list[int] = []
+    if isinstance(control, Mapping):
+        if lacking := [str(key) for key in rdms if key not in control]:
+            raise ValueError(f"no control for RDM {listed(lacking)}")
+        different: list[Matrix] = []
+        for key in rdms:
+            if not any(control[key] is one for one in different):
+                different.append(control[key])
+                named[f"control of RDM {key}"] = control[key]
+            own.append(next(place for place, one in enumerate(different) if one is control[key]))
+    elif control is not None:
+        own = [0] * len(rdms)
+        named["control"] = control
+    return Standardised(standardise(named, method, device, nan_allowed=True), len(rdms), len(models), tuple(own))
 
 
 def standardise(
@@ -58,13 +132,20 @@ def standardise(
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
     first, labelled, stack = "", "", torch.empty(0)
+    items: Sequence[Any]
     for index, (name, matrix) in enumerate(matrices.items()):
         if isinstance(matrix, RDM):
             labelled = labelled or name
-            matrix = _aligned(matrix, matrices[labelled].classes, name, labelled)
-            square = torch.from_numpy(matrix.square())
+            items = matrices[labelled].classes
+            if lacking := sorted(set(items) ^ set(matrix.classes)):
+                raise ValueError(
+                    f"{name} and {labelled} differ in {len(lacking)} classes ({listed(lacking)}): rdm.align keeps "
+                    "those that they share"
+                )
+            square = torch.from_numpy(matrix.subset(items).square())
         else:
             square = square_tensor(matrix, name)
+            items = range(len(square))
         n = len(square)
         if not first:
             if n < FEWEST_CLASSES:
@@ -74,78 +155,27 @@ def standardise(
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
         if kernels is None or method != "pearson" or not kernels.standardised(square, stack[index]):
-            _standardise(checked_square(square, name), stack[index], name, method, matrix, nan_allowed)
+            _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
     return stack
 
 
-def kernels_for(matrix: torch.Tensor) -> types.ModuleType | None:
-    """Return the compiled loops, if they are worth it for the items of `matrix` and can be had."""
-    return _kernels() if matrix.device.type == "cpu" and matrix.shape[-1] >= KERNELS_FROM else None
-
-
-@functools.cache
-def _kernels() -> types.ModuleType | None:
-    try:
-        from semanticcmc.rsa import kernels
-    except ImportError:  # numba is not installed
-        return None
-    return kernels
-
-
-def standardise_table(
-    rdms: Mapping[Any, Matrix],
-    models: Mapping[Any, Matrix],
-    control: Matrix | Mapping[Any, Matrix] | None,
-    method: str = "pearson",
-    device: str | torch.device | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """Standardised RDMs, models and controls, as `mantel.mantel_table` takes them.
-
-    Returns
-    -------
-    x, moving : tensors, shapes (M, n, n) and (K + C, n, n)
-        From `standardise`: the RDMs; the K models and, after them, the C different controls.
-    own : list of int
-        Each RDM's control, counted from 0; empty without a control.
-    """
-    named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
-    named |= {f"model {key}": matrix for key, matrix in models.items()}
-    own: list[int] = []
-    if isinstance(control, Mapping):
-        if lacking := [str(key) for key in rdms if key not in control]:
-            raise ValueError(f"no control for RDM {', '.join(lacking[:5])}")
-        distinct = {id(control[key]): (key, control[key]) for key in rdms}
-        own = [list(distinct).index(id(control[key])) for key in rdms]
-        named |= {f"control of RDM {key}": matrix for key, matrix in distinct.values()}
-    elif control is not None:
-        own = [0] * len(rdms)
-        named["control"] = control
-    stack = standardise(named, method, device, nan_allowed=True)
-    return stack[: len(rdms)], stack[len(rdms) :], own
-
-
-def _aligned(matrix: RDM, classes: tuple[str, ...], name: str, first: str) -> RDM:
-    if matrix.classes == classes:
-        return matrix
-    if lacking := sorted(set(classes) ^ set(matrix.classes)):
-        raise ValueError(
-            f"{name} and {first} differ in {len(lacking)} classes ({', '.join(lacking[:5])}): rdm.align keeps "
-            "those that they share"
-        )
-    return matrix.subset(classes)
-
-
 def _standardise(
-    square: torch.Tensor, out: torch.Tensor, name: str, method: str, given: Matrix, nan_allowed: bool
+    square: torch.Tensor, out: torch.Tensor, name: str, method: str, items: Sequence[Any], nan_allowed: bool
 ) -> None:
-    """Write the standardised `square` into `out`."""
+    """Write the standardised `square` into `out`; `items` are the names of its rows."""
     n = len(square)
     total = float(square.sum())
     if not math.isfinite(total):
-        _refuse_or_warn(square, name, given, nan_allowed)
+        row, column = (int(place) for place in torch.nonzero(~torch.isfinite(square))[0])
+        message = f"{name} holds {float(square[row, column])} as the distance of {items[row]} and {items[column]}"
+        if not nan_allowed:
+            raise ValueError(message)
+        warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=5)
         out.fill_(math.nan)
         return
     if method == "spearman":
+        from scipy.stats import rankdata  # here: its import takes seconds
+
         upper = torch.triu_indices(n, n, 1, device=square.device)
         ranks = torch.from_numpy(rankdata(square[upper[0], upper[1]].cpu().numpy())).to(square.device)
         square = torch.zeros_like(square)
@@ -161,10 +191,15 @@ def _standardise(
     out.mul_(1 / length)
 
 
-def _refuse_or_warn(square: torch.Tensor, name: str, given: Matrix, nan_allowed: bool) -> None:
-    row, column = (int(index) for index in torch.nonzero(~torch.isfinite(square))[0])
-    pair = (given.classes[row], given.classes[column]) if isinstance(given, RDM) else (row, column)
-    message = f"{name} holds {float(square[row, column])} as the distance of {pair[0]} and {pair[1]}"
-    if not nan_allowed:
-        raise ValueError(message)
-    warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=6)
+def kernels_for(matrix: torch.Tensor) -> types.ModuleType | None:
+    """Return the compiled loops, if they are worth it for the items of `matrix` and can be had."""
+    return _kernels() if matrix.device.type == "cpu" and matrix.shape[-1] >= KERNELS_FROM else None
+
+
+@functools.cache
+def _kernels() -> types.ModuleType | None:
+    try:
+        from semanticcmc.rsa import kernels
+    except ImportError:  # numba is not installed
+        return None
+    return kernels
