@@ -29,12 +29,13 @@ import yaml
 
 from semanticcmc.evaluation.activations import class_means_and_features
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.models import category_table
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import Experiment, load_experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.rsa.mantel import mantel
 from semanticcmc.rsa.rdm import from_class_means
-from semanticcmc.rsa.semantics import category_rdm, category_table
+from semanticcmc.rsa.semantics import category_rdm
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import train

@@ -19,10 +19,11 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
+from semanticcmc.evaluation.models import category_table
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.figures import style
 from semanticcmc.labels.stream import experiment_labels
-from semanticcmc.rsa.semantics import category_rdm, category_table, lch_rdm
+from semanticcmc.rsa.semantics import category_rdm, lch_rdm
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.timescales import prediction
 from semanticcmc.timescales.curves import TimescalesConfig

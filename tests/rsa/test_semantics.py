@@ -16,15 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError, package_table
-from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.rsa.semantics import (
     anchored_categories,
     categories,
     category_rdm,
-    category_table,
     lch_rdm,
     lch_similarities,
-    lch_similarity,
     model_rdm,
     path_rdm,
     read_matrix,
@@ -39,8 +36,9 @@ from semanticcmc.rsa.wordnet import (
     read_taxonomy,
     taxonomy_of,
 )
+from tests.conftest import ROOT, SHARED
 
-MANIFESTS = repository_root() / "data_manifests"
+MANIFESTS = ROOT / "data_manifests"
 DATA = package_table("")
 WORDNET = Path("/usr/share/wordnet")
 needs_wordnet = pytest.mark.skipif(
@@ -66,6 +64,10 @@ BY_HAND = Taxonomy(
 
 def synsets() -> pd.DataFrame:
     return pd.read_csv(DATA / "wordnet_taxonomy.csv", comment="#", keep_default_na=False)
+
+
+def lch_similarity(first, second, taxonomy=None):
+    return lch_similarities([first, second], taxonomy)[0, 1]
 
 
 @functools.cache
@@ -113,9 +115,11 @@ def test_lch_rdm_is_the_logarithm_of_the_path_and_keeps_its_names():
 
 
 def test_classes_without_a_common_hypernym_are_refused_by_name():
-    islands = Taxonomy({"a": (), "b": ()}, {}, {}, 1)
+    islands = Taxonomy({"a": (), "b": ()}, {}, {"a": "a.n.01", "b": "b.n.01"}, 1)
     with pytest.raises(InputError, match="a and b: no hypernym in common"):
         path_lengths(["a", "b"], islands)
+    with pytest.raises(InputError, match="a and b: no hypernym in common"):
+        wu_palmer_similarities(["a", "b"], islands)
 
 
 @st.composite
@@ -244,13 +248,13 @@ def test_a_matrix_of_ones_own_is_a_model(tmp_path):
     values = np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
     file = tmp_path / "words.csv"
     pd.DataFrame(values, classes, classes).iloc[::-1, ::-1].to_csv(file)
-    found = model_rdm("words", classes, None, file)
+    found = model_rdm("words", classes, file)
     assert found.classes == tuple(classes)
     np.testing.assert_array_equal(found.square(), values)
     with pytest.warns(UserWarning, match="1 of 7 classes are not in the model words"):
-        assert len(model_rdm("words", [*classes, DOG], None, file)) == 6
+        assert len(model_rdm("words", [*classes, DOG], file)) == 6
     with pytest.raises(InputError, match="2 of the 3 classes"):
-        model_rdm("words", [*classes[:2], DOG], None, file)
+        model_rdm("words", [*classes[:2], DOG], file)
 
 
 @pytest.mark.parametrize("classes", ["published", "imagenet"])
@@ -269,7 +273,7 @@ def test_a_table_of_categories_is_a_model_of_its_classes(tmp_path):
     file = MANIFESTS / "small_categories_imagenet.csv"
     table = pd.read_csv(file, comment="#").set_index("wnid")
     with pytest.warns(UserWarning, match="967 of 1000 classes"):
-        found = model_rdm("small_category", IMAGENET, None, file)
+        found = model_rdm("small_category", IMAGENET, file)
     assert found.classes == tuple(wnid for wnid in IMAGENET if wnid in table.index)
     of = table.category.loc[list(found.classes)].to_numpy()
     np.testing.assert_array_equal(found.square(), of[:, None] != of)
@@ -401,7 +405,7 @@ def test_category_rdm_is_zero_within_and_one_between(tmp_path):
     ("text", "message"),
     [
         ("wnid,noun\nx1,a\n", "no column category"),
-        ("wnid,category\nx1,a\nx1,b\n", "x1 stands twice"),
+        ("wnid,category\nx1,a\nx1,b\n", "duplicate wnid x1"),
         (None, "not readable"),
     ],
 )
@@ -424,14 +428,6 @@ def test_a_class_that_the_table_lacks_gets_its_nearest_anchor(nltk_reader):
     """A quetzal is an animal."""
     wnid = f"n{nltk_reader.synset('quetzal.n.02').offset():08d}"
     assert categories([wnid, DOG]) == {wnid: "animal", DOG: "animal"}
-
-
-def test_the_world_brings_its_own_categories(tmp_path):
-    def experiment(source):
-        return Experiment("e", "E", source, (1.0,), (), (0,), "fc7", {}, tmp_path / "e.yaml", tmp_path)
-
-    assert category_table(experiment("world")) == tmp_path / "world" / "classes.csv"
-    assert category_table(experiment("films")) == DATA / "categories.csv"
 
 
 @pytest.mark.parametrize(
@@ -469,7 +465,7 @@ def test_published_results_are_those_on_the_poster():
 
 
 def test_published_results_are_those_of_the_reference_table():
-    reference = repository_root().parent / "shared" / "reference" / "published_mantel_conv5.csv"
+    reference = SHARED / "reference" / "published_mantel_conv5.csv"
     if not reference.is_file():
         pytest.skip("the reference tables are not beside the checkout")
     ours = pd.read_csv(MANIFESTS / "published_results.csv")

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.untrained import label_models
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
 from semanticcmc.rsa.rdm import RDM
-from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.prediction import (
@@ -240,7 +240,7 @@ def test_the_association_at_that_lag_is_a_model(experiment):
         counts += seen[: len(seen) - shift : 5].T @ seen[shift::5]
     vectors = embedding(association_kernel(counts), 16)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = model_rdm("association", classes, experiment)
+    found = experiment_model("association", classes, experiment, {})
     np.testing.assert_allclose(found.square(), 1 - unit @ unit.T, atol=1e-9)
 
 

@@ -109,7 +109,7 @@ class EvaluationConfig:
     confidence : float
         Level of the intervals.
     models : tuple of str
-        Names of `semantics.model_rdm`: category, lch, path, wu_palmer, association, or a key of `model_files`.
+        Names of `models.experiment_model`: category, lch, path, wu_palmer, association, or a key of `model_files`.
     model_files : mapping of str to str
         A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
     controls : tuple of {'none', 'random', 'cmc_lab', 'look'}

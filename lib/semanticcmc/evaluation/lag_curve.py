@@ -11,12 +11,12 @@ from scipy.stats import t as student_t
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
+from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
-from semanticcmc.experiment import Experiment, Network, repository_root
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
-from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import write_csv
 
 KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
@@ -112,8 +112,8 @@ class Study:
     def __init__(self, experiment: Experiment, condition: str) -> None:
         config = experiment.section("evaluation", EvaluationConfig)
         self.files = files = RDMFiles(experiment, condition)
-        own = {name: repository_root() / file for name, file in config.model_files.items()}
-        self.models = {name: model_rdm(name, files.classes, experiment, own.get(name)) for name in config.models}
+        own = config.model_files
+        self.models = {name: experiment_model(name, files.classes, experiment, own) for name in config.models}
         look = experiment.folder / "world" / "look_rdm.parquet"
         there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look.is_file()}
         self.controls = tuple(control for control in config.controls if there.get(control, True))

@@ -16,12 +16,13 @@ import pandas as pd
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, control_networks
+from semanticcmc.evaluation.models import category_table
 from semanticcmc.evaluation.rdm_files import POOLINGS, RDMFiles, column, distance_layers
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
-from semanticcmc.rsa.semantics import categories, category_table
+from semanticcmc.rsa.semantics import categories
 from semanticcmc.training.networks import CONV_LAYERS
 
 ALPHA = 0.05  # a correlation survives a change where p is below it in every seed

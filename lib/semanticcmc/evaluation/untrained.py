@@ -10,11 +10,11 @@ import torch
 
 from semanticcmc.evaluation.activations import features
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
+from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.rdm_files import untrained_network
-from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.experiment import Experiment
 from semanticcmc.films.store import FrameStore
 from semanticcmc.rsa.rdm import RDM
-from semanticcmc.rsa.semantics import model_rdm
 
 
 def untrained_features(experiment: Experiment, store: FrameStore) -> np.ndarray:
@@ -47,8 +47,7 @@ def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RD
     config = experiment.section("evaluation", EvaluationConfig)
     models = {}
     for name in config.models:
-        file = config.model_files.get(name)
         if name != "association":
             with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
-                models[name] = model_rdm(name, classes, experiment, repository_root() / file if file else None)
+                models[name] = experiment_model(name, classes, experiment, config.model_files)
     return models

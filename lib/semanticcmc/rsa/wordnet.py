@@ -18,16 +18,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
-import pandas as pd
 
 from semanticcmc.config import InputError, package_table
+from semanticcmc.run import listed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
     from numpy.typing import NDArray
 
 DEBIAN = Path("/usr/share/wordnet")
-LEXICOGRAPHER_FILES = 45  # lexnames(5WN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +61,6 @@ class Taxonomy:
                     distances[above] = distances[here] + 1
                     queue.append(above)
         return distances
-
-    def refuse_unknown(self, wnids: Sequence[str]) -> None:
-        """Raise an InputError that names the wnids that this taxonomy lacks."""
-        if unknown := [wnid for wnid in wnids if wnid not in self.hypernyms]:
-            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            raise InputError(f"{', '.join(unknown[:5])}{more}: not in the WordNet taxonomy; {REMEDY}")
 
 
 REMEDY = (
@@ -111,8 +105,10 @@ def read_wnid_table(path: Path, columns: Sequence[str], key: str = "wnid") -> pd
     Raises
     ------
     InputError
-        If the file is absent or no CSV, lacks one of `columns`, or holds a `key` twice.
+        If the file is absent or no CSV, lacks one of `columns`, or has a duplicate `key`.
     """
+    import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
+
     try:
         with path.open(encoding="utf-8") as handle:
             text = "".join(line for line in handle if not line.startswith("#"))
@@ -121,30 +117,29 @@ def read_wnid_table(path: Path, columns: Sequence[str], key: str = "wnid") -> pd
         raise InputError(f"{path}: not readable as a CSV table: {error}") from error
     if missing := [name for name in columns if name not in rows.columns]:
         raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
-    if rows[key].duplicated().any():
-        raise InputError(f"{path}: {rows[key][rows[key].duplicated()].iloc[0]} stands twice")
+    if (again := rows[key].duplicated()).any():
+        raise InputError(f"{path}: duplicate {key} {rows[key][again].iloc[0]}")
     return rows
 
 
-def taxonomy_of(wnids: Sequence[str]) -> Taxonomy:
-    """The repository's taxonomy, with what it lacks of these classes added from WordNet's own files where they are.
+def taxonomy_of(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> Taxonomy:
+    """A taxonomy that has these classes: by default the package's, `extended` by what it lacks of them.
 
     Raises
     ------
     InputError
-        Names the classes that neither has, and the remedy.
+        Names the classes that it lacks, and the remedy.
     """
-    taxonomy = extended(read_taxonomy(), wnids)
-    taxonomy.refuse_unknown(wnids)
+    taxonomy = taxonomy or extended(read_taxonomy(), wnids)
+    if unknown := [wnid for wnid in wnids if wnid not in taxonomy.hypernyms]:
+        raise InputError(f"{listed(unknown)}: not in the WordNet taxonomy; {REMEDY}")
     return taxonomy
 
 
 def extended(taxonomy: Taxonomy, wnids: Sequence[str]) -> Taxonomy:
     """The taxonomy with those of `wnids` that it lacks and nltk's WordNet 3.0 has, and all above them."""
     lacking = [wnid for wnid in wnids if wnid not in taxonomy.hypernyms]
-    if not lacking:
-        return taxonomy
-    if (corpus := open_wordnet()) is None:
+    if not lacking or (corpus := open_wordnet()) is None:
         return taxonomy
     hypernyms, nouns, synsets = dict(taxonomy.hypernyms), dict(taxonomy.nouns), dict(taxonomy.synsets)
     queue = deque(wnid for wnid in lacking if re.fullmatch(r"n[0-9]{8}", wnid))
@@ -191,7 +186,7 @@ def read_wordnet(folder: Path) -> WordNetCorpusReader | None:
         def open(self, file: str) -> TextIO:
             """A file of the folder; `lexnames`, which Debian leaves out and similarities never ask for, is made up."""
             if file == "lexnames" and not (folder / file).is_file():
-                return io.StringIO("".join(f"{i:02d}\tfile{i}\t1\n" for i in range(LEXICOGRAPHER_FILES)))
+                return io.StringIO("".join(f"{i:02d}\tfile{i}\t1\n" for i in range(45)))  # as many as lexnames(5WN)
             return (folder / file).open(encoding="ascii")
 
         def map_wn(self, version: str = "wordnet") -> None:
@@ -207,8 +202,7 @@ def read_wordnet(folder: Path) -> WordNetCorpusReader | None:
 
 def names(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> dict[str, str]:
     """Each wnid's first WordNet noun: ``{"n02084071": "dog"}``. Two wnids may share a noun."""
-    taxonomy = taxonomy or taxonomy_of(wnids)
-    taxonomy.refuse_unknown(wnids)
+    taxonomy = taxonomy_of(wnids, taxonomy)
     return {wnid: taxonomy.nouns[wnid] for wnid in wnids}
 
 
@@ -228,8 +222,7 @@ def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDAr
     InputError
         For a wnid that the taxonomy lacks, or two classes that share no hypernym.
     """
-    taxonomy = taxonomy or taxonomy_of(wnids)
-    taxonomy.refuse_unknown(wnids)
+    taxonomy = taxonomy_of(wnids, taxonomy)
     above = [taxonomy.distances_above(wnid) for wnid in wnids]
     columns = {wnid: column for column, wnid in enumerate(sorted(set().union(*above)))}
     far = 10**6  # more than any path; integers, so that sums of it stay exact
@@ -270,8 +263,7 @@ def lowest_common_hypernyms(wnids: Sequence[str], taxonomy: Taxonomy | None = No
     Deepest by the fewest steps up to the root; of several as deep one of the two classes itself, else the first by
     its synset's name. That of a class with itself is the class. None where there is none.
     """
-    taxonomy = taxonomy or taxonomy_of(wnids)
-    taxonomy.refuse_unknown(wnids)
+    taxonomy = taxonomy_of(wnids, taxonomy)
     depth = depths(taxonomy, wnids)
     below: dict[str, list[int]] = {}
     for row, wnid in enumerate(wnids):

@@ -1,0 +1,52 @@
+"""Semantic models of an experiment: which files hold its categories, its associations and matrices of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from semanticcmc.config import InputError, package_table
+from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.semantics import model_rdm
+
+
+def category_table(experiment: Experiment) -> Path:
+    """Table of an experiment's superordinate categories.
+
+    The world's own classes where the films are the world's, else ``semanticcmc/data/categories.csv``.
+    """
+    if experiment.source == "world":
+        return experiment.folder / "world" / "classes.csv"
+    return package_table("categories.csv")
+
+
+def experiment_model(model: str, classes: Sequence[str], experiment: Experiment, model_files: Mapping[str, str]) -> RDM:
+    """Semantic model, by name, of an experiment's classes, as `rsa.semantics.model_rdm` gives it.
+
+    Parameters
+    ----------
+    model : str
+        ``category``, ``lch``, ``path``, ``wu_palmer``; ``association``: what the experiment's films predict
+        (``rdms/association.parquet``, made by notebook 01); or a key of `model_files`.
+    classes : sequence of str
+        wnids.
+    experiment : Experiment
+    model_files : mapping of str to str
+        Files of the user's own models, relative to the repository.
+
+    Raises
+    ------
+    InputError
+        If the associations are missing, and as `rsa.semantics.model_rdm` does.
+    """
+    if model == "category":
+        return model_rdm(model, classes, category_table(experiment))
+    if model in model_files:
+        return model_rdm(model, classes, repository_root() / model_files[model])
+    if model != "association":
+        return model_rdm(model, classes)
+    file = experiment.folder / "rdms" / "association.parquet"
+    if not file.is_file():
+        raise InputError(f"{file}: missing; notebook 01 makes it for films with labels")
+    return model_rdm(model, classes, file)
