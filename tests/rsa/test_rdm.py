@@ -122,7 +122,7 @@ def test_rdm_is_a_frozen_copy():
     ("values", "classes", "message"),
     [
         ([1.0, 2], "abc", "3 classes need 3"),
-        ([1.0, 2, 3], "aba", "class a stands more"),
+        ([1.0, 2, 3], "aba", "duplicate class a"),
         ([[0, 1], [2, 0]], "ab", "not symmetric"),
         ([[1.0, 2], [2, 1]], "ab", "diagonal"),
         ([[0, 1, 2], [1, 0, 3]], "ab", "square"),

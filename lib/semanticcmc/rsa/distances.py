@@ -8,18 +8,27 @@ float64 takes about the time of one full float32 product.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
+
+from semanticcmc.run import listed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
 _BLOCK_VALUES = 2**21  # 16 MiB of float64
+
+
+def as_tensor(values: ArrayLike | torch.Tensor) -> torch.Tensor:
+    """Array or tensor as a tensor, without a copy where that can be."""
+    if isinstance(values, torch.Tensor):
+        return values.detach()
+    # torch takes no negative strides, and warns of read-only arrays
+    return torch.from_numpy(np.require(np.asarray(values), requirements=["C", "W"]))
 
 
 def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None) -> torch.Tensor:
@@ -51,10 +60,7 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     """
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r}: expected one of {', '.join(DISTANCES)}")
-    if isinstance(rows, torch.Tensor):
-        values = rows.detach()
-    else:  # torch takes no negative strides, and warns of read-only arrays
-        values = torch.from_numpy(np.require(np.asarray(rows), requirements=["C", "W"]))
+    values = as_tensor(rows)
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"expected an array of shape (n, d), found {tuple(values.shape)}")
     if not values.is_floating_point():
@@ -62,8 +68,10 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     names = [f"row {index}" for index in range(len(values))] if names is None else names
     means = values.mean(1, keepdim=True).to(torch.float64)
     if not bool(torch.isfinite(means).all()):
-        raise ValueError(f"the values of {_listed(names, ~torch.isfinite(means[:, 0]))} hold NaN or infinity")
+        raise ValueError(f"the values of {_names(names, ~torch.isfinite(means[:, 0]))} hold NaN or infinity")
     if distance == "spearman":
+        from scipy.stats import rankdata  # here: its import takes seconds
+
         values = torch.from_numpy(rankdata(values.cpu().numpy(), axis=1)).to(values.device)
         means = values.mean(1, keepdim=True)
     product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
@@ -76,7 +84,7 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     if bool((squares <= floor).any()):
         what = "zero" if distance == "cosine" else "constant"
         warnings.warn(
-            f"the values of {_listed(names, squares <= floor)} are {what}: their {distance} distances are NaN",
+            f"the values of {_names(names, squares <= floor)} are {what}: their {distance} distances are NaN",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -84,15 +92,11 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
 
 
-def _blocks(values: torch.Tensor) -> Iterator[torch.Tensor]:
-    return iter(values.split(max(64, _BLOCK_VALUES // len(values)), dim=1))
-
-
 def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.Tensor:
     """Products of all rows after taking away each row's or each column's mean, or nothing."""
     product = torch.zeros(len(values), len(values), dtype=torch.float64, device=values.device)
     left = torch.zeros(len(values), dtype=torch.float64, device=values.device)
-    for block in _blocks(values):
+    for block in values.split(max(64, _BLOCK_VALUES // len(values)), dim=1):
         if isinstance(centre, torch.Tensor):
             part = block - centre
             left += part.sum(1)  # a mean in float32 is near, not exact
@@ -121,6 +125,5 @@ def _euclidean(
     return distance2.clamp_(min=0).sqrt_()
 
 
-def _listed(names: Sequence[str], chosen: torch.Tensor) -> str:
-    found = [str(names[int(index)]) for index in torch.nonzero(chosen.cpu()).squeeze(1)]
-    return ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+def _names(names: Sequence[str], chosen: torch.Tensor) -> str:
+    return listed([names[row] for row in torch.nonzero(chosen.cpu()).squeeze(1).tolist()])

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy.spatial.distance import squareform
 
 from semanticcmc.config import InputError
-from semanticcmc.rsa.distances import pairwise
-from semanticcmc.run import atomic
+from semanticcmc.rsa.distances import as_tensor, pairwise
+from semanticcmc.run import atomic, listed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -44,7 +42,7 @@ class RDM:
     Raises
     ------
     ValueError
-        If the number of values and of classes differ, a name stands twice, or a square array is not
+        If the number of values and of classes differ, a class is named twice, or a square array is not
         symmetric with a zero diagonal.
     """
 
@@ -53,11 +51,13 @@ class RDM:
 
     def __post_init__(self) -> None:
         classes = tuple(str(name) for name in self.classes)
-        given = _to_numpy(self.values)
+        given: Any = self.values
+        given = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
         n = len(classes)
         if len(set(classes)) != n:
-            twice = sorted({name for name in classes if classes.count(name) > 1})
-            raise ValueError(f"class {', '.join(twice[:5])} stands more than once in an RDM")
+            raise ValueError(
+                f"duplicate class {listed(sorted({c for c in classes if classes.count(c) > 1}))} in an RDM"
+            )
         if given.ndim == 2:
             given = checked_square(given).numpy()[np.triu_indices(len(given), 1)]
         values = np.array(given, dtype=np.float64)  # a copy: frozen means frozen
@@ -73,6 +73,8 @@ class RDM:
 
     def square(self) -> NDArray[np.float64]:
         """Return the distances as a symmetric (n, n) array with zeros on its diagonal."""
+        from scipy.spatial.distance import squareform  # here: its import takes a second
+
         n = len(self)
         return squareform(self.values, checks=False) if n > 1 else np.zeros((n, n))
 
@@ -82,17 +84,14 @@ class RDM:
             return self
         position = {name: index for index, name in enumerate(self.classes)}
         if unknown := [name for name in classes if name not in position]:
-            raise ValueError(f"the RDM holds no class {', '.join(unknown[:5])}")
+            raise ValueError(f"the RDM holds no class {listed(unknown)}")
         rows = np.array([position[name] for name in classes], dtype=np.intp)
         return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
 
 
 def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
     """Array or tensor of shape (n, n) as a tensor, without a copy where that can be."""
-    if isinstance(square, torch.Tensor):
-        given = square.detach()
-    else:  # torch takes no negative strides, and warns of read-only arrays
-        given = torch.from_numpy(np.require(np.asarray(square), requirements=["C", "W"]))
+    given = as_tensor(square)
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
     return given
@@ -178,13 +177,12 @@ def align(*rdms: RDM) -> tuple[RDM, ...]:
     common = set(rdms[0].classes).intersection(*(rdm.classes for rdm in rdms[1:]))
     shared = tuple(name for name in rdms[0].classes if name in common)
     dropped = sorted({name for rdm in rdms for name in rdm.classes} - common)
-    said = f"{', '.join(dropped[:10])}{' ...' if len(dropped) > 10 else ''}"
     if len(shared) < FEWEST_CLASSES:
         raise ValueError(
-            f"the RDMs share {len(shared)} classes, at least {FEWEST_CLASSES} are needed; not in all: {said}"
+            f"the RDMs share {len(shared)} classes, at least {FEWEST_CLASSES} are needed; not in all: {listed(dropped)}"
         )
     if dropped:
-        warnings.warn(f"{len(dropped)} classes are not in all RDMs and are dropped: {said}", stacklevel=2)
+        warnings.warn(f"{len(dropped)} classes are not in all RDMs and are dropped: {listed(dropped)}", stacklevel=2)
     return tuple(rdm if rdm.classes == shared else rdm.subset(shared) for rdm in rdms)
 
 
@@ -197,6 +195,8 @@ def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
     rdms : mapping of str to RDM
         Column (layer or model) to RDM; all with the same classes in the same order.
     """
+    import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
+
     if not rdms:
         raise ValueError(f"{path}: no RDM to write")
     classes = next(iter(rdms.values())).classes
@@ -213,7 +213,7 @@ def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
 
 
 def read_rdms(path: str | Path) -> dict[str, RDM]:
-    """Read RDMs that `write_rdms`, pandas or R wrote; the rows may stand in any order.
+    """Read RDMs that `write_rdms`, pandas or R wrote; the rows may be in any order.
 
     Returns
     -------
@@ -223,8 +223,10 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
     Raises
     ------
     InputError
-        If the file is absent or no Parquet, or a pair of classes is missing or stands twice.
+        If the file is absent or no Parquet, or a pair of classes is missing or duplicate.
     """
+    import pandas as pd
+
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
@@ -244,8 +246,8 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
     np.add.at(count, (first, second), 1)
     if not np.array_equal(count + count.T, 1 - np.eye(n, dtype=np.int64)):
         raise InputError(
-            f"{path}: each of the {n * (n - 1) // 2} pairs of its {n} classes must stand there once; "
-            f"among its {len(table)} rows some are missing, twice, or of a class with itself"
+            f"{path}: each of the {n * (n - 1) // 2} pairs of its {n} classes is expected once; "
+            f"among its {len(table)} rows some are missing, duplicate, or of a class with itself"
         )
     rdms = {}
     for name in columns:
@@ -287,7 +289,3 @@ def from_rsatoolbox(rdms: Any, pattern_descriptor: str = "class", rdm_descriptor
     classes = tuple(str(name) for name in rdms.pattern_descriptors[pattern_descriptor])
     names = [str(name) for name in rdms.rdm_descriptors[rdm_descriptor]]
     return {name: RDM(values, classes) for name, values in zip(names, rdms.dissimilarities, strict=True)}
-
-
-def _to_numpy(values: ArrayLike | torch.Tensor) -> NDArray[Any]:
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from semanticcmc.rsa.rdm import RDM, from_class_means
+from semanticcmc.run import listed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import ArrayLike
 
 
@@ -49,7 +50,7 @@ def split_half_rdms(
     labels = np.asarray(class_index)
     members = [np.flatnonzero(labels == index) for index in range(len(classes))]
     if few := [name for name, rows_of in zip(classes, members, strict=True) if len(rows_of) < 2]:
-        raise ValueError(f"class {', '.join(few[:5])} has fewer than 2 images: no halves")
+        raise ValueError(f"class {listed(few)} has fewer than 2 images: no halves")
     rng = np.random.default_rng(seed)
     for _ in range(splits):
         halves: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
@@ -110,6 +111,8 @@ def reliability_table(
         One row: ``reliability, ceiling``; both NaN, with a RuntimeWarning that says why, where a class has fewer than
         2 images.
     """
+    import pandas as pd
+
     counts = np.bincount(np.asarray(class_index), minlength=len(classes))
     reliability = math.nan
     if few := int((counts < 2).sum()):
