@@ -1,4 +1,4 @@
-"""RDMs: distances against scipy, names that travel with values, files, halves, conversions."""
+"""RDMs: distances against scipy, names that travel with values, files."""
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from semanticcmc.config import InputError
-from semanticcmc.rsa.rdm import (
-    RDM,
-    align,
-    from_class_means,
-    from_rsatoolbox,
-    from_skbio,
-    read_rdms,
-    to_rsatoolbox,
-    to_skbio,
-    write_rdms,
-)
+from semanticcmc.rsa.rdm import RDM, align, from_class_means, read_rdms, write_rdms
 
 SCIPY = {"correlation": "correlation", "euclidean": "euclidean", "cosine": "cosine", "spearman": "correlation"}
 
@@ -211,23 +201,3 @@ def test_damaged_files_are_refused_by_name(tmp_path):
         with pytest.raises(ValueError, match=r"new\.parquet"):
             write_rdms(tmp_path / "new.parquet", rdms)
     assert not (tmp_path / "new.parquet").exists()
-
-
-def test_scikit_bio_and_back():
-    rdm = from_class_means(np.random.default_rng(11).standard_normal((5, 3)), names(5))
-    matrix = to_skbio(rdm)
-    assert matrix[names(5)[1], names(5)[3]] == rdm.square()[1, 3]
-    back = from_skbio(matrix)
-    assert back.classes == rdm.classes
-    np.testing.assert_array_equal(back.values, rdm.values)
-
-
-def test_rsatoolbox_and_back():
-    pytest.importorskip("rsatoolbox", reason="an optional extra")
-    rng = np.random.default_rng(12)
-    rdms = {layer: from_class_means(rng.standard_normal((5, 3)), names(5)) for layer in ("conv5", "fc7")}
-    back = from_rsatoolbox(to_rsatoolbox(rdms))
-    assert list(back) == ["conv5", "fc7"]
-    for layer, rdm in rdms.items():
-        assert back[layer].classes == rdm.classes
-        np.testing.assert_array_equal(back[layer].values, rdm.values)

@@ -25,7 +25,7 @@ from semanticcmc.rsa.semantics import (
     model_rdm,
     path_rdm,
     read_matrix,
-    wu_palmer_similarities,
+    wu_palmer_rdm,
 )
 from semanticcmc.rsa.wordnet import (
     Taxonomy,
@@ -119,7 +119,7 @@ def test_classes_without_a_common_hypernym_are_refused_by_name():
     with pytest.raises(InputError, match="a and b: no hypernym in common"):
         path_lengths(["a", "b"], islands)
     with pytest.raises(InputError, match="a and b: no hypernym in common"):
-        wu_palmer_similarities(["a", "b"], islands)
+        wu_palmer_rdm(["a", "b"], islands)
 
 
 @st.composite
@@ -212,8 +212,7 @@ def test_wu_palmer_equals_nltks_on_random_pairs(nltk_reader):
     draw = random.Random(7)
     rows = [draw.sample(range(len(wnids)), 2) for _ in range(4_000)]
     nodes = [nltk_reader.synset_from_pos_and_offset("n", int(wnid[1:])) for wnid in wnids]
-    ours = wu_palmer_similarities(wnids)
-    np.testing.assert_allclose(np.diag(ours), 1)
+    ours = 1 - wu_palmer_rdm(wnids).square()
     theirs = [max(nodes[i].wup_similarity(nodes[j]), nodes[j].wup_similarity(nodes[i])) for i, j in rows]
     np.testing.assert_allclose([ours[i, j] for i, j in rows], theirs, rtol=0, atol=1e-12)
 
@@ -399,6 +398,11 @@ def test_category_rdm_is_zero_within_and_one_between(tmp_path):
     assert rdm.values.tolist() == [1, 0, 1]
     with pytest.raises(InputError, match=r"classes\.csv: no category of x9"):
         category_rdm(["x1", "x9"], table)
+    with pytest.raises(ValueError, match="duplicate class x1"):
+        category_rdm(["x1", "x1"], table)
+    table.write_text("wnid,category\n" + "".join(f"x{i},red\n" for i in range(5)))
+    with pytest.raises(InputError, match=r"classes\.csv: 5 of the 5 classes .* not all alike"):
+        model_rdm("category", [f"x{i}" for i in range(5)], table)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def bootstrap_intervals(
 def intervals(data: Standardised, samples: int, confidence: float, seed: int) -> NDArray[np.float64]:
     """`bootstrap_intervals` of matrices that are standardised already."""
     if samples == 0:
-        return np.full((2, data.rdms, data.models), np.nan)
+        return np.full((2, len(data.x), len(data.y)), np.nan)
     counts = bootstrap_counts(data.x.shape[-1], samples, seed)
     return corrected_interval(data, bootstrap_correlations(data, counts), confidence)
 

@@ -97,12 +97,7 @@ def draw_cosets(n: int, permutations: int, seed: int) -> Cosets:
 
 
 def coset_correlations(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    groups: Sequence[Group],
-    cosets: Cosets,
-    dtype: torch.dtype | None = None,
-    compiled: bool = True,
+    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], cosets: Cosets, dtype: torch.dtype | None = None
 ) -> Iterator[list[torch.Tensor]]:
     """Correlations of x with permuted y, some orders at a time, in the order of `Cosets.permutation`.
 
@@ -115,8 +110,6 @@ def coset_correlations(
     cosets : Cosets
     dtype : torch.dtype, optional
         Of the spectra: by default float64 for few items, else float32, which errs by some 1e-8 in r.
-    compiled : bool
-        Whether to use numba on the CPU, where it is installed and there are many items.
 
     Returns
     -------
@@ -125,7 +118,7 @@ def coset_correlations(
     """
     n = x.shape[-1]
     dtype = dtype or (torch.float64 if n < SINGLE_FROM else torch.float32)
-    engine = (kernels_for(x) if compiled else None) or fourier
+    engine = kernels_for(x) or fourier
     fixed = engine.spectra(x, cosets.order_x[None], dtype)[:, 0]
     size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
     for start in range(0, len(cosets.orders_y), size):
@@ -138,6 +131,6 @@ def coset_correlations(
 def permuted_correlation(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
     """Correlation of one standardised x with one y in the order of `permutation`, in float64."""
     if kernels := kernels_for(x):
-        return float(kernels.permuted_product(x, y, permutation))
+        return float(kernels.permuted_product(x.numpy(), y.numpy(), permutation))
     order = torch.from_numpy(permutation).to(x.device)
     return float((x * y[order][:, order]).sum() / 2)

@@ -85,7 +85,7 @@ def degenerate_variances(data: Standardised) -> torch.Tensor:
     variances = [
         degenerate_variance(pair_influences(x, y, data.control(i))) for i, x in enumerate(data.x) for y in data.y
     ]
-    return torch.stack(variances).view(data.rdms, data.models)
+    return torch.stack(variances).view(len(data.x), len(data.y))
 
 
 def interval_width(

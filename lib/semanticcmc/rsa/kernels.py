@@ -82,24 +82,9 @@ def products(
     return out
 
 
-def permuted_product(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
-    """Sum over pairs of ``x[i, j] * y[permutation[i], permutation[j]]``, in float64."""
-    return float(_permuted_product(x.numpy(), y.numpy(), permutation))
-
-
-def standardised(square: torch.Tensor, out: torch.Tensor) -> bool:
-    """Write a matrix of distances, standardised over its pairs, into `out`.
-
-    Returns
-    -------
-    bool
-        False, and nothing is to be read from `out`, if it is not one, or nearly constant.
-    """
-    return bool(_standardised(square.numpy(), out.numpy()))
-
-
 @_compiled
-def _standardised(square, out):
+def standardised(square, out):
+    """Write a matrix of distances, standardised over its pairs, into `out`; False if it is none, or nearly constant."""
     n, tile = len(square), 64
     gap = 0.0
     for top in range(0, n, tile):
@@ -189,7 +174,8 @@ def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start
 
 
 @_compiled
-def _permuted_product(x, y, permutation):
+def permuted_product(x, y, permutation):
+    """Sum over pairs of ``x[i, j] * y[permutation[i], permutation[j]]``."""
     total = 0.0
     for i in range(1, len(permutation)):
         fixed, moved = x[i], y[permutation[i]]

@@ -116,7 +116,8 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, or have fewer than 4 items; and for unknown options.
     """
-    data = Standardised(standardise({"x": x, "y": y}, method, device), 1, 1)
+    stack = standardise({"x": x, "y": y}, method, device)
+    data = Standardised(stack[:1], stack[1:])
     return _tested(data, permutations, alternative, method, reference, seed, return_null)
 
 
@@ -139,17 +140,18 @@ def partial_mantel(
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    data = Standardised(standardise({"x": x, "y": y, "control": control}, method, device), 1, 1, (0,))
+    stack = standardise({"x": x, "y": y, "control": control}, method, device)
+    data = Standardised(stack[:1], stack[1:], (0,))
     return _tested(data, permutations, alternative, method, reference, seed, return_null)
 
 
 def _tested(
     data: Standardised, permutations: int, alternative: str, method: str, reference: str, seed: int, return_null: bool
 ) -> MantelResult:
-    found = significance(data, permutations, alternative, reference, seed, return_null)
-    null = None if found.null is None else found.null.cpu().numpy()
-    how = (found.permutations, data.x.shape[-1], method, alternative, reference, seed)
-    return MantelResult(float(found.r), float(found.p), *how, bool(data.own), null)
+    r, p, size, null = significance(data, permutations, alternative, reference, seed, return_null)
+    statistics = None if null is None else null.cpu().numpy()
+    how = (size, data.x.shape[-1], method, alternative, reference, seed, bool(data.own))
+    return MantelResult(float(r), float(p), *how, statistics)
 
 
 def mantel_table(
@@ -201,11 +203,11 @@ def mantel_table(
     data = standardise_table(rdms, models, control, method, device)
     if family is not None:
         permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
-    found = significance(data, permutations, alternative, reference, seed)
+    r, p, size, _ = significance(data, permutations, alternative, reference, seed)
     table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"]).assign(
-        mantel_r=found.r.cpu().numpy().ravel(),
-        p=found.p.cpu().numpy().ravel(),
-        permutations=found.permutations,
+        mantel_r=r.cpu().numpy().ravel(),
+        p=p.cpu().numpy().ravel(),
+        permutations=size,
         n=data.x.shape[-1],
         method=method,
         alternative=alternative,

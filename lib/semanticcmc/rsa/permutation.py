@@ -33,26 +33,6 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
     return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz) / (left_x * left_y).sqrt())
 
 
-@dataclasses.dataclass(frozen=True)
-class Significance:
-    """Tests of M RDMs against K models.
-
-    Attributes
-    ----------
-    r, p : tensor of float64, shape (M, K)
-        (Partial) correlation and its p value.
-    permutations : int
-        Size of the reference set without the identity.
-    null : tensor, shape (permutations,), or None
-        Statistics of the permutations in the first test, on request.
-    """
-
-    r: torch.Tensor
-    p: torch.Tensor
-    permutations: int
-    null: torch.Tensor | None
-
-
 def significance(
     data: Standardised,
     permutations: int,
@@ -60,7 +40,7 @@ def significance(
     reference: str = "cosets",
     seed: int = 0,
     return_null: bool = False,
-) -> Significance:
+) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor | None]:
     """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
     Parameters
@@ -68,6 +48,15 @@ def significance(
     data : Standardised
     permutations, alternative, reference, seed, return_null
         As in `mantel.mantel`.
+
+    Returns
+    -------
+    r, p : tensor of float64, shape (M, K)
+        (Partial) correlation and its p value.
+    size : int
+        Of the reference set without the identity.
+    null : tensor, shape (size,), or None
+        Statistics of the permutations in the first test, on request.
 
     Raises
     ------
@@ -91,11 +80,11 @@ def significance(
         if not _add_cosets(tests, data, cosets, return_null):
             tests = _tests(data, alternative)
             _add_cosets(tests, data, cosets, return_null, torch.float64)
-    r, p = (data.x.new_empty(data.rdms, data.models) for _ in range(2))
+    r, p = (data.x.new_empty(len(data.x), len(data.y)) for _ in range(2))
     for one in tests:
         r[one.x] = one.observed
         p[one.x] = torch.where(torch.isnan(one.observed), torch.nan, (one.count + 1) / (size + 1))
-    return Significance(r, p, size, torch.cat(tests[0].null, dim=-1)[0, 0] if return_null else None)
+    return r, p, size, torch.cat(tests[0].null, dim=-1)[0, 0] if return_null else None
 
 
 @dataclasses.dataclass
@@ -140,10 +129,10 @@ class _Tests:
 
 def _tests(data: Standardised, alternative: str) -> list[_Tests]:
     """Tests by control, with their observed statistics."""
-    models = list(range(data.models))
+    models = list(range(len(data.y)))
     r_xy, r_xz, r_zy = (_correlations(*two) for two in ((data.x, data.y), (data.x, data.z), (data.z, data.y)))
     if not data.own:
-        return [_Tests(list(range(data.rdms)), models, None, r_xy, alternative, torch.zeros_like(r_xy))]
+        return [_Tests(list(range(len(data.x))), models, None, r_xy, alternative, torch.zeros_like(r_xy))]
     tests = []
     for place, r_yz in enumerate(r_zy):
         members = [index for index, its in enumerate(data.own) if its == place]
@@ -153,7 +142,7 @@ def _tests(data: Standardised, alternative: str) -> list[_Tests]:
             warnings.warn(
                 "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
             )
-        moving = [*models, data.models + place]
+        moving = [*models, len(data.y) + place]
         tests.append(_Tests(members, moving, r_yz, observed, alternative, torch.zeros_like(observed)))
     return tests
 
@@ -197,18 +186,7 @@ def independent_correlations(
 ) -> Iterator[list[torch.Tensor]]:
     """Correlations of x with y whose items are permuted at random, one gather each: the yardstick.
 
-    Parameters
-    ----------
-    x, y, groups
-        As in `cosets.coset_correlations`.
-    permutations : int
-        How many; each is the same for all pairs.
-    seed : int
-
-    Returns
-    -------
-    list of tensor of float64, shapes (x of the group, y of the group, B)
-        One a group, for the next B permutations.
+    Parameters and results are those of `cosets.coset_correlations`; each permutation is the same for all pairs.
     """
     n = x.shape[-1]
     rng = np.random.default_rng(seed)

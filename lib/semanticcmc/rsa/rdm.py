@@ -170,10 +170,6 @@ def align(*rdms: RDM) -> tuple[RDM, ...]:
     -----
     A UserWarning names the classes that were dropped.
     """
-    if all(rdm.classes == rdms[0].classes for rdm in rdms):
-        if rdms and len(rdms[0]) < FEWEST_CLASSES:
-            raise ValueError(f"{len(rdms[0])} classes: at least {FEWEST_CLASSES} are needed")
-        return rdms
     common = set(rdms[0].classes).intersection(*(rdm.classes for rdm in rdms[1:]))
     shared = tuple(name for name in rdms[0].classes if name in common)
     dropped = sorted({name for rdm in rdms for name in rdm.classes} - common)
@@ -183,7 +179,7 @@ def align(*rdms: RDM) -> tuple[RDM, ...]:
         )
     if dropped:
         warnings.warn(f"{len(dropped)} classes are not in all RDMs and are dropped: {listed(dropped)}", stacklevel=2)
-    return tuple(rdm if rdm.classes == shared else rdm.subset(shared) for rdm in rdms)
+    return tuple(rdm.subset(shared) for rdm in rdms)
 
 
 def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
@@ -255,37 +251,3 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
         values[first, second] = values[second, first] = table[name].to_numpy(dtype=np.float64)
         rdms[name] = RDM(values, tuple(str(one) for one in classes))
     return rdms
-
-
-def to_skbio(rdm: RDM) -> Any:
-    """`skbio.DistanceMatrix` of an RDM, its ids the classes (needs scikit-bio)."""
-    from skbio import DistanceMatrix
-
-    return DistanceMatrix(rdm.square(), list(rdm.classes))
-
-
-def from_skbio(matrix: Any) -> RDM:
-    """RDM of a `skbio.DistanceMatrix`, its classes the ids."""
-    return RDM(np.asarray(matrix.data), tuple(matrix.ids))
-
-
-def to_rsatoolbox(rdms: Mapping[str, RDM]) -> Any:
-    """`rsatoolbox.rdm.RDMs` of RDMs with the same classes (needs rsatoolbox).
-
-    The pattern descriptor ``class`` holds the classes, the RDM descriptor ``name`` the keys.
-    """
-    from rsatoolbox.rdm import RDMs
-
-    aligned = align(*rdms.values())
-    return RDMs(
-        dissimilarities=np.stack([rdm.values for rdm in aligned]),
-        rdm_descriptors={"name": list(rdms)},
-        pattern_descriptors={"class": list(aligned[0].classes)},
-    )
-
-
-def from_rsatoolbox(rdms: Any, pattern_descriptor: str = "class", rdm_descriptor: str = "name") -> dict[str, RDM]:
-    """RDMs of a `rsatoolbox.rdm.RDMs`, by the descriptors that hold class and RDM names."""
-    classes = tuple(str(name) for name in rdms.pattern_descriptors[pattern_descriptor])
-    names = [str(name) for name in rdms.rdm_descriptors[rdm_descriptor]]
-    return {name: RDM(values, classes) for name, values in zip(names, rdms.dissimilarities, strict=True)}

@@ -63,36 +63,6 @@ def split_half_rdms(
         yield first, second
 
 
-def split_half_reliability(
-    features: ArrayLike | torch.Tensor,
-    class_index: ArrayLike,
-    classes: Sequence[str],
-    distance: str = "correlation",
-    splits: int = 20,
-    seed: int = 0,
-) -> float:
-    """Reliability of an RDM: Pearson's r between halves, mean over splits, Spearman-Brown corrected.
-
-    Parameters are those of `split_half_rdms`. With r the mean correlation of two half RDMs, the
-    reliability of the RDM of all images is 2 r / (1 + r) (Spearman 1910, Brown 1910).
-    """
-    pairs = split_half_rdms(features, class_index, classes, distance, splits, seed)
-    r = float(np.mean([np.corrcoef(first.values, second.values)[0, 1] for first, second in pairs]))
-    return 2 * r / (1 + r)
-
-
-def noise_ceiling(reliability: float) -> float:
-    """Greatest simple correlation that a perfect model could have with an RDM of this reliability.
-
-    Its square root (Spearman 1904: a correlation is attenuated by the square root of each reliability; a model has
-    no noise); 0 where halves do not agree at all. It holds for simple correlations, not for partial ones.
-    Spearman and Brown take the errors of distances as additive. Where class means are so noisy that errors
-    multiply, it is too low: simulated with 8 images a class, noise 2.5 times the spread of the classes, .52 where
-    .58 is reached.
-    """
-    return math.sqrt(max(reliability, 0.0)) if math.isfinite(reliability) else math.nan
-
-
 def reliability_table(
     features: ArrayLike | torch.Tensor,
     class_index: ArrayLike,
@@ -108,19 +78,29 @@ def reliability_table(
     Returns
     -------
     DataFrame
-        One row: ``reliability, ceiling``; both NaN, with a RuntimeWarning that says why, where a class has fewer than
-        2 images.
+        One row, both NaN, with a RuntimeWarning that says why, where a class has fewer than 2 images:
+        ``reliability`` of the RDM of all images, 2 r / (1 + r) with r the mean over splits of Pearson's correlation
+        of the two halves (Spearman 1910, Brown 1910), and ``ceiling``, the greatest simple correlation that a perfect
+        model could have with the RDM: the square root of its reliability (Spearman 1904: a correlation is attenuated
+        by the square root of each reliability; a model has no noise), 0 where halves do not agree at all.
+
+    Notes
+    -----
+    The ceiling holds for simple correlations, not for partial ones. Spearman and Brown take the errors of distances
+    as additive. Where class means are so noisy that errors multiply, the ceiling is too low: simulated with 8 images
+    a class, noise 2.5 times the spread of the classes, .52 where .58 is reached.
     """
     import pandas as pd
 
-    counts = np.bincount(np.asarray(class_index), minlength=len(classes))
     reliability = math.nan
-    if few := int((counts < 2).sum()):
+    if few := int((np.bincount(np.asarray(class_index), minlength=len(classes)) < 2).sum()):
         warnings.warn(
             f"no noise ceiling (NaN): {few} of {len(classes)} classes have one image, which has no halves",
             RuntimeWarning,
             stacklevel=2,
         )
     else:
-        reliability = split_half_reliability(features, class_index, classes, distance, splits, seed)
-    return pd.DataFrame({"reliability": [reliability], "ceiling": [noise_ceiling(reliability)]})
+        pairs = split_half_rdms(features, class_index, classes, distance, splits, seed)
+        r = float(np.mean([np.corrcoef(first.values, second.values)[0, 1] for first, second in pairs]))
+        reliability = 2 * r / (1 + r)
+    return pd.DataFrame({"reliability": [reliability], "ceiling": [np.sqrt(np.maximum(reliability, 0))]})

@@ -74,17 +74,12 @@ def path_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
     return RDM(1 - 1 / (path_lengths(wnids, taxonomy) + 1), tuple(wnids))
 
 
-def wu_palmer_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.float64]:
-    """Wu and Palmer's similarity of each two classes, as nltk's ``wup_similarity`` has it (Wu and Palmer 1994).
+def wu_palmer_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
+    """1 - Wu and Palmer's similarity, as nltk's ``wup_similarity`` has it (Wu and Palmer 1994).
 
-    ``2 d / (a + b + 2 d)`` with d the nodes from the root down to their lowest common hypernym (its deepest way), and
-    a and b the steps from each class to it. Where nltk's depends on the order of the two (one lies above the other,
-    another hypernym is as deep), the larger. Parameters and errors are those of `lch_similarities`.
-
-    Returns
-    -------
-    array, shape (n, n)
-        From above 0 to 1, its diagonal.
+    The similarity is ``2 d / (a + b + 2 d)`` with d the nodes from the root down to the lowest common hypernym (its
+    deepest way), and a and b the steps from each class to it. Where nltk's depends on the order of the two (one lies
+    above the other, another hypernym is as deep), the larger. Parameters and errors are those of `lch_similarities`.
     """
     taxonomy = taxonomy_of(wnids, taxonomy)
     lowest = lowest_common_hypernyms(wnids, taxonomy)
@@ -95,12 +90,7 @@ def wu_palmer_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = Non
     down = np.array([depth[wnid][1] + 1 for wnid in nodes])[at]
     rows = np.arange(len(wnids))
     up = steps[rows[:, None], at] + steps[rows[None, :], at]
-    return 2 * down / (up + 2 * down)
-
-
-def wu_palmer_rdm(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> RDM:
-    """1 - Wu and Palmer's similarity (`wu_palmer_similarities`)."""
-    return RDM(1 - wu_palmer_similarities(wnids, taxonomy), tuple(wnids))
+    return RDM(1 - 2 * down / (up + 2 * down), tuple(wnids))
 
 
 WORDNET_MODELS = {"lch": lch_rdm, "path": path_rdm, "wu_palmer": wu_palmer_rdm}
@@ -179,18 +169,12 @@ def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None
     Raises
     ------
     InputError
-        If the model has too few of the classes, or a table or file cannot be read or lacks one.
+        If the model has too few of the classes, or all alike, or a table or file cannot be read or lacks one.
     """
     if model == "category":
         file = file or package_table("categories.csv")
         category = categories(classes, file)
-        kept = [wnid for wnid in classes if category[wnid] != NO_CATEGORY]
-        if len(kept) < FEWEST_CLASSES or len({category[wnid] for wnid in kept}) < 2:
-            raise InputError(
-                f"{file}: {len(kept)} of the {len(classes)} classes have a category; at least "
-                f"{FEWEST_CLASSES} in at least 2 categories are needed, or leave `category` out of the models"
-            )
-        found = category_rdm(kept, file)
+        found = category_rdm([wnid for wnid in classes if category[wnid] != NO_CATEGORY], file)
     elif file is not None:
         found = read_matrix(file)
     elif model in WORDNET_MODELS:
@@ -199,10 +183,10 @@ def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None
         raise InputError(f"model {model!r}: expected category, {', '.join(WORDNET_MODELS)}, or the file of a matrix")
     shared = set(found.classes)
     kept = [wnid for wnid in classes if wnid in shared]
-    if len(kept) < FEWEST_CLASSES:
+    if len(kept) < FEWEST_CLASSES or not found.values.any():
         raise InputError(
             f"{file}: {len(kept)} of the {len(classes)} classes are in the model {model}; at least "
-            f"{FEWEST_CLASSES} are needed, or leave it out of the models"
+            f"{FEWEST_CLASSES} are needed, not all alike (of one category), or leave it out of the models"
         )
     if left_out := len(classes) - len(kept):
         warnings.warn(

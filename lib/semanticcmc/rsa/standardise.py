@@ -28,38 +28,27 @@ class Standardised:
 
     Attributes
     ----------
-    stack : tensor of float64, shape (M + K + C, n, n)
-        From `standardise`: M RDMs, K models, C different controls.
-    rdms, models : int
-        M and K.
+    x : tensor of float64, shape (M, n, n)
+        RDMs, from `standardise`.
+    moving : tensor of float64, shape (K + C, n, n)
+        Models and, after them, the different controls: what x is permuted against.
     own : tuple of int
         Each RDM's control, counted from 0; empty without a control.
     """
 
-    stack: torch.Tensor
-    rdms: int
-    models: int
+    x: torch.Tensor
+    moving: torch.Tensor
     own: tuple[int, ...] = ()
-
-    @property
-    def x(self) -> torch.Tensor:
-        """RDMs, shape (M, n, n)."""
-        return self.stack[: self.rdms]
-
-    @property
-    def moving(self) -> torch.Tensor:
-        """Models and, after them, controls, shape (K + C, n, n): all that x is permuted against."""
-        return self.stack[self.rdms :]
 
     @property
     def y(self) -> torch.Tensor:
         """Models, shape (K, n, n)."""
-        return self.moving[: self.models]
+        return self.moving[: len(self.moving) - len(set(self.own))]
 
     @property
     def z(self) -> torch.Tensor:
         """Controls, shape (C, n, n)."""
-        return self.moving[self.models :]
+        return self.moving[len(self.y) :]
 
     def control(self, rdm: int) -> torch.Tensor | None:
         """Control of an RDM, shape (n, n); None without one."""
@@ -92,7 +81,8 @@ def standardise_table(
     elif control is not None:
         own = [0] * len(rdms)
         named["control"] = control
-    return Standardised(standardise(named, method, device, nan_allowed=True), len(rdms), len(models), tuple(own))
+    stack = standardise(named, method, device, nan_allowed=True)
+    return Standardised(stack[: len(rdms)], stack[len(rdms) :], tuple(own))
 
 
 def standardise(
@@ -154,7 +144,7 @@ def standardise(
         if n != stack.shape[1]:
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
-        if kernels is None or method != "pearson" or not kernels.standardised(square, stack[index]):
+        if kernels is None or method != "pearson" or not kernels.standardised(square.numpy(), stack[index].numpy()):
             _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
     return stack
 
