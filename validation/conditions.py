@@ -131,7 +131,7 @@ def contrasts(experiment: Experiment) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a seed: ``network, seed``, and the columns of `inference.compare`.
+        One row a seed: ``network, seed``, and the columns of `bootstrap.compare`.
     """
     config, layer = experiment.section("evaluation", EvaluationConfig), experiment.primary_layer
     studies = {condition: Study(experiment, condition) for condition in CONDITIONS[1:]}
