@@ -202,10 +202,11 @@ def test_a_table_holds_what_single_tests_say(reference):
 
 def test_a_table_has_the_intervals_of_the_bootstrap_and_standardises_once():
     x, y, z = related(13, 6)
-    rdms, options = {"a": x, "b": related(13, 7)[0]}, {"method": "spearman", "seed": 3}
-    for control in (None, z, {"a": z, "b": y**2}):
-        table = mantel_table(rdms, {"m": y, "z2": z**2}, control, 99, bootstrap_samples=50, confidence=0.9, **options)
-        expected = bootstrap_intervals(rdms, {"m": y, "z2": z**2}, control, 50, 0.9, **options)
+    other, w, _ = related(13, 7)
+    rdms, options = {"a": x, "b": other}, {"method": "spearman", "seed": 3}
+    for control in (None, z, {"a": z, "b": related(13, 8)[0]}):
+        table = mantel_table(rdms, {"m": y, "w": w}, control, 99, bootstrap_samples=50, confidence=0.9, **options)
+        expected = bootstrap_intervals(rdms, {"m": y, "w": w}, control, 50, 0.9, **options)
         np.testing.assert_array_equal([table.ci_low, table.ci_high], expected.reshape(2, -1))
     with pytest.warns(RuntimeWarning) as caught:
         mantel_table({"dead": 1 - np.eye(13), "x": x}, {"m": y}, permutations=99, bootstrap_samples=50)

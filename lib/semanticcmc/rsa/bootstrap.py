@@ -99,14 +99,7 @@ def _ratio(covariance: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
 
 
 def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray[np.float64]:
-    """Percentile interval of the last axis: array of shape (2, ...), NaN samples left out.
-
-    Parameters
-    ----------
-    correlations : tensor, shape (..., B)
-    confidence : float
-        Between 0 and 1, for instance 0.95.
-    """
+    """Percentile interval of correlations (..., B) at a level such as 0.95: shape (2, ...), NaN left out."""
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     values = correlations.cpu().numpy()
     interval = np.full((2, *values.shape[:-1]), np.nan)

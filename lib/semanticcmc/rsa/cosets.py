@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from semanticcmc.rsa import fourier
+from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import kernels_for
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
 SINGLE_FROM = 200  # items from which float32 spectra save time
 _BLOCK_VALUES = 2**23  # float32 values of y's spectra at a time: 32 MiB
-
-Group = tuple[Sequence[int], Sequence[int]]  # which x against which y
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +123,7 @@ def coset_correlations(
     for start in range(0, len(cosets.orders_y), size):
         orders, multipliers = (part[start : start + size] for part in (cosets.orders_y, cosets.multipliers))
         moved = engine.spectra(y, orders, dtype)
-        sums = (engine.products(fixed, moved, *group, multipliers, n) for group in groups)
+        sums = (engine.products(fixed, moved, group, multipliers, n) for group in groups)
         yield [torch.fft.irfft(one, n=n, dim=-1).flatten(2) for one in sums]
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Group = tuple[Sequence[int], Sequence[int]]  # which x against which y
+
+
 class Folded(NamedTuple):
     """Integers k as indices up to n / 2: ``z~[k] = (-1)^(odd * other index) z~[place]``, or its conjugate."""
 
@@ -47,18 +50,11 @@ def weights(n: int) -> NDArray[np.float64]:
 
 
 def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
-    """Centred transforms of the cyclic diagonals.
-
-    Parameters
-    ----------
-    matrices : tensor, shape (N, n, n)
-    orders : array of int, shape (O, n)
-        Items around the circle.
-    dtype : torch.float32 or torch.float64
+    """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
 
     Returns
     -------
-    tensor, shape (n // 2 + 1, O, N, 2, n // 2)
+    tensor of dtype, shape (n // 2 + 1, O, N, 2, n // 2)
         By frequency g, order, matrix, real and imaginary part, and diagonal l = 1 .. n // 2.
     """
     n, device = matrices.shape[-1], matrices.device
@@ -73,31 +69,24 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtyp
     return torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
 
 
-def products(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    which_x: Sequence[int],
-    which_y: Sequence[int],
-    multipliers: NDArray[np.int64],
-    n: int,
-) -> torch.Tensor:
+def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
     """Sums over l of w_l conj(x~_l[a g]) y~_{a l}[g], for ``a`` and ``-a``.
 
     Parameters
     ----------
     x, y : tensors, shapes (n // 2 + 1, M, 2, n // 2) and (n // 2 + 1, O, K, 2, n // 2)
-        From `spectra`.
-    which_x, which_y : sequences of int
-        Positions along M and K.
+        `spectra` of x in one order, and of y.
+    group : two sequences of int
+        Positions along M, and along K.
     multipliers : array of int, shape (O, A)
     n : int
         Number of items.
 
     Returns
     -------
-    complex tensor, shape (which_x, which_y, O, A, 2, n // 2 + 1)
+    complex tensor, shape (x of the group, y of the group, O, A, 2, n // 2 + 1)
     """
-    x, y = x[:, list(which_x)], y[:, :, list(which_y)]
+    x, y = x[:, list(group[0])], y[:, :, list(group[1])]
     size_x, orders, size_y = x.shape[1], *y.shape[1:3]
     weight = torch.from_numpy(weights(n)).to(x)
     if (multipliers == 1).all():

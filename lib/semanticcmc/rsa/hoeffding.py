@@ -62,16 +62,9 @@ def _residual(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:
     """V_deg (see above): the part of the variance of a correlation that no sum over classes explains.
 
-    Parameters
-    ----------
-    influences : tensor, shape (n, n)
-        From `pair_influences`, or the difference of two of them; n at least 4.
-
-    Returns
-    -------
-    scalar tensor
-        ``s^2 / P``: P = n (n - 1) / 2 pairs, and s^2 the mean square, on n (n - 3) / 2 degrees of freedom, of what
-        the least squares fit of a_i + a_j leaves of the influences.
+    Of influences (n, n) from `pair_influences`, or the difference of two of them, n at least 4: ``s^2 / P`` with
+    P = n (n - 1) / 2 pairs, and s^2 the mean square, on n (n - 3) / 2 degrees of freedom, of what the least squares
+    fit of a_i + a_j leaves of them.
     """
     n = len(influences)
     a = influences.sum(1) / (n - 2)  # their mean over pairs is 0

@@ -6,7 +6,6 @@ that torch was given share the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numba
 import numpy as np
 import torch
 
-from semanticcmc.rsa.fourier import folded, weights
+from semanticcmc.rsa.fourier import Group, folded, weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,14 +40,7 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtyp
     return out
 
 
-def products(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    which_x: Sequence[int],
-    which_y: Sequence[int],
-    multipliers: NDArray[np.int64],
-    n: int,
-) -> torch.Tensor:
+def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
     """As `fourier.products`."""
     frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
     row = folded(multipliers[..., None] * frequency, n)
@@ -58,16 +50,9 @@ def products(
     odd_l = np.where(diagonal % 2 == 1, -1.0, 1.0)
     sign = weights(n) * np.stack([np.ones(n // 2), odd_l])[:, None] * np.ones((*multipliers.shape, 2, 2, 1))
     sign[..., 1, :] *= np.where(column.odd, -1.0, 1.0)[..., None, :]
+    which_x, which_y = (np.array(part) for part in group)
     out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=x.dtype.to_complex())
-    tables = (
-        np.array(which_x),
-        np.array(which_y),
-        meets,
-        reflected,
-        odd,
-        column.place - 1,
-        sign.astype(x.numpy().dtype),
-    )
+    tables = (which_x, which_y, meets, reflected, odd, column.place - 1, sign.astype(x.numpy().dtype))
     threads = min(torch.get_num_threads(), n // 2 + 1)
     bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
 

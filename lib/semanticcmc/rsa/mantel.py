@@ -98,7 +98,7 @@ def mantel(
     reference : {'cosets', 'independent'}
         How the reference set of permutations is drawn. 'cosets': as whole cosets of a group, all of whose
         correlations come from fast Fourier transforms (`cosets`); an exact test, hundreds of times faster.
-        'independent': one by one; the yardstick.
+        'independent': one by one, for comparison.
     seed : int
     device : str or torch.device, optional
         Where to compute; by default where `x` is, if it is a tensor, else the CPU.

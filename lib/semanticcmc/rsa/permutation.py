@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc.rsa.cosets import Cosets, Group, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import Standardised
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _add_cosets(
 def independent_correlations(
     x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], permutations: int, seed: int
 ) -> Iterator[list[torch.Tensor]]:
-    """Correlations of x with y whose items are permuted at random, one gather each: the yardstick.
+    """Correlations of x with y whose items are permuted at random, one gather each.
 
     Parameters and results are those of `cosets.coset_correlations`; each permutation is the same for all pairs.
     """
@@ -225,7 +226,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 def permutations_for_family(tests: int, alpha: float = 0.05) -> int:
     """Permutations that Holm's first step needs: p down to alpha / tests, and a twentieth of that.
 
-    With fewer, the smallest p that a test can have may not survive the correction, or hangs on a handful of
+    With fewer, the smallest p that a test can have may not be significant after the correction, or depends on a few
     permutations.
     """
     if tests < 1:

@@ -98,25 +98,13 @@ def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.
 
 
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
-    """Square array of distances in float64, after checking that it is one.
-
-    Parameters
-    ----------
-    square : array or tensor, shape (n, n)
-        Symmetric, with zeros on the diagonal, each within the rounding of its dtype (``1 - np.corrcoef``
-        misses symmetry by 2e-16).
-    name : str
-        Named in the message.
-
-    Returns
-    -------
-    tensor of float64, shape (n, n)
-        On the device of `square`; exactly symmetric, with a diagonal of 0.
+    """Square array of distances in float64, exactly symmetric and with a diagonal of 0, on the device of `square`.
 
     Raises
     ------
     ValueError
-        If the array is not square or symmetric, or its diagonal is not zero.
+        If the array is not square or symmetric, or its diagonal is not zero, each within the rounding of its dtype
+        (``1 - np.corrcoef`` misses symmetry by 2e-16).
     """
     given = square_tensor(square, name)
     values = given.to(torch.float64)
@@ -189,7 +177,12 @@ def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
     ----------
     path : str or Path
     rdms : mapping of str to RDM
-        Column (layer or model) to RDM; all with the same classes in the same order.
+        Column (layer or model) to RDM.
+
+    Raises
+    ------
+    ValueError
+        If there is no RDM, or they differ in their classes or the order of these.
     """
     import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
 
