@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from semanticcmc.experiment import load_experiment, network_lag_s
+from semanticcmc.experiment import load_experiment
 
 E = load_experiment(config["experiment"])
 ROOT = Path(workflow.basedir)
@@ -220,7 +220,7 @@ rule statistics:
 
 def run_parameters(wildcards):
     """Papermill parameters of one network: the lag is given where there is one."""
-    lag_s = network_lag_s(wildcards.network)
+    lag_s = E.network(wildcards.network, int(wildcards.seed)).lag_s
     network = f"-p network=semantic -p lag_s={lag_s:g}" if lag_s > 0 else f"-p network={wildcards.network}"
     return f"{network} -p seed={wildcards.seed}"
 

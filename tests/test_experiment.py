@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, network_lag_s, network_name, read_values
+from semanticcmc.experiment import Network, lagged_name, load_experiment, read_values
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.workflow import check_sections, resolve_experiment
 from tests.conftest import ROOT
@@ -39,44 +39,36 @@ def source(folder, **change):
     .filter(lambda x: "e" not in f"{x:g}")
 )
 def test_a_lag_is_read_back_from_the_network_name(lag_s):
-    assert network_lag_s(network_name("semantic", lag_s)) == lag_s
+    network = Network.named(lagged_name(lag_s), "info_nce", 0)
+    assert (network.lag_s, network.trained, network.views) == (lag_s, True, "rgb")
 
 
-def test_names_and_lags_of_the_baselines():
-    assert [network_name(name) for name in ("random", "augment", "cmc_lab")] == ["random", "augment", "cmc_lab"]
-    assert network_lag_s("augment") == 0
-    assert math.isnan(network_lag_s("random"))
+def test_what_the_baselines_are():
+    named = {name: Network.named(name, "info_nce", 0) for name in ("random", "supervised", "augment", "cmc_lab")}
+    assert [network.trained for network in named.values()] == [False, False, True, True]
+    assert named["augment"].lag_s == 0 and named["cmc_lab"].views == "lab"
+    assert math.isnan(named["random"].lag_s) and math.isnan(named["cmc_lab"].lag_s)
 
 
 @pytest.mark.parametrize("lag_s", [-1, 0, math.nan, math.inf, None, "60", True])
 def test_a_lag_that_is_no_positive_number_is_refused(lag_s):
     with pytest.raises(InputError, match="seconds above 0"):
-        network_name("semantic", lag_s)
+        lagged_name(lag_s)
 
 
-def test_an_unknown_network_is_refused():
-    with pytest.raises(InputError, match="semantic or one of"):
-        network_name("semanticc", 60)
+@pytest.mark.parametrize("name", ["semanticc", "semantic", "semantic_0s", "semantic_-1s", "vgg"])
+def test_an_unknown_network_is_refused(name):
+    with pytest.raises(InputError, match=r"semantic_60s, or one of random, .*|seconds above 0"):
+        Network.named(name, "info_nce", 0)
 
 
-def test_a_name_says_what_a_network_is(tmp_path):
-    experiment = load_experiment(source(tmp_path, training={"objective": "info_nce"}))
-    random, augment, one, five = experiment.runs
-    assert [network.name for network in experiment.runs] == list(experiment.networks)
-    assert (random.objective, random.trained, math.isnan(random.lag_s)) == ("none", False, True)
-    assert (augment.objective, augment.trained, augment.lag_s, augment.views) == ("info_nce", True, 0, "rgb")
-    assert (one.lag_s, five.lag_s) == (1, 5)
-    assert experiment.network("cmc_lab", 3).views == "lab" and not experiment.network("supervised", 0).trained
-    assert experiment.network("semantic_90s", 3).lag_s == 90  # one that the YAML does not list
-    assert random == experiment.network("random", 0) != experiment.network("random", 1)  # though NaN equals nothing
-    assert str(experiment.network("random", 1)) == "random, seed 1"
-    assert experiment.run_folder(five) == experiment.folder / "networks" / "semantic_5s" / "seed-0"
-
-
-@pytest.mark.parametrize("name", ["vgg", "semantic", "semantic_0s", "semantic_-5s", "semantic_nans"])
-def test_a_network_of_another_name_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match=rf"'{name}': expected semantic_<seconds>s.* or one of random"):
-        load_experiment(source(tmp_path)).network(name, 0)
+def test_an_experiment_takes_further_networks(tmp_path):
+    experiment = load_experiment(source(tmp_path))
+    more = [experiment.network(name, 0) for name in ("semantic_90s", "cmc_lab", "semantic_1s")]
+    assert experiment.extended(more).networks == (
+        *("random", "augment", "cmc_lab"),
+        *("semantic_1s", "semantic_5s", "semantic_90s"),
+    )
 
 
 def test_the_workflow_copy_holds_what_the_call_adds_and_is_written_once(tmp_path):
@@ -100,7 +92,7 @@ def test_the_workflow_copy_holds_what_the_call_adds_and_is_written_once(tmp_path
     [
         ({"lags": [1]}, ["tiny.yaml", "lags", "lags_s"]),
         ({"lags_s": [-1]}, ["tiny.yaml", "-1", "above 0"]),
-        ({"lags_s": [1, 1]}, ["lags_s", "twice"]),
+        ({"lags_s": [1, 1]}, ["lags_s", "duplicate"]),
         ({"source": "tape"}, ["tape", "world or films"]),
         ({"baselines": ["randm"]}, ["randm", "cmc_lab"]),
         ({"seeds": []}, ["seeds"]),

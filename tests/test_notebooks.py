@@ -7,12 +7,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from semanticcmc.gallery import FIGURES, FROM_TABLES
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "analysis").glob("[0-9][0-9]_*.ipynb"))
 PARAMETERS = {
     "01": ["experiment"],
     "02": ["experiment", "network", "lag_s", "seed"],
-    "03": ["experiment", "network", "lag_s", "seed"],
-    "04": ["experiment"],
+    "03": ["experiment", "network", "lag_s", "seed", "layer"],
+    "04": ["experiment", "layer", "models", "control"],
     "05": ["experiment"],
     "06": ["experiment"],
     "07": ["experiment"],
@@ -81,14 +83,21 @@ def test_notebook_has_one_parameters_cell_every_default_explained(notebook, numb
     assert found["experiment"] == "miniature"
 
 
-def test_notebook_refuses_parameters_that_it_does_not_know(notebook, number):
-    call = next(
-        node
-        for node in ast.walk(source(code(notebook)[1]))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "refuse_unknown_parameters"
-    )
-    assert call.args[0].id == "In"
-    assert ast.literal_eval(call.args[1]) == PARAMETERS[number]
+def test_notebook_opens_its_experiment_and_refuses_parameters_that_it_does_not_know(notebook, number):
+    calls = [node for node in ast.walk(source(code(notebook)[1])) if isinstance(node, ast.Call)]
+    opened = next(call for call in calls if ast.unparse(call.func) == "semanticcmc.open")
+    assert [argument.id for argument in opened.args] == ["experiment", "In"]
+    chosen = {keyword.arg: keyword.value.id for keyword in opened.keywords}
+    assert chosen == {name: name for name in PARAMETERS[number] if name in ("layer", "models", "control")}
+
+
+def test_cells_are_short_and_imports_stand_together(notebook):
+    imports = []
+    for cell in code(notebook)[1:]:
+        assert len([line for line in cell.source.splitlines() if line.strip()]) <= 8, cell.source
+        if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(source(cell))):
+            imports.append(cell)
+    assert len(imports) == 1
 
 
 def test_notebook_defines_no_functions_or_classes(notebook):
@@ -98,8 +107,8 @@ def test_notebook_defines_no_functions_or_classes(notebook):
 
 
 def test_notebook_ends_with_a_figure(notebook):
-    calls = [node for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
-    assert "save" in {getattr(call.func, "id", "") for call in calls}
+    calls = [ast.unparse(node.func) for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
+    assert {"E.figure", "Picture"} & set(calls)
 
 
 def test_notebook_names_no_place_of_its_own(notebook):
@@ -107,9 +116,8 @@ def test_notebook_names_no_place_of_its_own(notebook):
         assert not re.search(r"/home/|/work/|/tmp/|/Users/|results/", cell.source)
 
 
-def test_every_figure_saved_has_inputs_words_and_its_notebook(notebook):
+def test_every_figure_is_one_of_the_gallery(notebook):
     for cell in code(notebook):
         for node in ast.walk(source(cell)):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "save":
-                named = {keyword.arg for keyword in node.keywords}
-                assert len(node.args) + len(named) == 5
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "E.figure":
+                assert ast.literal_eval(node.args[0]) in (*FIGURES, *FROM_TABLES)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,28 +16,17 @@ from semanticcmc.config import InputError, configure, read_layers
 Config = TypeVar("Config")
 
 SECTIONS = (
-    "world",
-    "movies",
-    "labels",
-    "stimuli",
-    "networks",
-    "views",
-    "training",
-    "activations",
-    "evaluation",
-    "timescales",
-    "prediction",
-    "classification",
+    *("world", "movies", "labels", "stimuli", "networks", "views", "training"),
+    *("activations", "evaluation", "timescales", "prediction", "classification"),
 )
 COPY = "experiment.yaml"  # of the results folder: the experiment as the workflow ran it
 # Networks without a lag of their own: objective (None: the experiment's), lag and views.
-_BASELINES: dict[str, tuple[str | None, float, str]] = {
+BASELINES: dict[str, tuple[str | None, float, str]] = {
     "random": ("none", math.nan, "rgb"),
     "supervised": ("labels", math.nan, "rgb"),
     "augment": (None, 0.0, "rgb"),
     "cmc_lab": (None, math.nan, "lab"),
 }
-BASELINES = tuple(_BASELINES)
 
 
 def repository_root() -> Path:
@@ -57,35 +46,11 @@ def repository_root() -> Path:
     )
 
 
-def network_name(network: str, lag_s: float | None = None) -> str:
-    """Name of a network: ``semantic`` and a lag of 60 s give ``semantic_60s``; baselines keep theirs.
-
-    Parameters
-    ----------
-    network : str
-        ``semantic``, or one of `BASELINES`.
-    lag_s : float, optional
-        Time lag in seconds, greater than 0; used by ``semantic`` alone.
-
-    Raises
-    ------
-    InputError
-        For an unknown network, or a lag that is not a positive number.
-    """
-    if network in BASELINES:
-        return network
-    if network != "semantic":
-        raise InputError(f"network {network!r}: expected semantic or one of {', '.join(BASELINES)}")
-    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not math.isfinite(lag_s) or lag_s <= 0:
+def lagged_name(lag_s: float) -> str:
+    """Name of the network of a lag, ``semantic_60s`` for 60 s; an InputError for what is no number above 0."""
+    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not 0 < lag_s < math.inf:
         raise InputError(f"lag_s {lag_s!r}: a time lag is a number of seconds above 0 (for none: network augment)")
     return f"semantic_{lag_s:g}s"
-
-
-def network_lag_s(name: str) -> float:
-    """Time lag in seconds of a network's name: 60 for ``semantic_60s``, 0 for ``augment``, else NaN."""
-    if match := re.fullmatch(r"semantic_(\d+(?:\.\d+)?)s", name):
-        return float(match[1])
-    return 0.0 if name == "augment" else math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,14 +86,13 @@ class Network:
         InputError
             For a name that is neither a baseline's nor ``semantic_<lag>s``.
         """
-        if name in _BASELINES:
-            own, lag_s, views = _BASELINES[name]
+        if name in BASELINES:
+            own, lag_s, views = BASELINES[name]
             return cls(name, own or objective, lag_s, seed, views)
-        lag_s = network_lag_s(name)
-        if not lag_s > 0:
-            expected = f"semantic_<seconds>s, such as semantic_60s, or one of {', '.join(BASELINES)}"
-            raise InputError(f"network {name!r}: expected {expected}")
-        return cls(name, objective, lag_s, seed)
+        if match := re.fullmatch(r"semantic_(\d+(?:\.\d+)?)s", name):
+            return cls(lagged_name(float(match[1])), objective, float(match[1]), seed)
+        expected = f"semantic_<seconds>s, such as semantic_60s, or one of {', '.join(BASELINES)}"
+        raise InputError(f"network {name!r}: expected {expected}")
 
     def __str__(self) -> str:
         return f"{self.name}, seed {self.seed}"
@@ -157,10 +121,10 @@ class Head:
         if self.source not in ("world", "films"):
             raise ValueError(f"source {self.source!r}: expected world or films")
         for lag_s in self.lags_s:
-            network_name("semantic", lag_s)
+            lagged_name(lag_s)
         for values, key in ((self.lags_s, "lags_s"), (self.baselines, "baselines"), (self.seeds, "seeds")):
             if len(set(values)) != len(values):
-                raise ValueError(f"{key} {list(values)}: a value stands twice")
+                raise ValueError(f"{key} {list(values)}: a duplicate value")
         for network in self.baselines:
             if network not in BASELINES:
                 raise ValueError(f"baselines: unknown {network!r}; expected some of {', '.join(BASELINES)}")
@@ -186,7 +150,7 @@ class Experiment(Head):
     primary_layer : str
         The layer whose test is the experiment's claim, declared before anything runs.
     sections : mapping of str to mapping
-        The YAML's sections, each named after the room that it is for.
+        The YAML's sections, each filling one dataclass.
     file : Path
         The YAML that was read.
     folder : Path
@@ -200,7 +164,7 @@ class Experiment(Head):
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of all networks: baselines first, then ``semantic_<lag>s`` by lag."""
-        return (*self.baselines, *(network_name("semantic", lag_s) for lag_s in sorted(self.lags_s)))
+        return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)))
 
     def network(self, name: str, seed: int) -> Network:
         """The network of this name, also one that the YAML does not list, such as ``semantic_90s``.
@@ -216,6 +180,13 @@ class Experiment(Head):
     def runs(self) -> tuple[Network, ...]:
         """All networks, a network's seeds together."""
         return tuple(self.network(name, seed) for name in self.networks for seed in self.seeds)
+
+    def extended(self, networks: Iterable[Network]) -> Experiment:
+        """The experiment with further networks, such as one that was trained by hand."""
+        new = [network for network in networks if network.name not in self.networks]
+        lags_s = dict.fromkeys(network.lag_s for network in new if network.name not in BASELINES)
+        baselines = dict.fromkeys(network.name for network in new if network.name in BASELINES)
+        return dataclasses.replace(self, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
 
     def section(self, name: str, config: type[Config]) -> Config:
         """Section `name` of the YAML as an instance of the dataclass `config`."""

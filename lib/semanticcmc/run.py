@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,31 +26,36 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def refuse_unknown_parameters(cells: Sequence[str], known: Iterable[str]) -> None:
-    """Refuse names that papermill injected but the notebook does not know (papermill only warns).
+NOTEBOOK = "SEMANTICCMC_NOTEBOOK"  # in the environment of a notebook that is executed: the name of its file
+
+
+def refuse_unknown_parameters(cells: Sequence[str]) -> None:
+    """Refuse names that papermill injected but the notebook's tagged cell does not have (papermill only warns).
 
     Parameters
     ----------
     cells : sequence of str
-        Sources executed so far: ``In`` in a notebook.
-    known : iterable of str
-        The parameters of the notebook's tagged cell.
+        Sources executed so far: ``In`` in a notebook, whose tagged cell assigns ``experiment``.
 
     Raises
     ------
     InputError
     """
-    known = list(known)
+    tagged = [cell for cell in cells if "experiment" in _assigned(cell) and not _is_injected(cell)]
+    known = list(dict.fromkeys(name for cell in tagged for name in _assigned(cell)))
     for cell in filter(_is_injected, cells):
-        names = [
-            t.id
-            for node in ast.parse(cell).body
-            if isinstance(node, ast.Assign)
-            for t in node.targets
-            if isinstance(t, ast.Name)
-        ]
-        if unknown := [name for name in names if name not in known]:
+        if tagged and (unknown := [name for name in _assigned(cell) if name not in known]):
             raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
+
+
+def _assigned(cell: str) -> list[str]:
+    """Names that a cell assigns at its top level; none where it is no plain Python."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:
+        return []
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def is_run_by_papermill(cells: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ import yaml
 
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import COPY, Experiment, Head, fingerprint, load_experiment, read_values, repository_root
-from semanticcmc.run import atomic, counted
+from semanticcmc.run import NOTEBOOK, atomic, counted
 
 LOG = "workflow.log"
 # Module and dataclass that each section of the YAML fills.
@@ -240,6 +240,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
 
     unfinished = output.parent / "unfinished" / output.name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
+    os.environ[NOTEBOOK] = output.stem  # for the records of its figures
     papermill.execute_notebook(
         notebook,
         unfinished,

@@ -5,25 +5,25 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.lag_curve import Study, by_classes
-from semanticcmc.experiment import Experiment, Network
+from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.permutation import holm, partial_correlation
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
-from semanticcmc.run import write_csv
 
 KEYS = ("condition", "seed", "layer", "model", "control", "first", "second")
 LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
-def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
-    """Compare networks two by two at the primary layer, and write tables/lag_comparisons.csv.
+def lag_comparisons(experiment: Experiment, layer: str) -> pd.DataFrame:
+    """Compare networks two by two at one layer: ``tables/lag_comparisons.csv``.
 
     Which lag is better than which is a question about differences, which two overlapping intervals do not
     answer: both networks are tested on the same classes, so that much of their uncertainty is shared. Each
@@ -39,24 +39,24 @@ def lag_comparisons(experiment: Experiment) -> pd.DataFrame:
     """
     config = experiment.section("evaluation", EvaluationConfig)
     tables = [pd.DataFrame(columns=list(LAG_COMPARISONS))]
-    for study, seed, rdms in _by_seed(experiment):
+    for study, seed, rdms in _by_seed(experiment, layer):
         for control in study.controls:
-            rest, given = study.given(rdms, experiment.primary_layer, control)
+            rest, given = study.given(rdms, layer, control)
             if len(rest) < 2 or config.bootstrap_samples == 0:
                 continue
             found = _compared(rest, given, study.models, config)
-            tables.append(
-                found.assign(
-                    condition=study.files.condition, seed=seed, layer=experiment.primary_layer, control=control
-                )
-            )
-    table = pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
-    write_csv(experiment.path("tables", "lag_comparisons.csv"), table)
-    return table
+            keys: dict[str, Any] = {
+                "condition": study.files.condition,
+                "seed": seed,
+                "layer": layer,
+                "control": control,
+            }
+            tables.append(found.assign(**keys))
+    return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
 
 
-def connectivity(experiment: Experiment) -> pd.DataFrame:
-    """Correlate the networks' RDMs with each other at the primary layer, and write tables/connectivity.csv.
+def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:
+    """Correlate the networks' RDMs with each other at one layer: ``tables/connectivity.csv``.
 
     Representational connectivity (Kriegeskorte, Mur & Bandettini 2008): how alike two networks see the classes,
     whatever any model says. Given `random`, the mean RDM of untrained networks is partialled out of both: what
@@ -69,8 +69,8 @@ def connectivity(experiment: Experiment) -> pd.DataFrame:
         pair of networks, with the columns `CONNECTIVITY`. NaN where an RDM is NaN or constant.
     """
     config = experiment.section("evaluation", EvaluationConfig)
-    layer, rows = experiment.primary_layer, []
-    for study, seed, rdms in _by_seed(experiment):
+    rows = []
+    for study, seed, rdms in _by_seed(experiment, layer):
         for control in (control for control in ("none", "random") if control == "none" or control in study.controls):
             rest, given = study.given(rdms, layer, control)
             r = rdm_correlations({network.name: rdm for network, rdm in rest.items()}, given, config.method)
@@ -78,9 +78,7 @@ def connectivity(experiment: Experiment) -> pd.DataFrame:
                 (study.files.condition, layer, seed, control, first, second, r.loc[first, second])
                 for first, second in itertools.combinations(r.index, 2)
             ]
-    table = pd.DataFrame(rows, columns=list(CONNECTIVITY))
-    write_csv(experiment.path("tables", "connectivity.csv"), table)
-    return table
+    return pd.DataFrame(rows, columns=list(CONNECTIVITY))
 
 
 def rdm_correlations(
@@ -127,13 +125,13 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
     return pd.concat(tables, ignore_index=True)
 
 
-def _by_seed(experiment: Experiment) -> Iterator[tuple[Study, int, dict[Network, RDM]]]:
-    """Each condition and seed with the networks' RDMs at the primary layer."""
+def _by_seed(experiment: Experiment, layer: str) -> Iterator[tuple[Study, int, dict[Network, RDM]]]:
+    """Each condition and seed with the networks' RDMs at a layer."""
     for condition in experiment.section("stimuli", StimuliConfig).conditions:
         study = Study(experiment, condition)
         for seed in experiment.seeds:
             networks = [network for network in experiment.runs if network.seed == seed]
-            yield study, seed, {network: study.files.read(network)[experiment.primary_layer] for network in networks}
+            yield study, seed, {network: study.files.read(network)[layer] for network in networks}
 
 
 def _compared(
@@ -151,3 +149,25 @@ def _compared(
         tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(p_holm=holm(table["p"]))
+
+
+def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:
+    """The published tests and ours with WordNet at one layer, as ``tables/published.csv``.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        ``tables/lag_curve.csv``.
+    layer : str
+
+    Returns
+    -------
+    DataFrame
+        The columns of `tests` behind ``source`` (published or ours), and where a published row comes from.
+    """
+    file = repository_root() / "data_manifests" / "published_results.csv"
+    published = pd.read_csv(file, keep_default_na=False, na_values=[""]).rename(columns={"source": "citation"})
+    ours = tests[(tests["condition"] == "intact") & (tests["layer"] == layer) & (tests["model"] == "lch")]
+    ours = ours[ours["control"].isin(["none", "random"])]
+    table = pd.concat([published.assign(source="published"), ours.assign(source="ours")], ignore_index=True)
+    return table[["source", *ours.columns, *(column for column in published if column not in ours)]]

@@ -17,14 +17,13 @@ from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
-from semanticcmc.run import write_csv
 
 KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
 COLUMNS = (*KEYS, "mantel_r", "p", "p_holm", "ci_low", "ci_high", "permutations", "alternative", "method", "classes")
 
 
 def lag_curve(experiment: Experiment) -> pd.DataFrame:
-    """Test every network, seed, layer and condition against every semantic model, and write tables/lag_curve.csv.
+    """Test every network, seed, layer and condition against every semantic model: ``tables/lag_curve.csv``.
 
     Parameters
     ----------
@@ -70,9 +69,7 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
         "control": config.controls,
     }
     places = [table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()]
-    table = table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
-    write_csv(experiment.path("tables", "lag_curve.csv"), table)
-    return table
+    return table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
 
 
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
@@ -93,7 +90,6 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
         parts.append(pd.read_csv(file))
     numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling")
     table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
-    write_csv(experiment.path("tables", f"{measure}.csv"), table)
     return table.reset_index(drop=True)
 
 

@@ -65,6 +65,10 @@ class FrameStore:
         if not in_order.all() or list(self.movies) != sorted(set(self.movies)):
             raise InputError(f"{path}: rows are not sorted by movie_id and time_s; make it with merge_index")
 
+    def __repr__(self) -> str:
+        hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
+        return f"FrameStore: {len(self.movies)} films, {len(self):,} frames, {hours:.1f} h; {self.folder}"
+
     def __len__(self) -> int:
         return len(self._film)
 

@@ -82,6 +82,10 @@ class LabelStream:
     labels: pd.DataFrame
     times: pd.DataFrame
 
+    def __repr__(self) -> str:
+        distinct = self.labels["label"].nunique()
+        return f"LabelStream: {len(self.movies)} films, {len(self.labels):,} labels, {distinct} of them distinct"
+
     @property
     def movies(self) -> tuple[str, ...]:
         """The films, sorted; also those without any label."""

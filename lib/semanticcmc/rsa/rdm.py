@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEWEST_CLASSES = 4  # three classes have three distances and six permutations: nothing to test
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class RDM:
     """Distances between all pairs of named classes.
 
@@ -66,6 +66,11 @@ class RDM:
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "classes", classes)
+
+    def __repr__(self) -> str:
+        first, last = str(self.classes[0]), str(self.classes[-1])
+        low, high = self.values.min(), self.values.max()
+        return f"RDM: {len(self)} classes, {first} ... {last}; distances {low:.3g} to {high:.3g}"
 
     def __len__(self) -> int:
         """Return the number of classes."""

@@ -39,8 +39,7 @@ from semanticcmc.labels.nouns import label_nouns
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, write_rdms
-from semanticcmc.run import write_csv
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
 from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
@@ -92,10 +91,18 @@ class Prediction:
         `model, lag_s, ci_low_s, ci_high_s, p_holm`: lag of the largest predicted_r, the interval of that lag over
         bootstrap samples, and the least p of association_r, by Holm's correction over the lags. There always is a
         largest value: where p_holm is not small, no lag is recommended.
+    association : RDM, optional
+        Distances that the films' associations give at the recommended lag: the evaluation's model ``association``.
     """
 
     curve: pd.DataFrame
     best: pd.DataFrame
+    association: RDM | None = None
+
+    @property
+    def recommended(self) -> pd.DataFrame:
+        """Rows of `best` whose lag can be recommended: p_holm below .05."""
+        return self.best[self.best["p_holm"] < 0.05]
 
 
 def association_kernel(together: np.ndarray) -> np.ndarray:
@@ -300,9 +307,6 @@ def choose_lag(
 ) -> Prediction:
     """Predict the lag curve of an experiment from its labels and the persistence of its looks.
 
-    Writes ``tables/predicted_lag_curve.csv``, ``tables/recommended_lag.csv`` and ``rdms/association.parquet``, the
-    distances that the films' associations give at the recommended lag: the evaluation's model ``association``.
-
     Parameters
     ----------
     stream : LabelStream
@@ -318,9 +322,6 @@ def choose_lag(
     counted = experiment.section("timescales", TimescalesConfig)
     pairs = label_pairs(stream, (0.0, *sorted(config.lags_s)), counted)
     found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None)
-    for name, table in (("predicted_lag_curve", found.curve), ("recommended_lag", found.best)):
-        write_csv(experiment.path("tables", f"{name}.csv"), table)
     at = int(np.argmin(np.abs(pairs.lags_s - found.best["lag_s"].iloc[0])))
     rdm = association_rdm(pairs.both[at].sum(axis=0), pairs.names, dimensions)
-    write_rdms(experiment.path("rdms", "association.parquet"), {"association": rdm})
-    return found
+    return dataclasses.replace(found, association=rdm)

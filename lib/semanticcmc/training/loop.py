@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,7 +35,7 @@ from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, l
 from semanticcmc.training.distributed import embedder, terminated, this_process
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity
-from semanticcmc.training.views import ViewsConfig
+from semanticcmc.training.views import ViewsConfig, random_view
 from semanticcmc.training.weights import read_weights
 
 Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
@@ -131,6 +132,27 @@ class Run:
         self.generator_state = checkpoint["generator"]
         self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
 
+    @property
+    def chance(self) -> float | None:
+        """Loss of a network to which all views look alike (`recipe.chance_loss`)."""
+        return recipe.chance_loss(self.config)
+
+    def example_views(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Views of `count` pairs as the network gets them: first and second, uint8 (count, height, width, 3)."""
+        assert self.store is not None, f"{self.network} is not trained: it gets no pairs"
+        generator = torch.Generator().manual_seed(self.network.seed)
+        first, second = (
+            random_view(
+                self.store.read_rows(rows, self.config.frame_px),
+                self.networks.input_px,
+                self.views,
+                generator,
+                self.network.views == "rgb",
+            )
+            for rows in self.pairs.sample(count, generator)
+        )
+        return first.permute(0, 2, 3, 1).numpy(), second.permute(0, 2, 3, 1).numpy()
+
     def train(self, watch: Watch | None = None) -> Path:
         """Train to the end, unless the folder holds this run whole; returns the run folder.
 
@@ -148,6 +170,18 @@ class Run:
             self._save()
         self._record("finished", hours=self._seconds() / 3600)
         return self.folder
+
+    def report(self) -> str:
+        """What a finished run took, where it is, and how it ended."""
+        about = json.loads((self.folder / "run.json").read_text())
+        took = f"{about['steps']} steps in {60 * about['hours']:.1f} min on {about['device']}"
+        lines = [f"{self.network}: {took}, {about['threads']} thread(s)"]
+        lines.append(f"{self.checkpoint}, {self.checkpoint.stat().st_size / 1e6:.1f} MB")
+        if self.steps:
+            last = json.loads((self.folder / "metrics.jsonl").read_text().splitlines()[-1])
+            shown = ("loss", "alignment", "uniformity", "temperature", "normaliser_first", "normaliser_second")
+            lines.append(", ".join(f"{name} {last[name]:.4g}" for name in ("frames_per_s", *shown) if name in last))
+        return "\n".join(lines)
 
     def _loop(self, watch: Watch | None) -> None:
         """Train from the step reached to the last; at SIGTERM save and let the signal end the process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -202,3 +203,26 @@ def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFr
         own += len(rows) * (frames.mean(axis=0) ** 2).sum()
     base = own / len(index)
     return float((product / pairs - base) / (1 - base))
+
+
+def true_persistence(truth: Path, shots: Path, index: pd.DataFrame, vectors: np.ndarray) -> tuple[pd.DataFrame, float]:
+    """What persistence should be measured in a world: ``lag_s, measure, value`` of looks and associations.
+
+    Parameters
+    ----------
+    truth, shots : Path
+        ``world/truth.csv`` and ``world/shots.parquet``.
+    index, vectors
+        As of `setups_of_a_place`.
+
+    Returns
+    -------
+    table : DataFrame
+    shared : float
+        What a place's two set-ups show alike (`setups_of_a_place`), which the truth of looks takes into account.
+    """
+    known = pd.read_csv(truth).pivot(index="lag_s", columns="measure", values="value")
+    shared = setups_of_a_place(index, vectors, pd.read_parquet(shots))
+    known["appearance"] += shared * (known["same_beat"] - known["appearance"])
+    measures = known[["appearance", "association"]]
+    return measures.melt(var_name="measure", ignore_index=False).reset_index(), shared

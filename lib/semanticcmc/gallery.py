@@ -1,0 +1,321 @@
+"""The figures of the notebooks by name: which tables each is drawn from, with what a reader may choose."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.config import InputError
+from semanticcmc.evaluation.comparisons import simple_by_layer
+from semanticcmc.evaluation.config import EvaluationConfig
+from semanticcmc.evaluation.models import category_table
+from semanticcmc.evaluation.rdm_files import rdm_file
+from semanticcmc.experiment import Network
+from semanticcmc.figures import accuracy as accuracies
+from semanticcmc.figures import comparisons, films, layers, style, timescales, training
+from semanticcmc.figures import lag_curve as lag_curves
+from semanticcmc.figures import rdms as matrices
+from semanticcmc.figures import robustness as changes
+from semanticcmc.figures.style import Drawn
+from semanticcmc.figures.tables import Selection
+from semanticcmc.rsa.semantics import NO_CATEGORY, category_rdm
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.measured import association_maps
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.renderer import stills
+from semanticcmc.world.truth import true_persistence
+
+if TYPE_CHECKING:
+    from semanticcmc.study import Study
+
+Made = tuple[Drawn, str, Iterable[str | Path]]  # the figure, its file's name, and the files that it was drawn from
+SHOWN = ("layer", "models", "control", "condition")  # what every figure of tests may show in another way
+
+
+def draw(E: Study, name: str, choices: dict[str, Any]) -> Made:
+    """Draw a figure by its name; see `study.Study.figure`."""
+    if name not in (*FIGURES, *FROM_TABLES):
+        raise InputError(f"no figure {name!r}; there are {', '.join(sorted((*FIGURES, *FROM_TABLES)))}")
+    figure = FIGURES.get(name)
+    own = [key for key in inspect.signature(figure).parameters if key not in ("E", "shown")] if figure else []
+    if unknown := [key for key in choices if key not in (*SHOWN, *own)]:
+        raise InputError(f"figure {name}: no choice {unknown[0]!r}; there are {', '.join((*SHOWN, *own))}")
+    chosen = {key: choices[key] for key in SHOWN if choices.get(key) is not None}
+    shown = dataclasses.replace(E.shown, **chosen)
+    _check(E, shown)
+    if figure:
+        return figure(E, shown, **{key: choices[key] for key in own if key in choices})
+    function, tables = FROM_TABLES[name]
+    return function(*map(E.table, tables), shown), name, E.inputs(*tables)
+
+
+def _check(E: Study, shown: Selection) -> None:
+    """Refuse what no table holds; an empty plot would say nothing."""
+    if not E.has("lag_curve"):
+        return
+    table = E.table("lag_curve")
+    for column, values in (("layer", [shown.layer]), ("model", shown.models), ("control", [shown.control])):
+        there = list(dict.fromkeys(table[column]))
+        if wrong := [value for value in values if value not in there]:
+            raise InputError(f"{column} {wrong[0]!r}: not tested; there are {', '.join(there)}")
+
+
+# --- 01 the films
+
+
+def film_strip(E: Study, shown: Selection, lag_s: float | None = None) -> Made:
+    """The longest film, from its middle; a pair `lag_s` apart is framed (by default the middle one of the lags)."""
+    store, stream, lags_s = E.frames, E.labels, sorted(E.experiment.lags_s)
+    lag_s = lag_s or (lags_s[len(lags_s) // 2] if lags_s else 1.0)
+    film = str(store.index.groupby("movie_id").size().idxmax())
+    times_s = store.times(film)
+    interval_s = times_s[1] - times_s[0]
+    step = max(1, round(lag_s / 4 / interval_s))  # five pictures from the first of the pair to the second
+    rows = np.arange(max(0, len(times_s) // 2 - 4 * step), len(times_s), step)[:9]
+    pair = (min(2, len(rows) - 2), min(2 + round(lag_s / (step * interval_s)), len(rows) - 1))
+    words, files = None, ["frames/index.parquet", f"frames/{film}.tar"]
+    if stream is not None:
+        files.append("labels/labels.parquet")
+        labels, near = stream.labels.iloc[stream.rows[film]], stream.film(film).interval_s / 2
+        at = [labels[(labels.time_s - time_s).abs() <= near] for time_s in times_s[rows]]
+        words = [one.sort_values("confidence", ascending=False).label.unique()[:4].tolist() for one in at]
+    title = E.films.set_index("movie_id").title.get(film, film)
+    if E.experiment.source == "world":  # drawn anew for the eye; the networks see the frames as stored
+        world = E.experiment.section("world", WorldConfig)
+        images = list(stills(world, film, times_s[rows], films.STRIP_PX))
+        title += f", drawn at {films.STRIP_PX} px; networks see {world.image_px} px"
+    else:
+        images = [store.read(film, time_s) for time_s in times_s[rows]]
+    return films.film_strip(images, times_s[rows].tolist(), words, pair, title), "film_strip", files
+
+
+def persistence(E: Study, shown: Selection) -> Made:
+    """How long looks and associations last, on one axis, with the truth where it is known."""
+    measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
+    known = [E.folder / "world" / name for name in ("truth.csv", "shots.parquet")]
+    truth = shared = None
+    if all(path.exists() for path in known):
+        truth, shared = true_persistence(known[0], known[1], E.frames.index, measured.pictures)
+    drawn = timescales.persistence(
+        measured.curves[measured.curves.measure.isin(["appearance", "association"])],
+        measured.constants,
+        truth,
+        confidence=config.confidence,
+        count=len(E.frames.movies),
+        seconds=E.films[E.films.movie_id.isin(E.frames.movies)].duration_s.sum(),
+        shared=shared,
+    )
+    return drawn, "persistence", [*E.inputs("timescales", "half_lives"), *(known if truth is not None else [])]
+
+
+def persistence_looks(E: Study, shown: Selection) -> Made:
+    """How long looks last, by three measures."""
+    measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
+    drawn = timescales.persistence(
+        measured.curves[measured.curves.measure.isin(["appearance", "rms", "features"])],
+        measured.constants,
+        confidence=config.confidence,
+        count=len(E.frames.movies),
+        layer=E.experiment.primary_layer,
+    )
+    return drawn, "persistence_looks", E.inputs("timescales", "half_lives")
+
+
+def label_frequencies(E: Study, shown: Selection) -> Made:
+    """How often each label is seen, by its rank."""
+    drawn = films.label_frequencies(E.label_counts.set_index("label")["count"])
+    return drawn, "label_frequencies", ["labels/labels.parquet"]
+
+
+def associations(E: Study, shown: Selection, labels: int = 48) -> Made:
+    """Which labels follow which, at three lags."""
+    config = E.experiment.section("timescales", TimescalesConfig)
+    assert E.labels is not None, "these films have no labels"
+    maps = association_maps(E.labels, E.experiment.lags_s, config, labels)
+    groups = dict(zip(E.classes.noun, E.classes.category, strict=True)) if E.experiment.source == "world" else {}
+    return films.association_maps(maps, groups), "associations", ["labels/labels.parquet"]
+
+
+def predicted_lag(E: Study, shown: Selection) -> Made:
+    """The lag curve that labels and looks predict, before any training."""
+    return _predicted(E), "predicted_lag", E.inputs("predicted_lag_curve", "recommended_lag")
+
+
+def predicted_lag_curve(E: Study, shown: Selection) -> Made:
+    """The predicted lag curve, and the networks' own."""
+    drawn = _predicted(E, E.table("lag_curve"), shown)
+    return drawn, "predicted_lag_curve", E.inputs("predicted_lag_curve", "recommended_lag", "lag_curve")
+
+
+def _predicted(E: Study, table: pd.DataFrame | None = None, shown: Selection | None = None) -> Drawn:
+    about = {"confidence": E.experiment.sections["prediction"]["confidence"], "films": len(E.frames.movies)}
+    return lag_curves.predicted_lag_curve(
+        E.table("predicted_lag_curve"), E.table("recommended_lag"), table, shown, **about
+    )
+
+
+# --- 02 one network in training
+
+
+def pairs(E: Study, shown: Selection, run: Any, count: int = 8) -> Made:
+    """Pairs of views as the network of a `run` (`training.loop.Run`) gets them."""
+    network: Network = run.network
+    first, second = run.example_views(count)
+    drawn = training.pairs(first, second, network.name, network.lag_s)
+    return drawn, f"pairs_{_of(network)}", ["frames/index.parquet"]
+
+
+def training_curve(E: Study, shown: Selection, run: Any) -> Made:
+    """Loss, alignment, uniformity and temperature of a `run` by step."""
+    file = run.folder / "metrics.jsonl"
+    drawn = training.training_curves(pd.read_json(file, lines=True), run.network.name, run.network.seed, run.chance)
+    return drawn, f"training_{_of(run.network)}", [file]
+
+
+def _of(network: Network) -> str:
+    return f"{network.name}_seed-{network.seed}"
+
+
+# --- 03 one network
+
+
+def category_by_layer(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+    """A network's simple correlation with category, by layer and condition."""
+    one, category = E.network(network, seed), E.classes.category
+    kept = category[category != NO_CATEGORY]
+    if not E.has_categories:
+        raise InputError(f"{E.name}: {len(kept)} classes have a category, too few for the category model")
+    conditions = E.stimuli.config.conditions
+    files = [rdm_file(E.experiment, one, condition) for condition in conditions]
+    by_condition = {condition: E.rdms(one, condition=condition) for condition in conditions}
+    model = category_rdm(list(kept.index), category_table(E.experiment))
+    table = simple_by_layer(by_condition, model, E.experiment.section("evaluation", EvaluationConfig))
+    drawn = layers.conditions_by_layer(table, shown, one.name, one.seed, len(kept))
+    return drawn, f"layers_{_of(one)}", [*files, category_table(E.experiment)]
+
+
+def rdm(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+    """A network's distances, ordered by category."""
+    one, which, matrix, files = _matrix(E, shown, network, seed)
+    return matrices.rdm_matrices({which: matrix}, E.category), f"rdm_{_of(one)}", files
+
+
+def mds(E: Study, shown: Selection, network: str | Network | None = None, seed: int | None = None) -> Made:
+    """A map of the classes by a network's distances; by default of the network with the largest correlation."""
+    one, which, matrix, files = _matrix(E, shown, network or E.best, seed)
+    drawn = matrices.mds(matrix, E.category, E.noun, which)
+    return drawn, f"mds_{_of(one)}" if network else "mds", files
+
+
+def neighbours(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+    """Classes and those nearest to each, in pictures."""
+    one, which, matrix, files = _matrix(E, shown, network, seed)
+    first = {str(wnid): path for wnid, path in E.stimuli.files.groupby("wnid").path.first().items()}
+    drawn = matrices.nearest_neighbours(matrix, first, E.category, E.noun, which)
+    return drawn, f"neighbours_{_of(one)}", files
+
+
+def _matrix(
+    E: Study, shown: Selection, network: str | Network, seed: int | None
+) -> tuple[Network, str, Any, list[Path]]:
+    one = E.network(network, seed)
+    by_layer = E.rdms(one, condition=shown.condition)
+    if shown.layer not in by_layer:
+        raise InputError(f"layer {shown.layer!r}: not among those of {one}: {', '.join(by_layer)}")
+    files = [rdm_file(E.experiment, one, shown.condition), category_table(E.experiment)]
+    return one, f"{one}, {shown.layer}", by_layer[shown.layer], files
+
+
+# --- 04 all networks
+
+
+def lag_curve(E: Study, shown: Selection, conditions: bool = False) -> Made:
+    """Correlation with the models by lag; a panel a condition with `conditions`."""
+    table, files = E.table("lag_curve"), E.inputs("lag_curve", "dataset")
+    if conditions:
+        drawn = lag_curves.lag_curve(table, shown, conditions=list(table.condition.unique()))
+        return drawn, "lag_curve_conditions", files
+    if shown.control == "look":
+        return lag_curves.lag_curve(table, shown), "lag_curve_look", E.inputs("lag_curve")
+    predicted = E.table("predicted_lag_curve") if E.has("predicted_lag_curve") else None
+    files += E.inputs("predicted_lag_curve") if predicted is not None else []
+    return lag_curves.lag_curve(table, shown, predicted, E.remark), "lag_curve", files
+
+
+def lag_comparisons(E: Study, shown: Selection) -> Made:
+    """Which two networks differ."""
+    lags_s = style.network_lags(E.table("lag_curve"))
+    drawn = comparisons.lag_comparisons(E.table("lag_comparisons"), shown, lags_s)
+    return drawn, "lag_comparisons", E.inputs("lag_comparisons")
+
+
+def connectivity(E: Study, shown: Selection) -> Made:
+    """How alike any two networks see."""
+    lags_s = style.network_lags(E.table("lag_curve"))
+    return comparisons.connectivity(E.table("connectivity"), shown, lags_s), "connectivity", E.inputs("connectivity")
+
+
+def dissociation(E: Study, shown: Selection, measure: str = "knn") -> Made:
+    """Class accuracy against meaning."""
+    drawn = accuracies.dissociation(E.table("lag_curve"), E.table("accuracy"), shown, measure, E.remark)
+    return drawn, "dissociation", E.inputs("lag_curve", "accuracy")
+
+
+def rdms(E: Study, shown: Selection, networks: Iterable[str] | None = None) -> Made:
+    """Distances in some networks side by side: one without a lag, the shortest lag, the best, and the longest."""
+    experiment = E.experiment
+    if networks is None:
+        lagged = [network for network in experiment.networks if network not in experiment.baselines]
+        without = [name for name in ("augment", "cmc_lab", "random") if name in experiment.baselines][:1]
+        networks = [*without, *lagged[:1], E.best, *lagged[-1:]]
+    looks = style.network_styles(style.network_lags(E.table("lag_curve")))
+    found = [_matrix(E, shown, name, None) for name in dict.fromkeys(networks)]
+    distance = experiment.section("evaluation", EvaluationConfig).distance
+    about = f"{shown.layer}; seed {experiment.seeds[0]}; {distance} distance of class means"
+    labelled = {looks[one.name]["label"]: matrix for one, _, matrix, _ in found}
+    files = [rdm_file(experiment, one, shown.condition) for one, *_ in found]
+    return matrices.rdm_matrices(labelled, E.category, about), "rdms", [*files, category_table(experiment)]
+
+
+# --- 05 the models
+
+
+def semantic_models(E: Study, shown: Selection, about: str = "") -> Made:
+    """The models themselves, as distances between the classes."""
+    models = {style.model_style(name)["label"]: E.model(name) for name in ("category", "lch")}
+    first = rdm_file(E.experiment, E.experiment.runs[0], "intact")
+    drawn = matrices.rdm_matrices(models, E.category, about)
+    return drawn, "semantic_models", [first, category_table(E.experiment)]
+
+
+# --- 07 robustness
+
+
+def robustness(E: Study, shown: Selection, network: str | None = None) -> Made:
+    """One change of the analysis a row, for the network with the largest declared correlation."""
+    table = E.table("robustness")
+    return changes.robustness(table, shown, network or E.most_robust), "robustness", E.inputs("robustness")
+
+
+# Figures drawn from tables alone, in the order in which their function takes them.
+FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
+    "controls": (comparisons.controls, ("lag_curve",)),
+    "layers": (layers.layers, ("lag_curve",)),
+    "noise_ceiling": (accuracies.noise_ceiling, ("lag_curve", "noise_ceiling")),
+    "accuracy": (accuracies.accuracy_by_condition, ("accuracy",)),
+    "published": (lag_curves.published_table, ("published",)),
+}
+FIGURES: dict[str, Callable[..., Made]] = {
+    figure.__name__: figure
+    for figure in (
+        *(film_strip, persistence, persistence_looks, label_frequencies, associations, predicted_lag),
+        *(predicted_lag_curve, pairs, training_curve, category_by_layer, rdm, mds, neighbours, lag_curve),
+        *(lag_comparisons, connectivity, dissociation, rdms, semantic_models, robustness),
+    )
+}

@@ -1,0 +1,247 @@
+"""The front door of notebooks: everything of one experiment, each thing loaded when it is first asked for.
+
+E = semanticcmc.open("miniature")
+E.networks, E.frames, E.labels, E.stimuli, E.rdms("semantic_60s"), E.model("lch"), E.table("lag_curve")
+E.figure("lag_curve", layer="conv5")
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from semanticcmc.config import InputError
+from semanticcmc.evaluation import comparisons, robustness
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
+from semanticcmc.evaluation.lag_curve import gather, lag_curve, over_seeds
+from semanticcmc.evaluation.rdm_files import rdm_file
+from semanticcmc.evaluation.represent import Representation, represent
+from semanticcmc.evaluation.untrained import label_models, untrained_features
+from semanticcmc.experiment import Experiment, Network, lagged_name, load_experiment
+from semanticcmc.figures.lag_curve import too_little_film
+from semanticcmc.figures.save import Picture, save
+from semanticcmc.labels.stream import frequencies
+from semanticcmc.opened import Opened
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, write_rdms
+from semanticcmc.rsa.semantics import NO_CATEGORY
+from semanticcmc.run import NOTEBOOK, is_run_by_papermill, refuse_unknown_parameters
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.measured import Measured, measure
+from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
+
+if TYPE_CHECKING:
+    from semanticcmc.training.loop import Run
+
+
+class Study(Opened):
+    """One experiment, opened: what there is, and what can be made of it.
+
+    Methods that make a table write it and return it; `figure` draws.
+    """
+
+    def figure(self, name: str, **choices: Any) -> Picture:
+        """Draw a figure of the notebooks by its name, and write it as SVG and PNG with its record.
+
+        Parameters
+        ----------
+        name : str
+            Of `gallery.FIGURES`, such as ``lag_curve``.
+        **choices
+            `layer`, `models`, `control`, `condition`, and what the figure itself takes, such as `network`.
+
+        Raises
+        ------
+        InputError
+            For a figure or a value that there is not; the message lists what there is.
+        """
+        from semanticcmc.gallery import draw
+
+        drawn, file_name, inputs = draw(self, name, choices)
+        folder = self.path("figures", file_name).parent
+        return save(drawn, self.experiment, file_name, inputs, os.environ.get(NOTEBOOK), folder)
+
+    def dataset(self) -> pd.DataFrame:
+        """What the films hold, as ``tables/dataset.csv``: ``quantity, value, unit``."""
+        used, stream = self.films[self.films.movie_id.isin(self.frames.movies)], self.labels
+        sets = labels = distinct = rate = 0.0
+        if stream is not None:
+            sets, labels, distinct = stream.times["count"].sum(), len(stream.labels), stream.labels.label.nunique()
+            rate = labels / (stream.times["count"] * stream.times.interval_s).sum()
+        rows = [
+            ("films", len(self.frames.movies), "films"),
+            ("hours", used.duration_s.sum() / 3600, "h"),
+            ("frames", len(self.frames), "frames"),
+            ("label sets", sets, "label sets"),
+            ("labels", labels, "labels"),
+            ("distinct labels", distinct, "labels"),
+            ("labels a second", rate, "1/s"),
+            ("films left out", len(self.films) - len(used), "films"),
+        ]
+        return self.write("dataset", pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
+
+    @functools.cached_property
+    def label_counts(self) -> pd.DataFrame:
+        """How often each label is seen, the most frequent first."""
+        assert self.labels is not None, "these films have no labels"
+        return frequencies(self.labels)
+
+    @functools.cached_property
+    def timescales(self) -> Measured:
+        """How long looks and associations last; writes ``timescales`` and ``half_lives``."""
+        config = self.experiment.section("timescales", TimescalesConfig)
+        measured = measure(self.frames, untrained_features(self.experiment, self.frames), self.labels, config)
+        self.write("timescales", measured.curves)
+        self.write("half_lives", measured.constants)
+        return measured
+
+    def predict(self) -> Prediction | None:
+        """The lag curve predicted from the labels; writes it, ``recommended_lag`` and the model ``association``.
+
+        None, and the reason is printed, where no label is a noun of WordNet.
+        """
+        assert self.labels is not None, "these films have no labels"
+        try:
+            stream = labels_as_wnids(self.experiment, self.labels)
+        except InputError as error:
+            print(f"No prediction: {error}")
+            return None
+        models = label_models(self.experiment, sorted(stream.labels.label.unique()))
+        dimensions = self.experiment.sections["networks"]["embedding_dim"]
+        prediction = choose_lag(self.experiment, stream, models, dimensions, self.table("timescales"))
+        self.write("predicted_lag_curve", prediction.curve)
+        self.write("recommended_lag", prediction.best)
+        if prediction.association is not None:
+            write_rdms(self.path("rdms", "association.parquet"), {"association": prediction.association})
+        return prediction
+
+    def asked(self, network: str, lag_s: float, seed: int) -> Network:
+        """The network that a notebook's parameters name: ``semantic`` with a lag, or a baseline; it may be new."""
+        return self.experiment.network(lagged_name(lag_s) if network == "semantic" else network, seed)
+
+    def run(self, network: Network) -> Run:
+        """The training of a network, checked before anything long starts."""
+        from semanticcmc.training.loop import Run  # here: what does not train need not import it
+
+        return Run(self.experiment, network)
+
+    def train(self, run: Run) -> None:
+        """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""
+        from semanticcmc.figures.training import LiveCurve
+
+        run.train(None if self.write_results else LiveCurve(run.folder / "metrics.jsonl"))
+        print(run.report())
+
+    def represent(self, network: str | Network, seed: int | None = None) -> Representation:
+        """Show a network the stimuli; its files below ``rdms/`` are written by the workflow, or where it has none."""
+        one = self.network(network, seed)
+        new = not rdm_file(self.experiment, one, "intact").exists()
+        return represent(self.experiment, one, self.stimuli, write=self.write_results or new)
+
+    def lag_curve(self) -> pd.DataFrame:
+        """All networks, layers, conditions, models and controls tested, as ``tables/lag_curve.csv``."""
+        return self.write("lag_curve", lag_curve(self._with_added()))
+
+    def _with_added(self) -> Experiment:
+        """The experiment with the networks that were represented by hand, unless a workflow runs this notebook."""
+        if self.write_results:
+            return self.experiment
+        shown = [one for one in self.added if rdm_file(self.experiment, one, "intact").is_file()]
+        return self.experiment.extended(shown)
+
+    def gather(self, measure: str) -> pd.DataFrame:
+        """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""
+        return self.write(measure, gather(self._with_added(), measure))
+
+    def lag_comparisons(self) -> pd.DataFrame:
+        """Which two networks differ, by the paired bootstrap, at the layer shown."""
+        return self.write("lag_comparisons", comparisons.lag_comparisons(self._with_added(), self.shown.layer))
+
+    def connectivity(self) -> pd.DataFrame:
+        """How alike any two networks see, at the layer shown."""
+        return self.write("connectivity", comparisons.connectivity(self._with_added(), self.shown.layer))
+
+    def published(self) -> pd.DataFrame:
+        """The published tests beside ours at the declared layer, as ``tables/published.csv``."""
+        return self.write(
+            "published", comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
+        )
+
+    def over_seeds(self) -> pd.DataFrame:
+        """Means over seeds of the tests shown, and their intervals (`evaluation.lag_curve.over_seeds`)."""
+        rows = self.shown.rows(over_seeds(self.table("lag_curve"), self.shown.confidence))
+        return rows[["network", "model", "mantel_r", "ci_low", "ci_high", "seeds"]]
+
+    def robustness(self) -> pd.DataFrame:
+        """One change of the analysis a row (`evaluation.robustness`), as ``tables/robustness.csv``."""
+        config = self.experiment.section("evaluation", EvaluationConfig)
+        pooled = self.experiment.section("activations", ActivationsConfig).spatial_mean
+        given = robustness.material(self.experiment)
+        rows = robustness.choices(given, self.experiment.primary_layer, config.distance, pooled, config.method)
+        models = {name: self.model(name) for name in config.models}
+        return self.write("robustness", robustness.panel(list(rows), models, config))
+
+    # --- what is said of it
+
+    @functools.cached_property
+    def best(self) -> str:
+        """Name of the network with a lag that correlates most with the first model, given the control shown."""
+        rows = self.shown.rows(self.table("lag_curve"), model=self.shown.models[:1])
+        means = rows[rows.lag_s > 0].dropna(subset="mantel_r").groupby("network").mantel_r.mean()
+        return str(means.idxmax()) if len(means) else self.experiment.networks[-1]
+
+    @property
+    def most_robust(self) -> str:
+        """Name of the network whose declared correlation with the first model is largest in the panel of robustness."""
+        best = robustness.largest(self.table("robustness"))
+        first = best[(best.model == self.shown.models[0]) & (best.varied == "declared")].network
+        return str(first.iloc[0]) if len(first) else self.experiment.networks[-1]
+
+    @property
+    def remark(self) -> str:
+        """What a reader of real films must not overlook: that there is too little film; empty elsewhere."""
+        if self.experiment.source != "films":
+            return ""
+        counts = self.table("dataset").set_index("quantity").value
+        return too_little_film(int(counts["films"]), float(counts["hours"]))
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether enough of the stimuli's classes have a category for the category model."""
+        kept = self.classes.category[self.classes.category != NO_CATEGORY]
+        return len(kept) >= FEWEST_CLASSES and kept.nunique() > 1
+
+    def rows(self, table: str, columns: Sequence[str], **wanted: Any) -> pd.DataFrame:
+        """Some columns of the rows of a table that figures show; `wanted` values take the place of those shown."""
+        return self.shown.rows(self.table(table), **wanted)[list(columns)]
+
+
+def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **chosen: Any) -> Study:
+    """Open an experiment; `semanticcmc.open` is this function.
+
+    Parameters
+    ----------
+    experiment : str or Path
+        As of `experiment.load_experiment`: a name in ``analysis/experiments``, or the path of a YAML.
+    cells : sequence of str, optional
+        ``In`` of a notebook: parameters that papermill injects but the notebook does not know are refused, and the
+        notebook writes into the results where papermill runs it.
+    **chosen
+        `write=True` for results to be written by hand; else as of `Study`.
+
+    Raises
+    ------
+    InputError
+        If the experiment cannot be read, or for an unknown parameter.
+    """
+    if cells is not None:
+        refuse_unknown_parameters(cells)
+        chosen.setdefault("write", is_run_by_papermill(cells))
+    from semanticcmc.figures.style import use_house_style
+
+    use_house_style()
+    return Study(load_experiment(experiment), **chosen)

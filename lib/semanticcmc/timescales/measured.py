@@ -1,0 +1,100 @@
+"""How long looks and associations of films last: every measure of one experiment's films, in one go."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from semanticcmc.films.store import FrameStore
+from semanticcmc.labels.stream import LabelStream
+from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference, unit_vectors
+from semanticcmc.timescales.association import association
+from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.decay import half_lives, half_strength
+from semanticcmc.timescales.pairs import LabelPairs, label_pairs, times_as_often
+from semanticcmc.timescales.predictability import predictability
+
+FILMS_THAT_LONG = 0.75  # share of the films that are longer than the longest lag
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What `measure` found.
+
+    Attributes
+    ----------
+    curves : DataFrame
+        ``tables/timescales.csv``: one row a measure, level and lag (`curves.Curve.table`).
+    constants : DataFrame
+        ``tables/half_lives.csv``: half-strengths and half-lives, one row a measure and level.
+    rms : DataFrame
+        RMS difference by lag in grey levels (`appearance.rms_difference`).
+    pictures : array, shape (frames, d)
+        Small pictures of all frames as unit vectors.
+    """
+
+    curves: pd.DataFrame
+    constants: pd.DataFrame
+    rms: pd.DataFrame
+    pictures: np.ndarray
+
+
+def measure(store: FrameStore, features: np.ndarray, stream: LabelStream | None, config: TimescalesConfig) -> Measured:
+    """Measure looks three ways, and associations of labels where several films have them.
+
+    Parameters
+    ----------
+    store : FrameStore
+    features : array, shape (frames, d)
+        What an untrained network makes of every frame (`evaluation.untrained`).
+    stream : LabelStream or None
+    config : TimescalesConfig
+    """
+    times_s = [store.times(film) for film in store.movies]
+    frame_s = float(np.median(np.concatenate([np.diff(t) for t in times_s])))
+    longest_s = float(np.quantile([t[-1] - t[0] for t in times_s], 1 - FILMS_THAT_LONG))
+    lags_s = lag_grid(frame_s, longest_s, config.lags)
+    pictures = store.resident(config.frame_px)
+    rms = compare_frames(store.index, pictures, lags_s, correlation=False)
+    looks = {
+        "appearance": compare_frames(store.index, pictures, lags_s, correlation=True),
+        "rms": rms,
+        "features": compare_frames(store.index, features, lags_s, correlation=True),
+    }
+    curves = [persistence(name, one, config) for name, one in looks.items()]
+    if stream is not None and len(stream.movies) > 1:  # with one film, what is the film's cannot be told apart
+        pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
+        curves += [association(pairs, config), predictability(pairs, config)]
+    return Measured(
+        pd.concat([curve.table(config) for curve in curves], ignore_index=True),
+        half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
+        rms_difference(rms, config),
+        unit_vectors(pictures),
+    )
+
+
+def label_lags_s(stream: LabelStream) -> tuple[float, float]:
+    """Shortest and longest lag, seconds, at which labels can be compared."""
+    lengths_s = (stream.times["count"] - 1) * stream.times["interval_s"]
+    return float(stream.times["interval_s"].max()), float(np.quantile(lengths_s, 1 - FILMS_THAT_LONG))
+
+
+def association_maps(
+    stream: LabelStream, lags_s: tuple[float, ...], config: TimescalesConfig, labels: int = 48
+) -> dict[float, pd.DataFrame]:
+    """How many times as often (log2) one label follows another as if they were independent, at some of `lags_s`.
+
+    The shortest, the middle and the longest that the films allow; of the most frequent labels at most `labels`.
+    NaN where two labels never follow each other.
+    """
+    shortest_s, longest_s = label_lags_s(stream)
+    possible = [lag_s for lag_s in sorted(lags_s) if shortest_s <= lag_s < longest_s] or [shortest_s]
+    chosen = sorted({possible[0], possible[len(possible) // 2], possible[-1]})
+    fewer = dataclasses.replace(config, labels=min(config.labels, labels))
+    pairs: LabelPairs = label_pairs(stream, (0.0, *chosen), fewer)
+    with np.errstate(divide="ignore"):
+        strength = np.log2(times_as_often(pairs))
+    maps = zip(chosen, strength[1:], strict=True)
+    return {lag: pd.DataFrame(one, pairs.names, pairs.names).replace(-np.inf, np.nan) for lag, one in maps}
