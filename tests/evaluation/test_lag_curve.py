@@ -98,8 +98,6 @@ def test_every_network_seed_layer_model_and_control_has_a_row(experiment):
     assert np.isnan(lags["random"]) and lags["augment"] == 0 and lags["semantic_60s"] == 60
     assert (table.classes == 24).all() and (table.permutations >= 199).all()
     assert (table.method == "pearson").all() and (table.alternative == "greater").all()
-    written = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv")
-    pd.testing.assert_frame_equal(written, table, check_dtype=False)
 
 
 def test_rows_hold_the_mantel_tests_of_the_named_matrices(experiment):
@@ -346,7 +344,6 @@ def test_gather_joins_what_each_network_left_and_names_what_is_missing(experimen
     table = gather(experiment, "accuracy")
     assert list(zip(table.network, table.seed, strict=True)) == list(itertools.product(NETWORKS, (0, 1)))
     assert (table.accuracy == 0.1 + 0.2).all() and table.ci_low.isna().all()
-    assert len(pd.read_csv(experiment.folder / "tables" / "accuracy.csv")) == len(table)
     (experiment.folder / "rdms" / "augment" / "seed-1_accuracy.csv").unlink()
     with pytest.raises(InputError, match=r"augment/seed-1_accuracy\.csv: missing; make poster"):
         gather(experiment, "accuracy")

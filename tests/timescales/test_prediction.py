@@ -12,7 +12,7 @@ from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.untrained import label_models
 from semanticcmc.experiment import load_experiment, repository_root
 from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
-from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.prediction import (
@@ -223,15 +223,15 @@ def test_a_worlds_lag_is_chosen_from_its_labels(experiment):
     lags_s = list(experiment.sections["prediction"]["lags_s"])
     assert found.curve.groupby("model").lag_s.apply(list).to_dict() == {"category": lags_s, "lch": lags_s}
     assert found.curve.set_index("lag_s").looks.loc[1].tolist() == [0.9, 0.9]
-    written = pd.read_csv(experiment.folder / "tables/predicted_lag_curve.csv")
-    pd.testing.assert_frame_equal(written, found.curve, check_dtype=False)
-    assert set(pd.read_csv(experiment.folder / "tables/recommended_lag.csv").lag_s) <= set(map(float, lags_s))
+    assert set(found.best.lag_s) <= set(map(float, lags_s))
+    assert found.recommended.equals(found.best[found.best.p_holm < 0.05])
 
 
 def test_the_association_at_that_lag_is_a_model(experiment):
     """Its distances are 1 - cosine of the embedding of the counts of label pairs."""
     stream = labels_as_wnids(experiment, experiment_labels(experiment))
-    best_s = chosen(experiment, stream).best.lag_s[0]
+    prediction = chosen(experiment, stream)
+    best_s = prediction.best.lag_s[0]
     classes = pd.read_csv(experiment.folder / "world/classes.csv").wnid.tolist()
     names, counts = pd.Index(classes), np.zeros((len(classes), len(classes)))
     for movie_id in stream.movies:  # every fifth label set is a first moment: one a second
@@ -240,6 +240,7 @@ def test_the_association_at_that_lag_is_a_model(experiment):
         counts += seen[: len(seen) - shift : 5].T @ seen[shift::5]
     vectors = embedding(association_kernel(counts), 16)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    write_rdms(experiment.path("rdms", "association.parquet"), {"association": prediction.association})
     found = experiment_model("association", classes, experiment, {})
     np.testing.assert_allclose(found.square(), 1 - unit @ unit.T, atol=1e-9)
 
