@@ -23,6 +23,8 @@ WORLD = E.source == "world"
 CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
 RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of several untrained networks as a control
 RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM else []
+NOTEBOOKS = ["01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness"]
+NOTEBOOKS += [f"{name}_{network}_seed-{seed}" for name in ("02_training", "03_representations") for network, seed in RUNS]
 UNTRAINED = [seed for seed in RANDOM_SEEDS if ("random", seed) not in RUNS]  # those that no notebook makes
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
 NOUNS = (IMPORTED and E.sections["labels"].get("nouns")) or []  # table of labels' nouns of one's own, if there is one
@@ -63,7 +65,6 @@ TORCHRUN = (
 wildcard_constraints:
     seed=r"\d+",
     network=r"[a-z_]+|semantic_[\d.]+s",
-    name=r"\d\d_[\w.-]+",  # of an executed notebook
 
 
 localrules: all, site
@@ -76,8 +77,7 @@ rule all:
         "paper/paper.html",
         "paper/paper.pdf",
         "labels/label_nouns.csv" if IMPORTED else [],
-        [f"notebooks/{name}.html" for name in ("01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness")],
-        [f"notebooks/{name}_{network}_seed-{seed}.html" for name in ("02_training", "03_representations") for network, seed in RUNS],
+        [f"notebooks/{name}.html" for name in NOTEBOOKS],
 
 
 rule site:  # what the site shows besides: semanticcmc run miniature -- site
@@ -378,14 +378,26 @@ rule wordnet:
         papermill("05_wordnet.ipynb")
 
 
-rule notebook_page:
+rule pages:  # one process for all: what it imports would cost more than its work
     input:
-        notebook="notebooks/{name}.ipynb",
+        notebooks=[f"notebooks/{name}.ipynb" for name in NOTEBOOKS],
         style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
     output:
-        "notebooks/{name}.html",
+        [f"notebooks/{name}.html" for name in NOTEBOOKS],
     log:
-        "logs/notebook_page_{name}.log",
+        "logs/pages.log",
+    shell:
+        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebooks} > {log} 2>&1"
+
+
+rule page_of_estimators:
+    input:
+        notebook="notebooks/06_estimators.ipynb",
+        style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
+    output:
+        "notebooks/06_estimators.html",
+    log:
+        "logs/page_of_estimators.log",
     shell:
         "PYTHONPATH={ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
 
@@ -405,7 +417,7 @@ rule poster:
         "figures/rdms.svg",
         "figures/dissociation.svg",
         citation=ROOT / "CITATION.cff",
-        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.suffix in (".qmd", ".lua", ".typst", ".css", ".svg", ".bib")),
+        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.suffix in (".qmd", ".lua", ".typst", ".css", ".svg", ".bib", ".yml")),
     output:
         "poster/poster.html",
         "poster/poster.pdf",
@@ -433,8 +445,8 @@ rule paper:
         "figures/dissociation.svg",
         "figures/robustness.svg",
         citation=ROOT / "CITATION.cff",
-        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.name.removeprefix("_").startswith(("paper", "references"))),
-        studies=sorted(path for path in (ROOT / "validation").iterdir() if path.suffix in (".csv", ".json", ".png")),
+        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.name.removeprefix("_").startswith(("paper", "references", "words"))),
+        studies=[ROOT / "validation" / name for name in ("quoted.yml", "timescales.png")],
     output:
         "paper/paper.html",
         "paper/paper.pdf",
