@@ -26,7 +26,8 @@ from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import train
 from semanticcmc.workflow import resolve_experiment
-from semanticcmc.world import WorldConfig, build
+from semanticcmc.world.build import build
+from semanticcmc.world.config import WorldConfig
 
 HERE = Path(__file__).parent
 SEEDS = 3

@@ -85,7 +85,8 @@ def show(experiment: Name) -> None:
 @app.command()
 def world(experiment: Name, processes: Annotated[int | None, typer.Option(help="default: one a core")] = None) -> None:
     """Draw the films, labels and stimuli of an experiment's world."""
-    from semanticcmc.world import WorldConfig, build
+    from semanticcmc.world.build import build
+    from semanticcmc.world.config import WorldConfig
 
     E = load_experiment(experiment)
     build(E.section("world", WorldConfig), E.folder, processes)

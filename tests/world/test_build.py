@@ -18,7 +18,7 @@ from semanticcmc.evaluation.stimulus_checks import probe
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
-from semanticcmc.world import build
+from semanticcmc.world.build import build
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import N_LOOK, Light, class_looks, draw_objects, oklch

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError, configure, package_table
-from semanticcmc.world import WorldConfig
 from semanticcmc.world.classes import categories, closeness, read_classes
+from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.timeline import CLOSE_UP, Themes, pieces, timelines
 
 WORLD = WorldConfig(

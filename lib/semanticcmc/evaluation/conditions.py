@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from semanticcmc.config import InputError
 from semanticcmc.world.config import mask_file
@@ -65,6 +64,8 @@ def visible(condition: str, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if condition == "object":
         return mask == 255
     shown = np.ones(mask.shape, dtype=bool)
+    from scipy import ndimage  # here: slow to import
+
     for box in ndimage.find_objects(ndimage.label(mask)[0]):
         shown[box] = False
     return shown
@@ -100,6 +101,8 @@ def under(
         return np.repeat(np.rint(pixels @ np.array(_LUMA))[:, :, None], 3, axis=2).astype(np.uint8)
     if condition == "blur":
         sigma = (blur_sigma_px, blur_sigma_px, 0)
+        from scipy import ndimage
+
         return np.rint(ndimage.gaussian_filter(pixels.astype(np.float32), sigma, mode="mirror")).astype(np.uint8)
     if condition in MASKED:
         if mask is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
@@ -184,7 +184,7 @@ def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") 
     """
     key = [name for name in (*KEYS, "measure") if name in table and name != "seed"]
     rows = table.groupby(key, sort=False, dropna=False)[value].agg(["mean", "sem", "count"]).reset_index()
-    half = rows["sem"] * student_t.ppf(0.5 + confidence / 2, np.maximum(rows["count"] - 1, 1))
+    half = rows["sem"] * stdtrit(np.maximum(rows["count"] - 1, 1), 0.5 + confidence / 2)
     return rows[key].assign(
         **{value: rows["mean"]}, ci_low=rows["mean"] - half, ci_high=rows["mean"] + half, seeds=rows["count"]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
 from semanticcmc.timescales.pairs import LabelPairs
@@ -63,7 +63,7 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         value = strength / total[:, None]
         scale = np.where(value[:, 1:, :1] > 0, value[:, 1:, :1], np.nan)
         value, null = value / scale, null / (moments[0] * total[0] * scale[0])
-    width = norm.ppf((1 + config.confidence) / 2) * null[1]
+    width = ndtri((1 + config.confidence) / 2) * null[1]
     return pairs.curve("association", value, strength, (null[0] - width, null[0] + width), squared=False)
 
 

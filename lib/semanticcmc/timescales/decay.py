@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
@@ -81,7 +81,7 @@ def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, floa
     tail = (1 - config.confidence) / 2
     if not strength[0] > 0 or found.mean() < 1 - tail:
         return (*none, "no association that falls with the lag")
-    spread = np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * student.ppf(1 - tail, films - 1)
+    spread = np.std(log_s[1:][found], ddof=1) * math.sqrt(films / (films - 1)) * stdtrit(films - 1, 1 - tail)
     half_life_s, low_s, high_s = np.exp(log_s[0] + np.array([0, -spread, spread]))
     if half_life_s > film_s * LONGEST_SHARE:
         return (*none, f"longer than 1/{1 / LONGEST_SHARE:g} of the film")

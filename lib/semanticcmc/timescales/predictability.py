@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
 from semanticcmc.timescales.pairs import LabelPairs
@@ -69,7 +69,7 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         )
         value, correlation = (2 * both - of_predicted) / of_all, both / np.sqrt(of_predicted * of_all)
         null = null_mean.sum(axis=-1) / of_all[0]
-        width = norm.ppf((1 + config.confidence) / 2) * np.sqrt(2 * null_variance.sum(axis=-1)) / of_all[0]
+        width = ndtri((1 + config.confidence) / 2) * np.sqrt(2 * null_variance.sum(axis=-1)) / of_all[0]
     return pairs.curve("prediction_r2", value, correlation, (null - width, null + width), squared=True)
 
 

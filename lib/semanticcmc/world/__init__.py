@@ -5,8 +5,3 @@ latent becomes a picture of one object (`objects`), the *renderer* puts objects 
 (`renderer`, `places`), a *detector* labels what is in view (`labels`). `build` writes it all; `truth` has what an
 estimator should find.
 """
-
-from semanticcmc.world.build import build
-from semanticcmc.world.config import WorldConfig
-
-__all__ = ["WorldConfig", "build"]
