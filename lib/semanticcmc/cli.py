@@ -10,8 +10,9 @@ Exit status 0: done; 1: a job failed; 2: input that cannot be used, after ``erro
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,15 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
 )
 
+# Verbs that take an experiment and nothing else: the function that does the work, and what it does.
+OF_AN_EXPERIMENT = {
+    "probe": ("films.ingest:probe_films", "Open every film and write frames/probe.csv."),
+    "merge": ("films.ingest:merge_films", "Write frames/index.parquet and frames/films.csv of the films ingested."),
+    "labels": ("labels.ingest:import_experiment", "Import the labels, and match them with the films."),
+    "nouns": ("labels.nouns:write_label_nouns", "Find WordNet's nouns for the labels, and list labels without one."),
+    "stimuli": ("evaluation.stimulus_checks:check_stimuli", "Open every stimulus and write stimuli.json."),
+    "controls": ("evaluation.rdm_files:make_controls", "Write RDMs of the untrained networks of the control random."),
+}
 Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="name in analysis/experiments, or path of a YAML")]
 
 
@@ -106,14 +116,6 @@ def films(
 
 
 @app.command()
-def probe(experiment: Name) -> None:
-    """Open every film of an experiment and write frames/probe.csv."""
-    from semanticcmc.films.ingest import probe_films
-
-    probe_films(load_experiment(experiment))
-
-
-@app.command()
 def ingest(
     experiment: Name, movie_id: str, threads: Annotated[int, typer.Option(help="0: as many as there are cores")] = 0
 ) -> None:
@@ -121,38 +123,6 @@ def ingest(
     from semanticcmc.films.ingest import ingest_film
 
     ingest_film(load_experiment(experiment), movie_id, threads)
-
-
-@app.command()
-def merge(experiment: Name) -> None:
-    """Write frames/index.parquet and frames/films.csv of the films ingested."""
-    from semanticcmc.films.ingest import merge_films
-
-    merge_films(load_experiment(experiment))
-
-
-@app.command()
-def labels(experiment: Name) -> None:
-    """Import an experiment's labels, and match them with its films."""
-    from semanticcmc.labels.ingest import import_experiment
-
-    import_experiment(load_experiment(experiment))
-
-
-@app.command()
-def nouns(experiment: Name) -> None:
-    """Find WordNet's nouns for an experiment's labels, and list those without one."""
-    from semanticcmc.labels.nouns import write_label_nouns
-
-    write_label_nouns(load_experiment(experiment))
-
-
-@app.command()
-def stimuli(experiment: Name) -> None:
-    """Open every stimulus of an experiment and write stimuli.json."""
-    from semanticcmc.evaluation.stimulus_checks import check_stimuli
-
-    check_stimuli(load_experiment(experiment))
 
 
 @app.command()
@@ -171,14 +141,6 @@ def train(
 
 
 @app.command()
-def controls(experiment: Name) -> None:
-    """Write RDMs of the untrained networks whose mean is the control `random`."""
-    from semanticcmc.evaluation.rdm_files import make_controls
-
-    print(*make_controls(load_experiment(experiment)), sep="\n")
-
-
-@app.command()
 def classify(
     experiment: Name, network: Annotated[list[str] | None, typer.Option(help="default: all networks")] = None
 ) -> None:
@@ -186,3 +148,17 @@ def classify(
     from semanticcmc.evaluation.probes import classification
 
     print(classification(load_experiment(experiment), network).to_string(index=False))
+
+
+def _of_an_experiment(place: str) -> Callable[[str], None]:
+    """A command that loads an experiment and hands it to a function, imported when it is called."""
+    module, function = place.split(":")
+
+    def command(experiment: Name) -> None:
+        getattr(importlib.import_module(f"semanticcmc.{module}"), function)(load_experiment(experiment))
+
+    return command
+
+
+for _verb, (_place, _help) in OF_AN_EXPERIMENT.items():
+    app.command(_verb, help=_help)(_of_an_experiment(_place))

@@ -15,23 +15,7 @@ from semanticcmc.rsa.semantics import WORDNET_MODELS
 
 @dataclasses.dataclass(frozen=True)
 class StimuliConfig:
-    """How the stimuli are read.
-
-    Attributes
-    ----------
-    folder : Path or None
-        Folder of class folders, from the repository's root if not absolute; None for the world's own stimuli.
-    size_px : int
-        Side of the square images: the short side is resized to it, then the centre is cropped.
-    images_per_class : int or None
-        At most so many images a class, the first by name; None for all.
-    conditions : tuple of str
-        Of `conditions.CONDITIONS`; intact, which the poster shows, is one of them.
-    blur_sigma_px : float
-        Standard deviation of the condition blur, pixels at `size_px`.
-    masked_grey : int
-        Grey level, 0 to 255, of what the conditions object and background hide.
-    """
+    """How stimuli are read: section ``stimuli`` of an experiment, explained in base.yaml."""
 
     folder: Path | None
     size_px: int
@@ -57,23 +41,7 @@ class StimuliConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ActivationsConfig:
-    """What is taken from a network's activations.
-
-    Attributes
-    ----------
-    layers : tuple of str
-        Layers to test, such as conv5, fc7.
-    spatial_mean : bool
-        Average convolutional maps over space, as published; otherwise every unit counts.
-    batch_size : int
-        Images at a time.
-    decoding_features : int
-        A wider primary layer is projected at random to so many features for decoding.
-    decoding_folds : int
-        Folds of the cross-validation of class accuracy.
-    decoding_neighbours : int
-        Neighbours of the kNN classifier.
-    """
+    """What is taken from a network's activations: section ``activations`` of an experiment, explained in base.yaml."""
 
     layers: tuple[str, ...]
     spatial_mean: bool
@@ -93,34 +61,7 @@ class ActivationsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
-    """Parameters of the evaluation.
-
-    Attributes
-    ----------
-    distance : str
-        Between class means (`rdm.from_class_means`).
-    method : {'pearson', 'spearman'}
-        Correlation between RDMs.
-    alternative : {'greater', 'less', 'two-sided'}
-    permutations : int
-        Least number for each test.
-    bootstrap_samples : int
-        Samples of the classes for the intervals; 0 for none.
-    confidence : float
-        Level of the intervals.
-    models : tuple of str
-        Names of `models.experiment_model`: category, lch, path, wu_palmer, association, or a key of `model_files`.
-    model_files : mapping of str to str
-        A name of one's own to the file of its matrix (`semantics.read_matrix`), relative to the repository.
-    controls : tuple of {'none', 'random', 'cmc_lab', 'look'}
-        What is partialled out at the same layer: nothing; the mean RDM of untrained networks (`rdm_files` says why
-        of several); the RDM of the same seed's CMC network (skipped where it is no baseline); the world's true
-        looks (skipped where there are none).
-    random_seeds : tuple of int
-        Seeds of untrained networks whose mean is the control `random`, beside the experiment's own seeds.
-    seed : int
-        Of permutations and bootstrap.
-    """
+    """How RDMs are tested: section ``evaluation`` of an experiment, explained in base.yaml."""
 
     distance: Literal["correlation", "spearman", "euclidean", "cosine"]
     method: Literal["pearson", "spearman"]

@@ -42,30 +42,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ClassificationConfig:
-    """Images and features of the linear probes.
-
-    Attributes
-    ----------
-    train : Path or None
-        Folder of class folders to learn from, from the repository's root if not absolute; None for the stimuli.
-    test : Path or None
-        Folder of the same classes to test on; None to keep `test_share` of each class of `train` for it.
-    test_share : float
-        Share of each class's images that tests, where `test` is None.
-    images_per_class : int or None
-        At most so many images a class in each folder, the first by name; None for all.
-    features : int
-        Convolutional maps are max-pooled to the largest square that has so many features at most. 9,600 gives
-        CMC's squares: 10, 6, 5, 5 and 6 for conv1 to conv5 at the published widths.
-    regularisation : tuple of float
-        Candidates for scikit-learn's C, the inverse of the L2 penalty's strength.
-    validation_share : float
-        Share of each class's training images on which C is chosen.
-    confidence : float
-        Level of the intervals.
-    seed : int
-        Of both splits.
-    """
+    """Images and features of the linear probes: section ``classification`` of an experiment, explained in base.yaml."""
 
     train: Path | None
     test: Path | None

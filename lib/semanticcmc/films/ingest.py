@@ -33,26 +33,7 @@ NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
 
 @dataclasses.dataclass(frozen=True)
 class MoviesConfig:
-    """How films become frames.
-
-    Attributes
-    ----------
-    folder : Path or None
-        Folder of films, searched with all folders below it; None until one is given (``FILMS=<folder>``).
-    frame_folders_per_s : float or None
-        Pictures a second of films that are folders of pictures; None: such a film is left out.
-    frames_per_s : float
-        Frames kept for each second of film.
-    short_side_px : int
-        Length of a frame's short side as displayed, pixels; smaller films are not enlarged.
-    jpeg_quality : int
-        1 to 95.
-    crop_black_borders : bool
-        Whether letterbox and pillarbox are cut off, the same for all of a film's frames.
-    manifest : Path or None
-        List of films with their checksums (module `manifest`); a film that is not on it, or whose file has
-        changed, is left out. None: nothing is checked.
-    """
+    """How films become frames: section ``movies`` of an experiment, explained in base.yaml."""
 
     folder: Path | None
     frame_folders_per_s: float | None

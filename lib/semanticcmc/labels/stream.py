@@ -29,27 +29,7 @@ TIMES = ("movie_id", "start_s", "interval_s", "count")
 
 @dataclasses.dataclass(frozen=True)
 class LabelsConfig:
-    """Where the labels of an experiment's films come from, and which of them count.
-
-    Attributes
-    ----------
-    path : Path or None
-        Folder or file that `ingest` reads: Amazon Rekognition's JSON, event tables, a CSV, or a folder with
-        `labels.parquet` and `label_times.parquet`; None where the films have no labels, and for the world,
-        which writes its own.
-    interval_s : float or None
-        Time from one label set to the next, seconds; None: as the source samples (events do not tell).
-    least_confidence : float
-        Labels of less confidence, 0 to 100, are left out; where a source states none, all have 100.
-    parents : bool
-        Whether the parents of a label (Rekognition: Animal of Dog) count as labels too, with its confidence.
-    event_columns : tuple of str
-        Columns of event tables whose values are the labels.
-    join_runs : bool
-        Whether event tables ``<name>_run-1``, ``<name>_run-2`` are parts of one film, put end to end.
-    nouns : Path or None
-        Table of nouns of one's own, used before the package's; see `nouns.label_nouns`.
-    """
+    """Which labels films have: section ``labels`` of an experiment, explained in base.yaml."""
 
     path: Path | None
     interval_s: float | None

@@ -17,25 +17,7 @@ LEVELS = ("film base rate", "corpus base rate")
 
 @dataclasses.dataclass(frozen=True)
 class TimescalesConfig:
-    """How persistence is estimated.
-
-    Attributes
-    ----------
-    lags : int
-        Number of lags above 0, on a log grid from one sample to the film's length; see `lag_grid`.
-    labels : int
-        Number of labels used, the most frequent ones.
-    min_confidence : float
-        Labels of less confidence (0 to 100) do not count.
-    step_s : float
-        Time between the first moments of label pairs, seconds; label sets in between add next to nothing.
-    frame_px : tuple of int
-        (height, width) at which looks are compared.
-    bootstrap_samples, null_samples : int
-    confidence : float
-        Of intervals and null bands, for instance 0.95.
-    seed : int
-    """
+    """How persistence is estimated: section ``timescales`` of an experiment, explained in base.yaml."""
 
     lags: int
     labels: int

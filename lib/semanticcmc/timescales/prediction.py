@@ -50,17 +50,7 @@ LOOKS = 500.0  # A, nats
 
 @dataclasses.dataclass(frozen=True)
 class PredictionConfig:
-    """How a lag curve is predicted from labels.
-
-    Attributes
-    ----------
-    lags_s : tuple of float
-        Lags, seconds.
-    permutations, bootstrap_samples : int
-    confidence : float
-        Of the intervals: percentiles of bootstrap samples of films, about the estimate.
-    seed : int
-    """
+    """How a lag curve is predicted from labels: section ``prediction`` of an experiment, explained in base.yaml."""
 
     lags_s: tuple[float, ...]
     permutations: int

@@ -41,21 +41,7 @@ PLANS = {
 
 @dataclasses.dataclass(frozen=True)
 class NetworksConfig:
-    """Architecture of every network of an experiment.
-
-    Attributes
-    ----------
-    plan : {'published', 'miniature'}
-        Kernels, strides and paddings, from `PLANS`.
-    conv_channels : tuple of int
-        Output channels of conv1 to conv5.
-    fc_units : tuple of int
-        Units of fc6 and fc7.
-    embedding_dim : int
-        Units of fc8, the L2-normalised output; each half of a `LabPair` has as many.
-    input_px : int
-        Side of the square input, pixels.
-    """
+    """Architecture of every network of an experiment: section ``networks`` of an experiment, explained in base.yaml."""
 
     plan: Literal["published", "miniature"]
     conv_channels: tuple[int, int, int, int, int]

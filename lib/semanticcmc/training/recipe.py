@@ -20,67 +20,7 @@ from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, Me
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How every network of an experiment is trained.
-
-    Attributes
-    ----------
-    frames : {'resident', 'loader'}
-        All frames held in the device's memory, or those of each batch read ahead from the frame store by
-        threads. Both give the same batches.
-    frame_px : tuple of int or None
-        Height and width that every frame is brought to, pixels; None for the store's own.
-    batch_pairs : int
-        Pairs a step, over all processes.
-    films_per_batch : int or None
-        All pairs of a batch come from at most so many films; None for no such limit.
-    same_shot : bool
-        Only pairs that cannot leave a shot; shots are known of the world alone.
-    steps : int or None
-        Steps of a run; None where `epochs` says it.
-    epochs : float or None
-        Passes over all first frames of pairs; None where `steps` says it.
-    lag_tolerance : float
-        Each pair's lag is drawn within ``lag_s`` (1 +- this).
-    objective : {'info_nce', 'memory_bank_nce'}
-    temperature : float
-        Of the objective, or where it starts.
-    learn_temperature : bool
-        Of InfoNCE alone.
-    negatives : {'all', 'within_film', 'cross_film'}
-        Pairs, or noise, that a pair is told from: all others, those of its own film, those of other films.
-    memory_bank : MemoryBankConfig or None
-        None for InfoNCE.
-    optimiser : {'adamw', 'sgd'}
-    learning_rate : float
-        Greatest of the schedule.
-    momentum : float
-        Of SGD; AdamW takes it as its first beta.
-    weight_decay : float
-    schedule : {'one_cycle', 'cosine', 'step'}
-        One cosine rise over the first 30 % of steps and a cosine fall; a cosine fall from the first step; or
-        a drop to a tenth at each of `drops`.
-    drops : tuple of float
-        Shares of the run after which `step` drops the rate; none for the others.
-    clip_norm : float or None
-        Greatest norm of the gradient of all weights, to which a greater one is scaled.
-    precision : {'float32', 'bfloat16'}
-        Of the network's forward pass; bfloat16 on CUDA only.
-    compile : bool
-        By ``torch.compile``: worth its minute of compiling in long runs on CUDA.
-    sync_batch_norm : bool
-        Whether batch norm takes the statistics of all processes' views (on CUDA only), so that a result does
-        not depend on their number; without effect on one process.
-    device : {'auto', 'cpu', 'cuda'}
-    checkpoint_every, log_every : int
-        Steps between checkpoints, and between lines of metrics.
-    warm_start : str or None
-        Checkpoint that trained networks of RGB start from, of this package, CMC or SemanticCMC (`weights`), relative
-        to the repository.
-    warm_start_off_diagonal : {'zero', 'kept'}
-        Where `warm_start` holds CMC's halves for L and ab: weights between the two are zero or as drawn.
-    supervised_weights : str or None
-        torchvision's AlexNet weights, for the objective ``labels``, relative to the repository.
-    """
+    """How every network of an experiment is trained: section ``training`` of an experiment, explained in base.yaml."""
 
     frames: Literal["resident", "loader"]
     frame_px: tuple[int, int] | None

@@ -24,25 +24,7 @@ PART_PX = 400_000  # pixels of a view made at a time on a CPU, so that what lies
 
 @dataclasses.dataclass(frozen=True)
 class ViewsConfig:
-    """Augmentation of both views, after SimCLR (Chen et al. 2020).
-
-    Attributes
-    ----------
-    crop_scale : tuple of float
-        Least and greatest share of the frame's area in a crop.
-    crop_aspect : tuple of float
-        Least and greatest ratio of width to height.
-    flip : float
-        Probability of a horizontal flip.
-    jitter : tuple of float
-        Strength of brightness, contrast, saturation (factors 1 +- strength) and hue (turns, at most 0.5).
-    jitter_share : float
-        Probability of any colour jitter.
-    grey_share : float
-        Probability of losing all colour.
-    normalisation : {'imagenet', 'published'}
-        From `NORMALISATIONS`; ``cmc_lab`` always has CMC's own, in Lab.
-    """
+    """Augmentation of both views: section ``views`` of an experiment, explained in base.yaml."""
 
     crop_scale: tuple[float, float]
     crop_aspect: tuple[float, float]

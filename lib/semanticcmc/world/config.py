@@ -21,66 +21,7 @@ def mask_file(image: str | Path) -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class WorldConfig:
-    """Parameters of a miniature world. Ranges are (least, most), drawn from uniformly.
-
-    Attributes
-    ----------
-    seed : int
-        The world: looks, films and stimuli. Another seed is another world of the same kind.
-    films : int
-        Number of films.
-    film_duration_s : float
-        Duration of each film, s.
-    frame_interval_s : float
-        Time from one frame to the next, s.
-    image_px : int
-        Width and height of frames and stimuli, px.
-    jpeg_quality : int
-        1 to 95.
-    categories, classes_per_category : int
-        How many of the categories of ``semanticcmc/data/world_classes.csv``, and of the classes of each,
-        counted from the top of that table.
-    appearance_semantics : float
-        Rho, 0 to 1: the share of the variance of look latents that a category's classes have in common.
-    instance_noise : float
-        Standard deviation of what every appearance of an object adds to its class's look latent (unit variance).
-    film_grade : float
-        Strength of each film's colour grade, 0 (none) to 1.
-    scene_background : float
-        Share, 0 to 1, of the place's variance that belongs to the scene; the rest changes with each beat.
-    class_places : float
-        Share, 0 to 1, of the place's variance that belongs to a class: the first that the beat was cast with,
-        before any shuffling. 0: any class may be shown anywhere. 1: each class has its own place. With
-        `shuffle_objects` the places alone then tell the theme; without either, the objects alone.
-    time_scale : float
-        Factor on the durations of beats and scenes (not of shots).
-    scene_s, beat_s, shot_s : (float, float)
-        Durations, s.
-    cast_size : int
-        Number of objects (of different classes) in a scene.
-    cast_from_theme : float
-        Probability that a member of the cast is of the scene's theme (a category).
-    theme_scenes : float
-        Time constant of a film's preference for themes, scenes.
-    theme_preference : float
-        Strength of that preference: standard deviation of a theme's log odds. 0: none.
-    theme_relatedness : float
-        How much likelier the closest other category is to come next, or to lend a member to the cast, than
-        the furthest one: log of the ratio of their weights, linear in LCH similarity between. 0: all alike.
-    shuffle_objects : bool
-        Distribute the objects at random over all beats of all films: looks, times and how often each class is seen
-        stay, associations are destroyed.
-    label_interval_s : float
-        Time from one set of labels to the next, s.
-    label_misses : float
-        Probability that an object in view gets no label, by label set.
-    label_false_alarms : float
-        Probability that a label set holds a label of a class not in view.
-    stimuli_per_class : int
-        Number of exemplars of each class, none of which is seen in a film.
-    stimuli_in_context : bool
-        Exemplars are shown in a place of their class, with a mask beside each; otherwise isolated, on grey.
-    """
+    """A miniature world: section ``world`` of an experiment, explained in base.yaml."""
 
     seed: int
     films: int

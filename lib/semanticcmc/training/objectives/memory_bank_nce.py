@@ -15,19 +15,7 @@ from semanticcmc.training.objectives.base import Negatives, PairRows, all_pairs,
 
 @dataclasses.dataclass(frozen=True)
 class MemoryBankConfig:
-    """What the published objective takes besides `recipe.TrainingConfig`; see `MemoryBankNCE`.
-
-    Attributes
-    ----------
-    noise : int
-        K, samples of noise.
-    momentum : float
-        Share of its old value that a bank's row keeps, 0 to less than 1.
-    sharing : {'batch', 'sample'}
-        One draw of noise for all pairs of a batch (scores are one matrix product), or a draw for each pair as
-        published (K bank rows gathered for each). The loss has the same expectation.
-    form : {'nce', 'softmax'}
-    """
+    """What the published objective takes besides: ``training.memory_bank``, explained in base.yaml."""
 
     noise: int
     momentum: float
