@@ -21,8 +21,8 @@ from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.figures.lag_curve import lag_curve
 from semanticcmc.figures.tables import Selection
-from semanticcmc.run import atomic, record, write_json
-from semanticcmc.workflow import available_cores, check_sections, resolve_experiment, run_snakemake
+from semanticcmc.run import atomic, available_cores, record, write_json
+from semanticcmc.workflow import check_sections, resolve_experiment, run_snakemake
 
 HERE = Path(__file__).parent
 SEEDS = 3

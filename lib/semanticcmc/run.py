@@ -6,6 +6,7 @@ import ast
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -65,6 +66,17 @@ def is_run_by_papermill(cells: Sequence[str]) -> bool:
 
 def _is_injected(cell: str) -> bool:
     return cell.lstrip().startswith("# Parameters")  # how papermill heads the cell it injects
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class DiskFullError(OSError):

@@ -17,7 +17,7 @@ import yaml
 
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import COPY, Experiment, Head, fingerprint, load_experiment, read_values, repository_root
-from semanticcmc.run import NOTEBOOK, atomic, counted
+from semanticcmc.run import NOTEBOOK, atomic, available_cores, counted
 
 LOG = "workflow.log"
 # Module and dataclass that each section of the YAML fills.
@@ -251,11 +251,6 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         log_output=True,
     )
     unfinished.replace(output)
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use, where the system says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _say_where(experiment: Experiment) -> None:

@@ -33,8 +33,8 @@ from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.decoding import linear_probe
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.run import Progress, record, write_csv, write_json
-from semanticcmc.training.checkpoints import load_network, sha256
+from semanticcmc.run import Progress, record, sha256, write_csv, write_json
+from semanticcmc.training.checkpoints import load_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.figures.style import Drawn, caption
 from semanticcmc.figures.svg_text import embed_fonts
-from semanticcmc.run import atomic, git_commit, write_json
+from semanticcmc.run import atomic, git_commit, sha256, write_json
 
 SHARPER = 2  # dots of the PNG for each pixel at which it is shown
 
@@ -119,8 +118,7 @@ def save(
 
 def _hashed(path: Path, experiment: Experiment) -> dict[str, str]:
     """Path as the reader of the results knows it, and the SHA-256 of what it holds."""
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    digest = sha256(path)
     shown = path.resolve()
     for folder in (experiment.folder.resolve(), repository_root()):
         if shown.is_relative_to(folder):

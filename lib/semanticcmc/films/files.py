@@ -9,7 +9,6 @@ file is written last and holds the tar's SHA-256 (`is_finished`), so that a film
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 import re
@@ -27,7 +26,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from semanticcmc.config import InputError
-from semanticcmc.run import atomic
+from semanticcmc.run import atomic, sha256
 
 COLUMNS = {
     "movie_id": pa.string(),
@@ -114,7 +113,7 @@ def write_film(
                 rows.append((movie_id, time_s, *shown, offset, member.size, width, height))
         if not rows:
             raise InputError(f"{movie_id}: no frames")
-        metadata = {"sha256": sha256_of(temporary), "tar_bytes": temporary.stat().st_size, "jpeg_quality": quality}
+        metadata = {"sha256": sha256(temporary), "tar_bytes": temporary.stat().st_size, "jpeg_quality": quality}
     text = json.dumps({**metadata, "made_from": dict(made_from or {})}, sort_keys=True)
     table = pa.table({name: pa.array([row[i] for row in rows], COLUMNS[name]) for i, name in enumerate(COLUMNS)})
     path = folder / f"{movie_id}.parquet"
@@ -141,7 +140,7 @@ def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any])
     try:
         metadata = _metadata(index)
         same = metadata["made_from"] == json.loads(json.dumps(dict(made_from)))
-        return bool(same and metadata["sha256"] == sha256_of(tar))
+        return bool(same and metadata["sha256"] == sha256(tar))
     except (OSError, InputError):
         return False
 
@@ -233,12 +232,6 @@ def file_state(path: Path) -> dict[str, int]:
     """Size and time of change: what tells whether a file is still the same, without reading it."""
     state = path.stat()
     return {"bytes": state.st_size, "changed_ns": state.st_mtime_ns}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 # A film's name: that of its file made safe; its pictures, labels and row in a list of films have the same ---

@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from semanticcmc.config import InputError
-from semanticcmc.films.files import file_state, sha256_of
+from semanticcmc.films.files import file_state
 from semanticcmc.films.probe import probe
-from semanticcmc.run import Progress, write_csv, write_json
+from semanticcmc.run import Progress, sha256, write_csv, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")
 WRITTEN = ("title", "year", "source")  # by a person; made up only where empty
@@ -30,9 +30,9 @@ def remembered_sha256(path: Path, memory: Path) -> str:
         known = json.loads(memory.read_text(encoding="utf-8"))
         if state.items() <= known.items():
             return known["sha256"]
-    sha256 = sha256_of(path)
-    write_json(memory, {"sha256": sha256, **state})
-    return sha256
+    digest = sha256(path)
+    write_json(memory, {"sha256": digest, **state})
+    return digest
 
 
 def title_and_year(stem: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
+from semanticcmc.run import available_cores
 from semanticcmc.training.networks import Encoder
 from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.recipe import TrainingConfig
@@ -101,7 +102,7 @@ class Batches:
 
     def _loaded(self, drawn: Iterator[_Drawn]) -> Iterator[Batch]:
         """Batches whose frames threads read ahead, a batch a thread."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
         threads = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         waiting: deque[tuple[_Drawn, Future[tuple[Tensor, Tensor]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -153,9 +152,3 @@ def load_network(run_folder: str | Path) -> TrainedNetwork:
     encoder = build(Network.named(settings["network"], settings["training"]["objective"], settings["seed"]), networks)
     load_weights(encoder, read_checkpoint(file).get("network", {}), file)
     return TrainedNetwork(encoder, views).eval()
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -28,10 +28,10 @@ from torch import Tensor
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.store import FrameStore
-from semanticcmc.run import Progress, TrainingError, atomic, record, write_json
+from semanticcmc.run import Progress, TrainingError, atomic, record, sha256, write_json
 from semanticcmc.training import recipe
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
-from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights, sha256
+from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights
 from semanticcmc.training.distributed import embedder, terminated, this_process
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from PIL import Image
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
-from semanticcmc.run import Progress, atomic, write_csv, write_json
+from semanticcmc.run import Progress, atomic, available_cores, write_csv, write_json
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig, mask_file
 from semanticcmc.world.labels import label_tables
@@ -88,7 +87,7 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
 
 def _processes(config: WorldConfig, films: int) -> int:
     """One for each CPU, but none that would take longer to start than it saves."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = available_cores()
     return min(cpus, 1 + films * config.n_frames // FRAMES_WORTH_A_PROCESS)
 
 
