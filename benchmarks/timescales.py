@@ -1,6 +1,6 @@
 """How long do association curves take at poster scale, against counting pairs the direct way?
 
-    python benchmarks/timescales.py [films]
+    python -m benchmarks.timescales [films]
 
 A world of labels like the published data set: 100 films of 95 minutes with five label sets a second (2.85 million),
 150 labels, some 14 in a set; 40 lags, 1000 bootstrap samples. Ours: counts of `label_pairs` once a second, then

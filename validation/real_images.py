@@ -1,6 +1,6 @@
 """How much semantics do the mere looks of real images carry? Untrained networks, and any checkpoint, on class folders.
 
-    python validation/real_images.py <folder of class folders> [--weights FILE ...]
+    python -m validation.real_images <folder of class folders> [--weights FILE ...]
 
 Quarter of an hour on one core for 1,000 images. Networks: AlexNet at the published size and CMC's pair of halves (both
 as `poster` has them), and the miniature's, untrained, from several seeds; and every checkpoint that is named (of CMC,

@@ -1,6 +1,6 @@
 """Do the time scales of associations come out right where they are known? (some 10 minutes on two cores)
 
-    python validation/timescales.py [worlds]
+    python -m validation.timescales [worlds]
 
 Worlds of labels alone (`semanticcmc.world.labels`), two thirds of them with half-lives from 5 s to 1/20 of the
 film, evenly in the logarithm, one third from there to twice the film: films of about 20, 40 and 95 minutes (in a

@@ -1,6 +1,6 @@
 """The study of real images, cut down: what is diluted comes back, broader classes share no image."""
 
-import importlib.util
+import importlib
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,8 @@ FEW = {"permutations": 19, "samples": 10, "growth_samples": 10, "draws": 2, "sub
 
 
 @pytest.fixture(scope="module")
-def study(repository):
-    spec = importlib.util.spec_from_file_location("real_images", repository / "validation" / "real_images.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study():
+    return importlib.import_module("validation.real_images")
 
 
 @pytest.fixture(scope="module")
