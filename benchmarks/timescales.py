@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from validation.label_worlds import LabelWorld, simulate
 
 from semanticcmc.labels.stream import presence
 from semanticcmc.run import atomic, record, write_json
@@ -24,7 +25,6 @@ from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.world.labels import LabelWorld, simulate
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = TimescalesConfig(
