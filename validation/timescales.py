@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from validation.label_worlds import LabelWorld, simulate
+from validation.published_estimators import association_r2
 
 from semanticcmc.labels.stream import LabelStream, label_stream, presence
 from semanticcmc.run import Progress, atomic, record, write_json
@@ -35,7 +36,6 @@ from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
-from semanticcmc.timescales.published import association_r2
 
 HERE = Path(__file__).parent
 CONFIG = TimescalesConfig(
