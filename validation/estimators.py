@@ -194,9 +194,15 @@ def main() -> None:
     for name, table in (("estimators", reported), ("estimators_poster", ours)):
         with atomic(HERE / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.5g")
+    tables = {
+        "r2": ["validation/estimators.csv"],
+        "reported": ["validation/estimators.csv"],
+        "poster": ["validation/estimators_poster.csv", "data_manifests/published_association_r2.csv"],
+        "rms": ["data_manifests/published_rms_difference.csv"],
+    }
     for name, figure in drawn.items():
         about = {"figure": f"estimators_{name}", "study": "validation.estimators", "git_commit": git_commit()}
-        write_picture(figure, HERE / f"estimators_{name}.png", about)
+        write_picture(figure, HERE / f"estimators_{name}.png", tables[name], about)
     write_json(HERE / "estimators.json", record(config, seed=0, seeds=SEEDS))
     print(reported.to_string(index=False, float_format="{:.3g}".format))
 

@@ -105,7 +105,8 @@ def draw() -> None:
     record = json.loads((HERE / "real_images.json").read_text(encoding="utf-8"))
     style.use_house_style()
     drawn = looks(table, published_r(), confidence=record["config"]["confidence"])
-    write_picture(drawn, HERE / "real_images.png", record)
+    inputs = ["validation/real_images.csv", "data_manifests/published_results.csv"]
+    write_picture(drawn, HERE / "real_images.png", inputs, record)
 
 
 if __name__ == "__main__":
