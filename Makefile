@@ -54,10 +54,10 @@ lab: $(VENV)/.ready ## open JupyterLab on the notebooks
 	@cd analysis && ../$(VENV)/bin/jupyter lab
 
 validate: $(VENV)/.ready ## run the long studies into validation/*.csv (hours)
-	@for study in validation/*.py; do echo "== $$study"; $(RUN) $$study || exit; done
+	@for study in $$(grep -l __main__ validation/*.py); do echo "== $$study"; $(RUN) -m validation.$$(basename $$study .py) || exit; done
 
 benchmark: $(VENV)/.ready ## measure speed against the peers, as ratios in one run, into benchmarks/results/*.csv
-	@for bench in benchmarks/*.py; do echo "== $$bench"; $(RUN) $$bench || exit; done
+	@for bench in benchmarks/*.py; do echo "== $$bench"; $(RUN) -m benchmarks.$$(basename $$bench .py) || exit; done
 
 lock: ## solve the dependencies anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --universal --generate-hashes --upgrade --no-header --no-annotate --quiet \

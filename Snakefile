@@ -346,16 +346,15 @@ rule robustness:
         papermill("07_robustness.ipynb")
 
 
-rule estimators:  # no part of the poster: worlds of labels alone, made and measured in the notebook
+rule estimators:  # no part of the poster: shows what python -m validation.estimators found
     input:
         code=ANALYSIS / "06_estimators.ipynb",
+        study=[path for ending in ("csv", "json", "png") for path in sorted((ROOT / "validation").glob(f"estimators*.{ending}"))],
     output:
-        "tables/estimators.csv",
         notebook="notebooks/06_estimators.ipynb",
     log:
         "logs/06_estimators.log",
     params:
-        settings=settings("timescales"),
         parameters="",
     shell:
         papermill("06_estimators.ipynb")
@@ -365,6 +364,7 @@ rule wordnet:
     input:
         "tables/lag_curve.csv",
         published=ROOT / "data_manifests" / "published_results.csv",
+        study=[ROOT / "validation" / f"real_images.{ending}" for ending in ("csv", "json", "png")],
         code=ANALYSIS / "05_wordnet.ipynb",
     output:
         "tables/published.csv",

@@ -1,7 +1,7 @@
 """Looks by lag: one Fourier transform of a film against loops over lags and over pairs, in one run on one thread.
 
-    python benchmarks/appearance.py           (some 5 minutes)
-    python benchmarks/appearance.py --quick   (half a minute: shorter films, no run at poster scale)
+    python -m benchmarks.appearance           (some 5 minutes)
+    python -m benchmarks.appearance --quick   (half a minute: shorter films, no run at poster scale)
 
 The peers do the same sums directly: for every lag the differences of the film and itself shifted by it (numpy), and
 the differences of all pairs (`scipy.spatial.distance.pdist`). Times are medians of turns taken in alternation; `ratio`

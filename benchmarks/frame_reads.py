@@ -6,7 +6,7 @@ median of its turns. The peer reads frame by frame, as ImageFolder does, and in 
 DataLoader as the store has threads.
 Writes benchmarks/results/frame_reads.csv and a record of versions and machine beside it.
 
-    python benchmarks/frame_reads.py
+    python -m benchmarks.frame_reads
 """
 
 import os

@@ -1,7 +1,7 @@
 """Films into frames against the ffmpeg command line, which does the same job: one run, equal threads, medians, ratios.
 
-    python benchmarks/ingest.py                   (the real clips, and a film of 10 min made from them)
-    python benchmarks/ingest.py --film-s 60 --rounds 3       (on a busy machine)
+    python -m benchmarks.ingest                   (the real clips, and a film of 10 min made from them)
+    python -m benchmarks.ingest --film-s 60 --rounds 3       (on a busy machine)
 
 Both make JPEGs of the same size at 1/s of the same pictures (ffmpeg: fps=1:round=up), ours into a frame store. Tools
 take turns, after one turn of each that does not count. `ours, nothing skipped` decodes every picture as ffmpeg does.

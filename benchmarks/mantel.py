@@ -1,7 +1,7 @@
 """Mantel tests and RDM building against their peers: one run, one thread, medians, ratios.
 
-    python benchmarks/mantel.py           (some 15 minutes; R's vegan is measured where Rscript has it)
-    python benchmarks/mantel.py --quick   (2 minutes: fewer items)
+    python -m benchmarks.mantel           (some 15 minutes; R's vegan is measured where Rscript has it)
+    python -m benchmarks.mantel --quick   (2 minutes: fewer items)
 
 Peers are timed at a few permutations and the rest is extrapolated along the line through two of them, since their
 time is linear in the number of permutations (`permutations_run` says how many were run). Writes

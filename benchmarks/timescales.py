@@ -1,6 +1,6 @@
 """How long do association curves take at poster scale, against counting pairs the direct way?
 
-    python benchmarks/timescales.py [films]
+    python -m benchmarks.timescales [films]
 
 A world of labels like the published data set: 100 films of 95 minutes with five label sets a second (2.85 million),
 150 labels, some 14 in a set; 40 lags, 1000 bootstrap samples. Ours: counts of `label_pairs` once a second, then
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from validation.label_worlds import LabelWorld, simulate
 
 from semanticcmc.labels.stream import presence
 from semanticcmc.run import atomic, record, write_json
@@ -24,7 +25,6 @@ from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.world.labels import LabelWorld, simulate
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = TimescalesConfig(

@@ -1,7 +1,7 @@
 """Training against the plain PyTorch recipe of the field: one run, the same threads, medians in turns, ratios.
 
-    python benchmarks/training.py             (half an hour on two quiet cores, minutes on a GPU)
-    python benchmarks/training.py --quick     (fewer pairs, no whole steps, nothing written)
+    python -m benchmarks.training             (half an hour on two quiet cores, minutes on a GPU)
+    python -m benchmarks.training --quick     (fewer pairs, no whole steps, nothing written)
 
 The plain recipe (peers/plain_recipe.py) is written from published_protocol: ImageFolder, PIL transforms image by
 image in the workers of a DataLoader, scikit-image's rgb2lab for CMC's own training, and for each pair K = 16,384 rows
@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from peers import plain_recipe
+from benchmarks.peers import plain_recipe
 from PIL import Image
 from torch.nn.functional import normalize
 

@@ -1,6 +1,6 @@
 """Do the conditions tell what was learned about things from what was learned about places?
 
-    python validation/conditions.py            (about half an hour on 2 quiet cores; goes on where it stopped)
+    python -m validation.conditions            (about half an hour on 2 quiet cores; goes on where it stopped)
 
 Two worlds that differ from experiments/miniature.yaml in `WORLDS`. In ``objects`` things of one category share scenes
 and stand anywhere, as in the miniature. In ``places`` each class has a place of its own, places of one category share

@@ -6,7 +6,7 @@ each time from an empty store. The same commands are then run to their end. Ever
 the undisturbed one, byte for byte; films that were finished at the kill must not be decoded again (the decoder's
 calls are logged) and their files must be the same ones (inode and time of change).
 
-    python validation/ingest.py              writes validation/ingest.csv and ingest.json; exit 1 where one differs
+    python -m validation.ingest              writes validation/ingest.csv and ingest.json; exit 1 where one differs
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Do intervals over classes cover? A thousand samples of classes a case, from populations whose truth is known.
 
-    python validation/intervals.py [samples of classes a case]
+    python -m validation.intervals [samples of classes a case]
 
 An hour on one core. Classes are drawn from infinite populations: each stands at a leaf of a tree, and the model is
 Leacock and Chodorow's distance (`tree`), or in a category, and the model is same or different (`category`). Its

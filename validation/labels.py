@@ -1,6 +1,6 @@
 """Labels of 100 films, as many as published: do they come in whole, within 8 GiB, and how long does it take?
 
-    python validation/labels.py [--films 100] [--scratch FOLDER]
+    python -m validation.labels [--films 100] [--scratch FOLDER]
 
 Draws 158.4 h of film with 2,851,272 label sets and some 41 million labels (2,500 names, frequencies that fall with
 their rank), written as Amazon Rekognition gives them: pages of 1,000 labels, here packed by gzip (some 10 GB as plain

@@ -1,6 +1,6 @@
 """Does the trained peak follow the world? Six worlds, three seeds each (about 45 minutes on 2 cores).
 
-    python validation/lag_curve.py            (goes on where it stopped)
+    python -m validation.lag_curve            (goes on where it stopped)
 
 The worlds differ from experiments/miniature.yaml in what `WORLDS` says: whether looks carry category
 (`appearance_semantics`), how long beats and scenes last (`time_scale`; longer ones in longer films, so that there are

@@ -1,6 +1,6 @@
 """Are Mantel tests by cosets valid, and as strong as by independent permutations? (some 15 minutes on one core)
 
-    python validation/mantel.py
+    python -m validation.mantel
 
 Studies: type I error where the null holds (`type_i`: simple, X and Y independent; partial, X = a Z + E), and where a
 partial Mantel test is known not to hold its level (`type_i_beyond`: class features that are independent only given

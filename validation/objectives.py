@@ -1,6 +1,6 @@
 """Does the inverted U survive the published objective? The miniature's lags (about 10 minutes on one quiet core).
 
-    python validation/objectives.py            (goes on where it stopped)
+    python -m validation.objectives            (goes on where it stopped)
 
 Noise-contrastive estimation against a memory bank, with the published temperature, momentum and form and 4,096 samples
 of noise for the world's 28,800 frames, in place of InfoNCE. All else is as in experiments/miniature.yaml: the same

@@ -1,6 +1,6 @@
 """Does the lag curve predicted from labels hold in worlds that the predictor has not seen?
 
-    python validation/prediction.py           (after validation/lag_curve.py, which trains the networks; a minute)
+    python -m validation.prediction           (after validation.lag_curve, which trains the networks; a minute)
 
 The predictor's two constants (`prediction.NOISE`, `prediction.LOOKS`) are fitted here to the trained curve of the
 default world alone, and the fit is compared with the constants that the package holds. Then, with those constants,

@@ -1,6 +1,6 @@
 """How much semantics do the mere looks of real images carry? Untrained networks, and any checkpoint, on class folders.
 
-    python validation/real_images.py <folder of class folders> [--weights FILE ...]
+    python -m validation.real_images <folder of class folders> [--weights FILE ...]
 
 Quarter of an hour on one core for 1,000 images. Networks: AlexNet at the published size and CMC's pair of halves (both
 as `poster` has them), and the miniature's, untrained, from several seeds; and every checkpoint that is named (of CMC,
@@ -18,7 +18,7 @@ r_n = r sqrt(n / (n + k)) (Spearman 1904): `r_unlimited` is r, and `r_150` what 
 What this cannot tell: images of the classes below a noun vary more than images of one class, so that k is too large for
 classes proper; broad nouns are fewer and further apart than the 256 published synsets, of which hardly one is among
 ImageNet's 1,000 classes; and images were jittered there at test time. Writes validation/real_images.csv, a record and a
-figure.
+figure (`validation.real_images_figure` draws it anew from the table).
 """
 
 import argparse
@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from validation.real_images_figure import PUBLISHED_IMAGES
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import class_means
@@ -49,6 +50,7 @@ from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
+from validation import real_images_figure
 
 torch.set_num_threads(1)
 HERE = Path(__file__).parent
@@ -75,7 +77,7 @@ COLUMNS = (
     "p",
 )
 FEWEST = (2, 4, 8, 16)  # images of a broader class
-PUBLISHED_CLASSES, PUBLISHED_IMAGES = 256, 150
+PUBLISHED_CLASSES = 256
 SETTINGS = {
     "permutations": 9999,
     "samples": 400,
@@ -288,12 +290,6 @@ def one_network(network, folder, images_per_class, seed, settings, fewest):
     return pd.concat(parts)
 
 
-def published_r():
-    """Published correlation of the untrained network with LCH at the last convolution."""
-    published = pd.read_csv(HERE.parent / "data_manifests" / "published_results.csv")
-    return published.query("network == 'random' and model == 'lch' and control == 'none'").mantel_r.item()
-
-
 def main(arguments=None):
     """Command line; exit 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -318,14 +314,6 @@ def main(arguments=None):
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from semanticcmc.figures import style
-    from semanticcmc.figures.layers import looks
-
-    style.use_house_style()
-    with atomic(HERE / "real_images.png") as temporary:
-        looks(table, published_r(), confidence=SETTINGS["confidence"]).figure.savefig(
-            temporary, dpi=150, bbox_inches="tight"
-        )
     said = {
         "untrained": UNTRAINED,
         "weights": [file.name for file in given.weights],
@@ -333,6 +321,7 @@ def main(arguments=None):
         "fewest": FEWEST,
     }
     write_json(HERE / "real_images.json", record(SETTINGS, 0, **said))
+    real_images_figure.draw()
     print(table[table.layer == PRIMARY].to_string(index=False, float_format="{:.3f}".format))
     return 0
 

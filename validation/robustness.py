@@ -1,6 +1,6 @@
 """Does the miniature's result hang on a choice? The robustness panel over three seeds (half an hour on 2 cores).
 
-    python validation/robustness.py            (goes on where it stopped)
+    python -m validation.robustness            (goes on where it stopped)
 
 Every network of experiments/miniature.yaml, seeds 0 to 2, and every row of `semanticcmc.evaluation.robustness`:
 distances and spatial mean, layers, controls (each of five untrained networks alone, the L / ab network, the true

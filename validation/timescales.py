@@ -1,8 +1,8 @@
 """Do the time scales of associations come out right where they are known? (some 10 minutes on two cores)
 
-    python validation/timescales.py [worlds]
+    python -m validation.timescales [worlds]
 
-Worlds of labels alone (`semanticcmc.world.labels`), two thirds of them with half-lives from 5 s to 1/20 of the
+Worlds of labels alone (`validation.label_worlds`), two thirds of them with half-lives from 5 s to 1/20 of the
 film, evenly in the logarithm, one third from there to twice the film: films of about 20, 40 and 95 minutes (in a
 world they differ by up to a fifth), 10 to 40 of them, two levels of detector noise. Studies: `recovery`, the half-
 life by both measures (R2 in every sixth triple of worlds) and levels; `null`, the share of lags above 0 at which the
@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
+from validation.label_worlds import LabelWorld, simulate
+from validation.published_estimators import association_r2
 
 from semanticcmc.labels.stream import LabelStream, label_stream, presence
 from semanticcmc.run import Progress, atomic, record, write_json
@@ -34,8 +36,6 @@ from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
-from semanticcmc.timescales.published import association_r2
-from semanticcmc.world.labels import LabelWorld, simulate
 
 HERE = Path(__file__).parent
 CONFIG = TimescalesConfig(

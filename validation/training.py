@@ -1,6 +1,6 @@
 """Does a killed run end as if it had never been killed? Kill -9 at 10 random moments, both objectives.
 
-    python validation/training.py            (about 10 minutes)
+    python -m validation.training            (about 10 minutes)
 
 Two runs of one network on the smoke world's frames: one is left alone, the other is killed when it has reached each of
 10 steps drawn at random, at a random moment of the next half second, and started again each time. Then the checkpoints

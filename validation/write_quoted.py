@@ -1,6 +1,6 @@
 """What does the paper quote of these studies? (seconds; run it after any of them)
 
-    python validation/write_quoted.py
+    python -m validation.write_quoted
 
 Writes quoted.yml from the tables beside it: of each study its numbers as the text of ``papers/paper.qmd`` shows them,
 the outcomes that decide its wording (`papers.build.claims.STUDIES`), and the rows of its table. The studies are
@@ -8,22 +8,18 @@ finished, so papers read that file; a test holds it to the tables.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from papers.build import values
+from papers.build.values import number, percent, probability, seconds, spoken, whole
 
 from semanticcmc.run import atomic
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # run by path, as `make validate` does
-
-from papers.build import values  # noqa: E402
-from papers.build.values import number, percent, probability, seconds, spoken, whole  # noqa: E402
-
 SIGNIFICANT = 0.05
 WORLDS = {world: words["name"] for world, words in values.WORDS["worlds"].items()}
 NEAR_HALF = 0.15  # film lengths from one half within which a minimum counts as being at half a film
@@ -31,8 +27,8 @@ NEAR_HALF = 0.15  # film lengths from one half within which a minimum counts as 
 
 def table(name: str, columns: str, folder: Path = HERE) -> pd.DataFrame:
     """Table of a study; `columns` are those that are needed."""
-    script = f"{'validation' if folder == HERE else 'benchmarks'}/{name.split('_summary')[0].split('_contrasts')[0]}.py"
-    remedy = f"`git checkout -- {folder}` restores it, `python {script}` makes it again"
+    module = f"{'validation' if folder == HERE else 'benchmarks'}.{name.split('_summary')[0].split('_contrasts')[0]}"
+    remedy = f"`git checkout -- {folder}` restores it, `python -m {module}` makes it again"
     return values.read(values.existing(folder / f"{name}.csv", remedy), columns, remedy)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import posixpath
 import re
 import sys
 from html import escape
@@ -18,8 +20,8 @@ from papers.build import ROOT, pandoc, show
 from semanticcmc.config import InputError
 from semanticcmc.run import atomic
 
-PUBLISHED = ("figures", "tables", "rdms", "labels")
-"""Folders of an experiment's results that a page may link into; the others hold films and weights."""
+PUBLISHED = ("figures", "tables", "rdms", "labels", "validation")
+"""Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
 
 _GUARD = re.compile(r"^refuse_unknown_parameters\(.*\)\n?", re.MULTILINE)
 
@@ -75,15 +77,24 @@ def title(cells: list[dict[str, Any]]) -> str:
 
 
 def sources(folder: Path, figure: str, results: str) -> str:
-    """A line below a figure of ``results/<experiment>`` (`folder`): its files, its data, its record."""
-    record = json.loads((folder / "figures" / f"{figure}.json").read_text(encoding="utf-8"))
-    files = [_link(f"{results}/figures/{figure}.{ending}", ending.upper()) for ending in ("svg", "png")]
-    data = []
-    for path in (entry["path"] for entry in record["inputs"]):
-        published = path.split("/")[0] in PUBLISHED and (folder / path).exists()
-        data.append(_link(f"{results}/{path}", path) if published else f"<code>{escape(path)}</code>")
+    """A line below a figure of ``results/<experiment>`` (`folder`), or of a study: its files, its data, its record."""
+    home, address, stem = folder, results, f"figures/{figure}"
+    if not (home / f"{stem}.json").is_file():  # the picture of a study, which lies in the repository
+        home, stem = ROOT.resolve(), f"validation/{figure}"
+        address = posixpath.normpath(posixpath.join(results, os.path.relpath(home, folder.resolve())))
+    linked = folder.resolve().is_relative_to(home.resolve())  # else results are elsewhere: a page is moved with them
+
+    def link(path: str, text: str = "") -> str:
+        if linked and path.split("/")[0] in PUBLISHED and (home / path).exists():
+            return _link(f"{address}/{path}", text or path)
+        return f"<code>{escape(path)}</code>"
+
+    record = json.loads((home / f"{stem}.json").read_text(encoding="utf-8"))
+    written = [path for ending in ("svg", "png") if (home / (path := f"{stem}.{ending}")).exists()]
+    files = [link(path, path.rpartition(".")[2].upper()) for path in written]
+    data = [link(entry["path"]) for entry in record["inputs"]]
     made = f"Figure <code>{escape(figure)}</code>: {', '.join(files)}; data: {', '.join(data) or 'none'}"
-    return _small(f"{made}; {_link(f'{results}/figures/{figure}.json', 'record')}")
+    return _small(f"{made}; {link(f'{stem}.json', 'record')}")
 
 
 def _provenance(page: dict[str, Any], name: str, results: str) -> str:

@@ -130,13 +130,18 @@ def section(root: Path, script: Path, results: Path) -> str:
     data = [path for path in found if path.suffix in (".csv", ".json")]
     if not data or data[0].suffix != ".csv":
         return ""
-    address = {path: f"../{path.relative_to(root).as_posix()}" for path in found}
+
+    def address(path: Path) -> str:
+        return f"../{path.relative_to(root).as_posix()}"
+
     lines = [f"## {question} {{#{script.stem.replace('_', '-')}}}", "", text, ""]
-    for figure in found[len(data) :][:1]:
-        alt = f"Figure of this study, drawn from the table {data[0].name}: {question}"
-        lines += [f'[![]({address[figure]}){{fig-alt="{alt}" width="100%"}}]({address[figure]})', ""]
+    for figure in found[len(data) :][:1] or sorted(results.glob(f"{script.stem}_*.png")):
+        own = figure.with_suffix(".json")
+        told = json.loads(own.read_text(encoding="utf-8")).get("alt") if own.is_file() else None
+        alt = told or f"Figure of this study, drawn from the table {data[0].name}: {question}"
+        lines += [f'[![]({address(figure)}){{fig-alt="{alt}" width="100%"}}]({address(figure)})', ""]
     lines.append(shown(root, data[0]))
-    links, when = ", ".join(f"[{path.name}]({address[path]})" for path in data), ""
+    links, when = ", ".join(f"[{path.name}]({address(path)})" for path in data), ""
     if data[-1].suffix == ".json":
         record = json.loads(data[-1].read_text(encoding="utf-8"))
         when = f", written {str(record.get('written', ''))[:10]} at commit {record.get('git_commit')}"

@@ -2,10 +2,13 @@
 
 import itertools
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
+from semanticcmc.figures import style
+from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection
 
 LAGS_S = (1.0, 5.0, 20.0, 60.0, 180.0, 600.0)
@@ -121,6 +124,16 @@ def texts(labels):
 def pictures(count, height=20, width=30):
     generator = np.random.default_rng(0)
     return [generator.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def assert_words_and_letters(drawn):
+    """A figure has words for those who cannot see it, and letters large enough to read."""
+    assert isinstance(drawn, Drawn) and all(ax.figure is drawn.figure for ax in drawn.axes)
+    assert not drawn.alt[0].islower()
+    for words in filter(None, (drawn.alt, drawn.caption)):
+        assert words.endswith(".") and ".." not in words and "nan" not in words.split() and "  " not in words
+    sizes = [text.get_fontsize() for text in drawn.figure.findobj(matplotlib.text.Text) if text.get_text().strip()]
+    assert min(sizes) >= style.SMALL_PT
 
 
 def lightness(color):

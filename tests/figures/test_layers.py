@@ -1,4 +1,4 @@
-"""Semantics layer by layer, and mere looks, as their tables have them."""
+"""Semantics layer by layer, as its tables have it."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.figures.layers import conditions_by_layer, layers, looks
+from semanticcmc.figures.layers import conditions_by_layer, layers
 from tests.figures.drawing import bars, curve_table, lightness, line, rounded, selection, texts
 
 
@@ -43,15 +43,3 @@ def test_conditions_of_one_network_differ_in_marker_and_lightness():
     assert lightness(drawn[0].get_color()) < min(lightness(one.get_color()) for one in drawn[1:]) - 10
     assert "semantic_60s, seed 1" in alt and "blur" in alt
     assert caption.startswith("semantic_60s; 48 classes; 1 seed (1); bars: 95")
-
-
-def test_looks_tell_how_the_correlation_grows_with_the_images(repository):
-    table = pd.read_csv(repository / "validation" / "real_images.csv")
-    axes, alt, caption = looks(table, 0.159, confidence=0.95)
-    assert len(axes) == 2 and "published 0.16 at 150" in alt and "Star: published" in caption
-    rows = table[(table.study == "images") & (table.network == table.network.iloc[0]) & (table.quantity == "mantel_r")]
-    means = rows.groupby("images").value.mean()
-    assert f"from {means.iloc[0]:.2f} at {means.index[0]:.0f} to {means.iloc[-1]:.2f}" in alt
-    for network, own in table.groupby("network"):
-        assert f"{network} {own.seed.nunique()}" in caption
-    assert "ublished" not in "".join(looks(table, confidence=0.95)[1:])

@@ -1,6 +1,6 @@
 """Ingest that is interrupted: killed, or out of disk. What is finished stays, nothing torn is taken for a film."""
 
-import importlib.util
+import importlib
 import os
 import resource
 import sys
@@ -20,12 +20,10 @@ def noise(n):
         yield Frame(t, t, t, generator.integers(0, 255, size=(64, 96, 3), dtype=np.uint8))
 
 
-def test_an_ingest_killed_once_ends_as_if_undisturbed(repository, tmp_path):
+def test_an_ingest_killed_once_ends_as_if_undisturbed(tmp_path):
     """The study of validation/ingest.py, with two short films and one kill."""
     pytest.importorskip("av")
-    spec = importlib.util.spec_from_file_location("ingest_study", repository / "validation" / "ingest.py")
-    study = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(study)
+    study = importlib.import_module("validation.ingest")
     table, _ = study.study(tmp_path, [6, 8], kills=1)
     row = table.iloc[0]
     assert row["byte_identical"] and row["finished_untouched"] and row["rerun_ended_well"]

@@ -1,6 +1,7 @@
 """Pages of executed notebooks: nothing lost, nothing fetched, every figure with its text and its data."""
 
 import json
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ import pytest
 from papers.build.notebook_pages import annotated, main, write_page
 
 from semanticcmc.config import InputError
+from semanticcmc.figures.save import Picture
 from tests.conftest import ROOT
 from tests.papers.accessibility import assert_readable
 
@@ -111,6 +113,25 @@ def test_page_stands_alone_and_leads_to_its_data(notebook):
     assert "frames/index.parquet" in page.text  # named, and no link: films are not given away
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_picture_of_a_study_leads_to_its_table_in_the_repository(repository, tmp_path, monkeypatch, inside):
+    """From results in the repository by links; from results elsewhere, which may be moved, by name."""
+    monkeypatch.setattr("papers.build.notebook_pages.ROOT", tmp_path if inside else repository)
+    (tmp_path / "papers").symlink_to(repository / "papers")
+    (tmp_path / "validation").mkdir()
+    for name in ("real_images.json", "real_images.png", "real_images.csv"):
+        shutil.copy(repository / "validation" / name, tmp_path / "validation" / name)
+    path = executed_notebook(tmp_path / "results" / "tiny", "05_wordnet")
+    path.write_text(path.read_text().replace('"figure": "curve"', '"figure": "real_images"'))
+    page = Page(write_page(path))
+    assert ("../../../validation/real_images.csv" in page.local_links) is inside
+    assert "validation/real_images.csv" in page.text and "data_manifests/published_results.csv" in page.text
+    for link in page.local_links:
+        assert (path.parent / link).exists(), link
+    site = annotated(path, results="../../results/tiny")["cells"][-1]["source"]
+    assert ('"../../validation/real_images.png"' in site) is inside
+
+
 def test_page_can_be_read_by_everybody(notebook):
     assert_readable(write_page(notebook))
 
@@ -150,7 +171,8 @@ def test_pages_are_light_to_make():
 def test_every_notebook_of_a_run_has_its_page(smoke):
     folder, _ = smoke
     notebooks = sorted((folder / "notebooks").glob("*.ipynb"))
-    texts = {json.loads(path.read_text())["alt"] for path in (folder / "figures").glob("*.json")}
+    pictures = [*(folder / "figures").glob("*.png"), ROOT / "validation" / "real_images.png"]
+    texts = {Picture(png).words for png in pictures}
     assert notebooks
     for notebook in notebooks:
         path = notebook.with_suffix(".html")

@@ -1,5 +1,6 @@
 """The site as far as it can be seen without Quarto: its sources, what they include, its links, and its gates."""
 
+import json
 import os
 import re
 import shutil
@@ -255,6 +256,15 @@ def test_study_pages_hold_every_study_with_its_numbers(scripts, tables):
                 elif cell != "–":
                     assert cell == str(value)
         assert rows == [] or len(rows) == len(table)
+
+
+def test_a_study_shows_its_pictures_with_their_own_words():
+    text = website.section(ROOT, ROOT / "validation" / "estimators.py", ROOT / "validation")
+    shown = re.findall(r'\[!\[\]\(\.\./(\S+?)\)\{fig-alt="(.+?)" width', text)
+    names = ("r2", "reported", "poster", "rms")
+    assert {path for path, _ in shown} == {f"validation/estimators_{name}.png" for name in names}
+    for path, alt in shown:
+        assert alt == json.loads((ROOT / path).with_suffix(".json").read_text())["alt"]
 
 
 def test_a_table_too_long_for_a_page_is_linked_to(tmp_path):

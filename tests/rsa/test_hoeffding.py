@@ -1,6 +1,6 @@
 """How correlations of RDMs vary over samples of classes: influences, the degenerate part, and what intervals cover."""
 
-import importlib.util
+import importlib
 
 import numpy as np
 import pytest
@@ -145,11 +145,8 @@ def test_a_difference_without_its_degenerate_part_is_narrower_than_samples_say()
 
 
 @pytest.fixture(scope="module")
-def study(repository):
-    spec = importlib.util.spec_from_file_location("intervals_study", repository / "validation" / "intervals.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study():
+    return importlib.import_module("validation.intervals")
 
 
 @pytest.mark.parametrize("model, fixed", [("tree", False), ("category", False), ("category", True)])

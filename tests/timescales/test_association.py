@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from validation.label_worlds import LabelWorld, simulate
 
 from semanticcmc.labels.stream import label_stream
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import lag_grid
 from semanticcmc.timescales.decay import half_lives, model
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.world.labels import LabelWorld, label_tables, simulate
+from semanticcmc.world.labels import label_tables
 from semanticcmc.world.timeline import timelines
 from semanticcmc.world.truth import association as true_association
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of

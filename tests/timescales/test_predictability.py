@@ -3,15 +3,15 @@
 import dataclasses
 
 import numpy as np
+from validation.label_worlds import LabelWorld, simulate
 
 from semanticcmc.timescales import predictability as module
 from semanticcmc.timescales.curves import lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.predictability import predictability
-from semanticcmc.world.labels import LabelWorld, simulate
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
-from tests.world.test_labels import covariance, rates
+from tests.validation.test_label_worlds import covariance, rates
 
 WORLD = LabelWorld(
     durations_s=(2500.0,) * 10,

@@ -1,21 +1,18 @@
 """The study of labels at poster scale, cut down: what it draws comes back, page by page."""
 
-import importlib.util
+import importlib
 
 import numpy as np
 import pytest
 
 
 @pytest.fixture
-def study(repository, monkeypatch):
-    spec = importlib.util.spec_from_file_location("labels_study", repository / "validation" / "labels.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "lengths", lambda films: np.array([300, 500])[:films])
-    return module
+def study():
+    return importlib.import_module("validation.labels")
 
 
-def test_what_the_study_draws_comes_back(study, tmp_path):
+def test_what_the_study_draws_comes_back(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "lengths", lambda films: np.array([300, 500])[:films])
     drawn = study.draw(tmp_path, 2)
     study.bring_in(tmp_path, 2)
     seen = study.look(tmp_path, 2)
@@ -27,9 +24,6 @@ def test_what_the_study_draws_comes_back(study, tmp_path):
     assert study.lengths(1).sum() == 300
 
 
-def test_the_study_has_as_many_label_sets_as_published(repository):
-    spec = importlib.util.spec_from_file_location("labels_study", repository / "validation" / "labels.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.lengths(100).sum() == 2_851_272 and (module.lengths(100) > 0).all()
-    assert module.probabilities().sum() * 2_851_272 == pytest.approx(41e6, rel=1e-6)
+def test_the_study_has_as_many_label_sets_as_published(study):
+    assert study.lengths(100).sum() == 2_851_272 and (study.lengths(100) > 0).all()
+    assert study.probabilities().sum() * 2_851_272 == pytest.approx(41e6, rel=1e-6)

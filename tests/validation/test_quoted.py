@@ -1,6 +1,6 @@
 """What the paper quotes of the studies follows their tables."""
 
-import importlib.util
+import importlib
 
 import pandas as pd
 import pytest
@@ -10,16 +10,13 @@ from semanticcmc.config import InputError
 
 
 @pytest.fixture
-def study(repository):
-    spec = importlib.util.spec_from_file_location("write_quoted", repository / "validation" / "write_quoted.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study():
+    return importlib.import_module("validation.write_quoted")
 
 
 def test_what_is_quoted_is_what_the_tables_say(study, repository):
     committed = (repository / "validation" / "quoted.yml").read_text(encoding="utf-8")
-    assert committed == study.quoted(), "run `python validation/write_quoted.py`"
+    assert committed == study.quoted(), "run `python -m validation.write_quoted`"
     assert yaml.safe_load(committed)["timescales"]["numbers"]["follows_films"] is True
 
 
@@ -75,8 +72,8 @@ def test_differences_and_coverage_are_those_of_the_tables(study, monkeypatch):
 
 def test_a_missing_table_is_named_with_its_script(study, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "HERE", tmp_path)
-    with pytest.raises(InputError, match=r"timescales\.csv: missing.*python validation/timescales\.py"):
+    with pytest.raises(InputError, match=r"timescales\.csv: missing.*python -m validation\.timescales"):
         study.table("timescales", "study", tmp_path)
     (tmp_path / "prediction_summary.csv").write_text("world\n")
-    with pytest.raises(InputError, match=r"no column kind; .*python validation/prediction\.py"):
+    with pytest.raises(InputError, match=r"no column kind; .*python -m validation\.prediction"):
         study.table("prediction_summary", "world kind", tmp_path)

@@ -1,6 +1,6 @@
 """The study of real images, cut down: what is diluted comes back, broader classes share no image."""
 
-import importlib.util
+import importlib
 
 import numpy as np
 import pandas as pd
@@ -8,24 +8,23 @@ import pytest
 import torch
 from PIL import Image
 from scipy.spatial.distance import pdist
+from validation.real_images_figure import looks, published_r
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
-from semanticcmc.figures.layers import looks
+from semanticcmc.figures.save import Picture
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.wordnet import read_taxonomy
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
+from tests.figures.drawing import assert_words_and_letters
 
 FEW = {"permutations": 19, "samples": 10, "growth_samples": 10, "draws": 2, "subsets": 3, "confidence": 0.95}
 
 
 @pytest.fixture(scope="module")
-def study(repository):
-    spec = importlib.util.spec_from_file_location("real_images", repository / "validation" / "real_images.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study():
+    return importlib.import_module("validation.real_images")
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +103,26 @@ def test_the_study_runs_on_a_folder_and_is_drawn(study, imagenet, tmp_path):
     assert set(table.study) == {"layers", "images"} and set(table[table.study == "layers"].model) == {"lch", "category"}
     assert (table[table.study == "layers"].images == 2).all()
     assert table[table.study == "images"].classes.eq(25).all()
-    drawn = looks(table, study.published_r(), confidence=0.95)
-    assert study.published_r() == pytest.approx(0.1589)  # O'Doherty and Cusack's table
-    assert len(drawn.axes) == 2
+    assert len(looks(table, 0.2, confidence=0.95).axes) == 2
     assert study.main([]) == 0
     assert study.main([str(tmp_path / "nowhere")]) == 2
 
 
-def test_the_committed_table_is_what_the_figure_reads(repository):
-    file = repository / "validation" / "real_images.csv"
-    if not file.is_file():
-        pytest.skip("the study has not been run")
-    table = pd.read_csv(file)
+def test_looks_tell_how_the_correlation_grows_with_the_images(repository):
+    table = pd.read_csv(repository / "validation" / "real_images.csv")
     assert np.isfinite(table.value[table.study != "images"]).all()
-    assert len(looks(table, confidence=0.95).axes) == 2
+    drawn = looks(table, 0.159, confidence=0.95)
+    assert len(drawn.axes) == 2 and "published 0.16 at 150" in drawn.alt and "Star: published" in drawn.caption
+    rows = table[(table.study == "images") & (table.network == table.network.iloc[0]) & (table.quantity == "mantel_r")]
+    means = rows.groupby("images").value.mean()
+    assert f"from {means.iloc[0]:.2f} at {means.index[0]:.0f} to {means.iloc[-1]:.2f}" in drawn.alt
+    for network, own in table.groupby("network"):
+        assert f"{network} {own.seed.nunique()}" in drawn.caption
+    assert_words_and_letters(drawn)
+
+
+def test_the_committed_picture_has_the_words_of_the_committed_table(repository):
+    assert published_r() == pytest.approx(0.1589)  # O'Doherty and Cusack's table
+    drawn = looks(pd.read_csv(repository / "validation" / "real_images.csv"), published_r(), confidence=0.95)
+    words = Picture(repository / "validation" / "real_images.png").words
+    assert words.split() == f"{drawn.alt} {drawn.caption}".split(), "run `python -m validation.real_images_figure`"

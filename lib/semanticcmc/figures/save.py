@@ -14,7 +14,7 @@ from semanticcmc.figures.style import Drawn, caption
 from semanticcmc.figures.svg_text import embed_fonts
 from semanticcmc.run import atomic, git_commit, sha256, write_json
 
-SHARPER = 2  # dots of the PNG for each pixel at which it is shown
+SHOWN_PER_IN = 100  # pixels at which a notebook shows an inch of a figure; files have more dots an inch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +43,12 @@ class Picture:
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The picture as a notebook shows it: sharp on screens of twice the density."""
+        """The picture as a notebook shows it: of one size whatever its density, sharp on fine screens."""
         from PIL import Image
 
         with Image.open(self.png) as image:
-            size = {"width": image.width // SHARPER, "height": image.height // SHARPER}
+            scale = SHOWN_PER_IN / image.info["dpi"][0]
+            size = {"width": round(image.width * scale), "height": round(image.height * scale)}
         about = {"alt": self.words, "figure": self.png.stem, **size}
         return {"image/png": self.png.read_bytes(), "text/plain": self.words}, {"image/png": about}
 

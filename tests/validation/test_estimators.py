@@ -1,13 +1,20 @@
-"""The published estimators against scikit-learn, and against what they must report where the truth is known."""
+"""The published estimators against scikit-learn, and the study of estimators where the truth is known."""
+
+import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
+from validation.published_estimators import association_r2, rms_to_first_frame, set_order
 
 from semanticcmc.config import InputError
-from semanticcmc.timescales.published import association_r2, rms_to_first_frame, set_order
+from semanticcmc.experiment import load_experiment
+from semanticcmc.figures.save import Picture
+from semanticcmc.timescales.curves import TimescalesConfig
+from validation import estimators, estimators_figures
 
 
 def test_r2_is_that_of_scikit_learn():
@@ -96,3 +103,50 @@ def test_rms_is_to_the_first_frame_and_seconds_are_short():
     truncated = rms_to_first_frame(pictures, time_s, [*lags_s, 300], 23.976)
     np.testing.assert_allclose(truncated[:4], lags_s * 23 / 23.976, atol=0.06)
     assert np.isnan(truncated[4])
+
+
+# The study.
+
+
+@pytest.fixture
+def config():
+    return load_experiment("miniature").section("timescales", TimescalesConfig)
+
+
+def test_ours_holds_the_truth_and_the_published_minimum_is_far_from_it(config, monkeypatch):
+    monkeypatch.setattr(estimators, "LENGTHS_S", (1200.0,))
+    monkeypatch.setattr(estimators, "TRUTHS_S", (10.0, np.inf))
+    r2, reported = estimators.worlds_of_known_half_life(config)
+    assert set(r2.half_life_s) == {10.0, np.inf} and r2.lag_s.between(10, 1500).all()
+    reported = reported.set_index(["half_life_s", "estimator"])
+    ours, theirs = (reported.loc[(10.0, name)] for name in (estimators_figures.OURS, estimators_figures.THEIRS))
+    assert ours.ci_low_s < 10 < ours.ci_high_s
+    assert theirs.ci_low_s > 60 and theirs.ci_low_s <= theirs.reported_s <= theirs.ci_high_s
+    whole_film = reported.loc[(np.inf, estimators_figures.OURS)]
+    assert np.isnan(whole_film.reported_s) and whole_film.reason
+
+
+def test_all_pairs_follow_the_truth_and_the_first_frame_does_not(config, monkeypatch):
+    monkeypatch.setattr(estimators, "SHOT_FILMS", 12)
+    curves, found = estimators.films_of_shots(config)
+    ours, theirs, truth, published = (curve.rms_difference for curve in curves.values())
+    np.testing.assert_allclose(ours, truth, rtol=0.05)
+    assert theirs.iloc[-1] > 1.5 * truth.iloc[-1] and len(published) > 20
+    assert found.half_life_s == pytest.approx(5.0, rel=0.1)
+
+
+def test_the_files_of_the_study_belong_together(config, repository):
+    folder = repository / "validation"
+    table = pd.read_csv(folder / "estimators.csv", keep_default_na=False, na_values=[""])
+    assert len(table) == 2 * len(estimators.LENGTHS_S) * len(estimators.TRUTHS_S)
+    drawn = estimators_figures.reported(
+        table, confidence=config.confidence, films=estimators.FILMS, worlds=len(estimators.SEEDS)
+    )
+    picture = Picture(folder / "estimators_reported.png")
+    assert picture.words.split() == f"{drawn.alt} {drawn.caption}".split()
+    record = json.loads((folder / "estimators.json").read_text(encoding="utf-8"))
+    assert record["config"]["confidence"] == config.confidence and record["git_commit"]
+    ours = pd.read_csv(folder / "estimators_poster.csv").set_index("level").loc["film base rate"]
+    assert ours.half_life_s == pytest.approx(estimators.STREAM_HALF_LIFE_S, rel=0.1)
+    for name in ("r2", "poster", "rms"):
+        assert Picture(folder / f"estimators_{name}.png").words

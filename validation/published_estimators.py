@@ -1,7 +1,7 @@
 """The published estimators of how long associations and looks last, as they were, to be shown beside ours.
 
-They serve comparisons on streams whose truth is known, and no other purpose: `association` and `appearance`
-measure. What was done is described in the authors' public code; each docstring says what is wrong with it.
+They serve comparisons on streams whose truth is known, and no other purpose: `semanticcmc.timescales` measures. What
+was done is described in the authors' public code; each docstring says what is wrong with it.
 """
 
 from __future__ import annotations
