@@ -35,7 +35,6 @@ def read_layers(file: Path, find: Callable[[str, Path], Path]) -> tuple[dict[str
 
     Parameters
     ----------
-    file : Path
     find : callable
         Path of what ``extends`` names in a file of this folder.
 

@@ -32,7 +32,6 @@ class Opened:
 
     Parameters
     ----------
-    experiment : Experiment
     write : bool
         Whether tables and figures go to the results; else they go to ``results/<name>/explore``.
     **chosen

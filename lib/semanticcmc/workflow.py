@@ -181,7 +181,6 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
 
     Parameters
     ----------
-    experiment : Experiment
     cores : int
         Processor cores to use at once.
     snakemake : sequence of str
@@ -233,7 +232,6 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         With a cell tagged ``parameters``.
     output : Path
         The notebook as executed; while it runs, or after an error, it is found in the folder ``unfinished`` beside it.
-    parameters : mapping
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # jsonschema's check of URIs: slow to import, not needed
     import papermill

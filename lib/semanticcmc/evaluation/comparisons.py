@@ -158,7 +158,6 @@ def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:
     ----------
     tests : DataFrame
         ``tables/lag_curve.csv``.
-    layer : str
 
     Returns
     -------

@@ -116,8 +116,6 @@ def accuracy_table(
     samples : int
         Bootstrap samples of the classes, the same as those of `bootstrap.bootstrap_intervals` with this seed; 0
         for no interval.
-    confidence : float
-    seed : int
 
     Returns
     -------

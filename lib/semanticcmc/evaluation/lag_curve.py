@@ -98,7 +98,6 @@ class Study:
 
     Attributes
     ----------
-    files : RDMFiles
     models : dict of str to RDM
         Category may hold fewer classes than the files: those that have a category.
     controls : tuple of str

@@ -31,7 +31,6 @@ def experiment_model(model: str, classes: Sequence[str], experiment: Experiment,
         (``rdms/association.parquet``, made by notebook 01); or a key of `model_files`.
     classes : sequence of str
         wnids.
-    experiment : Experiment
     model_files : mapping of str to str
         Files of the user's own models, relative to the repository.
 

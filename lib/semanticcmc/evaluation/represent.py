@@ -42,10 +42,8 @@ def represent(experiment: Experiment, network: Network, stimuli: StimulusFolder,
 
     Parameters
     ----------
-    experiment : Experiment
     network : Network
         With a checkpoint in its run folder.
-    stimuli : StimulusFolder
     write : bool
         Whether to write the network's files below ``rdms/``, at other distances too (notebook 07 needs these).
 

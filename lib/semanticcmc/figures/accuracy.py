@@ -25,7 +25,6 @@ def dissociation(
     table, accuracy : DataFrame
         ``tables/lag_curve.csv`` and ``tables/accuracy.csv``, whose row ``chance``, where there is one, is the dotted
         line.
-    shown : Selection
     measure : {'knn', 'linear_probe'}
     remark : str
         What a reader must not overlook.
@@ -112,7 +111,6 @@ def noise_ceiling(table: pd.DataFrame, ceilings: pd.DataFrame, shown: Selection)
     table, ceilings : DataFrame
         ``tables/lag_curve.csv``, of which simple correlations are drawn, since the ceiling holds for them alone, and
         ``tables/noise_ceiling.csv``.
-    shown : Selection
     """
     [ax] = axes = style.panels(height=0.55)
     above, rows = shown.rows(ceilings), shown.rows(table, control="none")

@@ -71,7 +71,6 @@ def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, 
     ----------
     table : DataFrame
         ``tables/lag_comparisons.csv``; several seeds are averaged.
-    shown : Selection
     lags_s : mapping of str to float
         Network to its lag (`style.network_lags`), in the order of rows and columns, which is the table's; those that it
         lacks are left out.

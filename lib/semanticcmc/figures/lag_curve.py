@@ -41,7 +41,6 @@ def lag_curve(
     ----------
     table : DataFrame
         ``tables/lag_curve.csv``.
-    shown : Selection
     predicted : DataFrame, optional
         ``tables/predicted_lag_curve.csv``: the partial correlation predicted from the labels before any training.
     remark : str

@@ -19,7 +19,6 @@ def layers(table: pd.DataFrame, shown: Selection) -> Drawn:
     ----------
     table : DataFrame
         ``tables/lag_curve.csv``; all layers, in the order of their first rows.
-    shown : Selection
     """
     axes = style.panels(1, len(shown.models), len(shown.models), sharey=True)
     names = list(dict.fromkeys(table.layer))
@@ -42,8 +41,6 @@ def conditions_by_layer(table: pd.DataFrame, shown: Selection, network: str, see
     ----------
     table : DataFrame
         ``condition, layer, mantel_r, ci_low, ci_high`` (`comparisons.simple_by_layer`), in the order to be drawn.
-    shown : Selection
-    network : str
     seed, classes : int
         Of the RDMs.
     """

@@ -92,7 +92,6 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], title
 
     Parameters
     ----------
-    rdm : RDM
     categories, names : mapping of str to str
         Class to category, and to its name.
     title : str
@@ -162,7 +161,6 @@ def nearest_neighbours(
 
     Parameters
     ----------
-    rdm : RDM
     files : mapping of str to path
         An image file of each class; only those shown are read.
     categories, names : mapping of str to str

@@ -36,8 +36,6 @@ def robustness(table: pd.DataFrame, shown: Selection, network: str) -> Drawn:
     ----------
     table : DataFrame
         ``tables/robustness.csv``.
-    shown : Selection
-    network : str
     """
     models, rows = shown.models, select(table, network=network, model=shown.models)
     place, headings, height = _places(rows)

@@ -65,8 +65,6 @@ def save(
 
     Parameters
     ----------
-    drawn : Drawn
-    experiment : Experiment
     name : str
         File name without ending: ``lag_curve``.
     inputs : iterable of path

@@ -23,8 +23,6 @@ def training_curves(metrics: pd.DataFrame, network: str, seed: int, chance: floa
     ----------
     metrics : DataFrame
         Lines of ``metrics.jsonl``; lines without a measure are left out.
-    network : str
-    seed : int
     chance : float, optional
         Loss of a network that knows nothing (for InfoNCE: the logarithm of the number of candidates).
     """
@@ -50,7 +48,6 @@ class LiveCurve:
     ----------
     metrics : Path
         ``metrics.jsonl``, which may hold lines from before an interruption.
-    measure : str
     every_s : float
         Least seconds between two drawings.
     """
@@ -84,7 +81,6 @@ def pairs(first: Sequence[np.ndarray], second: Sequence[np.ndarray], network: st
     ----------
     first, second : sequence of (H, W, 3) arrays
         uint8, or float in [0, 1].
-    network : str
     lag_s : float
         Time between the two, seconds; 0 or NaN: both are of one frame.
     """

@@ -68,10 +68,8 @@ def ingest(
     ----------
     path : str or Path
         Video file, or folder of pictures.
-    movie_id : str
     folder : str or Path
         The frame store.
-    config : MoviesConfig
     threads : int
         Decoder threads; 0 for as many as there are cores.
     progress : Progress, optional

@@ -25,7 +25,6 @@ class LaggedPairs:
         Number of each row's film, in the index's order of films.
     axis : float64 tensor (N,)
         Seconds of all frames on one axis, increasing, on which films are further apart than any lag.
-    lag_s, tolerance : float
     """
 
     anchors: torch.Tensor

@@ -103,7 +103,6 @@ def import_labels(
         See the module.
     folder : str or Path
         Where ``labels.parquet`` and ``label_times.parquet`` are written.
-    config : LabelsConfig
     durations_s : mapping of str to float, optional
         Lengths of films, for sources that do not state them: label times then go on to the end.
 

@@ -229,7 +229,6 @@ def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[
 
     Parameters
     ----------
-    stream : LabelStream
     names : sequence of str
         L labels; the columns, in this order.
     movies : sequence of str, optional

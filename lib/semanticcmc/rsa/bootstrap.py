@@ -126,8 +126,6 @@ def bootstrap_intervals(
         As in `mantel.mantel_table`. Spearman's correlation is that of the ranks in the whole RDM.
     samples : int
         Number of bootstrap samples; 0 gives NaN.
-    confidence : float
-    seed : int
 
     Returns
     -------

@@ -106,7 +106,6 @@ def coset_correlations(
         Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
     groups : sequence of (indices of x, indices of y)
         Which are to be correlated; every matrix is transformed once.
-    cosets : Cosets
     dtype : torch.dtype, optional
         Of the spectra: by default float64 for few items, else float32, which errs by some 1e-8 in r.
 

@@ -98,7 +98,6 @@ def interval_width(
         It without each class.
     degenerate : tensor, shape (...)
         V_deg.
-    confidence : float
 
     Returns
     -------

@@ -51,8 +51,6 @@ class MantelResult:
         cosets, ``cosets.draw_cosets(n, permutations, seed)`` gives its orders and multipliers again.
     n : int
         Number of items.
-    method, alternative, reference : str
-    seed : int
     partial : bool
         Whether a control was partialled out.
     null : array of float, shape (permutations,), or None
@@ -99,7 +97,6 @@ def mantel(
         How the reference set of permutations is drawn. 'cosets': as whole cosets of a group, all of whose
         correlations come from fast Fourier transforms (`cosets`); an exact test, hundreds of times faster.
         'independent': one by one, for comparison.
-    seed : int
     device : str or torch.device, optional
         Where to compute; by default where `x` is, if it is a tensor, else the CPU.
     return_null : bool
@@ -183,7 +180,6 @@ def mantel_table(
         method, and the number of permutations raised to what that needs (`permutation.permutations_for_family`).
     bootstrap_samples : int, optional
         With it the table has intervals at the level `confidence`, as `bootstrap.bootstrap_intervals` gives them.
-    confidence : float
 
     Returns
     -------

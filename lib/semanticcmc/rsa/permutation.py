@@ -46,7 +46,6 @@ def significance(
 
     Parameters
     ----------
-    data : Standardised
     permutations, alternative, reference, seed, return_null
         As in `mantel.mantel`.
 

@@ -39,7 +39,6 @@ def split_half_rdms(
         As in `from_class_means`.
     splits : int
         Number of random splits.
-    seed : int
 
     Raises
     ------

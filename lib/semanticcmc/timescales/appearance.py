@@ -198,7 +198,6 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
     ----------
     looks : Looks
         Of pixels as they are (`compare_frames` without `correlation`).
-    config : TimescalesConfig
 
     Returns
     -------

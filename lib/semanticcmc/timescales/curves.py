@@ -57,7 +57,6 @@ def lag_grid(interval_s: float, longest_s: float, lags: int) -> tuple[float, ...
         Time between samples; every lag is a multiple of it. Short ones that would fall together are one.
     longest_s : float
         For instance the duration of a film.
-    lags : int
 
     Returns
     -------
@@ -75,7 +74,6 @@ class Curve:
 
     Attributes
     ----------
-    measure : str
     lags_s : float64 array (lags,)
     value : float64 array (levels, lags)
         Levels as in `LEVELS`.

@@ -46,11 +46,8 @@ def measure(store: FrameStore, features: np.ndarray, stream: LabelStream | None,
 
     Parameters
     ----------
-    store : FrameStore
     features : array, shape (frames, d)
         What an untrained network makes of every frame (`evaluation.untrained`).
-    stream : LabelStream or None
-    config : TimescalesConfig
     """
     times_s = [store.times(film) for film in store.movies]
     frame_s = float(np.median(np.concatenate([np.diff(t) for t in times_s])))

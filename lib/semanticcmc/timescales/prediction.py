@@ -156,7 +156,6 @@ def predicted_lag_curve(
         Of labels named as the models' classes (`as_wnids`); lag 0 is not predicted.
     models : mapping of str to RDM
         Semantic models, each of its own classes; those that are no label are left out.
-    config : PredictionConfig
     dimensions : int
         Of the learner's embedding, the networks' ``embedding_dim``.
     looks : DataFrame, optional

@@ -28,8 +28,6 @@ class FilmRenderer:
 
     Parameters
     ----------
-    config : WorldConfig
-    timeline : Timeline
     looks : array (classes, 30)
         `objects.class_looks`.
     times_s : array, optional

@@ -22,7 +22,6 @@ class Timeline:
 
     Attributes
     ----------
-    movie_id : str
     shots : DataFrame
         `start_s, stop_s, beat, scene, setup` (0 two-shot, 1 close-up), one row a shot, gapless from 0 to the
         film's end; its row number is the shot's number.

@@ -217,7 +217,6 @@ def true_persistence(truth: Path, shots: Path, index: pd.DataFrame, vectors: np.
 
     Returns
     -------
-    table : DataFrame
     shared : float
         What a place's two set-ups show alike (`setups_of_a_place`), which the truth of looks takes into account.
     """

@@ -56,8 +56,6 @@ class MemoryBankNCE(nn.Module):
         published lists paired every frame, with the next film's at a film's end.)
     film : int64 tensor (N,)
         Number of the film of every row of the index.
-    embedding_dim : int
-    config : MemoryBankConfig
     temperature : float
         T.
     negatives : {'all', 'within_film', 'cross_film'}
