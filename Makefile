@@ -43,7 +43,7 @@ films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
 	@$(RUN) -m papers.build.site
 
-test: $(VENV)/.ready ## run the tests, with the whole corridor on a tiny world, and measure coverage
+test: $(VENV)/.ready ## run the tests, with the whole pipeline on a tiny world, and measure coverage
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85
 
 lint: $(VENV)/.ready ## check style, types, and that notebooks carry no outputs

@@ -1,4 +1,4 @@
-# The corridor: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster and paper.
+# The pipeline: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster and paper.
 #
 #   make poster EXPERIMENT=miniature              the usual way: checks first, shows the time left, says where everything is
 #   semanticcmc run miniature -- --profile slurm        the same on a cluster: lags and films become jobs

@@ -1,4 +1,4 @@
-"""What several test modules share: the repository, the smoke experiment run once through the whole corridor."""
+"""What several test modules share: the repository, the smoke experiment run once through the whole pipeline."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def repository():
     return ROOT
 
 
-def run_corridor(experiment, results, *arguments, **options):
+def run_pipeline(experiment, results, *arguments, **options):
     """`python -m semanticcmc.workflow` as a user runs it; returns the finished process."""
     command = [sys.executable, "-m", "semanticcmc", "run", str(experiment), "--results", str(results), *arguments]
     return subprocess.run(
@@ -25,14 +25,14 @@ def run_corridor(experiment, results, *arguments, **options):
 
 
 @pytest.fixture(scope="session")
-def corridor():
-    return run_corridor
+def pipeline():
+    return run_pipeline
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """The smoke experiment from the world to the poster: the results folder and what the command said."""
     results = tmp_path_factory.mktemp("smoke")
-    done = run_corridor("smoke", results)
+    done = run_pipeline("smoke", results)
     assert done.returncode == 0, done.stdout + done.stderr
     return results / "smoke", done.stdout

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 import os
+import re
 
 import pytest
 import yaml
@@ -236,6 +237,13 @@ def test_the_posters_recipe_is_the_published_one(tmp_path):
     assert (config.optimiser, config.learning_rate, config.momentum) == ("sgd", 0.03, 0.9)
     assert (config.weight_decay, config.batch_pairs, config.epochs) == (1e-4, 128, 80)
     assert [80 * share for share in config.drops] == [30, 50, 70]
+
+
+def test_every_value_of_the_base_is_explained():
+    text = (ROOT / "analysis" / "experiments" / "base.yaml").read_text()
+    said = re.findall(r"^ *(\w+): +\S.*?(  # \S.*)?$", text, flags=re.MULTILINE)
+    assert len(said) > 100
+    assert [key for key, comment in said if not comment] == ["weight_decay", "seed", "seed"]
 
 
 EXPERIMENTS = [path.stem for path in (ROOT / "analysis/experiments").glob("*.yaml") if path.stem != "base"]

@@ -1,4 +1,4 @@
-"""The whole corridor on a tiny world and on a film that the test encodes: Snakemake, papermill, figures, poster."""
+"""The whole pipeline on a tiny world and on a film that the test encodes: Snakemake, papermill, figures, poster."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.rsa.rdm import read_rdms
 
-pytestmark = pytest.mark.corridor
+pytestmark = pytest.mark.pipeline
 
 
 def files_of(folder):
@@ -106,10 +106,10 @@ def test_the_control_made_without_a_notebook_is_what_the_notebooks_write(smoke):
             np.testing.assert_array_equal(rdms[layer].values, written.values)
 
 
-def test_the_second_time_nothing_is_done(smoke, corridor):
+def test_the_second_time_nothing_is_done(smoke, pipeline):
     folder, _ = smoke
     before = files_of(folder)
-    again = corridor("smoke", folder.parent)
+    again = pipeline("smoke", folder.parent)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Nothing to be done" in (folder / "workflow.log").read_text()
     assert files_of(folder) == before
@@ -146,7 +146,7 @@ def test_an_edited_parameter_runs_again_only_what_depends_on_it(smoke, repositor
     assert not again & {"world", "statistics", "train", "represent"}
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, corridor):
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, pipeline):
     results, networks = tmp_path / "results", ("random", "semantic_2s")
     notebooks = results / "smoke/notebooks"
     targets = [f"notebooks/02_training_{network}_seed-0.ipynb" for network in networks]
@@ -164,7 +164,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, corridor):
         for path in (*notebooks.glob("02_*.ipynb"), results / "smoke/frames/index.parquet")
     }
     assert len(finished) == 2, "one network and the world were to be finished"
-    done = corridor("smoke", results, "--", *targets)
+    done = pipeline("smoke", results, "--", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all((results / "smoke" / target).exists() for target in targets)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
@@ -186,7 +186,7 @@ def encode_film(path, seconds, seed):
         container.mux(stream.encode())
 
 
-def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, repository, corridor):
+def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, repository, pipeline):
     films, stimuli = tmp_path / "my films", tmp_path / "stimuli"
     films.mkdir()
     for number in range(2):
@@ -206,7 +206,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
     values["training"] = smoke["training"]
     source = tmp_path / "own.yaml"
     source.write_text(yaml.safe_dump(values))
-    done = corridor(source, tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    done = pipeline(source, tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "results/own"
     index = pd.read_parquet(folder / "frames/index.parquet")
@@ -217,7 +217,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
     assert (folder / "poster/poster.pdf").exists() and (folder / "paper/paper.pdf").exists()
 
 
-def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, corridor):
+def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, pipeline):
     """Rekognition's JSON by file name; labels that have no film are named; nouns by a table of one's own."""
     films, stimuli, labels = tmp_path / "films", tmp_path / "stimuli", tmp_path / "labels"
     films.mkdir()
@@ -234,7 +234,7 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     nouns.write_text("label,wnid,noun,source\nNA,n02084071,dog,by hand\n")
     values["labels"]["nouns"] = str(nouns)
     source.write_text(yaml.safe_dump(values))
-    done = corridor(
+    done = pipeline(
         source,
         tmp_path / "results",
         "--films",
@@ -292,21 +292,21 @@ def test_papermill_by_hand_refuses_wrong_parameters(tmp_path, repository, parame
         assert word in last
 
 
-def test_bad_stimuli_stop_the_run_before_any_film_is_read(tmp_path, corridor):
+def test_bad_stimuli_stop_the_run_before_any_film_is_read(tmp_path, pipeline):
     films, stimuli = tmp_path / "films", tmp_path / "stimuli"
     films.mkdir()
     encode_film(films / "a.mp4", 20, 0)
     (stimuli / "hammers").mkdir(parents=True)
     (stimuli / "n02084071").mkdir()
     (stimuli / "n02084071" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    done = pipeline("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
     assert done.returncode != 0
     assert "hammers" in done.stderr
     assert "torn.jpg" in done.stderr
     assert not list((tmp_path / "results").rglob("*.tar"))
 
 
-def test_films_of_which_none_is_usable_stop_the_run_and_are_named(tmp_path, repository, corridor):
+def test_films_of_which_none_is_usable_stop_the_run_and_are_named(tmp_path, repository, pipeline):
     films, stimuli = tmp_path / "films", tmp_path / "stimuli"
     films.mkdir()
     (films / "text.mp4").write_text("no film")
@@ -314,18 +314,18 @@ def test_films_of_which_none_is_usable_stop_the_run_and_are_named(tmp_path, repo
     for wnid in pd.read_csv(package_table("world_classes.csv")).wnid[:4]:
         (stimuli / wnid).mkdir(parents=True)
         Image.new("RGB", (70, 70)).save(stimuli / wnid / "a.jpg")
-    done = corridor("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    done = pipeline("clips", tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
     assert done.returncode != 0
     assert "text.mp4" in done.stderr
     assert "short" in done.stderr
 
 
-def test_two_runs_on_one_results_folder_do_not_meet(smoke, corridor):
+def test_two_runs_on_one_results_folder_do_not_meet(smoke, pipeline):
     import fcntl
 
     folder, _ = smoke
     with (folder / ".workflow.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = corridor("smoke", folder.parent)
+        done = pipeline("smoke", folder.parent)
     assert done.returncode == 2
     assert "another run" in done.stderr

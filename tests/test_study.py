@@ -14,7 +14,7 @@ from semanticcmc.gallery import FIGURES, FROM_TABLES
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.study import Study
 
-pytestmark = pytest.mark.corridor
+pytestmark = pytest.mark.pipeline
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """An experiment's YAML as typed, frozen values; unknown, missing and wrong values refused by name.
 
-A section of the YAML is named after the room whose dataclass it fills: ``world:`` fills
+A section of the YAML is named after the package whose dataclass it fills: ``world:`` fills
 ``world.WorldConfig``. The dataclasses have no defaults, so that the YAML is the only place where a
 value of an experiment stands.
 """

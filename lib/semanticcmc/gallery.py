@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from semanticcmc.figures import rdms as matrices
 from semanticcmc.figures import robustness as changes
 from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection
+from semanticcmc.opened import Opened
 from semanticcmc.rsa.semantics import NO_CATEGORY, category_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import association_maps
@@ -31,14 +32,11 @@ from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.renderer import stills
 from semanticcmc.world.truth import true_persistence
 
-if TYPE_CHECKING:
-    from semanticcmc.study import Study
-
 Made = tuple[Drawn, str, Iterable[str | Path]]  # the figure, its file's name, and the files that it was drawn from
 SHOWN = ("layer", "models", "control", "condition")  # what every figure of tests may show in another way
 
 
-def draw(E: Study, name: str, choices: dict[str, Any]) -> Made:
+def draw(E: Opened, name: str, choices: dict[str, Any]) -> Made:
     """Draw a figure by its name; see `study.Study.figure`."""
     if name not in (*FIGURES, *FROM_TABLES):
         raise InputError(f"no figure {name!r}; there are {', '.join(sorted((*FIGURES, *FROM_TABLES)))}")
@@ -55,7 +53,7 @@ def draw(E: Study, name: str, choices: dict[str, Any]) -> Made:
     return function(*map(E.table, tables), shown), name, E.inputs(*tables)
 
 
-def _check(E: Study, shown: Selection) -> None:
+def _check(E: Opened, shown: Selection) -> None:
     """Refuse what no table holds; an empty plot would say nothing."""
     if not E.has("lag_curve"):
         return
@@ -69,7 +67,7 @@ def _check(E: Study, shown: Selection) -> None:
 # --- 01 the films
 
 
-def film_strip(E: Study, shown: Selection, lag_s: float | None = None) -> Made:
+def film_strip(E: Opened, shown: Selection, lag_s: float | None = None) -> Made:
     """The longest film, from its middle; a pair `lag_s` apart is framed (by default the middle one of the lags)."""
     store, stream, lags_s = E.frames, E.labels, sorted(E.experiment.lags_s)
     lag_s = lag_s or (lags_s[len(lags_s) // 2] if lags_s else 1.0)
@@ -95,7 +93,7 @@ def film_strip(E: Study, shown: Selection, lag_s: float | None = None) -> Made:
     return films.film_strip(images, times_s[rows].tolist(), words, pair, title), "film_strip", files
 
 
-def persistence(E: Study, shown: Selection) -> Made:
+def persistence(E: Opened, shown: Selection) -> Made:
     """How long looks and associations last, on one axis, with the truth where it is known."""
     measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
     known = [E.folder / "world" / name for name in ("truth.csv", "shots.parquet")]
@@ -114,7 +112,7 @@ def persistence(E: Study, shown: Selection) -> Made:
     return drawn, "persistence", [*E.inputs("timescales", "half_lives"), *(known if truth is not None else [])]
 
 
-def persistence_looks(E: Study, shown: Selection) -> Made:
+def persistence_looks(E: Opened, shown: Selection) -> Made:
     """How long looks last, by three measures."""
     measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
     drawn = timescales.persistence(
@@ -127,13 +125,13 @@ def persistence_looks(E: Study, shown: Selection) -> Made:
     return drawn, "persistence_looks", E.inputs("timescales", "half_lives")
 
 
-def label_frequencies(E: Study, shown: Selection) -> Made:
+def label_frequencies(E: Opened, shown: Selection) -> Made:
     """How often each label is seen, by its rank."""
     drawn = films.label_frequencies(E.label_counts.set_index("label")["count"])
     return drawn, "label_frequencies", ["labels/labels.parquet"]
 
 
-def associations(E: Study, shown: Selection, labels: int = 48) -> Made:
+def associations(E: Opened, shown: Selection, labels: int = 48) -> Made:
     """Which labels follow which, at three lags."""
     config = E.experiment.section("timescales", TimescalesConfig)
     assert E.labels is not None, "these films have no labels"
@@ -142,18 +140,18 @@ def associations(E: Study, shown: Selection, labels: int = 48) -> Made:
     return films.association_maps(maps, groups), "associations", ["labels/labels.parquet"]
 
 
-def predicted_lag(E: Study, shown: Selection) -> Made:
+def predicted_lag(E: Opened, shown: Selection) -> Made:
     """The lag curve that labels and looks predict, before any training."""
     return _predicted(E), "predicted_lag", E.inputs("predicted_lag_curve", "recommended_lag")
 
 
-def predicted_lag_curve(E: Study, shown: Selection) -> Made:
+def predicted_lag_curve(E: Opened, shown: Selection) -> Made:
     """The predicted lag curve, and the networks' own."""
     drawn = _predicted(E, E.table("lag_curve"), shown)
     return drawn, "predicted_lag_curve", E.inputs("predicted_lag_curve", "recommended_lag", "lag_curve")
 
 
-def _predicted(E: Study, table: pd.DataFrame | None = None, shown: Selection | None = None) -> Drawn:
+def _predicted(E: Opened, table: pd.DataFrame | None = None, shown: Selection | None = None) -> Drawn:
     about = {"confidence": E.experiment.sections["prediction"]["confidence"], "films": len(E.frames.movies)}
     return lag_curves.predicted_lag_curve(
         E.table("predicted_lag_curve"), E.table("recommended_lag"), table, shown, **about
@@ -163,7 +161,7 @@ def _predicted(E: Study, table: pd.DataFrame | None = None, shown: Selection | N
 # --- 02 one network in training
 
 
-def pairs(E: Study, shown: Selection, run: Any, count: int = 8) -> Made:
+def pairs(E: Opened, shown: Selection, run: Any, count: int = 8) -> Made:
     """Pairs of views as the network of a `run` (`training.loop.Run`) gets them."""
     network: Network = run.network
     first, second = run.example_views(count)
@@ -171,7 +169,7 @@ def pairs(E: Study, shown: Selection, run: Any, count: int = 8) -> Made:
     return drawn, f"pairs_{_of(network)}", ["frames/index.parquet"]
 
 
-def training_curve(E: Study, shown: Selection, run: Any) -> Made:
+def training_curve(E: Opened, shown: Selection, run: Any) -> Made:
     """Loss, alignment, uniformity and temperature of a `run` by step."""
     file = run.folder / "metrics.jsonl"
     drawn = training.training_curves(pd.read_json(file, lines=True), run.network.name, run.network.seed, run.chance)
@@ -185,7 +183,7 @@ def _of(network: Network) -> str:
 # --- 03 one network
 
 
-def category_by_layer(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+def category_by_layer(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
     """A network's simple correlation with category, by layer and condition."""
     one, category = E.network(network, seed), E.classes.category
     kept = category[category != NO_CATEGORY]
@@ -200,20 +198,20 @@ def category_by_layer(E: Study, shown: Selection, network: str | Network, seed: 
     return drawn, f"layers_{_of(one)}", [*files, category_table(E.experiment)]
 
 
-def rdm(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+def rdm(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
     """A network's distances, ordered by category."""
     one, which, matrix, files = _matrix(E, shown, network, seed)
     return matrices.rdm_matrices({which: matrix}, E.category), f"rdm_{_of(one)}", files
 
 
-def mds(E: Study, shown: Selection, network: str | Network | None = None, seed: int | None = None) -> Made:
+def mds(E: Opened, shown: Selection, network: str | Network | None = None, seed: int | None = None) -> Made:
     """A map of the classes by a network's distances; by default of the network with the largest correlation."""
     one, which, matrix, files = _matrix(E, shown, network or E.best, seed)
     drawn = matrices.mds(matrix, E.category, E.noun, which)
     return drawn, f"mds_{_of(one)}" if network else "mds", files
 
 
-def neighbours(E: Study, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+def neighbours(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
     """Classes and those nearest to each, in pictures."""
     one, which, matrix, files = _matrix(E, shown, network, seed)
     first = {str(wnid): path for wnid, path in E.stimuli.files.groupby("wnid").path.first().items()}
@@ -222,7 +220,7 @@ def neighbours(E: Study, shown: Selection, network: str | Network, seed: int | N
 
 
 def _matrix(
-    E: Study, shown: Selection, network: str | Network, seed: int | None
+    E: Opened, shown: Selection, network: str | Network, seed: int | None
 ) -> tuple[Network, str, Any, list[Path]]:
     one = E.network(network, seed)
     by_layer = E.rdms(one, condition=shown.condition)
@@ -235,7 +233,7 @@ def _matrix(
 # --- 04 all networks
 
 
-def lag_curve(E: Study, shown: Selection, conditions: bool = False) -> Made:
+def lag_curve(E: Opened, shown: Selection, conditions: bool = False) -> Made:
     """Correlation with the models by lag; a panel a condition with `conditions`."""
     table, files = E.table("lag_curve"), E.inputs("lag_curve", "dataset")
     if conditions:
@@ -248,26 +246,26 @@ def lag_curve(E: Study, shown: Selection, conditions: bool = False) -> Made:
     return lag_curves.lag_curve(table, shown, predicted, E.remark), "lag_curve", files
 
 
-def lag_comparisons(E: Study, shown: Selection) -> Made:
+def lag_comparisons(E: Opened, shown: Selection) -> Made:
     """Which two networks differ."""
     lags_s = style.network_lags(E.table("lag_curve"))
     drawn = comparisons.lag_comparisons(E.table("lag_comparisons"), shown, lags_s)
     return drawn, "lag_comparisons", E.inputs("lag_comparisons")
 
 
-def connectivity(E: Study, shown: Selection) -> Made:
+def connectivity(E: Opened, shown: Selection) -> Made:
     """How alike any two networks see."""
     lags_s = style.network_lags(E.table("lag_curve"))
     return comparisons.connectivity(E.table("connectivity"), shown, lags_s), "connectivity", E.inputs("connectivity")
 
 
-def dissociation(E: Study, shown: Selection, measure: str = "knn") -> Made:
+def dissociation(E: Opened, shown: Selection, measure: str = "knn") -> Made:
     """Class accuracy against meaning."""
     drawn = accuracies.dissociation(E.table("lag_curve"), E.table("accuracy"), shown, measure, E.remark)
     return drawn, "dissociation", E.inputs("lag_curve", "accuracy")
 
 
-def rdms(E: Study, shown: Selection, networks: Iterable[str] | None = None) -> Made:
+def rdms(E: Opened, shown: Selection, networks: Iterable[str] | None = None) -> Made:
     """Distances in some networks side by side: one without a lag, the shortest lag, the best, and the longest."""
     experiment = E.experiment
     if networks is None:
@@ -286,7 +284,7 @@ def rdms(E: Study, shown: Selection, networks: Iterable[str] | None = None) -> M
 # --- 05 the models
 
 
-def semantic_models(E: Study, shown: Selection, about: str = "") -> Made:
+def semantic_models(E: Opened, shown: Selection, about: str = "") -> Made:
     """The models themselves, as distances between the classes."""
     models = {style.model_style(name)["label"]: E.model(name) for name in ("category", "lch")}
     first = rdm_file(E.experiment, E.experiment.runs[0], "intact")
@@ -297,7 +295,7 @@ def semantic_models(E: Study, shown: Selection, about: str = "") -> Made:
 # --- 07 robustness
 
 
-def robustness(E: Study, shown: Selection, network: str | None = None) -> Made:
+def robustness(E: Opened, shown: Selection, network: str | None = None) -> Made:
     """One change of the analysis a row, for the network with the largest declared correlation."""
     table = E.table("robustness")
     return changes.robustness(table, shown, network or E.most_robust), "robustness", E.inputs("robustness")

@@ -11,18 +11,23 @@ import pandas as pd
 from IPython.display import Markdown
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation import robustness
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.models import category_table, experiment_model
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
+from semanticcmc.evaluation.untrained import untrained_features
 from semanticcmc.experiment import Experiment, Network
+from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.store import FrameStore
-from semanticcmc.labels.stream import LabelStream, experiment_labels
-from semanticcmc.rsa.rdm import RDM, read_rdms
-from semanticcmc.rsa.semantics import categories
+from semanticcmc.labels.stream import LabelStream, experiment_labels, frequencies
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names
 from semanticcmc.run import write_csv
+from semanticcmc.timescales.curves import TimescalesConfig
+from semanticcmc.timescales.measured import Measured, measure
 
 EXPLORE = "explore"  # folder of the results for what is made by hand
 
@@ -201,6 +206,51 @@ class Opened:
         for name in tables:
             self.table(name)
         return [self._tables[name][1] for name in tables]
+
+    # --- what follows from it
+
+    @functools.cached_property
+    def label_counts(self) -> pd.DataFrame:
+        """How often each label is seen, the most frequent first."""
+        assert self.labels is not None, "these films have no labels"
+        return frequencies(self.labels)
+
+    @functools.cached_property
+    def timescales(self) -> Measured:
+        """How long looks and associations last; writes ``timescales`` and ``half_lives``."""
+        config = self.experiment.section("timescales", TimescalesConfig)
+        measured = measure(self.frames, untrained_features(self.experiment, self.frames), self.labels, config)
+        self.write("timescales", measured.curves)
+        self.write("half_lives", measured.constants)
+        return measured
+
+    @functools.cached_property
+    def best(self) -> str:
+        """Name of the network with a lag that correlates most with the first model, given the control shown."""
+        rows = self.shown.rows(self.table("lag_curve"), model=self.shown.models[:1])
+        means = rows[rows.lag_s > 0].dropna(subset="mantel_r").groupby("network").mantel_r.mean()
+        return str(means.idxmax()) if len(means) else self.experiment.networks[-1]
+
+    @property
+    def most_robust(self) -> str:
+        """Name of the network whose declared correlation with the first model is largest in the panel of robustness."""
+        best = robustness.largest(self.table("robustness"))
+        first = best[(best.model == self.shown.models[0]) & (best.varied == "declared")].network
+        return str(first.iloc[0]) if len(first) else self.experiment.networks[-1]
+
+    @property
+    def remark(self) -> str:
+        """What a reader of real films must not overlook: that there is too little film; empty elsewhere."""
+        if self.experiment.source != "films":
+            return ""
+        counts = self.table("dataset").set_index("quantity").value
+        return too_little_film(int(counts["films"]), float(counts["hours"]))
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether enough of the stimuli's classes have a category for the category model."""
+        kept = self.classes.category[self.classes.category != NO_CATEGORY]
+        return len(kept) >= FEWEST_CLASSES and kept.nunique() > 1
 
     @staticmethod
     def show(table: pd.DataFrame, floatfmt: str = ".3g", head: str = "", most: int = 60, empty: str = "") -> Markdown:

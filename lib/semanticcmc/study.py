@@ -7,7 +7,6 @@ E.figure("lag_curve", layer="conv5")
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,17 +20,13 @@ from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
 from semanticcmc.evaluation.lag_curve import gather, lag_curve, over_seeds
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
-from semanticcmc.evaluation.untrained import label_models, untrained_features
+from semanticcmc.evaluation.untrained import label_models
 from semanticcmc.experiment import Experiment, Network, lagged_name, load_experiment
-from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.save import Picture, save
-from semanticcmc.labels.stream import frequencies
+from semanticcmc.gallery import draw
 from semanticcmc.opened import Opened
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, write_rdms
-from semanticcmc.rsa.semantics import NO_CATEGORY
+from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, refuse_unknown_parameters
-from semanticcmc.timescales.curves import TimescalesConfig
-from semanticcmc.timescales.measured import Measured, measure
 from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
 
 if TYPE_CHECKING:
@@ -59,8 +54,6 @@ class Study(Opened):
         InputError
             For a figure or a value that there is not; the message lists what there is.
         """
-        from semanticcmc.gallery import draw
-
         drawn, file_name, inputs = draw(self, name, choices)
         folder = self.path("figures", file_name).parent
         return save(drawn, self.experiment, file_name, inputs, os.environ.get(NOTEBOOK), folder)
@@ -83,21 +76,6 @@ class Study(Opened):
             ("films left out", len(self.films) - len(used), "films"),
         ]
         return self.write("dataset", pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
-
-    @functools.cached_property
-    def label_counts(self) -> pd.DataFrame:
-        """How often each label is seen, the most frequent first."""
-        assert self.labels is not None, "these films have no labels"
-        return frequencies(self.labels)
-
-    @functools.cached_property
-    def timescales(self) -> Measured:
-        """How long looks and associations last; writes ``timescales`` and ``half_lives``."""
-        config = self.experiment.section("timescales", TimescalesConfig)
-        measured = measure(self.frames, untrained_features(self.experiment, self.frames), self.labels, config)
-        self.write("timescales", measured.curves)
-        self.write("half_lives", measured.constants)
-        return measured
 
     def predict(self) -> Prediction | None:
         """The lag curve predicted from the labels; writes it, ``recommended_lag`` and the model ``association``.
@@ -184,36 +162,6 @@ class Study(Opened):
         rows = robustness.choices(given, self.experiment.primary_layer, config.distance, pooled, config.method)
         models = {name: self.model(name) for name in config.models}
         return self.write("robustness", robustness.panel(list(rows), models, config))
-
-    # --- what is said of it
-
-    @functools.cached_property
-    def best(self) -> str:
-        """Name of the network with a lag that correlates most with the first model, given the control shown."""
-        rows = self.shown.rows(self.table("lag_curve"), model=self.shown.models[:1])
-        means = rows[rows.lag_s > 0].dropna(subset="mantel_r").groupby("network").mantel_r.mean()
-        return str(means.idxmax()) if len(means) else self.experiment.networks[-1]
-
-    @property
-    def most_robust(self) -> str:
-        """Name of the network whose declared correlation with the first model is largest in the panel of robustness."""
-        best = robustness.largest(self.table("robustness"))
-        first = best[(best.model == self.shown.models[0]) & (best.varied == "declared")].network
-        return str(first.iloc[0]) if len(first) else self.experiment.networks[-1]
-
-    @property
-    def remark(self) -> str:
-        """What a reader of real films must not overlook: that there is too little film; empty elsewhere."""
-        if self.experiment.source != "films":
-            return ""
-        counts = self.table("dataset").set_index("quantity").value
-        return too_little_film(int(counts["films"]), float(counts["hours"]))
-
-    @property
-    def has_categories(self) -> bool:
-        """Whether enough of the stimuli's classes have a category for the category model."""
-        kept = self.classes.category[self.classes.category != NO_CATEGORY]
-        return len(kept) >= FEWEST_CLASSES and kept.nunique() > 1
 
     def rows(self, table: str, columns: Sequence[str], **wanted: Any) -> pd.DataFrame:
         """Some columns of the rows of a table that figures show; `wanted` values take the place of those shown."""

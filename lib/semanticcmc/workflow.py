@@ -43,6 +43,7 @@ PATHS = (
     ("stimuli", "folder"),
     ("labels", "path"),
     ("labels", "nouns"),
+    ("evaluation", "categories"),
     ("classification", "train"),
     ("classification", "test"),
 )

@@ -28,6 +28,7 @@ SETTINGS = {
     "confidence": 0.9,
     "models": ["category", "lch"],
     "model_files": {},
+    "categories": None,
     "controls": ["none", "random", "cmc_lab", "look"],
     "random_seeds": [1, 2, 5],
     "seed": 0,

@@ -1,5 +1,7 @@
 """Which files hold an experiment's models."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +32,17 @@ def test_the_world_brings_its_own_categories(experiment, tmp_path):
     for source, table in (("world", tmp_path / "world" / "classes.csv"), ("films", None)):
         found = experiment_model("category", CLASSES, experiment(source), {})
         np.testing.assert_array_equal(found.values, category_rdm(CLASSES, table).values)
+
+
+def test_a_table_of_ones_own_goes_before_the_packages_and_the_worlds(experiment, tmp_path):
+    file = tmp_path / "mine.csv"
+    pd.DataFrame({"wnid": CLASSES, "category": ["a", "b"] * (len(CLASSES) // 2)}).to_csv(file, index=False)
+    for source in ("world", "films"):
+        one = dataclasses.replace(experiment(source), sections={"evaluation": {"categories": str(file)}})
+        assert category_table(one) == file
+        np.testing.assert_array_equal(
+            experiment_model("category", CLASSES, one, {}).values, category_rdm(CLASSES, file).values
+        )
 
 
 def test_models_come_from_wordnet_the_films_or_a_file_of_ones_own(experiment, tmp_path):

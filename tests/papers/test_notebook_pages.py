@@ -167,7 +167,7 @@ def test_pages_are_light_to_make():
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.corridor
+@pytest.mark.pipeline
 def test_every_notebook_of_a_run_has_its_page(smoke):
     folder, _ = smoke
     notebooks = sorted((folder / "notebooks").glob("*.ipynb"))
@@ -183,7 +183,7 @@ def test_every_notebook_of_a_run_has_its_page(smoke):
     assert_readable(folder / "notebooks" / "04_lag_curve.html")
 
 
-@pytest.mark.corridor
+@pytest.mark.pipeline
 def test_two_clicks_lead_from_the_poster_to_the_data_of_its_central_figure(smoke):
     folder, _ = smoke
     poster = folder / "poster" / "poster.html"

@@ -62,11 +62,11 @@ def site(tmp_path_factory):
 
 def test_the_reference_has_every_room_of_the_package():
     package = ROOT / "lib" / "semanticcmc"
-    rooms = {path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
-    rooms = {room.removesuffix(".__init__") for room in rooms if not room.endswith("__main__")} - {"__init__"}
-    listed = [room for section in CONFIGURATION["quartodoc"]["sections"] for room in section["contents"]]
-    assert sorted(rooms - set(listed)) == [], "add these to quartodoc's sections in _quarto.yml"
-    assert sorted(set(listed) - rooms) == [], "these are no longer there"
+    modules = {path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
+    modules = {module.removesuffix(".__init__") for module in modules if not module.endswith("__main__")} - {"__init__"}
+    listed = [module for section in CONFIGURATION["quartodoc"]["sections"] for module in section["contents"]]
+    assert sorted(modules - set(listed)) == [], "add these to quartodoc's sections in _quarto.yml"
+    assert sorted(set(listed) - modules) == [], "these are no longer there"
     assert len(listed) == len(set(listed))
 
 
@@ -78,11 +78,11 @@ def test_every_room_of_the_reference_has_its_page(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     for section in CONFIGURATION["quartodoc"]["sections"]:
-        for room in section["contents"]:
-            page = (tmp_path / "reference" / f"{room}.qmd").read_text()
+        for module in section["contents"]:
+            page = (tmp_path / "reference" / f"{module}.qmd").read_text()
             assert len(page) > 80
             places = set(re.findall(r"\{ #([\w.]+) \}", page))
-            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, f"{room}: links to places that are not there"
+            assert set(re.findall(r"\]\(#([\w.]+)\)", page)) <= places, f"{module}: links to places that are not there"
 
 
 def test_all_pages_are_rendered_and_reached():
@@ -175,11 +175,11 @@ def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, page
     assert [line for line in problems if "reference/" not in line] == []
 
 
-def test_links_into_the_reference_lead_to_rooms():
-    rooms = [room for section in CONFIGURATION["quartodoc"]["sections"] for room in section["contents"]]
+def test_links_into_the_reference_lead_to_modules():
+    modules = [module for section in CONFIGURATION["quartodoc"]["sections"] for module in section["contents"]]
     for source in [*SOURCES, ROOT / "README.md"]:
-        for room in re.findall(r"reference/([\w.]+)\.qmd", source.read_text()):
-            assert room in [*rooms, "index"]
+        for module in re.findall(r"reference/([\w.]+)\.qmd", source.read_text()):
+            assert module in [*modules, "index"]
 
 
 def test_links_within_the_site_name_sections_that_are_there(site):

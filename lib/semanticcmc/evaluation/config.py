@@ -71,6 +71,7 @@ class EvaluationConfig:
     confidence: float
     models: tuple[str, ...]
     model_files: Mapping[str, str]
+    categories: Path | None
     controls: tuple[Literal["none", "random", "cmc_lab", "look"], ...]
     random_seeds: tuple[int, ...]
     seed: int

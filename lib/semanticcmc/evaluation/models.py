@@ -14,8 +14,12 @@ from semanticcmc.rsa.semantics import model_rdm
 def category_table(experiment: Experiment) -> Path:
     """Table of an experiment's superordinate categories.
 
-    The world's own classes where the films are the world's, else ``semanticcmc/data/categories.csv``.
+    One of the user's own (``evaluation.categories``), else the world's classes where the films are the world's, else
+    ``semanticcmc/data/categories.csv``.
     """
+    own = experiment.sections.get("evaluation", {}).get("categories")
+    if own:
+        return repository_root() / own
     if experiment.source == "world":
         return experiment.folder / "world" / "classes.csv"
     return package_table("categories.csv")
