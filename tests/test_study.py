@@ -82,10 +82,10 @@ def test_looking_by_hand_changes_nothing_that_a_workflow_made(E, capsys):
 
 def test_a_figure_follows_what_is_chosen(E):
     fc7, conv5 = (E.figure("lag_curve", layer=layer).words for layer in ("fc7", "conv5"))
-    assert "at fc7" in fc7 and "at conv5" in conv5 and fc7 != conv5
+    assert " fc7; " in fc7 and " conv5; " in conv5
     other = semanticcmc.open(E.experiment.file, layer="conv5", models=["lch"], control="look")
     assert (other.shown.layer, other.shown.models, other.shown.control) == ("conv5", ["lch"], "look")
-    assert "at conv5" in other.figure("lag_curve").words
+    assert " conv5; " in other.figure("lag_curve").words
 
 
 def test_a_workflow_writes_into_the_results(E, tmp_path):
