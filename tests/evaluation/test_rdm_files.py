@@ -97,7 +97,8 @@ def test_each_seed_sees_the_classes_in_a_way_of_its_own(experiment):
 
 def test_command_line_tells_what_is_wrong(experiment, capsys):
     assert main(["controls", str(experiment.file)]) == 0
-    assert "seed-2_intact.parquet" in capsys.readouterr().out
+    assert experiment.path("rdms", "random", "seed-2_intact.parquet").is_file()
+    assert "2 of 2" in capsys.readouterr().err
     sections = dict(experiment.sections)
     sections["activations"] = sections["activations"] | {"layers": ["conv9"]}
     with pytest.raises(InputError, match="layer conv9"):

@@ -60,7 +60,7 @@ def site(tmp_path_factory):
 # --- what the site is made of
 
 
-def test_the_reference_has_every_room_of_the_package():
+def test_the_reference_has_every_module_of_the_package():
     package = ROOT / "lib" / "semanticcmc"
     modules = {path.relative_to(package).with_suffix("").as_posix().replace("/", ".") for path in package.rglob("*.py")}
     modules = {module.removesuffix(".__init__") for module in modules if not module.endswith("__main__")} - {"__init__"}
@@ -70,7 +70,7 @@ def test_the_reference_has_every_room_of_the_package():
     assert len(listed) == len(set(listed))
 
 
-def test_every_room_of_the_reference_has_its_page(tmp_path):
+def test_every_section_of_the_reference_has_its_page(tmp_path):
     """Quartodoc reads the docstrings from a copy of the package: it writes beside its configuration."""
     (tmp_path / "_quarto.yml").write_text(yaml.safe_dump(CONFIGURATION))
     (tmp_path / "lib").symlink_to(ROOT / "lib")
