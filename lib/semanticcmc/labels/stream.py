@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import sparse
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
@@ -82,11 +80,6 @@ class LabelStream:
         films = self.labels["movie_id"].cat.codes.to_numpy()
         ends = np.searchsorted(films, np.arange(len(self.times) + 1)).tolist()
         return {movie_id: slice(*ends[i : i + 2]) for i, movie_id in enumerate(self.movies)}
-
-    def steps(self, movie_id: str) -> np.ndarray:
-        """Which of the film's label times each of its rows of `labels` has, int64, from 0."""
-        film, time_s = self.film(movie_id), self.labels["time_s"].to_numpy()[self.rows[movie_id]]
-        return np.rint((time_s - film["start_s"]) / film["interval_s"]).astype(np.int64)
 
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
@@ -222,34 +215,6 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
                 f"{folder}: no labels yet; make poster imports them, and so does semanticcmc labels {experiment.file}"
             )
     return read_labels(folder)
-
-
-def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None) -> sparse.csr_array:
-    """Which of the labels `names` are present at each label time of the films, bool csr_array (T, L).
-
-    Parameters
-    ----------
-    names : sequence of str
-        L labels; the columns, in this order.
-    movies : sequence of str, optional
-        Films whose label times are the rows, film after film; by default all, in the order of `stream.movies`.
-    """
-    column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories).astype(np.int32)
-    code = stream.labels["label"].cat.codes.to_numpy()
-    rows, columns, total = [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
-    for movie_id in stream.movies if movies is None else movies:
-        count = int(stream.film(movie_id)["count"])
-        columns.append(column[code[stream.rows[movie_id]]])
-        rows.append((stream.steps(movie_id) + total)[columns[-1] >= 0])
-        columns[-1] = columns[-1][columns[-1] >= 0]
-        total += count
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    return sparse.csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=(total, len(names)))
-
-
-def presence(stream: LabelStream, movie_id: str, names: Sequence[str]) -> np.ndarray:
-    """Which of the labels `names` are present at each of a film's label times, bool array (T, L)."""
-    return presence_matrix(stream, names, [movie_id]).toarray()
 
 
 def frequencies(stream: LabelStream) -> pd.DataFrame:
