@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, Percent, Positive, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.run import atomic
 
@@ -26,22 +26,16 @@ TIMES = ("movie_id", "start_s", "interval_s", "count")
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelsConfig:
+class LabelsConfig(Section):
     """Which labels films have: section ``labels`` of an experiment, explained in base.yaml."""
 
     path: Path | None
-    interval_s: float | None
-    least_confidence: float
+    interval_s: Positive | None
+    least_confidence: Percent
     parents: bool
     event_columns: tuple[str, ...]
     join_runs: bool
     nouns: Path | None
-
-    def __post_init__(self) -> None:
-        if self.interval_s is not None and not 0 < self.interval_s < np.inf:
-            raise ValueError(f"interval_s {self.interval_s}: expected a number of seconds above 0, or null")
-        if not 0 <= self.least_confidence <= 100:
-            raise ValueError(f"least_confidence {self.least_confidence}: expected 0 to 100")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,16 +143,10 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
         order = np.lexsort((-confidence, place))
         order = order[np.diff(place[order], prepend=-1) > 0]
         film, time_s, code, confidence = film[order], time_s[order], code[order], confidence[order]
-    table = pd.DataFrame(
-        {
-            "movie_id": pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"])),
-            "time_s": time_s,
-            "label": pd.Categorical.from_codes(code, categories=names),
-            "confidence": confidence,
-        },
-        copy=False,
-    )
-    return LabelStream(table, times)
+    movie_id = pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"]))
+    label = pd.Categorical.from_codes(code, categories=names)
+    kept = {"movie_id": movie_id, "time_s": time_s, "label": label, "confidence": confidence}
+    return LabelStream(pd.DataFrame(kept, copy=False), times)
 
 
 def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
@@ -232,12 +220,6 @@ def frequencies(stream: LabelStream) -> pd.DataFrame:
         of_film = np.bincount(code[rows], minlength=len(names))
         counts += of_film
         movies += of_film > 0
-    table = pd.DataFrame(
-        {
-            "label": pd.Index(names.to_numpy(dtype=object), dtype="str"),
-            "count": counts,
-            "fraction": counts / stream.times["count"].sum(),
-            "movies": movies,
-        }
-    )
+    seen = {"count": counts, "fraction": counts / stream.times["count"].sum(), "movies": movies}
+    table = pd.DataFrame({"label": pd.Index(names.to_numpy(dtype=object), dtype="str")} | seen)
     return table.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)
