@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from validation.label_worlds import LabelWorld, simulate
+from validation.presence import presence
 
-from semanticcmc.labels.stream import presence
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws, lag_grid

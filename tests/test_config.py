@@ -1,9 +1,9 @@
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
-from semanticcmc.config import InputError, configure
+from semanticcmc.config import DISTINCT, RISING, SOME, Count, InputError, Positive, Section, Share, configure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +56,42 @@ def test_a_missing_key_and_a_section_that_is_no_mapping_are_refused():
         configure(Config, {key: value for key, value in GOOD.items() if key != "rate"}, "x.yaml")
     with pytest.raises(InputError, match="expected a section"):
         configure(Config, None, "x.yaml")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ruled(Section):
+    count: Count | None
+    share: Share
+    seeds: Annotated[tuple[int, ...], SOME, DISTINCT]
+    span_s: Annotated[tuple[Positive, Positive], RISING]
+    sizes: tuple[Count, ...] | None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.count == 7:
+            raise ValueError("count 7: of all numbers")
+
+
+WITHIN = {"count": None, "share": 0.0, "seeds": (0, 1), "span_s": (1.0, 1.0), "sizes": (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"count": 0}, "count 0: expected 1 or more, or null"),
+        ({"count": 7}, "count 7: of all numbers"),
+        ({"share": 1.1}, "share 1.1: expected 0 to 1"),
+        ({"share": float("nan")}, "share nan: expected 0 to 1"),
+        ({"seeds": ()}, r"seeds \[\]: expected at least one value"),
+        ({"seeds": (1, 2, 1)}, r"seeds \[1, 2, 1\]: expected no duplicate value"),
+        ({"span_s": (2.0, 1.0)}, r"span_s \[2.0, 1.0\]: expected rising values"),
+        ({"span_s": (1.0, float("inf"))}, "span_s inf: expected above 0"),
+        ({"sizes": (3, 0)}, "sizes 0: expected 1 or more, or null"),
+    ],
+)
+def test_values_that_break_a_rule_are_refused_however_a_section_is_made(change, message):
+    given = Ruled(**WITHIN)
+    with pytest.raises(InputError, match=f"x.yaml: {message}"):
+        configure(Ruled, WITHIN | change, "x.yaml")
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(given, **change)

@@ -94,7 +94,7 @@ def test_the_workflow_copy_holds_what_the_call_adds_and_is_written_once(tmp_path
         ({"lags": [1]}, ["tiny.yaml", "lags", "lags_s"]),
         ({"lags_s": [-1]}, ["tiny.yaml", "-1", "above 0"]),
         ({"lags_s": [1, 1]}, ["lags_s", "duplicate"]),
-        ({"source": "tape"}, ["tape", "world or films"]),
+        ({"source": "tape"}, ["tape", "world, films"]),
         ({"baselines": ["randm"]}, ["randm", "cmc_lab"]),
         ({"seeds": []}, ["seeds"]),
         ({"name": "../up"}, ["../up"]),

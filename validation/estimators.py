@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from validation.label_worlds import LabelWorld, simulate
 from validation.pictures import write_picture
+from validation.presence import presence, presence_matrix
 from validation.published_estimators import association_r2, rms_to_first_frame, set_order
 
 from semanticcmc.experiment import load_experiment
 from semanticcmc.figures import style
-from semanticcmc.labels.stream import presence, presence_matrix
 from semanticcmc.run import atomic, git_commit, record, write_json
 from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference
 from semanticcmc.timescales.association import association

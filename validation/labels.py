@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from validation.presence import presence_matrix
 
 from semanticcmc.labels.ingest import import_labels
-from semanticcmc.labels.stream import LabelsConfig, frequencies, presence_matrix, read_labels
+from semanticcmc.labels.stream import LabelsConfig, frequencies, read_labels
 from semanticcmc.run import Progress, atomic, record, write_json
 
 HERE = Path(__file__).parent

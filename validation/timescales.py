@@ -27,9 +27,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from validation.label_worlds import LabelWorld, simulate
+from validation.presence import presence
 from validation.published_estimators import association_r2
 
-from semanticcmc.labels.stream import LabelStream, label_stream, presence
+from semanticcmc.labels.stream import LabelStream, label_stream
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid

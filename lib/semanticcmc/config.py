@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import io
+import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Config = TypeVar("Config")
 
@@ -25,6 +30,52 @@ def package_table(name: str) -> Path:
 
 class InputError(ValueError):
     """Bad input: the message names the file, the value and the remedy."""
+
+
+class Rule(NamedTuple):
+    """What a field of a `Section` allows, as ``Annotated[int, Rule(...)]``: in words, and as a test of a value."""
+
+    expected: str
+    allows: Callable[[Any], bool]
+
+
+Natural = Annotated[int, Rule("0 or more", lambda value: value >= 0)]
+Count = Annotated[int, Rule("1 or more", lambda value: value >= 1)]
+Several = Annotated[int, Rule("2 or more", lambda value: value >= 2)]
+NotNegative = Annotated[float, Rule("0 or more", lambda value: 0 <= value < math.inf)]
+Positive = Annotated[float, Rule("above 0", lambda value: 0 < value < math.inf)]
+Share = Annotated[float, Rule("0 to 1", lambda value: 0 <= value <= 1)]
+BelowOne = Annotated[float, Rule("0 to less than 1", lambda value: 0 <= value < 1)]
+AboveZero = Annotated[float, Rule("above 0, at most 1", lambda value: 0 < value <= 1)]
+InnerShare = Annotated[float, Rule("above 0, below 1", lambda value: 0 < value < 1)]
+Confidence = Annotated[float, Rule("above 0, below 1, for instance 0.95", lambda value: 0 < value < 1)]
+Percent = Annotated[float, Rule("0 to 100", lambda value: 0 <= value <= 100)]
+JpegQuality = Annotated[int, Rule("1 to 95", lambda value: 1 <= value <= 95)]
+RISING = Rule("rising values", lambda values: list(values) == sorted(values))
+DISTINCT = Rule("no duplicate value", lambda values: len(set(values)) == len(values))
+SOME = Rule("at least one value", lambda values: len(values) > 0)
+
+
+class Section:
+    """Of a dataclass: values that break a `Rule` of their field, alone or in a list, are refused by a ValueError."""
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
+            _refuse_broken(getattr(self, name), hint, name)
+
+
+def _refuse_broken(value: Any, hint: Any, name: str, otherwise: str = "") -> None:
+    """Raise a ValueError if `value`, or one of those that it holds, breaks a rule of its type `hint`."""
+    if value is None:
+        return
+    for rule in getattr(hint, "__metadata__", ()):
+        if not rule.allows(value):
+            shown = list(value) if isinstance(value, tuple) else value
+            raise ValueError(f"{name} {shown}: expected {rule.expected}{otherwise}")
+    options = typing.get_args(hint)
+    for option in options:
+        for part in value if typing.get_origin(hint) is tuple else (value,):
+            _refuse_broken(part, option, name, ", or null" if type(None) in options else otherwise)
 
 
 Origins = dict[tuple[str, ...], str]
@@ -75,6 +126,29 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
     return values
+
+
+def read_text_table(path: Path, columns: Sequence[str], key: str, remarks: bool = True) -> pd.DataFrame:
+    """Read a CSV as text, no value taken for a number or for missing, one row a `key`; `remarks` are `#` lines.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or no CSV in UTF-8, lacks one of `columns`, or has two rows of one `key`.
+    """
+    import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
+
+    try:
+        with path.open(encoding="utf-8-sig") as handle:
+            text = "".join(line for line in handle if not (remarks and line.startswith("#")))
+        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as a CSV table in UTF-8 ({error})") from error
+    if missing := [name for name in columns if name not in rows.columns]:
+        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
+    if (again := rows[key].duplicated()).any():
+        raise InputError(f"{path}: two rows of {key} {rows[key][again].iloc[0]}; remove one")
+    return rows
 
 
 def _lay_over(

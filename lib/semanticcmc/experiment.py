@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from semanticcmc.config import InputError, configure, read_layers
+from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure, read_layers
 
 Config = TypeVar("Config")
 
@@ -104,32 +104,26 @@ class Network:
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class Head(Section):
     """Values of an experiment that stand in no section; see `Experiment`."""
 
     name: str
     title: str
-    source: str
-    lags_s: tuple[float, ...]
-    baselines: tuple[str, ...]
-    seeds: tuple[int, ...]
+    source: Literal["world", "films"]
+    lags_s: Annotated[tuple[float, ...], DISTINCT]
+    baselines: Annotated[tuple[str, ...], DISTINCT]
+    seeds: Annotated[tuple[Natural, ...], SOME, DISTINCT]
     primary_layer: str
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise ValueError(f"name {self.name!r}: letters, digits, dot, dash and underscore only")
-        if self.source not in ("world", "films"):
-            raise ValueError(f"source {self.source!r}: expected world or films")
         for lag_s in self.lags_s:
             lagged_name(lag_s)
-        for values, key in ((self.lags_s, "lags_s"), (self.baselines, "baselines"), (self.seeds, "seeds")):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{key} {list(values)}: a duplicate value")
         for network in self.baselines:
             if network not in BASELINES:
                 raise ValueError(f"baselines: unknown {network!r}; expected some of {', '.join(BASELINES)}")
-        if not self.seeds or min(self.seeds) < 0:
-            raise ValueError(f"seeds {list(self.seeds)}: at least one, none below 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,13 +161,7 @@ class Experiment(Head):
         return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)))
 
     def network(self, name: str, seed: int) -> Network:
-        """The network of this name, also one that the YAML does not list, such as ``semantic_90s``.
-
-        Raises
-        ------
-        InputError
-            For a name that is neither a baseline's nor ``semantic_<lag>s``.
-        """
+        """The network of this name, also one that the YAML does not list; raises as `Network.named` does."""
         return Network.named(name, self.sections.get("training", {}).get("objective", ""), seed)
 
     @property

@@ -185,7 +185,7 @@ def test_bad_input_is_refused_before_anything_is_learned(experiment, tmp_path, c
     assert "n1: holds 1 of the at least 2 images" in said(images_per_class=1)
     assert "n1: holds 2 of the at least 3 images" in said(images_per_class=2, test=None)
     assert "test_share 1.0" in said(test_share=1.0)
-    assert "regularisation [0.0]" in said(regularisation=[0.0])
+    assert "regularisation 0.0: expected above 0" in said(regularisation=[0.0])
     (tmp_path / "test" / "n4").rename(tmp_path / "test" / "n5")
     assert "different classes (n4, n5)" in said()
     (tmp_path / "test" / "n5").rename(tmp_path / "test" / "n4")

@@ -328,7 +328,7 @@ def test_a_user_is_told_what_was_converted_and_what_cannot_be_had(folder):
         ("images_per_class", 0, "images_per_class 0"),
         ("conditions", ["intact", "upside_down"], "'upside_down' is none of intact, grey"),
         ("conditions", ["blur"], "intact among them"),
-        ("conditions", ["intact", "intact"], "each once"),
+        ("conditions", ["intact", "intact"], "no duplicate"),
         ("blur_sigma_px", 0, "blur_sigma_px 0"),
         ("masked_grey", 256, "masked_grey 256"),
         ("colour", 1, "unknown key colour"),

@@ -154,7 +154,7 @@ def test_refuses_wrong_lists(tmp_path):
     path = tmp_path / "films.csv"
     for content, words in (
         (b"title\nA\n", "no column movie_id"),
-        (b"movie_id,title\na,A\na,B\n", "two rows of film 'a'"),
+        (b"movie_id,title\na,A\na,B\n", "two rows of movie_id a"),
         (b"movie_id,title\na,Caf\xe9\n", "not readable as a CSV table in UTF-8"),
     ):
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Pairs: none ever leaves its film, every first frame is as likely as any other, negatives are what they say."""
+"""Pairs: none ever leaves its film, every first frame is as likely as any other."""
 
 import numpy as np
 import pandas as pd
@@ -176,70 +176,3 @@ def test_films_of_one_length_are_never_drawn_twice():
     pairs, generator = lagged_pairs(index, 3, 3), torch.Generator().manual_seed(5)
     for films in range(1, 7):
         assert len(set(pairs.film[pairs.sample(400, generator, films)[0]].tolist())) == films
-
-
-# Negatives -------------------------------------------------------------------------------------------------
-
-
-def candidates(index, anchors, lag_s, first, second, which):
-    """By definition and in plain loops: frames `lag_s` after a first frame, less the pair's own two."""
-    movie, time = index["movie_id"].to_numpy(), index["time_s"].to_numpy()
-    row = {(m, t): i for i, (m, t) in enumerate(zip(movie, time, strict=True))}
-    seconds = {row[movie[a], time[a] + lag_s] for a in anchors.tolist()} - {first, second}
-    same = {r for r in seconds if movie[r] == movie[first]}
-    return {"all": seconds, "within_film": same, "cross_film": seconds - same}[which]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
-    lag_s=st.integers(0, 4),
-    longer_s=st.integers(0, 2),
-    which=st.sampled_from(["all", "within_film", "cross_film"]),
-)
-def test_negatives_are_exactly_the_second_frames_asked_for(lengths, lag_s, longer_s, which):
-    if max(lengths) <= lag_s + longer_s:
-        return
-    index = index_of({f"f{i}": np.arange(n) for i, n in enumerate(lengths)})
-    pairs, generator = lagged_pairs(index, lag_s, lag_s + longer_s), torch.Generator().manual_seed(6)
-    first = pairs.anchors
-    second = pairs.partner(first, lag_s)
-    expected = [candidates(index, first, lag_s, int(f), int(s), which) for f, s in zip(first, second, strict=True)]
-    if not all(expected):
-        with pytest.raises(InputError, match=f"no {which} negatives"):
-            pairs.negatives(first, second, 5, generator, which)
-        return
-    found = pairs.negatives(first, second, 3000, generator, which)
-    assert found.shape == (len(first), 3000) and found.dtype == torch.int64
-    # At most 48 candidates: 3,000 draws miss one with a chance below 1e-25.
-    assert [set(row) for row in found.tolist()] == expected
-
-
-@pytest.mark.parametrize("which", ["all", "within_film", "cross_film"])
-def test_negatives_are_uniform(which):
-    index = index_of({"a": np.arange(12), "b": np.arange(25), "c": np.arange(9)})
-    pairs, generator = lagged_pairs(index, 3, 5), torch.Generator().manual_seed(7)
-    first = pairs.anchors[torch.tensor([0, 6, 7, 20, len(pairs) - 1])]
-    found = pairs.negatives(first, first + 3, 20_000, generator, which).numpy()
-    for f, row in zip(first.tolist(), found, strict=True):
-        expected = sorted(candidates(index, pairs.anchors, 3, f, f + 3, which))
-        counts = np.bincount(row, minlength=len(index))
-        assert counts[expected].sum() == 20_000
-        assert stats.chisquare(counts[expected]).pvalue > 1e-3
-
-
-def test_negatives_leave_out_a_second_frame_within_the_tolerance():
-    index = index_of({"a": np.arange(60), "b": np.arange(60)})
-    pairs, generator = lagged_pairs(index, 10, 20, 0.3), torch.Generator().manual_seed(8)
-    first, second = pairs.sample(500, generator)
-    assert len(torch.unique(second - first)) == 7
-    found = pairs.negatives(first, second, 200, generator, "within_film")
-    assert not (found == first[:, None]).any() and not (found == second[:, None]).any()
-    assert (pairs.film[found] == pairs.film[first][:, None]).all()
-    assert torch.equal(torch.unique(found), torch.unique(pairs.anchors + 10))
-
-
-def test_refuses_negatives_of_another_name():
-    pairs = lagged_pairs(index_of({"a": np.arange(9)}), 2, 2)
-    with pytest.raises(InputError, match="expected all, within_film or cross_film"):
-        pairs.negatives(*pairs.sample(2, torch.Generator()), 1, torch.Generator(), "hard")

@@ -1,4 +1,4 @@
-"""Label streams: sorted whatever came in, and presence as counted by hand."""
+"""Label streams: sorted whatever came in, and counted as by hand."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semanticcmc.config import InputError
-from semanticcmc.labels.stream import frequencies, label_stream, presence, presence_matrix, read_labels, write_labels
+from semanticcmc.labels.stream import frequencies, label_stream, read_labels, write_labels
 
 TIMES = pd.DataFrame({"movie_id": ["b", "a"], "start_s": [0.0, 10.0], "interval_s": [0.2, 0.5], "count": [6, 4]})
 ROWS = [
@@ -55,52 +55,9 @@ def test_of_a_label_twice_at_a_time_the_surest_stays():
     assert stream.labels[["label", "confidence"]].values.tolist() == [["cat", 77.0], ["dog", 60.0]]
 
 
-def test_presence_has_every_label_time_also_those_without_labels():
+def test_label_times_of_a_film():
     stream = label_stream(table(ROWS), TIMES)
     np.testing.assert_allclose(stream.time_s("a"), [10, 10.5, 11, 11.5])
-    expected = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]], dtype=bool)
-    np.testing.assert_array_equal(presence(stream, "b", ["dog", "cat", "horse"]), expected)
-    np.testing.assert_array_equal(presence(stream, "a", ["dog"])[:, 0], [False, False, True, False])
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
-def test_presence_equals_a_loop_over_rows(seed, count):
-    generator = np.random.default_rng(seed)
-    times = pd.DataFrame({"movie_id": ["a"], "start_s": [0.1], "interval_s": [0.2], "count": [count]})
-    rows = [("a", 0.1 + 0.2 * generator.integers(count), f"l{generator.integers(5)}", 50.0) for _ in range(30)]
-    stream = label_stream(table(rows), times)
-    expected = np.zeros((count, 5), dtype=bool)
-    for _, time_s, label, _ in rows:
-        expected[round((time_s - 0.1) / 0.2), int(label[1:])] = True
-    np.testing.assert_array_equal(presence(stream, "a", [f"l{i}" for i in range(5)]), expected)
-    assert frequencies(stream)["count"].sum() == expected.sum()
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_the_sparse_matrix_of_all_films_equals_a_loop_over_rows(seed):
-    generator = np.random.default_rng(seed)
-    counts = generator.integers(1, 12, size=3)
-    times = pd.DataFrame(
-        {"movie_id": ["c", "a", "b"], "start_s": [0.0, 0.1, 7.0], "interval_s": [0.2, 0.5, 1.0], "count": counts}
-    )
-    films = generator.integers(3, size=40)
-    steps = generator.integers(counts[films])
-    time_s = times["start_s"].to_numpy()[films] + times["interval_s"].to_numpy()[films] * steps
-    names = generator.choice(["NA", "nan", "\u68ee", "dog", "cat"], size=40)
-    rows = list(zip(times["movie_id"].to_numpy()[films], time_s, names, np.full(40, 60.0), strict=True))
-    stream = label_stream(table(rows), times)
-    columns, movies = ["dog", "unseen", "nan"], ["b", "c"]
-    expected = np.zeros((counts[2] + counts[0], 3), dtype=bool)
-    for film, step, name in zip(films, steps, names, strict=True):
-        if name in columns and film != 1:
-            expected[step + (counts[2] if film == 0 else 0), columns.index(name)] = True
-    found = presence_matrix(stream, columns, movies)
-    assert found.dtype == bool and found.nnz == expected.sum()
-    np.testing.assert_array_equal(found.toarray(), expected)
-    whole = presence_matrix(stream, columns).toarray()
-    np.testing.assert_array_equal(whole, np.concatenate([presence(stream, m, columns) for m in "abc"]))
 
 
 def test_plain_text_and_codes_are_the_same_stream(tmp_path):
@@ -126,7 +83,7 @@ def test_frequencies():
 
 def test_a_stream_without_labels_has_times(tmp_path):
     stream = write_labels(tmp_path, table([]), TIMES)
-    assert stream.movies == ("a", "b") and not presence(stream, "a", ["x"]).any()
+    assert stream.movies == ("a", "b") and stream.labels.empty
 
 
 @pytest.mark.parametrize(
@@ -161,4 +118,4 @@ def test_refuses_wrong_tables(tmp_path):
     with pytest.raises(InputError, match=r"label_times\.parquet: not readable"):
         read_labels(tmp_path)
     with pytest.raises(InputError, match="no film 'x'"):
-        presence(label_stream(table(ROWS), TIMES), "x", ["dog"])
+        label_stream(table(ROWS), TIMES).film("x")

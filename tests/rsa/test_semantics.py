@@ -409,7 +409,7 @@ def test_category_rdm_is_zero_within_and_one_between(tmp_path):
     ("text", "message"),
     [
         ("wnid,noun\nx1,a\n", "no column category"),
-        ("wnid,category\nx1,a\nx1,b\n", "duplicate wnid x1"),
+        ("wnid,category\nx1,a\nx1,b\n", "two rows of wnid x1"),
         (None, "not readable"),
     ],
 )

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
+from validation.presence import presence
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.untrained import label_models
 from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.labels.stream import experiment_labels, label_stream, presence, write_labels
+from semanticcmc.labels.stream import experiment_labels, label_stream, write_labels
 from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs

@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 from validation.label_worlds import LabelWorld, simulate
-
-from semanticcmc.labels.stream import presence
+from validation.presence import presence
 
 WORLD = LabelWorld(
     durations_s=(60_000.0, 30_000.0),

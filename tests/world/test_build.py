@@ -350,5 +350,5 @@ def test_command_names_what_is_wrong(tmp_path, capsys):
     file = experiment_file(tmp_path, SMALL)
     file.write_text(file.read_text().replace("films: 2", "films: 0"))
     assert main(["world", str(file)]) == 2
-    assert f"error: {file}, section world: films: expected 1 or more, found 0" in capsys.readouterr().err
+    assert f"error: {file}, section world: films 0: expected 1 or more" in capsys.readouterr().err
     assert not (tmp_path / "frames").exists()

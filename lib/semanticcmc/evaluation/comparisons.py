@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -45,13 +44,7 @@ def lag_comparisons(experiment: Experiment, layer: str) -> pd.DataFrame:
             if len(rest) < 2 or config.bootstrap_samples == 0:
                 continue
             found = _compared(rest, given, study.models, config)
-            keys: dict[str, Any] = {
-                "condition": study.files.condition,
-                "seed": seed,
-                "layer": layer,
-                "control": control,
-            }
-            tables.append(found.assign(**keys))
+            tables.append(found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control))
     return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
 
 

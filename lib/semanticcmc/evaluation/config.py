@@ -3,98 +3,75 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
+from semanticcmc.config import DISTINCT, SOME, Confidence, Count, Natural, Positive, Rule, Section, Several
 from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.semantics import WORDNET_MODELS
 
 
 @dataclasses.dataclass(frozen=True)
-class StimuliConfig:
+class StimuliConfig(Section):
     """How stimuli are read: section ``stimuli`` of an experiment, explained in base.yaml."""
 
     folder: Path | None
-    size_px: int
-    images_per_class: int | None
-    conditions: tuple[str, ...]
-    blur_sigma_px: float
-    masked_grey: int
+    size_px: Annotated[int, Rule("8 pixels or more", lambda px: px >= 8)]
+    images_per_class: Count | None
+    conditions: Annotated[tuple[str, ...], Rule("intact among them", lambda names: "intact" in names), DISTINCT]
+    blur_sigma_px: Positive
+    masked_grey: Annotated[int, Rule("0 (black) to 255 (white)", lambda grey: 0 <= grey <= 255)]
 
     def __post_init__(self) -> None:
-        if self.size_px < 8:
-            raise ValueError(f"size_px {self.size_px}: at least 8 pixels")
-        if self.images_per_class is not None and self.images_per_class < 1:
-            raise ValueError(f"images_per_class {self.images_per_class}: at least 1, or nothing for all")
+        super().__post_init__()
         if unknown := [condition for condition in self.conditions if condition not in CONDITIONS]:
             raise ValueError(f"conditions: {unknown[0]!r} is none of {', '.join(CONDITIONS)}")
-        if "intact" not in self.conditions or len(set(self.conditions)) != len(self.conditions):
-            raise ValueError(f"conditions {list(self.conditions)}: each once, intact among them")
-        if not 0 < self.blur_sigma_px < math.inf:
-            raise ValueError(f"blur_sigma_px {self.blur_sigma_px}: above 0")
-        if not 0 <= self.masked_grey <= 255:
-            raise ValueError(f"masked_grey {self.masked_grey}: 0 (black) to 255 (white)")
 
 
 @dataclasses.dataclass(frozen=True)
-class ActivationsConfig:
+class ActivationsConfig(Section):
     """What is taken from a network's activations: section ``activations`` of an experiment, explained in base.yaml."""
 
-    layers: tuple[str, ...]
+    layers: Annotated[tuple[str, ...], SOME, DISTINCT]
     spatial_mean: bool
-    batch_size: int
-    decoding_features: int
-    decoding_folds: int
-    decoding_neighbours: int
-
-    def __post_init__(self) -> None:
-        if not self.layers or len(set(self.layers)) != len(self.layers):
-            raise ValueError(f"layers {list(self.layers)}: at least one, none twice")
-        least_of = {"batch_size": 1, "decoding_features": 1, "decoding_folds": 2, "decoding_neighbours": 1}
-        for name, least in least_of.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} {getattr(self, name)}: at least {least}")
+    batch_size: Count
+    decoding_features: Count
+    decoding_folds: Several
+    decoding_neighbours: Count
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(Section):
     """How RDMs are tested: section ``evaluation`` of an experiment, explained in base.yaml."""
 
     distance: Literal["correlation", "spearman", "euclidean", "cosine"]
     method: Literal["pearson", "spearman"]
     alternative: Literal["greater", "less", "two-sided"]
-    permutations: int
-    bootstrap_samples: int
-    confidence: float
-    models: tuple[str, ...]
+    permutations: Count
+    bootstrap_samples: Natural  # 0: no intervals
+    confidence: Confidence
+    models: Annotated[tuple[str, ...], SOME, DISTINCT]
     model_files: Mapping[str, str]
     categories: Path | None
-    controls: tuple[Literal["none", "random", "cmc_lab", "look"], ...]
-    random_seeds: tuple[int, ...]
-    seed: int
+    controls: Annotated[tuple[Literal["none", "random", "cmc_lab", "look"], ...], SOME, DISTINCT]
+    random_seeds: Annotated[tuple[Natural, ...], DISTINCT]
+    seed: Natural
 
     def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ValueError(f"permutations {self.permutations}: at least 1")
-        if self.bootstrap_samples < 0:
-            raise ValueError(f"bootstrap_samples {self.bootstrap_samples}: 0 (no intervals) or more")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence {self.confidence}: between 0 and 1, for instance 0.95")
-        for key, values in (("models", self.models), ("controls", self.controls)):
-            if not values or len(set(values)) != len(values):
-                raise ValueError(f"{key} {list(values)}: at least one, each once")
+        super().__post_init__()
         own = (*WORDNET_MODELS, "category", "association")
         if unknown := [name for name in self.models if name not in own and name not in self.model_files]:
             raise ValueError(f"models: {unknown[0]!r} is none of {', '.join(own)}, nor a name in model_files")
         if taken := [name for name in self.model_files if name in own]:
             raise ValueError(f"model_files: {taken[0]!r} is a model already; give the file another name")
-        if len(set(self.random_seeds)) != len(self.random_seeds) or min(self.random_seeds, default=0) < 0:
-            raise ValueError(f"random_seeds {list(self.random_seeds)}: each once, none below 0")
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed}: 0 or more")
+
+    @property
+    def of_tests(self) -> dict[str, Any]:
+        """What the section says of a Mantel test, as arguments of `rsa.mantel.mantel_table`."""
+        names = ("permutations", "alternative", "method", "seed", "bootstrap_samples", "confidence")
+        return {name: getattr(self, name) for name in names}
 
 
 def control_seeds(experiment: Experiment) -> tuple[int, ...]:

@@ -144,17 +144,7 @@ def _tested(
         kept = next(iter(group.values())).classes
         x = {f"{network}, {layer}": rdm.subset(kept) for network, rdm in rdms.items()}
         z = given.subset(kept) if given is not None else None
-        found = mantel_table(
-            x,
-            group,
-            z,
-            permutations=permutations,
-            alternative=config.alternative,
-            method=config.method,
-            seed=config.seed,
-            bootstrap_samples=config.bootstrap_samples,
-            confidence=config.confidence,
-        )
+        found = mantel_table(x, group, z, **config.of_tests | {"permutations": permutations})
         found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
         for key in ("name", "lag_s", "seed"):
             found[key] = [getattr(network, key) for network in rdms for _ in group]

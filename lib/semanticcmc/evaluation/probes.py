@@ -20,14 +20,14 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 from torch.nn import functional
 
-from semanticcmc.config import InputError
+from semanticcmc.config import SOME, Confidence, Count, InnerShare, InputError, Natural, Positive, Section
 from semanticcmc.evaluation.activations import evaluation_device, show
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.decoding import linear_probe
@@ -41,29 +41,18 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationConfig:
+class ClassificationConfig(Section):
     """Images and features of the linear probes: section ``classification`` of an experiment, explained in base.yaml."""
 
     train: Path | None
     test: Path | None
-    test_share: float
-    images_per_class: int | None
-    features: int
-    regularisation: tuple[float, ...]
-    validation_share: float
-    confidence: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name in ("test_share", "validation_share", "confidence"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: more than 0, less than 1")
-        if self.features < 1 or (self.images_per_class is not None and self.images_per_class < 1):
-            raise ValueError("features and images_per_class: at least 1")
-        if not self.regularisation or min(self.regularisation) <= 0:
-            raise ValueError(f"regularisation {list(self.regularisation)}: at least one number above 0")
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed}: 0 or more")
+    test_share: InnerShare
+    images_per_class: Count | None
+    features: Count
+    regularisation: Annotated[tuple[Positive, ...], SOME]
+    validation_share: InnerShare
+    confidence: Confidence
+    seed: Natural
 
 
 class Images:

@@ -223,17 +223,7 @@ def _tested(row: Choice, name: str, model: RDM, config: EvaluationConfig) -> pd.
     if row.control is not None:  # one subset of each, so that RDMs that share a control still do
         subsets = {rdm: rdm.subset(model.classes) for rdm in row.control.values()}
         control = {run: subsets[row.control[run]] for run in tested}
-    table = mantel_table(
-        rdms,
-        {name: model},
-        control,
-        permutations=config.permutations,
-        alternative=config.alternative,
-        method=row.method,
-        seed=config.seed,
-        bootstrap_samples=config.bootstrap_samples,
-        confidence=config.confidence,
-    )
+    table = mantel_table(rdms, {name: model}, control, **config.of_tests | {"method": row.method})
     keys = pd.DataFrame({"network": run.name, "lag_s": run.lag_s, "seed": run.seed} for run in tested)
     found = table[["model", "mantel_r", "p", "n", "ci_low", "ci_high"]].rename(columns={"n": "classes"})
     return pd.concat([keys, found], axis=1).assign(varied=row.varied, value=row.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,12 +51,8 @@ def robustness(table: pd.DataFrame, shown: Selection, network: str) -> Drawn:
             ax.axhspan(y - 0.5, y + 0.5, color=style.RULE, alpha=0.9, linewidth=0, zorder=0)
         seeds = sorted(own.seed.unique())
         places = own.place + own.seed.map({seed: 0.56 * style.offset(i, len(seeds)) for i, seed in enumerate(seeds)})
-        mark: dict[str, Any] = {
-            "filled": own.p < style.SIGNIFICANT,
-            "size": 5.5 if len(seeds) == 1 else 3.6,
-            "across": True,
-        }
-        style.marks(ax, own, places, {"color": look["color"], "marker": look["marker"]}, gid=model, **mark)
+        point, size = {"color": look["color"], "marker": look["marker"]}, 5.5 if len(seeds) == 1 else 3.6
+        style.marks(ax, own, places, point, filled=own.p < style.SIGNIFICANT, size=size, across=True, gid=model)
         _best_lags(ax, best[best.model == model], place)
         ax.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
         ax.set(title=look["label"], xlabel="correlation with the model, r")

@@ -12,12 +12,12 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import av
 import pandas as pd
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, JpegQuality, Rule, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.files import Frame, file_state, film_problem, is_finished, merge_index, name_of, write_film
 from semanticcmc.films.folders import folder_state, read_folder
@@ -32,26 +32,16 @@ NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
 
 
 @dataclasses.dataclass(frozen=True)
-class MoviesConfig:
+class MoviesConfig(Section):
     """How films become frames: section ``movies`` of an experiment, explained in base.yaml."""
 
     folder: Path | None
-    frame_folders_per_s: float | None
-    frames_per_s: float
-    short_side_px: int
-    jpeg_quality: int
+    frame_folders_per_s: Annotated[float, Rule("0.001 to 1000", lambda per_s: 1e-3 <= per_s <= 1000)] | None
+    frames_per_s: Annotated[float, Rule("above 0, at most 100", lambda per_s: 0 < per_s <= 100)]
+    short_side_px: Annotated[int, Rule("16 or more", lambda px: px >= 16)]
+    jpeg_quality: JpegQuality
     crop_black_borders: bool
     manifest: Path | None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.frames_per_s <= 100:
-            raise ValueError(f"frames_per_s {self.frames_per_s}: expected above 0, at most 100")
-        if self.frame_folders_per_s is not None and not 1e-3 <= self.frame_folders_per_s <= 1000:
-            raise ValueError(f"frame_folders_per_s {self.frame_folders_per_s}: expected 0.001 to 1000, or null")
-        if self.short_side_px < 16:
-            raise ValueError(f"short_side_px {self.short_side_px}: expected 16 or more")
-        if not 1 <= self.jpeg_quality <= 95:
-            raise ValueError(f"jpeg_quality {self.jpeg_quality}: expected 1 to 95")
 
 
 def ingest(

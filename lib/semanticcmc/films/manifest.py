@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, read_text_table
 from semanticcmc.films.files import file_state
 from semanticcmc.films.probe import probe
 from semanticcmc.run import Progress, sha256, write_csv, write_json
@@ -43,21 +43,8 @@ def title_and_year(stem: str) -> tuple[str, str]:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """A list of films as text, no value taken for a number or for missing; columns that it lacks are empty.
-
-    Raises
-    ------
-    InputError
-        If the file is no CSV in UTF-8 with a column `movie_id`, or has two rows of one film.
-    """
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, comment=None, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a CSV table in UTF-8 ({error})") from error
-    if "movie_id" not in rows:
-        raise InputError(f"{path}: no column movie_id; expected {', '.join(COLUMNS)}")
-    if twice := rows.loc[rows["movie_id"].duplicated(), "movie_id"].tolist():
-        raise InputError(f"{path}: two rows of film {twice[0]!r}; remove one")
+    """A list of films as text (`config.read_text_table`), one row a film; columns that it lacks are empty."""
+    rows = read_text_table(path, ["movie_id"], "movie_id", remarks=False)  # a title may begin with #
     return rows.reindex(columns=[*COLUMNS, *(c for c in rows if c not in COLUMNS)], fill_value="")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -77,69 +75,8 @@ class LaggedPairs:
         drawn = torch.searchsorted(ends, points * len(self.anchors) / films, right=True)
         drawn = present[drawn.clamp(max=len(present) - 1)]  # the last point may be rounded up to the end
         film = drawn[torch.randint(films, (n,), generator=generator)]
-        return (counts.cumsum(0) - counts)[film] + _below(counts[film], generator)
-
-    def negatives(
-        self,
-        first: torch.Tensor,
-        second: torch.Tensor,
-        count: int,
-        generator: torch.Generator,
-        which: Literal["all", "within_film", "cross_film"] = "all",
-    ) -> torch.Tensor:
-        """Draw negatives for each of these pairs: rows of second frames of other pairs, int64 tensor (n, count).
-
-        Negatives have the distribution of positives, so that a network cannot tell the two apart by their place in
-        the film (the first seconds of a film are never second frames): uniform, with replacement, over the frames
-        `lag_s` after a first frame (whatever the `tolerance`), without the two frames of the pair itself.
-
-        Parameters
-        ----------
-        first, second : int64 tensor (n,)
-            Rows of the pairs, as `sample` gives them.
-        count : int
-            Number of negatives for each pair.
-        generator : torch.Generator
-            On the CPU.
-        which : {'all', 'within_film', 'cross_film'}
-            From all films, from the pair's own, or from all others.
-
-        Raises
-        ------
-        InputError
-            For another `which`, or a pair without such negatives: no other film, no other pair in its film.
-        """
-        rows, ends = self._second_frames
-        film = self.film[first]
-        start, stop = torch.where(film > 0, ends[film - 1], 0), ends[film]  # of the pair's film in `rows`
-        if which == "cross_film":
-            candidates = len(rows) - (stop - start)
-        elif which == "within_film" or which == "all":
-            if which == "all":
-                start, stop = torch.zeros_like(start), torch.full_like(stop, len(rows))
-            own = torch.stack([torch.minimum(first, second), torch.maximum(first, second)])
-            place = torch.searchsorted(rows, own).clamp(max=len(rows) - 1)
-            there = rows[place] == own
-            there[1] &= first != second
-            candidates = stop - start - there.sum(0)
-        else:
-            raise InputError(f"negatives {which!r}: expected all, within_film or cross_film")
-        if (candidates < 1).any():
-            raise InputError(f"no {which} negatives: a pair's film is the only one, or has no other pair")
-        at = _below(candidates[:, None].expand(-1, count), generator)
-        if which == "cross_film":
-            return rows[torch.where(at < start[:, None], at, at + (stop - start)[:, None])]
-        at = at + start[:, None]
-        for k in (0, 1):  # the pair's own frames are out, and what lies behind each moves up
-            at = at + (there[k][:, None] & (at >= place[k][:, None]))
-        return rows[at]
-
-    @functools.cached_property
-    def _second_frames(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of the frames `lag_s` after a first frame, increasing, and where each film's rows end in them."""
-        rows = torch.unique(self.partner(self.anchors, self.lag_s))
-        counts = torch.bincount(self.film[rows], minlength=int(self.film[-1]) + 1)
-        return rows, counts.cumsum(0)
+        u = torch.rand(n, generator=generator, dtype=torch.float64)
+        return (counts.cumsum(0) - counts)[film] + (u * counts[film]).to(torch.int64)
 
     def partner(self, first: torch.Tensor, lag_s: torch.Tensor | float) -> torch.Tensor:
         """Row of the frame nearest to `lag_s` after each of the rows `first` (the earlier of two as near)."""
@@ -224,9 +161,3 @@ def _shot_of_frames(index: pd.DataFrame, shots: pd.DataFrame) -> np.ndarray:
         inside = (i >= 0) & (times < table["stop_s"].to_numpy()[i])
         shot[rows] = np.where(inside, table.index.to_numpy()[i], -1)
     return shot
-
-
-def _below(bounds: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A random whole number from 0 to less than each of `bounds`, uniform (to 1 part in 2**53), int64."""
-    u = torch.rand(bounds.shape, generator=generator, dtype=torch.float64)
-    return (u * bounds).to(torch.int64)

@@ -20,9 +20,8 @@ from torch.nn.functional import interpolate
 from semanticcmc.config import InputError
 from semanticcmc.films.files import SCHEMA, read_index
 from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
-from semanticcmc.run import Progress
 
-FRAMES_AT_ONCE = 1024  # decoded between two reports of progress, and on their way to a GPU
+FRAMES_AT_ONCE = 1024  # on their way to a GPU
 MEMINFO, CGROUP, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 Rows = Sequence[int] | np.ndarray | torch.Tensor
 
@@ -119,12 +118,7 @@ class FrameStore:
         self._read_into(frames, wanted, threads)
         return frames
 
-    def resident(
-        self,
-        size_px: tuple[int, int] | None = None,
-        device: str | torch.device = "cpu",
-        progress: Progress | None = None,
-    ) -> torch.Tensor:
+    def resident(self, size_px: tuple[int, int] | None = None, device: str | torch.device = "cpu") -> torch.Tensor:
         """All frames at once, uint8 (N, 3, height, width) on `device`, in the order of the index.
 
         Parameters
@@ -133,8 +127,6 @@ class FrameStore:
             As for `read_rows`.
         device : str or torch.device
             A GPU is filled in parts: its frames need not fit the computer's own memory.
-        progress : Progress, optional
-            Told the number of frames read.
 
         Raises
         ------
@@ -156,8 +148,6 @@ class FrameStore:
                 self._read_into(part, rows)
             else:
                 part.copy_(self.read_rows(rows, (height, width)))
-            if progress:
-                progress.update(start + len(rows))
         return frames
 
     def _common_size(self, rows: np.ndarray, size_px: tuple[int, int] | None) -> tuple[int, int]:

@@ -140,18 +140,10 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
             raise InputError(f"{film.where}: {until}: are they another film's?")
     else:
         count = last + 1
-    labels = pd.DataFrame(
-        {
-            "movie_id": pd.Categorical([movie_id]).repeat(len(steps)),
-            "time_s": start_s + interval_s * steps,
-            "label": film.label,
-            "confidence": film.confidence,
-        }
-    )
-    times = pd.DataFrame(
-        {"movie_id": [movie_id], "start_s": [start_s], "interval_s": [interval_s], "count": [max(count, last + 1, 0)]}
-    )
-    return labels, times
+    seen = {"time_s": start_s + interval_s * steps, "label": film.label, "confidence": film.confidence}
+    labels = pd.DataFrame({"movie_id": pd.Categorical([movie_id]).repeat(len(steps))} | seen)
+    grid = {"start_s": start_s, "interval_s": interval_s, "count": max(count, last + 1, 0)}
+    return labels, pd.DataFrame([{"movie_id": movie_id} | grid])
 
 
 def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) -> tuple[np.ndarray, np.ndarray]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import InputError, package_table, read_text_table
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.stream import LabelsConfig, experiment_labels, frequencies
-from semanticcmc.rsa.wordnet import open_wordnet, read_taxonomy, read_wnid_table
+from semanticcmc.rsa.wordnet import open_wordnet, read_taxonomy
 from semanticcmc.run import write_csv
 
 Noun = tuple[str, str, str]  # wnid, noun, source
@@ -73,7 +73,7 @@ def label_nouns(
     """
     decided: dict[str, Noun] = {}
     for file in filter(None, (package_table("label_nouns.csv"), table)):
-        known = read_wnid_table(file, ("label", "wnid", "noun", "source"), "label")
+        known = read_text_table(file, ("label", "wnid", "noun", "source"), "label")
         if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
             label, wnid = wrong[["label", "wnid"]].iloc[0]
             raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import sparse
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, Percent, Positive, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.run import atomic
 
@@ -28,22 +26,16 @@ TIMES = ("movie_id", "start_s", "interval_s", "count")
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelsConfig:
+class LabelsConfig(Section):
     """Which labels films have: section ``labels`` of an experiment, explained in base.yaml."""
 
     path: Path | None
-    interval_s: float | None
-    least_confidence: float
+    interval_s: Positive | None
+    least_confidence: Percent
     parents: bool
     event_columns: tuple[str, ...]
     join_runs: bool
     nouns: Path | None
-
-    def __post_init__(self) -> None:
-        if self.interval_s is not None and not 0 < self.interval_s < np.inf:
-            raise ValueError(f"interval_s {self.interval_s}: expected a number of seconds above 0, or null")
-        if not 0 <= self.least_confidence <= 100:
-            raise ValueError(f"least_confidence {self.least_confidence}: expected 0 to 100")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +74,6 @@ class LabelStream:
         films = self.labels["movie_id"].cat.codes.to_numpy()
         ends = np.searchsorted(films, np.arange(len(self.times) + 1)).tolist()
         return {movie_id: slice(*ends[i : i + 2]) for i, movie_id in enumerate(self.movies)}
-
-    def steps(self, movie_id: str) -> np.ndarray:
-        """Which of the film's label times each of its rows of `labels` has, int64, from 0."""
-        film, time_s = self.film(movie_id), self.labels["time_s"].to_numpy()[self.rows[movie_id]]
-        return np.rint((time_s - film["start_s"]) / film["interval_s"]).astype(np.int64)
 
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
@@ -156,16 +143,10 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
         order = np.lexsort((-confidence, place))
         order = order[np.diff(place[order], prepend=-1) > 0]
         film, time_s, code, confidence = film[order], time_s[order], code[order], confidence[order]
-    table = pd.DataFrame(
-        {
-            "movie_id": pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"])),
-            "time_s": time_s,
-            "label": pd.Categorical.from_codes(code, categories=names),
-            "confidence": confidence,
-        },
-        copy=False,
-    )
-    return LabelStream(table, times)
+    movie_id = pd.Categorical.from_codes(film, categories=pd.Index(times["movie_id"]))
+    label = pd.Categorical.from_codes(code, categories=names)
+    kept = {"movie_id": movie_id, "time_s": time_s, "label": label, "confidence": confidence}
+    return LabelStream(pd.DataFrame(kept, copy=False), times)
 
 
 def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
@@ -224,34 +205,6 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
     return read_labels(folder)
 
 
-def presence_matrix(stream: LabelStream, names: Sequence[str], movies: Sequence[str] | None = None) -> sparse.csr_array:
-    """Which of the labels `names` are present at each label time of the films, bool csr_array (T, L).
-
-    Parameters
-    ----------
-    names : sequence of str
-        L labels; the columns, in this order.
-    movies : sequence of str, optional
-        Films whose label times are the rows, film after film; by default all, in the order of `stream.movies`.
-    """
-    column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories).astype(np.int32)
-    code = stream.labels["label"].cat.codes.to_numpy()
-    rows, columns, total = [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
-    for movie_id in stream.movies if movies is None else movies:
-        count = int(stream.film(movie_id)["count"])
-        columns.append(column[code[stream.rows[movie_id]]])
-        rows.append((stream.steps(movie_id) + total)[columns[-1] >= 0])
-        columns[-1] = columns[-1][columns[-1] >= 0]
-        total += count
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    return sparse.csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=(total, len(names)))
-
-
-def presence(stream: LabelStream, movie_id: str, names: Sequence[str]) -> np.ndarray:
-    """Which of the labels `names` are present at each of a film's label times, bool array (T, L)."""
-    return presence_matrix(stream, names, [movie_id]).toarray()
-
-
 def frequencies(stream: LabelStream) -> pd.DataFrame:
     """How often each label occurs.
 
@@ -267,12 +220,6 @@ def frequencies(stream: LabelStream) -> pd.DataFrame:
         of_film = np.bincount(code[rows], minlength=len(names))
         counts += of_film
         movies += of_film > 0
-    table = pd.DataFrame(
-        {
-            "label": pd.Index(names.to_numpy(dtype=object), dtype="str"),
-            "count": counts,
-            "fraction": counts / stream.times["count"].sum(),
-            "movies": movies,
-        }
-    )
+    seen = {"count": counts, "fraction": counts / stream.times["count"].sum(), "movies": movies}
+    table = pd.DataFrame({"label": pd.Index(names.to_numpy(dtype=object), dtype="str")} | seen)
     return table.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)

@@ -203,12 +203,8 @@ def compare(
             influences = [pair_influences(data.x[row], data.y[k], data.control(row)) for row in (i, j)]
             observed = once[i, k] - once[j, k]
             difference = found[i, k] - found[j, k]
-            width = interval_width(
-                difference,
-                left_out[i, k] - left_out[j, k],
-                degenerate_variance(influences[0] - influences[1]),
-                confidence,
-            )
+            degenerate = degenerate_variance(influences[0] - influences[1])
+            width = interval_width(difference, left_out[i, k] - left_out[j, k], degenerate, confidence)
             difference = observed + width * (difference[~torch.isnan(difference)] - observed)
             low, high = bootstrap_interval(difference, confidence)
             tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))

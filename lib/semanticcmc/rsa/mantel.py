@@ -200,16 +200,9 @@ def mantel_table(
     if family is not None:
         permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
     r, p, size, _ = significance(data, permutations, alternative, reference, seed)
-    table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"]).assign(
-        mantel_r=r.cpu().numpy().ravel(),
-        p=p.cpu().numpy().ravel(),
-        permutations=size,
-        n=data.x.shape[-1],
-        method=method,
-        alternative=alternative,
-        reference=reference,
-        seed=seed,
-    )
+    table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"])
+    table = table.assign(mantel_r=r.cpu().numpy().ravel(), p=p.cpu().numpy().ravel(), permutations=size)
+    table = table.assign(n=data.x.shape[-1], method=method, alternative=alternative, reference=reference, seed=seed)
     if family is not None:
         table = table.assign(family=family, p_holm=holm(table["p"]))
     if bootstrap_samples is not None:

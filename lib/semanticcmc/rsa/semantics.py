@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import InputError, package_table, read_text_table
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
-from semanticcmc.rsa.wordnet import (
-    REMEDY,
-    Taxonomy,
-    depths,
-    lowest_common_hypernyms,
-    path_lengths,
-    read_wnid_table,
-    taxonomy_of,
-)
+from semanticcmc.rsa.wordnet import REMEDY, Taxonomy, depths, lowest_common_hypernyms, path_lengths, taxonomy_of
 from semanticcmc.run import listed
 
 if TYPE_CHECKING:
@@ -113,7 +105,7 @@ def categories(wnids: Sequence[str], table: str | Path | None = None) -> dict[st
     """
     own = package_table("categories.csv")
     path = Path(table or own)
-    rows = read_wnid_table(path, ("wnid", "category"))
+    rows = read_text_table(path, ("wnid", "category"), "wnid")
     category = dict(zip(rows["wnid"], rows["category"], strict=True))
     if path == own:
         category |= anchored_categories([wnid for wnid in wnids if wnid not in category])
@@ -129,7 +121,7 @@ def anchored_categories(wnids: Sequence[str]) -> dict[str, str]:
     """
     if not wnids:
         return {}
-    rows = read_wnid_table(package_table("category_anchors.csv"), ("synset", "category"), "synset")
+    rows = read_text_table(package_table("category_anchors.csv"), ("synset", "category"), "synset")
     anchors = list(zip(rows["synset"], rows["category"], strict=True))
     taxonomy = taxonomy_of(wnids)
     found = {}
@@ -218,7 +210,7 @@ def read_matrix(file: str | Path) -> RDM:
         with file.open(encoding="utf-8") as lines:
             head = next((line for line in lines if not line.startswith("#")), "")
         if {"wnid", "category"} <= {name.strip() for name in head.split(",")}:
-            rows = read_wnid_table(file, ("wnid", "category"))
+            rows = read_text_table(file, ("wnid", "category"), "wnid")
             return category_rdm(rows.loc[rows["category"] != NO_CATEGORY, "wnid"].tolist(), file)
         table = pd.read_csv(file, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str})
         table.index = table.index.astype(str)

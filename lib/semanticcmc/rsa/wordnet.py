@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import InputError, package_table, read_text_table
 from semanticcmc.run import listed
 
 if TYPE_CHECKING:
-    import pandas as pd
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
     from numpy.typing import NDArray
 
@@ -84,7 +83,7 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
         If the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
     """
     path = path or package_table("wordnet_taxonomy.csv")
-    rows = read_wnid_table(path, ("wnid", "synset", "noun", "hypernyms"))
+    rows = read_text_table(path, ("wnid", "synset", "noun", "hypernyms"), "wnid")
     with path.open(encoding="utf-8") as handle:
         heads = [line.split(":")[1] for line in handle if line.startswith("# noun_max_depth:")]
     if len(heads) != 1:
@@ -97,29 +96,6 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
         )
     nouns, synsets = (dict(zip(rows["wnid"], rows[name], strict=True)) for name in ("noun", "synset"))
     return Taxonomy(MappingProxyType(hypernyms), MappingProxyType(nouns), MappingProxyType(synsets), int(heads[0]))
-
-
-def read_wnid_table(path: Path, columns: Sequence[str], key: str = "wnid") -> pd.DataFrame:
-    """Read a CSV below `#` lines as text, one row a wnid, or a `key`.
-
-    Raises
-    ------
-    InputError
-        If the file is absent or no CSV, lacks one of `columns`, or has a duplicate `key`.
-    """
-    import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
-
-    try:
-        with path.open(encoding="utf-8") as handle:
-            text = "".join(line for line in handle if not line.startswith("#"))
-        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a CSV table: {error}") from error
-    if missing := [name for name in columns if name not in rows.columns]:
-        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
-    if (again := rows[key].duplicated()).any():
-        raise InputError(f"{path}: duplicate {key} {rows[key][again].iloc[0]}")
-    return rows
 
 
 def taxonomy_of(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> Taxonomy:

@@ -211,16 +211,8 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
     all_films = np.ones(films)
     value = np.sqrt(looks.difference(all_films) / looks.width)
     same, other = np.sqrt(looks.unrelated(all_films) / looks.width)
-    return pd.DataFrame(
-        {
-            "lag_s": looks.lags_s,
-            "rms_difference": value,
-            "ci_low": low,
-            "ci_high": high,
-            "same_film": same,
-            "other_film": other,
-        }
-    )
+    beside = {"ci_low": low, "ci_high": high, "same_film": same, "other_film": other}
+    return pd.DataFrame({"lag_s": looks.lags_s, "rms_difference": value} | beside)
 
 
 def unit_vectors(frames: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -12,32 +12,24 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from semanticcmc.config import Confidence, Count, Percent, Positive, Section, Several
+
 LEVELS = ("film base rate", "corpus base rate")
 
 
 @dataclasses.dataclass(frozen=True)
-class TimescalesConfig:
+class TimescalesConfig(Section):
     """How persistence is estimated: section ``timescales`` of an experiment, explained in base.yaml."""
 
-    lags: int
-    labels: int
-    min_confidence: float
-    step_s: float
-    frame_px: tuple[int, int]
-    bootstrap_samples: int
-    null_samples: int
-    confidence: float
+    lags: Several
+    labels: Several
+    min_confidence: Percent
+    step_s: Positive
+    frame_px: tuple[Count, Count]
+    bootstrap_samples: Count
+    null_samples: Count
+    confidence: Confidence
     seed: int
-
-    def __post_init__(self) -> None:
-        if self.lags < 2 or self.labels < 2 or self.step_s <= 0 or min(self.frame_px) < 1:
-            raise ValueError("expected lags and labels of 2 or more, step_s above 0 and frame_px of 1 or more")
-        if not 0 <= self.min_confidence <= 100:
-            raise ValueError(f"min_confidence {self.min_confidence}: expected 0 to 100")
-        if min(self.bootstrap_samples, self.null_samples) < 1:
-            raise ValueError("bootstrap_samples and null_samples: expected 1 or more")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
     def band(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the central `confidence` of samples along the first axis; NaN where there are none."""

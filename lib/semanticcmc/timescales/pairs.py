@@ -141,20 +141,9 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
             first[k, i], second[k, i] = now[:held].sum(axis=0), later.sum(axis=0)
             gram[k, i], both[k, i] = together, now[:held].T @ later
     interval_s = films["interval_s"].to_numpy()
-    return LabelPairs(
-        tuple(films["movie_id"].astype(str)),
-        names,
-        np.asarray(lags_s, dtype=np.float64),
-        count,
-        first,
-        second,
-        both,
-        gram,
-        kept,
-        films["count"].to_numpy() * interval_s,
-        float(interval_s.max()),
-        step * interval_s,
-    )
+    movies, counts = tuple(films["movie_id"].astype(str)), (count, first, second, both, gram)
+    spans_s = (films["count"].to_numpy() * interval_s, float(interval_s.max()), step * interval_s)
+    return LabelPairs(movies, names, np.asarray(lags_s, dtype=np.float64), *counts, kept, *spans_s)
 
 
 def times_as_often(pairs: LabelPairs) -> np.ndarray:

@@ -29,11 +29,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
+from semanticcmc.config import DISTINCT, SOME, Confidence, Count, InputError, Positive, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.nouns import label_nouns
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
@@ -49,22 +50,14 @@ LOOKS = 500.0  # A, nats
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictionConfig:
+class PredictionConfig(Section):
     """How a lag curve is predicted from labels: section ``prediction`` of an experiment, explained in base.yaml."""
 
-    lags_s: tuple[float, ...]
-    permutations: int
-    bootstrap_samples: int
-    confidence: float
+    lags_s: Annotated[tuple[Positive, ...], SOME, DISTINCT]
+    permutations: Count
+    bootstrap_samples: Count
+    confidence: Confidence
     seed: int
-
-    def __post_init__(self) -> None:
-        if not self.lags_s or min(self.lags_s) <= 0 or len(set(self.lags_s)) < len(self.lags_s):
-            raise ValueError(f"lags_s {list(self.lags_s)}: expected at least one, all above 0, no duplicates")
-        if min(self.permutations, self.bootstrap_samples) < 1:
-            raise ValueError("permutations and bootstrap_samples: expected 1 or more")
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence {self.confidence}: expected a share between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,15 +216,9 @@ def predicted_lag_curve(
     )
     # Quantiles that are themselves lags of the grid.
     first, last = np.quantile(lags_s[samples.argmax(axis=2)], [tail, 1 - tail], axis=0, method="inverted_cdf")
-    best = pd.DataFrame(
-        {
-            "model": list(shared),
-            "lag_s": lags_s[predicted.argmax(axis=1)],
-            "ci_low_s": first,
-            "ci_high_s": last,
-            "p_holm": [np.nanmin([1.0, *holm(of_model)]) for of_model in p],
-        }
-    )
+    p_holm = [np.nanmin([1.0, *holm(of_model)]) for of_model in p]
+    interval = {"ci_low_s": first, "ci_high_s": last, "p_holm": p_holm}
+    best = pd.DataFrame({"model": list(shared), "lag_s": lags_s[predicted.argmax(axis=1)]} | interval)
     return Prediction(curve, best)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from semanticcmc.config import Section, Several
 from semanticcmc.experiment import Network
 from semanticcmc.training.views import ViewsConfig, evaluation_view
 
@@ -40,21 +41,20 @@ PLANS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworksConfig:
+class NetworksConfig(Section):
     """Architecture of every network of an experiment: section ``networks`` of an experiment, explained in base.yaml."""
 
     plan: Literal["published", "miniature"]
     conv_channels: tuple[int, int, int, int, int]
     fc_units: tuple[int, int]
-    embedding_dim: int
+    embedding_dim: Several
     input_px: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         widths = (*self.conv_channels, *self.fc_units)
         if min(widths) < 2 or any(width % 2 for width in widths):
             raise ValueError(f"widths {list(widths)}: even numbers, since each half for L and ab takes half of them")
-        if self.embedding_dim < 2:
-            raise ValueError(f"embedding_dim {self.embedding_dim}: at least 2")
         if self.final_px < 1:
             raise ValueError(f"input_px {self.input_px}: too small for the plan {self.plan}")
 
@@ -119,14 +119,9 @@ class AlexNet(Layered):
         self.config, self.input_px = config, config.input_px
         plan, channels = PLANS[config.plan], [width // share for width in config.conv_channels]
         for i, layer in enumerate(CONV_LAYERS):
-            convolution = nn.Conv2d(
-                channels[i - 1] if i else in_channels,
-                channels[i],
-                plan.kernels[i],
-                plan.strides[i],
-                plan.paddings[i],
-                bias=False,
-            )
+            inputs = channels[i - 1] if i else in_channels
+            shape = (inputs, channels[i], plan.kernels[i], plan.strides[i], plan.paddings[i])
+            convolution = nn.Conv2d(*shape, bias=False)
             self.add_module(layer, nn.Sequential(convolution, nn.BatchNorm2d(channels[i]), nn.ReLU(True)))
         self.pools = nn.ModuleDict(
             {layer: nn.MaxPool2d(3, 2, pad) for layer, pad in zip(POOLED, plan.pool_paddings, strict=True)}

@@ -6,11 +6,11 @@ import dataclasses
 import math
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
-from semanticcmc.config import InputError
+from semanticcmc.config import RISING, BelowOne, Count, InnerShare, InputError, NotNegative, Positive, Rule, Section
 from semanticcmc.experiment import Network, repository_root
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.training.objectives.base import Negatives
@@ -19,57 +19,45 @@ from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, Me
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Section):
     """How every network of an experiment is trained: section ``training`` of an experiment, explained in base.yaml."""
 
     frames: Literal["resident", "loader"]
-    frame_px: tuple[int, int] | None
-    batch_pairs: int
-    films_per_batch: int | None
+    frame_px: tuple[Count, Count] | None
+    batch_pairs: Annotated[int, Rule("2 or more, since negatives are other pairs", lambda pairs: pairs >= 2)]
+    films_per_batch: Count | None
     same_shot: bool
-    steps: int | None
-    epochs: float | None
-    lag_tolerance: float
+    steps: Count | None
+    epochs: Positive | None
+    lag_tolerance: BelowOne
     objective: Literal["info_nce", "memory_bank_nce"]
-    temperature: float
+    temperature: Positive
     learn_temperature: bool
     negatives: Negatives
     memory_bank: MemoryBankConfig | None
     optimiser: Literal["adamw", "sgd"]
-    learning_rate: float
-    momentum: float
-    weight_decay: float
+    learning_rate: Positive
+    momentum: BelowOne
+    weight_decay: NotNegative
     schedule: Literal["one_cycle", "cosine", "step"]
-    drops: tuple[float, ...]
-    clip_norm: float | None
+    drops: Annotated[tuple[InnerShare, ...], RISING]
+    clip_norm: Positive | None
     precision: Literal["float32", "bfloat16"]
     compile: bool
     sync_batch_norm: bool
     device: Literal["auto", "cpu", "cuda"]
-    checkpoint_every: int
-    log_every: int
+    checkpoint_every: Count
+    log_every: Count
     warm_start: str | None
     warm_start_off_diagonal: Literal["zero", "kept"]
     supervised_weights: str | None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("steps and epochs: one a number, the other null")
-        optional = ("steps", "epochs", "films_per_batch", "clip_norm")
-        for name in (*optional, "learning_rate", "temperature", "checkpoint_every", "log_every"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} {value}: expected more than 0")
-        if self.batch_pairs < 2:
-            raise ValueError(f"batch_pairs {self.batch_pairs}: at least 2, since negatives are other pairs")
-        if not 0 <= self.lag_tolerance < 1 or not 0 <= self.momentum < 1 or self.weight_decay < 0:
-            raise ValueError("lag_tolerance and momentum: 0 to less than 1; weight_decay: 0 or more")
-        if list(self.drops) != sorted(self.drops) or any(not 0 < share < 1 for share in self.drops):
-            raise ValueError(f"drops {list(self.drops)}: rising shares of the run, between 0 and 1")
         if bool(self.drops) != (self.schedule == "step"):
             raise ValueError(f"drops {list(self.drops)}: given for the schedule step, and for it alone")
-        if self.frame_px is not None and min(self.frame_px) < 1:
-            raise ValueError(f"frame_px {list(self.frame_px)}: height and width in pixels, or null")
         if (self.memory_bank is not None) != (self.objective == "memory_bank_nce"):
             raise ValueError("memory_bank: given for the objective memory_bank_nce, else null")
         if self.memory_bank is not None and self.learn_temperature:

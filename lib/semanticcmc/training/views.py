@@ -8,11 +8,12 @@ measures them where kornia is installed.)
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from semanticcmc.config import RISING, AboveZero, Positive, Rule, Section, Share
 from semanticcmc.training import crops
 
 # Mean and standard deviation by channel. `lab` is CMC's, for images in CIE Lab; the published runs applied it
@@ -23,27 +24,19 @@ PART_PX = 400_000  # pixels of a view made at a time on a CPU, so that what lies
 
 
 @dataclasses.dataclass(frozen=True)
-class ViewsConfig:
+class ViewsConfig(Section):
     """Augmentation of both views: section ``views`` of an experiment, explained in base.yaml."""
 
-    crop_scale: tuple[float, float]
-    crop_aspect: tuple[float, float]
-    flip: float
-    jitter: tuple[float, float, float, float]
-    jitter_share: float
-    grey_share: float
+    crop_scale: Annotated[tuple[AboveZero, AboveZero], RISING]
+    crop_aspect: Annotated[tuple[Positive, Positive], RISING]
+    flip: Share
+    jitter: Annotated[
+        tuple[Share, Share, Share, Share],
+        Rule("three strengths up to 1 and a hue up to 0.5", lambda strengths: strengths[3] <= 0.5),
+    ]
+    jitter_share: Share
+    grey_share: Share
     normalisation: Literal["imagenet", "published"]
-
-    def __post_init__(self) -> None:
-        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
-            raise ValueError(f"crop_scale {list(self.crop_scale)}: two shares of the area, rising, in (0, 1]")
-        if not 0 < self.crop_aspect[0] <= self.crop_aspect[1]:
-            raise ValueError(f"crop_aspect {list(self.crop_aspect)}: two ratios above 0, rising")
-        for name in ("flip", "jitter_share", "grey_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)}: a probability, 0 to 1")
-        if min(self.jitter) < 0 or max(self.jitter[:3]) > 1 or self.jitter[3] > 0.5:
-            raise ValueError(f"jitter {list(self.jitter)}: three strengths up to 1 and a hue up to 0.5")
 
 
 class ViewDraws(NamedTuple):

@@ -61,15 +61,10 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     for done, name in enumerate(_run(config, folder, jobs, processes), total - len(jobs) + 1):
         progress.update(done, name)
     merge_index(folder / "frames", list(config.movie_ids))
-    table = {
-        "movie_id": config.movie_ids,
-        "title": [f"Miniature film {i + 1}" for i in range(config.films)],
-        "duration_s": config.film_duration_s,
-        "frames": config.n_frames,
-        "source": "world",
-        "problem": "",
-    }
-    write_csv(folder / "frames" / "films.csv", pd.DataFrame(table))
+    titles = [f"Miniature film {i + 1}" for i in range(config.films)]
+    table = pd.DataFrame({"movie_id": config.movie_ids, "title": titles})
+    table = table.assign(duration_s=config.film_duration_s, frames=config.n_frames, source="world", problem="")
+    write_csv(folder / "frames" / "films.csv", table)
 
 
 def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], classes: pd.DataFrame) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
+from semanticcmc.config import RISING, Count, JpegQuality, Natural, NotNegative, Positive, Rule, Section, Several, Share
+
+SpanS = Annotated[tuple[Positive, Positive], RISING]  # shortest and longest, seconds
 MASK_SUFFIX = ".mask.png"  # of every stimulus: those of the world, and what users have beside their images
 
 
@@ -20,58 +21,43 @@ def mask_file(image: str | Path) -> Path:
 
 
 @dataclasses.dataclass(frozen=True)
-class WorldConfig:
+class WorldConfig(Section):
     """A miniature world: section ``world`` of an experiment, explained in base.yaml."""
 
-    seed: int
-    films: int
-    film_duration_s: float
-    frame_interval_s: float
-    image_px: int
-    jpeg_quality: int
-    categories: int
+    seed: Natural
+    films: Count
+    film_duration_s: Positive
+    frame_interval_s: Positive
+    image_px: Annotated[int, Rule("16 or more", lambda px: px >= 16)]
+    jpeg_quality: JpegQuality
+    categories: Several
     classes_per_category: int
-    appearance_semantics: float
-    instance_noise: float
-    film_grade: float
-    scene_background: float
-    class_places: float
-    time_scale: float
-    scene_s: tuple[float, float]
-    beat_s: tuple[float, float]
-    shot_s: tuple[float, float]
-    cast_size: int
-    cast_from_theme: float
-    theme_scenes: float
-    theme_preference: float
-    theme_relatedness: float
+    appearance_semantics: Share
+    instance_noise: NotNegative
+    film_grade: Share
+    scene_background: Share
+    class_places: Share
+    time_scale: Positive
+    scene_s: SpanS
+    beat_s: SpanS
+    shot_s: SpanS
+    cast_size: Annotated[int, Rule("2 or more: a beat has two of the cast", lambda size: size >= 2)]
+    cast_from_theme: Share
+    theme_scenes: Positive
+    theme_preference: NotNegative
+    theme_relatedness: NotNegative
     shuffle_objects: bool
-    label_interval_s: float
-    label_misses: float
-    label_false_alarms: float
-    stimuli_per_class: int
+    label_interval_s: Positive
+    label_misses: Share
+    label_false_alarms: Share
+    stimuli_per_class: Count
     stimuli_in_context: bool
 
     def __post_init__(self) -> None:
-        def check(expected: str, holds: Callable[[Any], bool], *names: str) -> None:
-            for name in names:
-                if not holds(value := getattr(self, name)):
-                    raise ValueError(f"{name}: expected {expected}, found {value}")
-
-        check("0 or more", lambda v: v >= 0, "seed")
-        check("1 or more", lambda v: v >= 1, "films", "stimuli_per_class")
-        check("16 or more", lambda v: v >= 16, "image_px")
-        check("1 to 95", lambda v: 1 <= v <= 95, "jpeg_quality")
-        check("above 0", lambda v: 0 < v < math.inf, "film_duration_s", "frame_interval_s", "label_interval_s")
-        check("above 0", lambda v: 0 < v < math.inf, "time_scale", "theme_scenes")
-        check("0 to 1", lambda v: 0 <= v <= 1, "appearance_semantics", "film_grade", "scene_background", "class_places")
-        check("0 to 1", lambda v: 0 <= v <= 1, "cast_from_theme", "label_misses", "label_false_alarms")
-        check("0 or more", lambda v: 0 <= v < math.inf, "instance_noise", "theme_preference", "theme_relatedness")
-        check("[least, most], least above 0", lambda v: 0 < v[0] <= v[1] < math.inf, "scene_s", "beat_s", "shot_s")
-        check("2 or more", lambda v: v >= 2, "categories")
-        check("2 or more: a beat has two of the cast", lambda v: v >= 2, "cast_size")
-        enough = f"cast_size ({self.cast_size}) or more: a theme may fill the cast"
-        check(enough, lambda v: v >= self.cast_size, "classes_per_category")
+        super().__post_init__()
+        if self.classes_per_category < self.cast_size:
+            enough = f"cast_size ({self.cast_size}) or more: a theme may fill the cast"
+            raise ValueError(f"classes_per_category {self.classes_per_category}: expected {enough}")
 
     @property
     def movie_ids(self) -> tuple[str, ...]:

@@ -36,22 +36,7 @@ def label_tables(config: WorldConfig, films: list[Timeline]) -> tuple[pd.DataFra
             confidence[:, :N_IN_BEAT] = 50 + 50 * generator.beta(5, 1.5, found.shape)
             confidence[:, N_IN_BEAT] = 50 + 50 * generator.beta(1.5, 5, count)
         step, which = np.nonzero(reported)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "movie_id": film.movie_id,
-                    "time_s": times_s[step],
-                    "label": nouns[label[step, which]],
-                    "confidence": confidence[step, which],
-                }
-            )
-        )
-    times = pd.DataFrame(
-        {
-            "movie_id": [film.movie_id for film in films],
-            "start_s": 0.0,
-            "interval_s": config.label_interval_s,
-            "count": count,
-        }
-    )
-    return pd.concat(tables, ignore_index=True), times
+        seen = {"time_s": times_s[step], "label": nouns[label[step, which]], "confidence": confidence[step, which]}
+        tables.append(pd.DataFrame({"movie_id": film.movie_id} | seen))
+    grid = {"start_s": 0.0, "interval_s": config.label_interval_s, "count": count}
+    return pd.concat(tables, ignore_index=True), pd.DataFrame({"movie_id": [film.movie_id for film in films]} | grid)

@@ -10,21 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from semanticcmc.config import BelowOne, Count, Section
 from semanticcmc.training.objectives.base import Negatives, PairRows, all_pairs, films_allowed
 
 
 @dataclasses.dataclass(frozen=True)
-class MemoryBankConfig:
+class MemoryBankConfig(Section):
     """What the published objective takes besides: ``training.memory_bank``, explained in base.yaml."""
 
-    noise: int
-    momentum: float
+    noise: Count
+    momentum: BelowOne
     sharing: Literal["batch", "sample"]
     form: Literal["nce", "softmax"]
-
-    def __post_init__(self) -> None:
-        if self.noise < 1 or not 0 <= self.momentum < 1:
-            raise ValueError("noise: at least 1; momentum: 0 to less than 1")
 
 
 class MemoryBankNCE(nn.Module):
