@@ -387,7 +387,7 @@ rule pages:  # one process for all: what it imports would cost more than its wor
     log:
         "logs/pages.log",
     shell:
-        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebooks} > {log} 2>&1"
+        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebooks} > {log} 2>&1"
 
 
 rule page_of_estimators:
@@ -399,7 +399,7 @@ rule page_of_estimators:
     log:
         "logs/page_of_estimators.log",
     shell:
-        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
+        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
 
 
 rule poster:
@@ -426,7 +426,7 @@ rule poster:
     params:
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
-        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.render {E.file} poster > {log} 2>&1"
+        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.render {E.file} poster > {log} 2>&1"
 
 
 rule paper:
@@ -456,4 +456,4 @@ rule paper:
         settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
                           "timescales"),
     shell:
-        "PYTHONPATH={ROOT} {PYTHON} -m papers.build.render {E.file} paper > {log} 2>&1"
+        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.render {E.file} paper > {log} 2>&1"
