@@ -8,6 +8,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from semanticcmc.run import NOTEBOOK
+from semanticcmc.workflow import execute_notebook
 from tests.conftest import ROOT
 from tests.test_study import checksums
 
@@ -61,6 +63,22 @@ def test_a_workflow_has_nothing_to_do_after_notebooks_by_hand(smoke, pipeline):
     assert done.returncode == 0 and "othing to" in done.stdout, done.stdout + done.stderr
     changed = {path.name for path, digest in checksums(folder).items() if before.get(path) != digest}
     assert changed <= {"workflow.log"}
+
+
+def test_by_papermill_notebook_00_is_still_and_reads_only(smoke, tmp_path, monkeypatch):
+    """For a page: figures in place of widgets; parameters of one's own leave the results alone by papermill as well."""
+    monkeypatch.setenv(NOTEBOOK, "")  # which execute_notebook sets
+    folder, before = smoke[0], checksums(smoke[0])
+    execute_notebook(
+        ROOT / "analysis/00_explore.ipynb", tmp_path / "00.ipynb", {"experiment": f"{folder}/experiment.yaml"}
+    )
+    made = nbformat.read(tmp_path / "00.ipynb", as_version=4)
+    outputs = [out.data for cell in made.cells if cell.cell_type == "code" for out in cell.outputs if "data" in out]
+    assert sum("image/png" in data or "<img" in data.get("text/html", "") for data in outputs) == 5
+    assert not any("widget" in kind for data in outputs for kind in data)
+    values = {"experiment": f"{folder}/experiment.yaml", "method": "spearman"}
+    execute_notebook(ROOT / "analysis/04_lag_curve.ipynb", tmp_path / "04.ipynb", values)
+    assert checksums(folder) == before
 
 
 def test_paths_count_from_the_notebook_or_from_the_repository_and_a_wrong_name_is_one_line(smoke):

@@ -1,11 +1,13 @@
 """The front door of notebooks, on the smoke experiment as the workflow left it."""
 
 import hashlib
+import io
 import shutil
 
 import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 from scipy.stats import spearmanr
 
 import semanticcmc
@@ -216,6 +218,29 @@ def test_a_network_trained_by_hand_is_found_and_once_represented_on_the_curve(E,
     assert list(curve.network.unique()) == ["random", "cmc_lab", "semantic_2s", "semantic_5s", "semantic_10s"]
     assert curve[curve.network == "semantic_5s"].lag_s.unique() == 5
     assert "5 s" in mine.figure("lag_curve").words
+    assert [line for line in repr(mine.networks).splitlines() if "by hand" in line] == [f"{one!r}, by hand"]
+    assert "trained by hand" in mine.about(one) and "by hand" not in mine.about(mine.networks[0])
+    for also in (["semantic_5s"], "semantic_5s"):
+        assert "semantic_5s" in set(mine.lag_curve(also=also).network)
+    assert "semantic_5s" not in set(mine.lag_curve(also=[]).network)
+
+
+def test_what_a_notebook_shows_of_things_is_small_and_says_what_they_are(E):
+    shown = DisplayFormatter().format
+    for thing, words in (
+        (E, ["smoke: A tiny world", "semantic_10s", "3 films, 720 frames"]),
+        (E.frames, ["3 films, 720 frames", "240 frames"]),
+        (E.labels, ["LabelStream: 3 films", "times"]),
+        (E.networks, ["semantic_2s", "2 s between the views"]),
+    ):
+        html = shown(thing)[0]["text/html"]
+        assert html.startswith("<table>") and all(word in html for word in words)
+    data, about = shown(E.rdm("semantic_2s"))
+    assert data["text/plain"].startswith("RDM: 16 classes, eagle ... pumpkin")
+    with Image.open(io.BytesIO(data["image/png"])) as picture:
+        assert picture.width == 2 * about["image/png"]["width"]
+    assert repr(E.experiment) == "Experiment smoke: 4 networks, 1 seed, fc7"
+    assert repr(E.network("semantic_2s")) == "Network semantic_2s, seed 0: info_nce, 2 s between the views, rgb"
 
 
 def test_a_notebook_shows_tables_as_markdown(E):
