@@ -50,8 +50,9 @@ def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     for cell in filter(_is_injected, cells):
         if tagged and (unknown := [name for name in _assigned(cell) if name not in known]):
             raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
-    given, read = tagged[-1] if tagged else "", _read(cells[-1])
-    if given != cells[-1] and "experiment" in read and (unread := [one for one in _assigned(given) if one not in read]):
+    given, now = tagged[-1] if tagged else "", cells[-1] if cells else ""
+    read = _read(now)
+    if given != now and "experiment" in read and (unread := [one for one in _assigned(given) if one not in read]):
         takes = ", ".join(name for name in known if name in read)
         print(f"{', '.join(unread)}: no parameter of this notebook, which takes {takes}; nothing follows from it.")
 
