@@ -254,7 +254,7 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
         files = [repository_root() / "analysis" / "experiments" / f"{name.replace(':', '_')}.yaml"]
     if not (file := files[-1]).is_file():
         known = sorted(p.stem for p in (repository_root() / "analysis" / "experiments").glob("*.yaml"))
-        named, there = " and ".join(map(str, files)), ", ".join(name for name in known if name != "base")
+        named, there = " and ".join(dict.fromkeys(map(str, files))), ", ".join(name for name in known if name != "base")
         raise InputError(f"{named}: no such experiment; there are {there}, or give a path to a .yaml")
     return file
 
