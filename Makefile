@@ -30,6 +30,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv
 	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --python $(RUN) --require-hashes requirements.lock
 	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
+	@if git rev-parse --git-dir > /dev/null 2>&1; then $(RUN) -m nbstripout --install && git config filter.nbstripout.required false; fi # outputs stay out of git
 	@touch $@
 
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster

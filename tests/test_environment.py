@@ -1,10 +1,14 @@
 """environment.yml, pyproject.toml and requirements.lock name the same packages with the same bounds."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +68,30 @@ def make_targets():
 def test_make_help_lists_every_command():
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  make (\w+) +\S", said, re.MULTILINE)) >= make_targets()
+
+
+def test_a_notebook_that_was_run_does_not_dirty_a_checkout_once_installed(tmp_path):
+    """The line of `make install` in a clone of its own; outside git it says and does nothing."""
+    makefile = (ROOT / "Makefile").read_text()
+    [line] = [line.lstrip("\t@") for line in makefile.splitlines() if "nbstripout --install" in line]
+    command = line.replace("$(RUN)", sys.executable)
+    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(tmp_path)}
+
+    def sh(command):
+        return subprocess.run(
+            command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert sh(command) == "" and list(tmp_path.iterdir()) == []
+    notebook = nbformat.read(ROOT / "analysis" / "05_wordnet.ipynb", as_version=4)
+    shutil.copy(ROOT / "analysis" / "05_wordnet.ipynb", tmp_path / "05.ipynb")
+    sh("git init -q . && git add . && git -c user.name=a -c user.email=a@b commit -qm a")
+    sh(command)
+    notebook.cells[1].update(execution_count=3, outputs=[nbformat.v4.new_output("stream", text="seen")])
+    nbformat.write(notebook, tmp_path / "05.ipynb")
+    assert sh("git diff") == "" and sh("git add -A && git status --porcelain") == ""  # nothing to commit
+    sh("git config filter.nbstripout.clean false && git diff")  # a .venv that was removed stops no command of git
+    assert sh("git config --global --get-regexp filter.nbstripout || true") == ""
 
 
 def test_public_integration_runs_the_commands_of_the_repository():

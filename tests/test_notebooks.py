@@ -11,13 +11,14 @@ from semanticcmc.gallery import FIGURES, FROM_TABLES
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "analysis").glob("[0-9][0-9]_*.ipynb"))
 PARAMETERS = {
+    "00": ["experiment"],
     "01": ["experiment"],
     "02": ["experiment", "network", "lag_s", "seed"],
     "03": ["experiment", "network", "lag_s", "seed", "layer"],
-    "04": ["experiment", "layer", "models", "control"],
+    "04": ["experiment", "layer", "models", "control", "method"],
     "05": ["experiment"],
     "06": ["experiment"],
-    "07": ["experiment"],
+    "07": ["experiment", "models", "method"],
 }
 UNITS = {"lag_s": r"\bs\b|\bseconds?\b"}
 
@@ -42,7 +43,7 @@ def number(request, notebook):
 
 
 def test_the_story_is_whole():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07"]
 
 
 def test_notebook_is_valid_and_runs_on_the_plain_kernel(notebook):
@@ -87,8 +88,11 @@ def test_notebook_opens_its_experiment_and_refuses_parameters_that_it_does_not_k
     calls = [node for node in ast.walk(source(code(notebook)[1])) if isinstance(node, ast.Call)]
     opened = next(call for call in calls if ast.unparse(call.func) == "semanticcmc.open")
     assert [argument.id for argument in opened.args] == ["experiment", "In"]
-    chosen = {keyword.arg: keyword.value.id for keyword in opened.keywords}
-    assert chosen == {name: name for name in PARAMETERS[number] if name in ("layer", "models", "control")}
+    chosen = {keyword.arg: ast.unparse(keyword.value) for keyword in opened.keywords}
+    tests = {name: name for name in PARAMETERS[number] if name in ("layer", "models", "control", "method")}
+    assert chosen == ({"write": "False"} if number == "00" else tests)  # 00 is read-only, whoever runs it
+    read = {node.id for node in ast.walk(source(code(notebook)[1])) if isinstance(node, ast.Name)}
+    assert read >= set(PARAMETERS[number])  # by which a name that is no parameter is told from one that is
 
 
 def test_cells_are_short_and_imports_stand_together(notebook):
@@ -108,7 +112,20 @@ def test_notebook_defines_no_functions_or_classes(notebook):
 
 def test_notebook_ends_with_a_figure(notebook):
     calls = [ast.unparse(node.func) for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
-    assert {"E.figure", "Picture"} & set(calls)
+    assert {"E.figure", "Picture", "widgets.training"} & set(calls)
+
+
+def test_setup_is_folded_and_every_notebook_links_to_all(notebook):
+    assert [cell.metadata.get("jupyter") for cell in code(notebook)[:3]][1:] == [{"source_hidden": True}, None]
+    assert [cell.metadata.get("jupyter") for cell in code(notebook)].count({"source_hidden": True}) == 1
+    linked = re.findall(r"\]\((\w+\.ipynb)\)", notebook.cells[0].source)
+    assert linked == [path.name for path in NOTEBOOKS]
+
+
+def test_exploring_stays_small():
+    cells = code(nbformat.read(NOTEBOOKS[0], as_version=4))
+    assert sum(len(cell.source.splitlines()) for cell in cells) <= 120
+    assert len((NOTEBOOKS[0].parents[1] / "lib/semanticcmc/widgets.py").read_text().splitlines()) <= 200
 
 
 def test_notebook_names_no_place_of_its_own(notebook):

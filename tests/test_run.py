@@ -68,6 +68,16 @@ def test_unknown_notebook_parameters_are_refused():
     assert not is_run_by_papermill(["experiment = 'miniature'  # Parameters", "lag_s = 3"])
 
 
+def test_a_name_that_the_opening_cell_does_not_read_is_told(capsys):
+    opening = "E = semanticcmc.open(experiment, In, layer=layer)"
+    refuse_unknown_parameters(["", "experiment = 'smoke'\nlayer = None\nlayr = 'conv5'", opening])
+    assert capsys.readouterr().out.startswith("layr: no parameter of this notebook, which takes experiment, layer;")
+    refuse_unknown_parameters(["", "experiment = 'smoke'\nlayer = None", opening])
+    refuse_unknown_parameters(["", "experiment = 'smoke'\nlater = 1\nE = semanticcmc.open(experiment, In)"])  # one cell
+    refuse_unknown_parameters([])
+    assert capsys.readouterr().out == ""
+
+
 def test_progress_reports_time_left_and_keeps_a_file(tmp_path, capsys):
     progress = Progress("semantic_60s, seed 0", 10, tmp_path, every_s=0)
     for done in range(11):

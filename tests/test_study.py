@@ -1,17 +1,21 @@
 """The front door of notebooks, on the smoke experiment as the workflow left it."""
 
 import hashlib
+import io
 import shutil
 
 import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from PIL import Image
+from scipy.stats import spearmanr
 
 import semanticcmc
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
+from semanticcmc.figures.tables import select
 from semanticcmc.gallery import FIGURES, FROM_TABLES
-from semanticcmc.rsa.rdm import read_rdms
+from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 from semanticcmc.study import Study
 
 pytestmark = pytest.mark.pipeline
@@ -29,7 +33,7 @@ def checksums(folder):
 
 
 def test_everything_is_there_and_says_what_it_is(E):
-    assert repr(E).startswith("Experiment smoke: A tiny world (tests only); 4 networks, 1 seed, fc7; ")
+    assert repr(E).startswith("Experiment smoke: 4 networks, 1 seed, fc7; ")
     assert repr(E.frames).startswith("FrameStore: 3 films, 720 frames, 0.2 h; ")
     assert repr(E.labels).startswith("LabelStream: 3 films, ")
     assert [str(network) for network in E.networks] == [f"{name}, seed 0" for name in E.experiment.networks]
@@ -46,11 +50,21 @@ def test_everything_is_there_and_says_what_it_is(E):
     [
         (lambda E: E.table("lagcurve"), ["lagcurve.csv: missing", "lag_curve", "make poster EXPERIMENT=smoke"]),
         (lambda E: E.rdms("semantic_3s"), ["no network 'semantic_3s'", "semantic_2s"]),
-        (lambda E: E.figure("lagcurve"), ["no figure 'lagcurve'", "lag_curve"]),
+        (lambda E: E.figure("lagcurve"), ["figure 'lagcurve'", "lag_curve"]),
         (lambda E: E.figure("lag_curve", layer="conv9"), ["layer 'conv9'", "conv5, fc7"]),
         (lambda E: E.figure("lag_curve", models=["lhc"]), ["model 'lhc'", "category, lch"]),
         (lambda E: E.figure("lag_curve", control="lok"), ["control 'lok'", "look"]),
-        (lambda E: E.figure("lag_curve", lag=3), ["no choice 'lag'", "layer"]),
+        (lambda E: E.figure("lag_curve", lag=3), ["choice 'lag'", "layer"]),
+        (lambda E: E.lag_curve(layer="conv9"), ["layer 'conv9'", "conv5, fc7"]),
+        (lambda E: E.lag_curve(models="lhc"), ["model 'lhc'", "category, lch, path"]),
+        (lambda E: E.lag_curve(control="lok"), ["control 'lok'", "none, random, cmc_lab, look"]),
+        (lambda E: E.lag_curve(method="kendall"), ["method 'kendall'", "pearson, spearman"]),
+        (lambda E: E.lag_curve(lags=3), ["network 'semantic_3s'", "semantic_2s, semantic_10s"]),
+        (lambda E: E.lag_curve(also="semantic_90s"), ["network 'semantic_90s'", "by hand are none"]),
+        (lambda E: E.neighbours("dig", ["random"]), ["no class 'dig'", "dog"]),
+        (lambda E: E.neighbours("dog", ["randm"]), ["no network 'randm'", "random, cmc_lab"]),
+        (lambda E: E.compare("semantic_2s", "random"), ["not compared given random", "semantic_10s"]),
+        (lambda E: E.rdm("random", layer="conv9"), ["layer 'conv9'", "conv5, fc7"]),
         (lambda E: E.figure("rdm", network="semantic_2s", layer="conv1"), ["layer 'conv1'", "conv5, fc7"]),
     ],
 )
@@ -80,11 +94,99 @@ def test_looking_by_hand_changes_nothing_that_a_workflow_made(E, capsys):
     assert capsys.readouterr().out.count("the results stay as they are") == 1
 
 
+def test_a_question_is_answered_as_the_workflow_answered_it_and_says_its_family(E):
+    """Other layers and controls are among those that the workflow tested: the same numbers, to the last digit."""
+    before = checksums(E.folder)
+    declared = pd.read_csv(E.folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
+    for layer, control, tests in (("conv5", "random", 6), ("fc7", "look", 8)):
+        found = E.lag_curve(layer=layer, control=control)
+        wanted = select(declared, layer=layer, control=["none", control], condition="intact").reset_index(drop=True)
+        pd.testing.assert_frame_equal(pd.DataFrame(found), wanted, check_exact=True)
+        assert f"p_holm is corrected for {tests} tests of a seed." in repr(found)
+    assert "3,231 permutations" in repr(found)  # 400 for each of 8 tests, in whole cosets
+    assert found.picture.png.is_relative_to(E.folder / "explore" / "cache")
+    assert "given the true looks" in found.picture.words
+    assert checksums(E.folder) == before
+
+
+def test_a_smaller_question_keeps_its_permutations_and_says_what_was_declared(E):
+    declared = pd.read_csv(E.folder / "tables/lag_curve.csv", keep_default_na=False, na_values=[""])
+    found = E.lag_curve(lags=10, models="lch")
+    assert list(found.network.unique()) == ["random", "cmc_lab", "semantic_10s"]
+    wanted = select(declared, layer="fc7", control="random", condition="intact", model="lch")
+    wanted = wanted.set_index("network").loc[["cmc_lab", "semantic_10s"]]
+    tested = found[found.control == "random"].set_index("network")
+    pd.testing.assert_frame_equal(tested[["mantel_r", "p"]], wanted[["mantel_r", "p"]], rtol=1e-9)
+    assert (tested.permutations >= 400 * 6).all()  # as for the six tests declared
+    assert (
+        tested.p_holm.tolist()
+        == [min(1, 2 * tested.p.min()), max(tested.p.max(), min(1, 2 * tested.p.min()))][
+            :: 1 if tested.p.iloc[0] <= tested.p.iloc[1] else -1
+        ]
+    )
+    assert "corrected for 2 tests of a seed; declared are 4 networks and 2 models." in repr(found)
+
+
+def test_another_correlation_and_model_agree_with_ranks_of_scipy(E):
+    """Spearman's r with the length of WordNet's paths, simple: by SciPy from the RDM file and the model's distances."""
+    found = E.lag_curve(method="spearman", models=["path"])
+    one = found[(found.network == "semantic_2s") & (found.control == "none")]
+    rdm, model = E.rdms("semantic_2s")["fc7"], E.model("path")
+    assert one.mantel_r.item() == pytest.approx(spearmanr(rdm.values, model.subset(rdm.classes).values)[0], abs=1e-12)
+    assert "Spearman" in repr(found) and "rank correlation (Spearman)" in found.picture.words
+
+
+def test_an_answer_is_kept_by_content(E, tmp_path, monkeypatch):
+    copy = tmp_path / "smoke"
+    shutil.copytree(E.folder, copy, ignore=shutil.ignore_patterns(".snakemake", "explore"))
+    mine = semanticcmc.open(copy / "experiment.yaml")
+    first = mine.lag_curve(layer="conv5")
+    assert {path.suffix for path in (copy / "explore/cache").iterdir()} == {".csv", ".json", ".png", ".svg"}
+    with monkeypatch.context() as patch:
+        patch.setattr("semanticcmc.evaluation.lag_curve.lag_curve", None)
+        pd.testing.assert_frame_equal(mine.lag_curve(layer="conv5"), first, check_exact=True)
+        with pytest.raises(TypeError):
+            mine.lag_curve(layer="conv5", method="spearman")
+    file = copy / "rdms/semantic_2s/seed-0_intact.parquet"
+    write_rdms(file, {name: RDM(rdm.values[::-1], rdm.classes) for name, rdm in read_rdms(file).items()})
+    again = mine.lag_curve(layer="conv5")
+    changed = (again.mantel_r != first.mantel_r).groupby(again.network).any()
+    assert changed["semantic_2s"] and not changed["semantic_10s"]
+
+
+def test_two_networks_are_compared_among_all_pairs(E):
+    """The workflow's table of all pairs has the same row; the other way round it is turned."""
+    table = pd.read_csv(E.folder / "tables/lag_comparisons.csv")
+    wanted = select(table, condition="intact", control="random", first="semantic_2s", second="semantic_10s")
+    found, turned = E.compare("semantic_2s", "semantic_10s"), E.compare("semantic_10s", "semantic_2s")
+    for column in ("difference", "ci_low", "ci_high", "p", "p_holm"):
+        assert found[column].tolist() == wanted[column].tolist()
+    assert (
+        turned.difference.tolist() == (-found.difference).tolist()
+        and turned.ci_low.tolist() == (-found.ci_high).tolist()
+    )
+    assert "paired bootstrap" in repr(found) and "corrected for 6 comparisons of a seed" in repr(found)
+
+
+def test_neighbours_and_rdms_go_by_noun(E):
+    found = E.neighbours("dog", ["random", "semantic_2s"], count=3)
+    rdm = E.rdms("semantic_2s")["fc7"]
+    distances = pd.Series(rdm.square()[rdm.classes.index("n02084071")], rdm.classes).drop("n02084071").nsmallest(3)
+    assert found[found.network == "semantic_2s, seed 0"].wnid.tolist() == distances.index.tolist()
+    assert found.distance.tolist()[3:] == distances.tolist() and len(found) == 6
+    assert E.noun["n02084071"] == "dog" and found.picture.png.is_relative_to(E.folder / "explore")
+    by_noun = E.rdm("semantic_2s", layer="conv5")
+    i, j = by_noun.classes.index("dog"), by_noun.classes.index("pumpkin")
+    square, classes = E.rdms("semantic_2s")["conv5"].square(), E.rdms("semantic_2s")["conv5"].classes
+    assert by_noun.square()[i, j] == square[classes.index("n02084071"), classes.index("n07735510")]
+    assert [E.category[E.wnid(noun)] for noun in by_noun.classes] == sorted(E.category.values())
+
+
 def test_a_figure_follows_what_is_chosen(E):
     fc7, conv5 = (E.figure("lag_curve", layer=layer).words for layer in ("fc7", "conv5"))
     assert " fc7; " in fc7 and " conv5; " in conv5
     other = semanticcmc.open(E.experiment.file, layer="conv5", models=["lch"], control="look")
-    assert (other.shown.layer, other.shown.models, other.shown.control) == ("conv5", ["lch"], "look")
+    assert (other.shown.layer, other.shown.models, other.shown.control) == ("conv5", ("lch",), "look")
     assert " conv5; " in other.figure("lag_curve").words
 
 
@@ -116,6 +218,29 @@ def test_a_network_trained_by_hand_is_found_and_once_represented_on_the_curve(E,
     assert list(curve.network.unique()) == ["random", "cmc_lab", "semantic_2s", "semantic_5s", "semantic_10s"]
     assert curve[curve.network == "semantic_5s"].lag_s.unique() == 5
     assert "5 s" in mine.figure("lag_curve").words
+    assert [line for line in repr(mine.networks).splitlines() if "by hand" in line] == [f"{one!r}, by hand"]
+    assert "trained by hand" in mine.about(one) and "by hand" not in mine.about(mine.networks[0])
+    for also in (["semantic_5s"], "semantic_5s"):
+        assert "semantic_5s" in set(mine.lag_curve(also=also).network)
+    assert "semantic_5s" not in set(mine.lag_curve(also=[]).network)
+
+
+def test_what_a_notebook_shows_of_things_is_small_and_says_what_they_are(E):
+    shown = DisplayFormatter().format
+    for thing, words in (
+        (E, ["smoke: A tiny world", "semantic_10s", "3 films, 720 frames"]),
+        (E.frames, ["3 films, 720 frames", "240 frames"]),
+        (E.labels, ["LabelStream: 3 films", "times"]),
+        (E.networks, ["semantic_2s", "2 s between the views"]),
+    ):
+        html = shown(thing)[0]["text/html"]
+        assert html.startswith("<table>") and all(word in html for word in words)
+    data, about = shown(E.rdm("semantic_2s"))
+    assert data["text/plain"].startswith("RDM: 16 classes, eagle ... pumpkin")
+    with Image.open(io.BytesIO(data["image/png"])) as picture:
+        assert picture.width == 2 * about["image/png"]["width"]
+    assert repr(E.experiment) == "Experiment smoke: 4 networks, 1 seed, fc7"
+    assert repr(E.network("semantic_2s")) == "Network semantic_2s, seed 0: info_nce, 2 s between the views, rgb"
 
 
 def test_a_notebook_shows_tables_as_markdown(E):

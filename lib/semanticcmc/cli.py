@@ -11,16 +11,17 @@ Exit status 0: done; 1: a job failed; 2: input that cannot be used, after ``erro
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, repository_root
-from semanticcmc.run import DiskFullError, TrainingError
+from semanticcmc.experiment import load_experiment, read_values, repository_root
+from semanticcmc.run import DiskFullError, Stopped, TrainingError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
@@ -86,10 +87,22 @@ def execute(
 
 @app.command()
 def show(experiment: Name) -> None:
-    """Print every value of an experiment, and the file that says it."""
-    from semanticcmc.experiment import show
+    """Print an experiment as one whole YAML; a comment behind each value says which file it stands in."""
+    import yaml
 
-    print(show(experiment))
+    values, origins, _ = read_values(experiment)
+
+    def lines(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+        for key, value in values.items():
+            here, indent = (*above, str(key)), "  " * len(above)
+            if isinstance(value, Mapping) and value:
+                yield f"{indent}{key}:"
+                yield from lines(value, here)
+            else:
+                text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").rstrip()
+                yield f"{indent}{key}: {text}".ljust(60) + f"  # {origins[here]}"
+
+    print(*lines(values, ()), sep="\n")
 
 
 @app.command()
@@ -136,8 +149,12 @@ def train(
     from semanticcmc.training.distributed import joined
 
     E = load_experiment(experiment)
-    with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
-        print(loop.train(E, E.network(network, seed)))
+    try:
+        with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
+            print(loop.train(E, E.network(network, seed)))
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from stopped
 
 
 @app.command()

@@ -13,7 +13,7 @@ import io
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Config = TypeVar("Config")
+Chosen = TypeVar("Chosen")
 
 
 def package_table(name: str) -> Path:
@@ -30,6 +31,27 @@ def package_table(name: str) -> Path:
 
 class InputError(ValueError):
     """Bad input: the message names the file, the value and the remedy."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: one line, and with ``%tb Verbose`` where it was raised."""
+        from IPython import get_ipython
+
+        tracebacks = get_ipython().InteractiveTB
+        if tracebacks.mode == "Verbose":
+            return list(tracebacks.structured_traceback(type(self), self, self.__traceback__))
+        return [f"{type(self).__name__}: {self} (%tb Verbose shows where it was raised)"]
+
+
+def in_a_tuple(one_or_several: Any) -> tuple[Any, ...]:
+    """Several values, or one that was given alone."""
+    return (one_or_several,) if isinstance(one_or_several, str | float | int) else tuple(one_or_several)
+
+
+def one_of(what: str, value: Chosen, there: Iterable[Any], have: str = "there are") -> Chosen:
+    """`value`, or an InputError that lists what there is."""
+    if value not in (known := list(there)):
+        raise InputError(f"{what} {value!r}: {have} {', '.join(map(str, known)) or 'none'}")
+    return value
 
 
 class Rule(NamedTuple):

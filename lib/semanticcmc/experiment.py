@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -53,7 +53,7 @@ def lagged_name(lag_s: float) -> str:
     return f"semantic_{lag_s:g}s"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Network:
     """One network of an experiment, from one seed.
 
@@ -97,6 +97,10 @@ class Network:
     def __str__(self) -> str:
         return f"{self.name}, seed {self.seed}"
 
+    def __repr__(self) -> str:
+        lag = f", {self.lag_s:g} s between the views" if self.lag_s > 0 else ""
+        return f"Network {self}: {self.objective}{lag}, {self.views}"
+
     @property
     def trained(self) -> bool:
         """Whether it is trained here."""
@@ -126,7 +130,7 @@ class Head(Section):
                 raise ValueError(f"baselines: unknown {network!r}; expected some of {', '.join(BASELINES)}")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Experiment(Head):
     """An experiment's YAML and the folder of its results.
 
@@ -154,6 +158,10 @@ class Experiment(Head):
     sections: Mapping[str, Mapping[str, Any]]
     file: Path
     folder: Path
+
+    def __repr__(self) -> str:
+        seeds = f"{len(self.seeds)} seed{'s'[: len(self.seeds) != 1]}"
+        return f"Experiment {self.name}: {len(self.networks)} networks, {seeds}, {self.primary_layer}"
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -228,7 +236,9 @@ def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str,
 
 
 def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
-    """Path of an experiment's YAML, given by its name or by a path, which counts from `folder`.
+    """Path of an experiment's YAML, given by its name or by a path.
+
+    A path counts from `folder`; without one from the current folder, a notebook's own, or else from the repository.
 
     Raises
     ------
@@ -237,35 +247,16 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
     """
     name = str(experiment)
     if name.endswith((".yaml", ".yml")):
-        file = ((folder or Path()) / name).resolve()
+        files = [((folder or Path()) / Path(name).expanduser()).resolve()]
+        if not folder and not files[0].is_file():
+            files.append((repository_root() / name).resolve())
     else:
-        file = repository_root() / "analysis" / "experiments" / f"{name.replace(':', '_')}.yaml"
-    if not file.is_file():
+        files = [repository_root() / "analysis" / "experiments" / f"{name.replace(':', '_')}.yaml"]
+    if not (file := files[-1]).is_file():
         known = sorted(p.stem for p in (repository_root() / "analysis" / "experiments").glob("*.yaml"))
-        raise InputError(
-            f"{file}: no such experiment; there are {', '.join(name for name in known if name != 'base')}, "
-            "or give a path to a .yaml"
-        )
+        named, there = " and ".join(dict.fromkeys(map(str, files))), ", ".join(name for name in known if name != "base")
+        raise InputError(f"{named}: no such experiment; there are {there}, or give a path to a .yaml")
     return file
-
-
-def show(experiment: str | Path) -> str:
-    """An experiment as one whole YAML; a comment behind each value says which file it stands in."""
-    import yaml
-
-    values, origins, _ = read_values(experiment)
-
-    def lines(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
-        for key, value in values.items():
-            here, indent = (*above, str(key)), "  " * len(above)
-            if isinstance(value, Mapping) and value:
-                yield f"{indent}{key}:"
-                yield from lines(value, here)
-            else:
-                text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").rstrip()
-                yield f"{indent}{key}: {text}".ljust(60) + f"  # {origins[here]}"
-
-    return "\n".join(lines(values, ()))
 
 
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:
@@ -293,7 +284,8 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
         if copy.exists():
             file, said = copy, copy.read_text(encoding="utf-8").split("\n", 1)[0]
             if fingerprint(experiment) not in said:
-                print(f"{experiment} has changed since {copy.parent} was made: make poster brings it up to date.")
+                remedy = f"make poster EXPERIMENT={experiment} brings it up to date"
+                print(f"{experiment} has changed since {copy.parent} was made: {remedy}.")
     file = file or experiment_file(experiment)
     values = read_values(file)[0]
     sections = {key: values.pop(key) for key in SECTIONS if key in values}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, one_of
 from semanticcmc.evaluation.comparisons import simple_by_layer
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.models import category_table
@@ -28,6 +28,8 @@ from semanticcmc.opened import Opened
 from semanticcmc.rsa.semantics import NO_CATEGORY, category_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import association_maps
+from semanticcmc.training.batches import example_views
+from semanticcmc.training.recipe import TrainingConfig, chance_loss
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.renderer import stills
 from semanticcmc.world.truth import true_persistence
@@ -38,30 +40,32 @@ SHOWN = ("layer", "models", "control", "condition")  # what every figure of test
 
 def draw(E: Opened, name: str, choices: dict[str, Any]) -> Made:
     """Draw a figure by its name; see `study.Study.figure`."""
-    if name not in (*FIGURES, *FROM_TABLES):
-        raise InputError(f"no figure {name!r}; there are {', '.join(sorted((*FIGURES, *FROM_TABLES)))}")
+    one_of("figure", name, sorted((*FIGURES, *FROM_TABLES)))
     figure = FIGURES.get(name)
     own = [key for key in inspect.signature(figure).parameters if key not in ("E", "shown")] if figure else []
-    if unknown := [key for key in choices if key not in (*SHOWN, *own)]:
-        raise InputError(f"figure {name}: no choice {unknown[0]!r}; there are {', '.join((*SHOWN, *own))}")
+    for key in choices:
+        one_of(f"figure {name}: choice", key, (*SHOWN, *own))
     chosen = {key: choices[key] for key in SHOWN if choices.get(key) is not None}
-    shown = dataclasses.replace(E.shown, **chosen)
-    _check(E, shown)
+    shown = _checked(E, dataclasses.replace(E.shown, **chosen), [*FROM_TABLES.get(name, (None, ()))[1], name])
     if figure:
         return figure(E, shown, **{key: choices[key] for key in own if key in choices})
     function, tables = FROM_TABLES[name]
     return function(*map(E.table, tables), shown), name, E.inputs(*tables)
 
 
-def _check(E: Opened, shown: Selection) -> None:
-    """Refuse what no table holds; an empty plot would say nothing."""
-    if not E.has("lag_curve"):
-        return
-    table = E.table("lag_curve")
-    for column, values in (("layer", [shown.layer]), ("model", shown.models), ("control", [shown.control])):
-        there = list(dict.fromkeys(table[column]))
-        if wrong := [value for value in values if value not in there]:
-            raise InputError(f"{column} {wrong[0]!r}: not tested; there are {', '.join(there)}")
+def _checked(E: Opened, shown: Selection, tables: Iterable[str]) -> Selection:
+    """Refuse what no table holds: an empty plot says nothing. A table that has one layer alone shows it."""
+    if E.has("lag_curve"):
+        table = E.table("lag_curve")
+        for column, values in (("layer", [shown.layer]), ("model", shown.models), ("control", [shown.control])):
+            for value in values:
+                one_of(column, value, dict.fromkeys(table[column]), "not tested; there are")
+    for name in filter(E.has, tables):
+        layers = E.table(name).get("layer", pd.Series(dtype=str)).unique()
+        if len(layers) == 1 and layers[0] != shown.layer:
+            print(f"tables/{name}.csv holds {layers[0]} alone: it is shown, not {shown.layer}.")
+            shown = dataclasses.replace(shown, layer=str(layers[0]))
+    return shown
 
 
 # --- 01 the films
@@ -95,34 +99,25 @@ def film_strip(E: Opened, shown: Selection, lag_s: float | None = None) -> Made:
 
 def persistence(E: Opened, shown: Selection) -> Made:
     """How long looks and associations last, on one axis, with the truth where it is known."""
-    measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
     known = [E.folder / "world" / name for name in ("truth.csv", "shots.parquet")]
     truth = shared = None
     if all(path.exists() for path in known):
-        truth, shared = true_persistence(known[0], known[1], E.frames.index, measured.pictures)
-    drawn = timescales.persistence(
-        measured.curves[measured.curves.measure.isin(["appearance", "association"])],
-        measured.constants,
-        truth,
-        confidence=config.confidence,
-        count=len(E.frames.movies),
-        seconds=E.films[E.films.movie_id.isin(E.frames.movies)].duration_s.sum(),
-        shared=shared,
-    )
+        truth, shared = true_persistence(known[0], known[1], E.frames.index, E.timescales.pictures)
+    seconds = E.films[E.films.movie_id.isin(E.frames.movies)].duration_s.sum()
+    drawn = _persistence(E, ["appearance", "association"], truth=truth, seconds=seconds, shared=shared)
     return drawn, "persistence", [*E.inputs("timescales", "half_lives"), *(known if truth is not None else [])]
 
 
 def persistence_looks(E: Opened, shown: Selection) -> Made:
     """How long looks last, by three measures."""
-    measured, config = E.timescales, E.experiment.section("timescales", TimescalesConfig)
-    drawn = timescales.persistence(
-        measured.curves[measured.curves.measure.isin(["appearance", "rms", "features"])],
-        measured.constants,
-        confidence=config.confidence,
-        count=len(E.frames.movies),
-        layer=E.experiment.primary_layer,
-    )
+    drawn = _persistence(E, ["appearance", "rms", "features"], layer=E.experiment.primary_layer)
     return drawn, "persistence_looks", E.inputs("timescales", "half_lives")
+
+
+def _persistence(E: Opened, measures: list[str], **more: Any) -> Drawn:
+    config, curves = E.experiment.section("timescales", TimescalesConfig), E.timescales.curves
+    more |= {"confidence": config.confidence, "count": len(E.frames.movies)}
+    return timescales.persistence(curves[curves.measure.isin(measures)], E.timescales.constants, **more)
 
 
 def label_frequencies(E: Opened, shown: Selection) -> Made:
@@ -161,19 +156,23 @@ def _predicted(E: Opened, table: pd.DataFrame | None = None, shown: Selection | 
 # --- 02 one network in training
 
 
-def pairs(E: Opened, shown: Selection, run: Any, count: int = 8) -> Made:
-    """Pairs of views as the network of a `run` (`training.loop.Run`) gets them."""
-    network: Network = run.network
-    first, second = run.example_views(count)
-    drawn = training.pairs(first, second, network.name, network.lag_s)
-    return drawn, f"pairs_{_of(network)}", ["frames/index.parquet"]
+def pairs(E: Opened, shown: Selection, network: str | Network, seed: int | None = None, count: int = 8) -> Made:
+    """Pairs of views as a network gets them in training."""
+    one = E.network(network, seed)
+    first, second = map(list, example_views(E.experiment, one, count))
+    drawn = training.pairs(first, second, one.name, one.lag_s)
+    return drawn, f"pairs_{_of(one)}", ["frames/index.parquet"]
 
 
-def training_curve(E: Opened, shown: Selection, run: Any) -> Made:
-    """Loss, alignment, uniformity and temperature of a `run` by step."""
-    file = run.folder / "metrics.jsonl"
-    drawn = training.training_curves(pd.read_json(file, lines=True), run.network.name, run.network.seed, run.chance)
-    return drawn, f"training_{_of(run.network)}", [file]
+def training_curve(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
+    """Loss, alignment, uniformity and temperature of a network in training, by step."""
+    one = E.network(network, seed)
+    file = E.experiment.run_folder(one) / "metrics.jsonl"
+    if not file.is_file():
+        raise InputError(f"{file}: missing; notebook 02_training makes it, of a network that is trained")
+    chance = chance_loss(E.experiment.section("training", TrainingConfig))
+    drawn = training.training_curves(pd.read_json(file, lines=True), one.name, one.seed, chance)
+    return drawn, f"training_{_of(one)}", [file]
 
 
 def _of(network: Network) -> str:
@@ -214,8 +213,7 @@ def mds(E: Opened, shown: Selection, network: str | Network | None = None, seed:
 def neighbours(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
     """Classes and those nearest to each, in pictures."""
     one, which, matrix, files = _matrix(E, shown, network, seed)
-    first = {str(wnid): path for wnid, path in E.stimuli.files.groupby("wnid").path.first().items()}
-    drawn = matrices.nearest_neighbours(matrix, first, E.category, E.noun, which)
+    drawn = matrices.nearest_neighbours(matrix, E.pictures, E.category, E.noun, which)
     return drawn, f"neighbours_{_of(one)}", files
 
 
@@ -224,8 +222,7 @@ def _matrix(
 ) -> tuple[Network, str, Any, list[Path]]:
     one = E.network(network, seed)
     by_layer = E.rdms(one, condition=shown.condition)
-    if shown.layer not in by_layer:
-        raise InputError(f"layer {shown.layer!r}: not among those of {one}: {', '.join(by_layer)}")
+    one_of("layer", shown.layer, by_layer, f"the RDM file of {one} holds")
     files = [rdm_file(E.experiment, one, shown.condition), category_table(E.experiment)]
     return one, f"{one}, {shown.layer}", by_layer[shown.layer], files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import pandas as pd
 from IPython.display import Markdown
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import robustness
-from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, with_evaluation
 from semanticcmc.evaluation.models import category_table, experiment_model
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
@@ -25,11 +26,29 @@ from semanticcmc.labels.stream import LabelStream, experiment_labels, frequencie
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names
-from semanticcmc.run import write_csv
+from semanticcmc.run import listed, small_table, write_csv
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import Measured, measure
 
 EXPLORE = "explore"  # folder of the results for what is made by hand
+
+
+class Networks(tuple[Network, ...]):
+    """Networks of an experiment; those trained `by_hand` are marked where they are shown."""
+
+    by_hand: tuple[Network, ...]
+
+    def __new__(cls, networks: Iterable[Network], by_hand: Iterable[Network] = ()) -> Networks:
+        """Of all networks, and of those among them that the YAML does not list."""
+        made = super().__new__(cls, networks)
+        made.by_hand = tuple(by_hand)
+        return made
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{one!r}{', by hand' if one in self.by_hand else ''}" for one in self)
+
+    def _repr_html_(self) -> str:
+        return small_table([line.split(", ") for line in repr(self).splitlines()])
 
 
 class Opened:
@@ -40,7 +59,8 @@ class Opened:
     write : bool
         Whether tables and figures go to the results; else they go to ``results/<name>/explore``.
     **chosen
-        `layer`, `models`, `control` and `condition` that figures show; by default as the experiment declares.
+        `layer`, `models`, `control` and `condition` that figures show, and the `method` of correlation; by default as
+        the experiment declares. Models and controls that it does not declare are tested besides.
 
     Attributes
     ----------
@@ -49,17 +69,22 @@ class Opened:
     """
 
     def __init__(self, experiment: Experiment, write: bool = False, **chosen: Any) -> None:
-        self.experiment, self.write_results = experiment, write
-        self.shown = Selection.of(experiment, **{key: value for key, value in chosen.items() if value is not None})
+        chosen = {key: value for key, value in chosen.items() if value is not None}
+        if "models" in chosen:
+            chosen["models"] = in_a_tuple(chosen["models"])
+        config, method = experiment.section("evaluation", EvaluationConfig), chosen.pop("method", None)
+        tested = {
+            "method": one_of("method", method or config.method, METHODS),
+            "models": tuple(dict.fromkeys((*config.models, *chosen.get("models", ())))),
+            "controls": tuple(dict.fromkeys((*config.controls, chosen.get("control", config.controls[0])))),
+        }
+        self.experiment, self.write_results = with_evaluation(experiment, **tested), write
+        self.shown = Selection.of(experiment, **chosen)
         self._tables: dict[str, tuple[pd.DataFrame, Path]] = {}
         self._told = False
 
     def __repr__(self) -> str:
-        networks, seeds = len(self.experiment.networks), len(self.experiment.seeds)
-        return (
-            f"Experiment {self.name}: {self.experiment.title}; {networks} networks, {seeds} seed{'s'[: seeds != 1]}, "
-            f"{self.experiment.primary_layer}; {self.folder}"
-        )
+        return f"{self.experiment!r}; {self.folder}"
 
     # --- what there is
 
@@ -108,14 +133,52 @@ class Opened:
         return dict(zip(self.classes.index, self.classes.noun, strict=True))
 
     @property
+    def names(self) -> pd.Series:
+        """A name of its own for every class, by wnid: its noun, and the wnid behind it where two share the noun."""
+        noun = self.classes.noun
+        return noun.where(~noun.duplicated(keep=False), noun + " " + noun.index)
+
+    @functools.cached_property
+    def pictures(self) -> dict[str, Path]:
+        """The first picture of every class, by wnid."""
+        return {str(wnid): Path(path) for wnid, path in self.stimuli.files.groupby("wnid").path.first().items()}
+
+    def wnid(self, noun: str) -> str:
+        """Class of a noun, or of its name where two share the noun; an InputError lists some nouns."""
+        found = self.classes.index[(self.classes.noun == noun) | (self.names == noun) | (self.classes.index == noun)]
+        if len(found) == 1:
+            return str(found[0])
+        if len(found):
+            raise InputError(f"{noun}: the noun of {', '.join(self.names[found])}; give one of these")
+        near = difflib.get_close_matches(noun, self.classes.noun, 5, 0.5)
+        raise InputError(f"no class {noun!r}; there are {', '.join(near) if near else listed(list(self.classes.noun))}")
+
+    @property
     def category(self) -> dict[str, str]:
         """Category of every class, by wnid."""
         return dict(zip(self.classes.index, self.classes.category, strict=True))
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "Experiment": f"{self.name}: {self.experiment.title}",
+            "networks": ", ".join(dict.fromkeys(network.name for network in self.networks)),
+            "shown": f"{self.shown.layer}; {', '.join(self.shown.models)}; {self.shown.given}",
+            "films": repr(self.frames) if (self.folder / "frames" / "index.parquet").is_file() else "none yet",
+            "results": self.folder,
+        }
+        return small_table(rows)
+
     @property
-    def networks(self) -> tuple[Network, ...]:
-        """All networks, those of the YAML first, then others that were trained or represented by hand."""
-        return (*self.experiment.runs, *self.added)
+    def networks(self) -> Networks:
+        """All networks, those of the YAML first, then those trained or represented by hand, marked so."""
+        return Networks((*self.experiment.runs, *self.added), self.added)
+
+    def about(self, network: Network) -> str:
+        """Where a network is to be found: one of the YAML in all results, one trained by hand where it is asked for."""
+        if network not in self.added:
+            return f"{network}: of the YAML, and in its results; notebook 04 has it on its curve."
+        ask = f'E.lag_curve(also=["{network.name}"])'
+        return f"{network}: trained by hand; it is in E.networks, and {ask} has it; the YAML does not list it."
 
     @property
     def added(self) -> tuple[Network, ...]:
@@ -139,11 +202,15 @@ class Opened:
         if isinstance(network, Network):
             return network
         seed = self.experiment.seeds[0] if seed is None else seed
-        for one in self.networks:
-            if (one.name, one.seed) == (network, seed):
-                return one
-        known = ", ".join(dict.fromkeys(one.name for one in self.networks))
-        raise InputError(f"{self.name}: no network {network!r}, seed {seed}; there are {known}")
+        known = {(one.name, one.seed): one for one in self.networks}
+        if (network, seed) not in known:
+            there = ", ".join(dict.fromkeys(one.name for one in self.networks))
+            raise InputError(f"{self.name}: no network {network!r}, seed {seed}; there are {there}")
+        return known[network, seed]
+
+    def is_represented(self, network: Network) -> bool:
+        """Whether there are RDMs of a network."""
+        return rdm_file(self.experiment, network, self.shown.condition).is_file()
 
     def rdms(self, network: str | Network, seed: int | None = None, condition: str = "intact") -> dict[str, RDM]:
         """RDMs of a network by layer.

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import html
 import importlib.metadata
 import json
 import math
@@ -33,10 +34,12 @@ NOTEBOOK = "SEMANTICCMC_NOTEBOOK"  # in the environment of a notebook that is ex
 def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     """Refuse names that papermill injected but the notebook's tagged cell does not have (papermill only warns).
 
+    Names that a person assigned in the tagged cell, but the cell which opens the experiment does not read, are told.
+
     Parameters
     ----------
     cells : sequence of str
-        Sources executed so far: ``In`` in a notebook, whose tagged cell assigns ``experiment``.
+        Sources executed so far, the one at work last: ``In`` in a notebook, whose tagged cell assigns ``experiment``.
 
     Raises
     ------
@@ -47,6 +50,19 @@ def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     for cell in filter(_is_injected, cells):
         if tagged and (unknown := [name for name in _assigned(cell) if name not in known]):
             raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
+    given, now = tagged[-1] if tagged else "", cells[-1] if cells else ""
+    read = _read(now)
+    if given != now and "experiment" in read and (unread := [one for one in _assigned(given) if one not in read]):
+        takes = ", ".join(name for name in known if name in read)
+        print(f"{', '.join(unread)}: no parameter of this notebook, which takes {takes}; nothing follows from it.")
+
+
+def _read(cell: str) -> set[str]:
+    """Names that a cell reads; none where it is no plain Python."""
+    try:
+        return {node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        return set()
 
 
 def _assigned(cell: str) -> list[str]:
@@ -84,6 +100,13 @@ class DiskFullError(OSError):
 
     def __str__(self) -> str:
         return str(self.strerror)
+
+
+class Stopped(KeyboardInterrupt):
+    """Work was stopped by hand, and saved: a notebook shows this message alone."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class TrainingError(RuntimeError):
@@ -192,10 +215,14 @@ class Progress:
         Where ``<what>.json`` is kept up to date (``experiment.folder / "progress"``).
     every_s : float
         Least seconds between two lines.
+    quiet : bool
+        Whether to keep the file alone: something else shows the progress.
     """
 
-    def __init__(self, what: str, total: int, folder: Path | None = None, every_s: float = 5.0) -> None:
-        self.what, self.total, self.every_s = what, total, every_s
+    def __init__(
+        self, what: str, total: int, folder: Path | None = None, every_s: float = 5.0, quiet: bool = False
+    ) -> None:
+        self.what, self.total, self.every_s, self.quiet = what, total, every_s, quiet
         self.file = folder / (re.sub(r"[^\w.-]+", "-", what) + ".json") if folder else None
         self.started, self.last, self.first = time.monotonic(), 0.0, 0
 
@@ -210,10 +237,22 @@ class Progress:
         rate = (done - self.first) / (now - self.started) if now > self.started else 0.0
         left_s = (self.total - done) / rate if rate else math.nan
         left = f", {duration(left_s)} left" if done < self.total and math.isfinite(left_s) else ""
-        print(f"{self.what}: {done} of {self.total}{left}{', ' + note if note else ''}", file=sys.stderr, flush=True)
+        if not self.quiet:
+            note = f", {note}" if note else ""
+            print(f"{self.what}: {done} of {self.total}{left}{note}", file=sys.stderr, flush=True)
         if self.file:
             values = {"what": self.what, "done": done, "total": self.total, "left_s": left_s, "time": time.time()}
             write_json(self.file, values)
+
+
+def small_table(rows: Mapping[Any, Any] | Sequence[Sequence[Any]]) -> str:
+    """Rows as a small table of HTML, as a notebook shows what an object is."""
+    lines = list(rows.items()) if isinstance(rows, Mapping) else rows
+    cells = (
+        "".join(f'<td style="text-align: left; overflow-wrap: anywhere">{html.escape(str(cell))}</td>' for cell in line)
+        for line in lines
+    )
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>"
 
 
 def counted(number: int, noun: str) -> str:

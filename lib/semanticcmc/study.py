@@ -7,17 +7,21 @@ E.figure("lag_curve", layer="conv5")
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from IPython import get_ipython
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from semanticcmc import questions
 from semanticcmc.config import InputError
 from semanticcmc.evaluation import comparisons, robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.lag_curve import gather, lag_curve, over_seeds
+from semanticcmc.evaluation.lag_curve import Watch, gather, lag_curve, over_seeds
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.evaluation.untrained import label_models
@@ -25,7 +29,7 @@ from semanticcmc.experiment import Experiment, Network, lagged_name, load_experi
 from semanticcmc.figures.save import Picture, save
 from semanticcmc.gallery import draw
 from semanticcmc.opened import Opened
-from semanticcmc.rsa.rdm import write_rdms
+from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, refuse_unknown_parameters
 from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
 
@@ -111,25 +115,76 @@ class Study(Opened):
         """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""
         from semanticcmc.figures.training import LiveCurve
 
-        run.train(None if self.write_results else LiveCurve(run.folder / "metrics.jsonl"))
+        run.train(None if self.write_results else LiveCurve(run.folder / "metrics.jsonl", str(run.network)))
         print(run.report())
 
     def represent(self, network: str | Network, seed: int | None = None) -> Representation:
         """Show a network the stimuli; its files below ``rdms/`` are written by the workflow, or where it has none."""
         one = self.network(network, seed)
         new = not rdm_file(self.experiment, one, "intact").exists()
-        return represent(self.experiment, one, self.stimuli, write=self.write_results or new)
+        batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
+        watch = self._watch(str(one), batches)
+        return represent(self.experiment, one, self.stimuli, self.write_results or new, watch)
 
-    def lag_curve(self) -> pd.DataFrame:
-        """All networks, layers, conditions, models and controls tested, as ``tables/lag_curve.csv``."""
-        return self.write("lag_curve", lag_curve(self._with_added()))
+    def _watch(self, what: str, total: int | None = None) -> Watch:
+        """Progress for a person who waits; none in a workflow."""
+        return iter if self.write_results else questions.bar(what, total)
+
+    def lag_curve(
+        self,
+        layer: str | None = None,
+        method: str | None = None,
+        models: str | Sequence[str] | None = None,
+        control: str | None = None,
+        lags: float | Sequence[float] | None = None,
+        also: str | Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """All networks, layers, conditions, models and controls tested, as ``tables/lag_curve.csv``; or what is asked.
+
+        >>> E.lag_curve(layer="conv5", method="spearman", models=["path"], lags=[1, 60])  # doctest: +SKIP
+
+        An answer to what is asked (see `questions.asked`) has its figure, says its family of tests, and is kept in
+        ``explore/cache``; the results stay as they are.
+        """
+        asked = (layer, method, models, control, lags, also)
+        if any(value is not None for value in asked):
+            return questions.lag_curve(self, questions.asked(self, *asked))
+        experiment = self._with_added()
+        if self.write_results:
+            return self.write("lag_curve", lag_curve(experiment))
+        make = functools.partial(lag_curve, experiment, watch=self._watch("lag curve"))
+        conditions = self.stimuli.config.conditions
+        return self.write("lag_curve", questions.kept(self, "all", experiment, conditions, make)[0])
+
+    def compare(
+        self,
+        first: str | Network,
+        second: str | Network,
+        layer: str | None = None,
+        method: str | None = None,
+        models: str | Sequence[str] | None = None,
+        control: str | None = None,
+    ) -> questions.Answer:
+        """Does one network correlate more than another? By the paired bootstrap, among all pairs of networks."""
+        question = questions.asked(self, layer, method, models, control)
+        return questions.compare(self, self.network(first), self.network(second), question)
+
+    def neighbours(
+        self, noun: str, networks: Sequence[str | Network] | str, layer: str | None = None, count: int = 6
+    ) -> questions.Answer:
+        """The classes nearest to one, by noun, in some networks, with pictures."""
+        several = [networks] if isinstance(networks, str) else networks
+        return questions.neighbours(self, noun, several, layer, count)
+
+    def rdm(self, network: str | Network, layer: str | None = None, seed: int | None = None) -> RDM:
+        """A network's distances with classes by noun, ordered by category; by default at the layer shown."""
+        return questions.rdm(self, network, layer, seed)
 
     def _with_added(self) -> Experiment:
         """The experiment with the networks that were represented by hand, unless a workflow runs this notebook."""
         if self.write_results:
             return self.experiment
-        shown = [one for one in self.added if rdm_file(self.experiment, one, "intact").is_file()]
-        return self.experiment.extended(shown)
+        return self.experiment.extended(filter(self.is_represented, self.added))
 
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""
@@ -137,7 +192,9 @@ class Study(Opened):
 
     def lag_comparisons(self) -> pd.DataFrame:
         """Which two networks differ, by the paired bootstrap, at the layer shown."""
-        return self.write("lag_comparisons", comparisons.lag_comparisons(self._with_added(), self.shown.layer))
+        watch = self._watch("paired bootstrap")
+        found = comparisons.lag_comparisons(self._with_added(), self.shown.layer, watch=watch)
+        return self.write("lag_comparisons", found)
 
     def connectivity(self) -> pd.DataFrame:
         """How alike any two networks see, at the layer shown."""
@@ -161,7 +218,7 @@ class Study(Opened):
         given = robustness.material(self.experiment)
         rows = robustness.choices(given, self.experiment.primary_layer, config.distance, pooled, config.method)
         models = {name: self.model(name) for name in config.models}
-        return self.write("robustness", robustness.panel(list(rows), models, config))
+        return self.write("robustness", robustness.panel(self._watch("robustness")(list(rows)), models, config))
 
     def rows(self, table: str, columns: Sequence[str], **wanted: Any) -> pd.DataFrame:
         """Some columns of the rows of a table that figures show; `wanted` values take the place of those shown."""
@@ -188,8 +245,11 @@ def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **cho
     """
     if cells is not None:
         refuse_unknown_parameters(cells)
-        chosen.setdefault("write", is_run_by_papermill(cells))
+        own = any(value is not None for value in chosen.values())  # asked in another way: the results stay as they are
+        chosen.setdefault("write", is_run_by_papermill(cells) and not own)
     from semanticcmc.figures.style import use_house_style
 
     use_house_style()
+    if get_ipython() is not None and not is_run_by_papermill(cells or ()):
+        set_matplotlib_formats("retina")  # what is drawn while one waits is sharp on fine screens, as files are
     return Study(load_experiment(experiment), **chosen)

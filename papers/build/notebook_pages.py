@@ -23,6 +23,9 @@ from semanticcmc.run import atomic
 PUBLISHED = ("figures", "tables", "rdms", "labels", "validation")
 """Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
 
+_LINKS = re.compile(
+    r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE
+)  # to notebooks in Lab, which pages have not
 _GUARD = re.compile(r"^refuse_unknown_parameters\(.*\)\n?", re.MULTILINE)
 
 
@@ -44,7 +47,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     """
     try:
         page = json.loads(notebook.read_text(encoding="utf-8"))
-        cells = [cell | {"source": "".join(cell["source"])} for cell in page["cells"]]
+        cells = [cell | {"source": _LINKS.sub(r"\1", "".join(cell["source"]))} for cell in page["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{notebook}: not readable as a notebook ({error!r})") from error
     code = [cell for cell in cells if cell["cell_type"] == "code" and cell["source"].strip()]

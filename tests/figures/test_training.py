@@ -23,16 +23,18 @@ def test_a_live_curve_is_one_picture_drawn_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr("IPython.display.display", display)
     file = tmp_path / "metrics.jsonl"
-    live, slow = training.LiveCurve(file, every_s=0), training.LiveCurve(file, every_s=1e6)
+    live, slow = (training.LiveCurve(file, "semantic_60s, seed 0", every_s=every_s) for every_s in (0, 1e6))
     for step in (1, 2, 3):
         with file.open("a") as lines:
             lines.write(json.dumps({"step": step, "loss": 5.0 - step}) + "\n")
-        live({"seconds_left": 3.0 - step})
+        live({"step": step, "loss": 5.0 - step, "seconds_left": 60.0 * (3 - step)})
         assert len(shown) == step
         assert list(shown[-1].axes[0].lines[0].get_xdata()) == list(range(1, step + 1))
+    titles = [figure.axes[0].get_title(loc="left") for figure in shown]
+    assert titles[0] == "semantic_60s, seed 0: step 1, loss 4.000, 2 min left" and titles[2].endswith(", done")
     assert not plt.get_fignums()  # none is left for the cell to show again
     for left in (2.0, 1.0, 0.0):
-        slow({"seconds_left": left})
+        slow({"step": 3, "loss": 2.0, "seconds_left": left})
     assert len(shown) == 5  # the first and the last
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
-from semanticcmc.evaluation.lag_curve import Study, by_classes
+from semanticcmc.evaluation.lag_curve import Study, Watch, by_classes
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.permutation import holm, partial_correlation
@@ -21,7 +21,9 @@ LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
-def lag_comparisons(experiment: Experiment, layer: str) -> pd.DataFrame:
+def lag_comparisons(
+    experiment: Experiment, layer: str, conditions: Sequence[str] = (), watch: Watch = iter
+) -> pd.DataFrame:
     """Compare networks two by two at one layer: ``tables/lag_comparisons.csv``.
 
     Which lag is better than which is a question about differences, which two overlapping intervals do not
@@ -38,7 +40,7 @@ def lag_comparisons(experiment: Experiment, layer: str) -> pd.DataFrame:
     """
     config = experiment.section("evaluation", EvaluationConfig)
     tables = [pd.DataFrame(columns=list(LAG_COMPARISONS))]
-    for study, seed, rdms in _by_seed(experiment, layer):
+    for study, seed, rdms in _by_seed(experiment, layer, conditions, watch):
         for control in study.controls:
             rest, given = study.given(rdms, layer, control)
             if len(rest) < 2 or config.bootstrap_samples == 0:
@@ -118,11 +120,14 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
     return pd.concat(tables, ignore_index=True)
 
 
-def _by_seed(experiment: Experiment, layer: str) -> Iterator[tuple[Study, int, dict[Network, RDM]]]:
-    """Each condition and seed with the networks' RDMs at a layer."""
-    for condition in experiment.section("stimuli", StimuliConfig).conditions:
+def _by_seed(
+    experiment: Experiment, layer: str, conditions: Sequence[str] = (), watch: Watch = iter
+) -> Iterator[tuple[Study, int, dict[Network, RDM]]]:
+    """Each condition, by default all, and seed with the networks' RDMs at a layer."""
+    conditions = conditions or experiment.section("stimuli", StimuliConfig).conditions
+    for condition in conditions:
         study = Study(experiment, condition)
-        for seed in experiment.seeds:
+        for seed in watch(list(experiment.seeds)):
             networks = [network for network in experiment.runs if network.seed == seed]
             yield study, seed, {network: study.files.read(network)[layer] for network in networks}
 

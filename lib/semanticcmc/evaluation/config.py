@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from semanticcmc.config import DISTINCT, SOME, Confidence, Count, Natural, Positive, Rule, Section, Several
 from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.semantics import WORDNET_MODELS
+
+Method = Literal["pearson", "spearman"]
+METHODS = get_args(Method)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class EvaluationConfig(Section):
     """How RDMs are tested: section ``evaluation`` of an experiment, explained in base.yaml."""
 
     distance: Literal["correlation", "spearman", "euclidean", "cosine"]
-    method: Literal["pearson", "spearman"]
+    method: Method
     alternative: Literal["greater", "less", "two-sided"]
     permutations: Count
     bootstrap_samples: Natural  # 0: no intervals
@@ -85,3 +88,10 @@ def control_networks(experiment: Experiment) -> tuple[Network, ...]:
     if "random" not in experiment.section("evaluation", EvaluationConfig).controls:
         return ()
     return tuple(experiment.network("random", seed) for seed in control_seeds(experiment))
+
+
+def with_evaluation(experiment: Experiment, **changes: Any) -> Experiment:
+    """The experiment with other values in its section ``evaluation``; itself where they are the same."""
+    own = experiment.sections["evaluation"]
+    changed = {key: value for key, value in changes.items() if tuple(value) != tuple(own[key])}
+    return dataclasses.replace(experiment, sections={**experiment.sections, "evaluation": {**own, **changed}})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,28 @@ KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
 COLUMNS = (*KEYS, "mantel_r", "p", "p_holm", "ci_low", "ci_high", "permutations", "alternative", "method", "classes")
 
 
-def lag_curve(experiment: Experiment) -> pd.DataFrame:
+Watch = Callable[[Iterable[Any]], Iterable[Any]]  # hands on what is to be done, one by one, and may show how far it is
+
+
+def lag_curve(
+    experiment: Experiment,
+    layers: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+    permutations: Mapping[str, int] | None = None,
+    watch: Watch = iter,
+) -> pd.DataFrame:
     """Test every network, seed, layer and condition against every semantic model: ``tables/lag_curve.csv``.
 
     Parameters
     ----------
     experiment : Experiment
         Its RDM files (`rdm_files.rdm_file`) are read for all networks and conditions, one seed's at a time.
+    layers, conditions : sequence of str
+        By default all.
+    permutations : mapping of str to int, optional
+        By control, at least so many: where a part is asked for, those of the whole that was declared.
+    watch : callable
+        `tqdm.tqdm`, for instance.
 
     Returns
     -------
@@ -47,17 +64,18 @@ def lag_curve(experiment: Experiment) -> pd.DataFrame:
     """
     config = experiment.section("evaluation", EvaluationConfig)
     tables = []
-    for condition in experiment.section("stimuli", StimuliConfig).conditions:
-        study = Study(experiment, condition)
-        for seed in experiment.seeds:
-            by_network = {network: study.files.read(network) for network in experiment.runs if network.seed == seed}
-            for layer in study.files.layers:
-                rdms = {network: layers[layer] for network, layers in by_network.items()}
-                for control in study.controls:
-                    rest, given = study.given(rdms, layer, control)
-                    if rest:  # else the control is the only network
-                        found = _tested(rest, given, study.models, config, layer)
-                        tables.append(found.assign(layer=layer, condition=condition, control=control))
+    conditions = conditions or experiment.section("stimuli", StimuliConfig).conditions
+    for condition in conditions:
+        study, by_network = Study(experiment, condition), dict[Network, dict[str, RDM]]()
+        for seed, layer in watch(list(itertools.product(experiment.seeds, layers or study.files.layers))):
+            if seed not in {network.seed for network in by_network}:  # RDMs of one seed at a time are in memory
+                by_network = {network: study.files.read(network) for network in experiment.runs if network.seed == seed}
+            rdms = {network: by_layer[layer] for network, by_layer in by_network.items()}
+            for control in study.controls:
+                rest, given = study.given(rdms, layer, control)
+                if rest:  # else the control is the only network
+                    found = _tested(rest, given, study.models, config, layer, (permutations or {}).get(control, 0))
+                    tables.append(found.assign(layer=layer, condition=condition, control=control))
     table = pd.concat(tables, ignore_index=True)
     # In the order of the experiment and its YAML, whatever was tested together.
     ranked: dict[str, Sequence[Any]] = {
@@ -93,6 +111,17 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def look_file(experiment: Experiment) -> Path:
+    """Distances between the true looks of the classes, which a drawn world knows."""
+    return experiment.folder / "world" / "look_rdm.parquet"
+
+
+def controls_there(experiment: Experiment) -> tuple[str, ...]:
+    """Controls that can be had, whether or not the experiment declares them."""
+    there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look_file(experiment).is_file()}
+    return tuple(control for control in ("none", "random", "cmc_lab", "look") if there.get(control, True))
+
+
 class Study:
     """What the tests of one condition share: RDM files, models of the same classes, controls.
 
@@ -109,10 +138,9 @@ class Study:
         self.files = files = RDMFiles(experiment, condition)
         own = config.model_files
         self.models = {name: experiment_model(name, files.classes, experiment, own) for name in config.models}
-        look = experiment.folder / "world" / "look_rdm.parquet"
-        there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look.is_file()}
-        self.controls = tuple(control for control in config.controls if there.get(control, True))
-        self._look = read_rdms(look)["look"].subset(files.classes) if "look" in self.controls else None
+        self.controls = tuple(control for control in config.controls if control in controls_there(experiment))
+        look = read_rdms(look_file(experiment))["look"] if "look" in self.controls else None
+        self._look = look.subset(files.classes) if look else None
         self._random = files.mean(control_networks(experiment))
 
     def given(self, rdms: Mapping[Network, RDM], layer: str, control: str) -> tuple[dict[Network, RDM], RDM | None]:
@@ -135,10 +163,15 @@ def by_classes(models: Mapping[str, RDM]) -> list[dict[str, RDM]]:
 
 
 def _tested(
-    rdms: Mapping[Network, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig, layer: str
+    rdms: Mapping[Network, RDM],
+    given: RDM | None,
+    models: Mapping[str, RDM],
+    config: EvaluationConfig,
+    layer: str,
+    least: int,
 ) -> pd.DataFrame:
     """All tests of one family: networks against models, given one control or none; warnings name the layer."""
-    permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)))
+    permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)), least)
     tables = []
     for group in by_classes(models):
         kept = next(iter(group.values())).classes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -37,7 +39,13 @@ class Representation:
     noise_ceiling: pd.DataFrame
 
 
-def represent(experiment: Experiment, network: Network, stimuli: StimulusFolder, write: bool = True) -> Representation:
+def represent(
+    experiment: Experiment,
+    network: Network,
+    stimuli: StimulusFolder,
+    write: bool = True,
+    watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Representation:
     """Show a trained network the stimuli under every condition.
 
     Parameters
@@ -46,6 +54,8 @@ def represent(experiment: Experiment, network: Network, stimuli: StimulusFolder,
         With a checkpoint in its run folder.
     write : bool
         Whether to write the network's files below ``rdms/``, at other distances too (notebook 07 needs these).
+    watch : callable
+        Hands on the batches of a condition, one by one, and may show how far it is.
 
     Raises
     ------
@@ -61,7 +71,7 @@ def represent(experiment: Experiment, network: Network, stimuli: StimulusFolder,
     accuracy: list[pd.DataFrame] = []
     ceilings: list[pd.DataFrame] = []
     for condition in stimuli.config.conditions:
-        batches = stimuli.batches(config.batch_size, condition)
+        batches = watch(stimuli.batches(config.batch_size, condition))
         means, features, labels = class_means_and_features(trained, batches, len(classes), layer, config)
         rdms[condition] = {one: from_class_means(mean, classes, evaluation.distance) for one, mean in means.items()}
         keys = {"network": network.name, "lag_s": network.lag_s, "seed": network.seed, "layer": layer}

@@ -74,6 +74,7 @@ def lag_curve(
     words = caption(
         tested,
         f"partial {shown.given}",
+        "rank correlation (Spearman)" if "spearman" in set(tested.get("method", ())) else "",
         f"bands: {percent(shown.confidence)} of the mean over seeds" if tested.seed.nunique() > 1 else "",
         f"filled: p < .05, {' or '.join(sorted(tails))} Mantel test, {values_text(tested.permutations)} permutations, "
         f"Holm-corrected for the {values_text(tested.groupby(['seed', 'condition']).size())} tests of a seed",

@@ -149,7 +149,7 @@ def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def nearest_neighbours(
-    rdm: RDM,
+    rdm: RDM | Mapping[str, RDM],
     files: Mapping[str, str | Path],
     categories: Mapping[str, str],
     names: Mapping[str, str],
@@ -161,6 +161,8 @@ def nearest_neighbours(
 
     Parameters
     ----------
+    rdm : RDM or mapping of str to RDM
+        Of one network; or of several by name, whose rows are named.
     files : mapping of str to path
         An image file of each class; only those shown are read.
     categories, names : mapping of str to str
@@ -174,16 +176,20 @@ def nearest_neighbours(
     """
     from PIL import ImageOps
 
-    square = rdm.square()
-    np.fill_diagonal(square, np.inf)
-    count = min(count, len(rdm) - 1)
+    rdms = {"": rdm} if isinstance(rdm, RDM) else rdm
+    classes = next(iter(rdms.values())).classes
+    count = min(count, len(classes) - 1)
     if queries is None:
-        queries = largest_categories({name: categories[name] for name in rdm.classes}, 6, 1)
-    side, more = 1.05 / style.COLUMN_IN, (0.25 * len(queries) + 0.35) / style.COLUMN_IN
-    axes = style.panels(len(queries), count + 1, side * (count + 1), side * len(queries) + more)
-    for row, query in enumerate(queries):
-        nearest = np.argsort(square[rdm.classes.index(query)], kind="stable")[:count]
+        queries = largest_categories({name: categories[name] for name in classes}, 6, 1)
+    rows = [(network, one.subset(classes), query) for query in queries for network, one in rdms.items()]
+    side, more = 1.05 / style.COLUMN_IN, (0.25 * len(rows) + 0.35) / style.COLUMN_IN
+    axes = style.panels(len(rows), count + 1, side * (count + 1), side * len(rows) + more)
+    for row, (network, rdm, query) in enumerate(rows):
+        distances = rdm.square()[classes.index(query)]
+        distances[classes.index(query)] = np.inf
+        nearest = np.argsort(distances, kind="stable")[:count]
         shown = axes[row * (count + 1) : (row + 1) * (count + 1)]
+        shown[0].set_ylabel(network.replace(", ", "\n"), fontsize=style.SMALL_PT)
         for ax, name in zip(shown, [query, *(rdm.classes[i] for i in nearest)], strict=True):
             same = name != query and categories[name] == categories[query]
             ax.imshow(ImageOps.fit(read_image(files[name]), (PICTURE_PX, PICTURE_PX)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import os
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.figures.style import Drawn, caption
 from semanticcmc.figures.svg_text import embed_fonts
-from semanticcmc.run import atomic, git_commit, sha256, write_json
+from semanticcmc.run import NOTEBOOK, atomic, git_commit, sha256, write_json
 
 SHOWN_PER_IN = 100  # pixels at which a notebook shows an inch of a figure; files have more dots an inch
 
@@ -40,17 +43,28 @@ class Picture:
         told = json.loads(self.png.with_suffix(".json").read_text(encoding="utf-8"))
         return f"{told['alt']} {told.get('caption') or ''}".rstrip()
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The picture as a notebook shows it: of one size whatever its density, sharp on fine screens."""
+    @property
+    def html(self) -> str:
+        """The picture as HTML, whole: for tables and widgets that have one among other things."""
+        look = self._look() | {"style": "max-width: 100%; height: auto"}
+        attributes = " ".join(f'{name}="{escape(str(value))}"' for name, value in look.items())
+        return f'<img src="data:image/png;base64,{base64.b64encode(self.png.read_bytes()).decode()}" {attributes}>'
+
+    def _look(self) -> dict[str, Any]:
+        """Of one size whatever its density, sharp on fine screens; with its words."""
         from PIL import Image
 
         with Image.open(self.png) as image:
             scale = SHOWN_PER_IN / image.info["dpi"][0]
-            size = {"width": round(image.width * scale), "height": round(image.height * scale)}
-        about = {"alt": self.words, "figure": self.png.stem, **size}
-        return {"image/png": self.png.read_bytes(), "text/plain": self.words}, {"image/png": about}
+            return {"alt": self.words, "width": round(image.width * scale), "height": round(image.height * scale)}
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The picture as a notebook shows it; JupyterLab knows alternative text in HTML alone, pages make their own."""
+        data = {"image/png": self.png.read_bytes(), "text/plain": self.words}
+        by_hand = {} if NOTEBOOK in os.environ else {"text/html": self.html}
+        return data | by_hand, {"image/png": self._look() | {"figure": self.png.stem}}
 
 
 def save(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
+from semanticcmc.run import duration
 
 MEASURES = ("loss", "alignment", "uniformity", "temperature")
 
@@ -42,18 +43,20 @@ def _curve(ax: Axes, metrics: pd.DataFrame, measure: str) -> None:
 
 
 class LiveCurve:
-    """A measure of training, drawn again in the notebook's cell while training goes on.
+    """A measure of training, drawn again in the notebook's cell while training goes on; above it, the time left.
 
     Parameters
     ----------
     metrics : Path
         ``metrics.jsonl``, which may hold lines from before an interruption.
+    what : str
+        Which network and seed.
     every_s : float
         Least seconds between two drawings.
     """
 
-    def __init__(self, metrics: Path, measure: str = "loss", every_s: float = 2.0) -> None:
-        self.metrics, self.measure, self.every_s = metrics, measure, every_s
+    def __init__(self, metrics: Path, what: str, measure: str = "loss", every_s: float = 2.0) -> None:
+        self.metrics, self.what, self.measure, self.every_s = metrics, what, measure, every_s
         self.drawn, self.handle = -math.inf, None
 
     def __call__(self, line: Mapping[str, float]) -> None:
@@ -65,6 +68,8 @@ class LiveCurve:
 
         [ax] = style.panels()
         _curve(ax, pd.read_json(self.metrics, lines=True), self.measure)
+        left = f"{duration(line['seconds_left'])} left" if line["seconds_left"] > 0 else "done"
+        ax.set_title(f"{self.what}: step {line['step']:g}, {self.measure} {line[self.measure]:.3f}, {left}")
         figure = ax.figure
         plt.close(figure)  # shown here alone, not once more at the end of the cell
         if self.handle is None:

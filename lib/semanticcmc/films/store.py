@@ -20,6 +20,7 @@ from torch.nn.functional import interpolate
 from semanticcmc.config import InputError
 from semanticcmc.films.files import SCHEMA, read_index
 from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
+from semanticcmc.run import small_table
 
 FRAMES_AT_ONCE = 1024  # on their way to a GPU
 MEMINFO, CGROUP, CGROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -67,6 +68,12 @@ class FrameStore:
     def __repr__(self) -> str:
         hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
         return f"FrameStore: {len(self.movies)} films, {len(self):,} frames, {hours:.1f} h; {self.folder}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row a film."""
+        times = {film: self.times(film) for film in self.movies[:12]}
+        rows = [(film, f"{len(time_s):,} frames", f"to {time_s[-1]:g} s") for film, time_s in times.items()]
+        return small_table([(repr(self), "", ""), *rows])
 
     def __len__(self) -> int:
         return len(self._film)

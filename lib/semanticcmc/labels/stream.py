@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from semanticcmc.config import InputError, Percent, Positive, Section
 from semanticcmc.experiment import Experiment
-from semanticcmc.run import atomic
+from semanticcmc.run import atomic, small_table
 
 LABELS = ("movie_id", "time_s", "label", "confidence")
 TIMES = ("movie_id", "start_s", "interval_s", "count")
@@ -57,6 +57,11 @@ class LabelStream:
     def __repr__(self) -> str:
         distinct = self.labels["label"].nunique()
         return f"LabelStream: {len(self.movies)} films, {len(self.labels):,} labels, {distinct} of them distinct"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the most frequent labels."""
+        most = frequencies(self).head(8).set_index("label")["count"]
+        return small_table([(repr(self), ""), *((label, f"{count:,} times") for label, count in most.items())])
 
     @property
     def movies(self) -> tuple[str, ...]:

@@ -72,6 +72,22 @@ class RDM:
         low, high = self.values.min(), self.values.max()
         return f"RDM: {len(self)} classes, {first} ... {last}; distances {low:.3g} to {high:.3g}"
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        """What a notebook shows: a picture of the ranked distances, dark where two classes are near."""
+        import io
+
+        import pandas as pd
+        from matplotlib.figure import Figure
+
+        ranks = np.asarray(pd.Series(self.values).rank(pct=True), dtype=np.float64)
+        figure = Figure(figsize=(3, 3), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(RDM(ranks, self.classes).square(), cmap="cividis", vmin=0, vmax=1)
+        axes.set_axis_off()
+        figure.savefig(file := io.BytesIO(), dpi=200)
+        shown = {"width": 300, "height": 300, "alt": repr(self)}
+        return {"text/plain": repr(self), "image/png": file.getvalue()}, {"image/png": shown}
+
     def __len__(self) -> int:
         """Return the number of classes."""
         return len(self.classes)

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -23,10 +24,10 @@ from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import available_cores
-from semanticcmc.training.networks import Encoder
+from semanticcmc.training.networks import Encoder, NetworksConfig
 from semanticcmc.training.objectives.base import PairRows
 from semanticcmc.training.recipe import TrainingConfig
-from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, network_view
+from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, network_view, random_view
 
 
 class Batch(NamedTuple):
@@ -162,3 +163,15 @@ def pairs_of_network(
     if config.negatives == "cross_film" and films == 1:
         raise InputError("training.negatives cross_film: only one film has pairs")
     return pairs
+
+
+def example_views(experiment: Experiment, network: Network, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Views of `count` pairs as a network gets them: first and second, uint8 (count, height, width, 3)."""
+    config, views = experiment.section("training", TrainingConfig), experiment.section("views", ViewsConfig)
+    input_px, store = experiment.section("networks", NetworksConfig).input_px, FrameStore(experiment.folder / "frames")
+    generator = torch.Generator().manual_seed(network.seed)
+    first, second = (
+        random_view(store.read_rows(rows, config.frame_px), input_px, views, generator, network.views == "rgb")
+        for rows in pairs_of_network(network, config, experiment, store).sample(count, generator)
+    )
+    return first.permute(0, 2, 3, 1).numpy(), second.permute(0, 2, 3, 1).numpy()

@@ -80,16 +80,24 @@ def this_process() -> Processes:
 
 @contextlib.contextmanager
 def terminated() -> Iterator[list[int]]:
-    """A list that SIGTERM fills instead of ending the process (main thread only)."""
+    """A list that SIGTERM and Ctrl-C fill instead of ending the process (main thread only); not a second Ctrl-C."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
-    before = signal.signal(signal.SIGTERM, lambda number, _: caught.append(number))
+
+    def catch(number: int, _: object) -> None:
+        if number == signal.SIGINT and number in caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, catch) for number in numbers}
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Pair(nn.Module):

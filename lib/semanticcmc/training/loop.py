@@ -21,21 +21,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.store import FrameStore
-from semanticcmc.run import Progress, TrainingError, atomic, record, sha256, write_json
+from semanticcmc.run import Progress, Stopped, TrainingError, atomic, record, sha256, write_json
 from semanticcmc.training import recipe
 from semanticcmc.training.batches import Batch, Batches, pairs_of_network
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights
 from semanticcmc.training.distributed import embedder, terminated, this_process
 from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.base import alignment, uniformity
-from semanticcmc.training.views import ViewsConfig, random_view
+from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
 Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
@@ -132,32 +131,13 @@ class Run:
         self.generator_state = checkpoint["generator"]
         self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
 
-    @property
-    def chance(self) -> float | None:
-        """Loss of a network to which all views look alike (`recipe.chance_loss`)."""
-        return recipe.chance_loss(self.config)
-
-    def example_views(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Views of `count` pairs as the network gets them: first and second, uint8 (count, height, width, 3)."""
-        assert self.store is not None, f"{self.network} is not trained: it gets no pairs"
-        generator = torch.Generator().manual_seed(self.network.seed)
-        first, second = (
-            random_view(
-                self.store.read_rows(rows, self.config.frame_px),
-                self.networks.input_px,
-                self.views,
-                generator,
-                self.network.views == "rgb",
-            )
-            for rows in self.pairs.sample(count, generator)
-        )
-        return first.permute(0, 2, 3, 1).numpy(), second.permute(0, 2, 3, 1).numpy()
-
     def train(self, watch: Watch | None = None) -> Path:
         """Train to the end, unless the folder holds this run whole; returns the run folder.
 
-        `watch` is called with each line of ``metrics.jsonl`` when it is written.
+        `watch` is called with each line of ``metrics.jsonl`` when it is written, and shows the progress. Ctrl-C
+        raises `Stopped` once the step is saved.
         """
+        self._started = time.monotonic()
         file = self.folder / "run.json"
         whole = self.checkpoint.exists() and self.done == self.steps and file.exists()
         if whole and json.loads(file.read_text())["status"] == "finished":
@@ -184,7 +164,7 @@ class Run:
         return "\n".join(lines)
 
     def _loop(self, watch: Watch | None) -> None:
-        """Train from the step reached to the last; at SIGTERM save and let the signal end the process."""
+        """Train from the step reached to the last; at SIGTERM or Ctrl-C save, then end as the signal would."""
         batches = self.batches.after(self.generator_state, self.steps - self.done)
         self.model.train()
         logged, logged_at = self.done, time.monotonic()
@@ -207,8 +187,12 @@ class Run:
                         break
             if stopped and not last:
                 self._save()
-                print(f"{self.network}: stopped at {self.done}, saved", file=sys.stderr)
+                self._seconds_before = self._seconds()
         if stopped:
+            said = f"{self.network}: stopped at step {self.done} of {self.steps}, saved; run again to go on"
+            if signal.SIGINT in signals:
+                raise Stopped(said)
+            print(said, file=sys.stderr)
             signal.raise_signal(signal.SIGTERM)
 
     def _step(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -258,7 +242,8 @@ class Run:
                     kept.append(line)
         with atomic(file) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept))
-        progress = Progress(str(self.network), self.steps, self.experiment.folder / "progress")
+        folder = self.experiment.folder / "progress"
+        progress = Progress(str(self.network), self.steps, folder, quiet=watch is not None)
         progress.update(self.done)
 
         def log(line: dict[str, float]) -> None:

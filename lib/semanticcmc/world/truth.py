@@ -202,7 +202,7 @@ def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFr
         pairs += counts[0] @ counts[1]
         own += len(rows) * (frames.mean(axis=0) ** 2).sum()
     base = own / len(index)
-    return float((product / pairs - base) / (1 - base))
+    return float((product / pairs - base) / (1 - base)) if pairs else math.nan
 
 
 def true_persistence(truth: Path, shots: Path, index: pd.DataFrame, vectors: np.ndarray) -> tuple[pd.DataFrame, float]:

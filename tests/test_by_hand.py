@@ -1,0 +1,100 @@
+"""Notebooks run by hand, with parameters changed, on a finished experiment: the results stay as they are."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from semanticcmc.run import NOTEBOOK
+from semanticcmc.workflow import execute_notebook
+from tests.conftest import ROOT
+from tests.test_study import checksums
+
+pytestmark = pytest.mark.pipeline
+
+CHANGED = {
+    "00_explore": {},
+    "01_dataset_statistics": {},
+    "02_training": {"lag_s": 2.0},
+    "03_representations": {"lag_s": 10.0, "layer": "conv5"},
+    "04_lag_curve": {"layer": "conv5", "models": ["path"], "control": "look", "method": "spearman"},
+    "05_wordnet": {},
+    "07_robustness": {"models": ["lch"], "method": "spearman"},
+}
+
+
+def run(name, experiment, more="", **changed):
+    """Run a notebook as a person does in its folder, the values of its tagged cell edited; what its cells say."""
+    notebook = nbformat.read(ROOT / "analysis" / f"{name}.ipynb", as_version=4)
+    [tagged] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    values = {"experiment": str(experiment), **changed}
+    names = [line.split(" = ")[0] for line in tagged.source.splitlines()]
+    assert set(values) <= set(names)
+    kept = [line for line in tagged.source.splitlines() if line.split(" = ")[0] not in values]
+    tagged.source = "\n".join([*(f"{key} = {value!r}" for key, value in values.items()), *kept, more])
+    ast.parse(tagged.source)
+    client = NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": ROOT / "analysis"}}
+    )
+    client.execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [output for output in outputs if output.get("name") == "stderr"], outputs  # no red boxes
+    return "".join(output.text for output in outputs if output.output_type == "stream"), outputs
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_notebook_by_hand_changes_no_byte_of_the_results(smoke, name):
+    folder = smoke[0]
+    before = checksums(folder)
+    said, outputs = run(name, folder / "experiment.yaml", **CHANGED[name])
+    assert checksums(folder) == before
+    assert any("image/png" in output.get("data", {}) for output in outputs) or name == "00_explore"
+    assert (name == "00_explore") or "the results stay as they are" in said or name == "02_training"
+
+
+def test_a_workflow_has_nothing_to_do_after_notebooks_by_hand(smoke, pipeline):
+    folder = smoke[0]
+    before = checksums(folder)
+    run("04_lag_curve", folder / "experiment.yaml", layer="conv5", control="look")
+    done = pipeline("smoke", folder.parent)
+    assert done.returncode == 0 and not re.search(r"\d+ of \d+ jobs", done.stdout), done.stdout + done.stderr
+    after = checksums(folder)
+    changed = {path.relative_to(folder) for path, digest in after.items() if before.get(path) != digest}
+    assert {path for path in changed if path.parts[0] != ".snakemake"} <= {Path("workflow.log")}
+    assert {path for path in before if ".snakemake" not in path.parts} <= after.keys()
+
+
+def test_by_papermill_notebook_00_is_still_and_reads_only(smoke, tmp_path, monkeypatch):
+    """For a page: figures in place of widgets; parameters of one's own leave the results alone by papermill as well."""
+    monkeypatch.setenv(NOTEBOOK, "")  # which execute_notebook sets
+    folder, before = smoke[0], checksums(smoke[0])
+    execute_notebook(
+        ROOT / "analysis/00_explore.ipynb", tmp_path / "00.ipynb", {"experiment": f"{folder}/experiment.yaml"}
+    )
+    made = nbformat.read(tmp_path / "00.ipynb", as_version=4)
+    outputs = [out.data for cell in made.cells if cell.cell_type == "code" for out in cell.outputs if "data" in out]
+    assert sum("image/png" in data or "<img" in data.get("text/html", "") for data in outputs) == 5
+    assert not any("widget" in kind for data in outputs for kind in data)
+    values = {"experiment": f"{folder}/experiment.yaml", "method": "spearman"}
+    execute_notebook(ROOT / "analysis/04_lag_curve.ipynb", tmp_path / "04.ipynb", values)
+    assert checksums(folder) == before
+
+
+def test_paths_count_from_the_notebook_or_from_the_repository_and_a_wrong_name_is_one_line(smoke):
+    with pytest.raises(CellExecutionError) as error:
+        run("05_wordnet", "analysis/experiments/nothing.yaml")
+    said = str(error.value)
+    for place in ("analysis/analysis/experiments/nothing.yaml", "analysis/experiments/nothing.yaml"):
+        assert str(ROOT / place) in said
+    assert "no such experiment; there are" in said and "%tb Verbose shows where" in said
+    assert "Traceback" not in said and "experiment_file" not in said  # no line of the library
+
+
+def test_a_name_that_is_no_parameter_is_told(smoke):
+    said, _ = run("05_wordnet", smoke[0] / "experiment.yaml", more="modles = ['lch']")
+    assert "modles: no parameter of this notebook, which takes experiment; nothing follows from it." in said
+    assert Path(smoke[0]).name == "smoke"
