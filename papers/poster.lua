@@ -1,6 +1,13 @@
 -- The divs of poster.qmd as a page: HTML gets a sheet with a header and a grid, Typst gets calls of the
 -- functions in poster-template.typst. Runs as Quarto's filter and as pandoc's.
 
+local source = quarto and io.open(quarto.doc.input_file)
+if source and source:read("a"):find("{{< var", 1, true) then -- quarto render papers/poster.qmd
+  io.stderr:write("error: papers/poster.qmd is a template. `make poster` writes it with the numbers of the miniature into "
+    .. "results/miniature/poster/ and renders it there.\n")
+  os.exit(2)
+end
+
 local typst = FORMAT:match("typst") ~= nil
 local html = FORMAT:match("html") ~= nil
 

@@ -1,4 +1,4 @@
-"""What ``poster.qmd`` asks for: ``_variables.yml``, its table and lists, and the code that leads to the repository."""
+"""What ``poster.qmd`` asks for: words, its table and lists, and the code that leads to the repository."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.run import git_commit
 
-SOURCES = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
+SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
 """Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending)."""
 
@@ -32,16 +32,14 @@ HALF = "half_strength_s half_strength_low_s half_strength_high_s"
 """When a measure is down to half, and its interval: columns of ``tables/half_lives.csv``."""
 
 
-def write_generated(experiment: Experiment, folder: Path) -> None:
-    """Write what the poster's source asks for into the staged `folder`; an `InputError` names what is missing."""
+def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """What the poster's source asks for, and its code into the `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
-    texts = {"facts": facts(counted), "table_mantel": mantel_table(experiment, tests)}
-    texts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
+    parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
+    parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
-    texts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
-    for name, text in texts.items():
-        (folder / f"_{name}.md").write_text(text, encoding="utf-8")
+    parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     said = {
@@ -52,20 +50,15 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "method": method(experiment, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
-    (folder / "_variables.yml").write_text(variables(said), encoding="utf-8")
+    return unbroken(said) | {"part": parts}
 
 
-def variables(said: Mapping[str, object]) -> str:
-    """``_variables.yml`` whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
-
-    def unbroken(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {key: unbroken(one) for key, one in value.items()}
-        text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", str(value))
-        return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
-
-    # quoted, or Quarto prints 0.30 as 0.3
-    return yaml.safe_dump(unbroken(said), sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
+def unbroken(value: Any) -> Any:
+    """Texts whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts, in a mapping of mappings."""
+    if isinstance(value, Mapping):
+        return {key: unbroken(one) for key, one in value.items()}
+    text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", str(value))
+    return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
 
 
 def head(experiment: Experiment) -> dict[str, str]:
