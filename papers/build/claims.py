@@ -176,6 +176,21 @@ def pairs(evidence: Evidence) -> str:
     return "In pairs, no lag is told apart from it." if others else ""
 
 
+def distances(evidence: Evidence) -> str:
+    """The heading of the distances: what they go with, where a test shows it."""
+    best, name = evidence.best, WORDS["models"][evidence.model]["name"]
+    if not evidence.learned:
+        return "distances between the classes, by category"
+    return f"at {seconds(best.lag_s)} distances go with {name}"
+
+
+def agreement(evidence: Evidence, published: Mapping[str, Effect]) -> str:
+    """At which lag the largest partial r is, here and as published: a description, no test."""
+    there = max((effect for effect in published.values() if effect.lag_s > 0), key=lambda effect: effect.r)
+    here_s, there_s = (seconds(effect.lag_s) for effect in (evidence.best, there))
+    return f"partial r peaks at {here_s} here{' and' if here_s == there_s else f', at {there_s}'} as published"
+
+
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     """What networks learned that saw looks alone: the same frame twice, or its two colour halves.
 
@@ -194,14 +209,22 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     )
 
 
-def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
-    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`."""
+def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = False) -> str:
+    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`.
+
+    A description, no test; as a `heading` in few words.
+    """
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
     if knn.empty:
-        return "There are too few pictures of a class to measure how well classes are told apart."
+        return "class accuracy and semantics" if heading else "There are too few pictures of a class to measure how well classes are told apart."
     means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
+    if heading:
+        if best == own:
+            return f"accuracy and partial r both peak at {seconds(own.lag_s)}"
+        where = f"peaks at {seconds(best.lag_s)}" if best.lag_s > 0 else f"is highest for {values.network_phrase(best)}"
+        return f"accuracy {where}, partial r at {seconds(own.lag_s)}"
 
     def correct(effect: Effect) -> str:
         share, low, high = (float(value) for value in means.loc[effect.network].to_numpy())

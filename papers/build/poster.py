@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import segno
 import yaml
 from papers.build import ROOT, claims, values
 from papers.build.claims import Evidence
-from papers.build.values import WORDS, count, plain, seconds, whole
+from papers.build.values import WORDS, count, plain, seconds, spoken, whole
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
@@ -36,7 +37,9 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """What the poster's source asks for, and its code into the `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
+    evidence = claims.weigh(experiment, tests)
     parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
+    parts["world"] = world_panel(experiment, evidence, tests)
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
     parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
@@ -45,7 +48,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     said = {
         "experiment": head(experiment),
         "repository": repository(),
-        "claim": claim(experiment, claims.weigh(experiment, tests), counted, tests),
+        "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
@@ -108,18 +111,30 @@ def source(found: Iterable[str]) -> str:
 
 
 def figure_source(described: Mapping[str, Any]) -> str:
-    """Links of a figure (`sidecar`); before them its caption, for narrow windows."""
+    """Caption of a figure (`sidecar`), which `without_caption` takes from the drawing, and its links."""
     record = [f"[record](../figures/{described['figure']}.json)"] if described.get("figure") else []
-    # the figure says it as well, in letters too small for a phone; the alternative text has it for other readers
+    # the alternative text has it for other readers
     caption = f'::: {{.poster-caption aria-hidden="true"}}\n{plain(described.get("caption") or "")}\n:::\n\n'
     return (caption if described.get("caption") else "") + source([*links(described), *record])
 
 
+def without_caption(svg: str) -> str:
+    """A figure's drawing without the caption at its foot, whose letters are too small for a poster."""
+    found = re.search(r'<g id="caption">(.*?)</g>', svg, re.DOTALL)
+    if not found:
+        return svg
+    tops = [float(y) for y in re.findall(r'(?:translate\([-\d.]+[ ,]|\by=")([\d.]+)', found[1])]
+    height = min(tops) - 10  # the baseline of its first line, less the height of a letter
+    svg = svg[: found.start()] + svg[found.end() :]
+    svg = re.sub(r'height="[\d.]+pt"', f'height="{height:g}pt"', svg, count=1)
+    return re.sub(r'viewBox="0 0 ([\d.]+) [\d.]+"', rf'viewBox="0 0 \1 {height:g}"', svg, count=1)
+
+
 def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
-    ours = {words["head"]: values.effects(tests, model, claims.CONTROL) for model, words in WORDS["models"].items()}
+    ours = {f"here: {words['head']}": values.effects(tests, model, claims.CONTROL) for model, words in WORDS["models"].items()}
     columns = {head: found for head, found in ours.items() if found}
-    columns["published"] = values.published_effects(experiment, claims.CONTROL)
+    columns["published: WordNet"] = values.published_effects(experiment, claims.CONTROL)
     lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
     best = claims.weigh(experiment, tests).best.network
     rows = []
@@ -164,7 +179,15 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
         labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
     curves = values.read_table(experiment, "timescales", "measure lag_s value null_high")
     constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
-    return {"labels": labels, "persistence": persistence(curves, constants)}
+    return {"labels": labels, "persistence": persistence(curves, constants), "heading": halves(constants)}
+
+
+def halves(constants: pd.DataFrame) -> str:
+    """``looks halve in 5.6 s, associations in 89 s``, as far as `constants` tell."""
+    known = {"looks": _half(constants, "appearance"), "associations": _half(constants, "association")}
+    said = [f"{name} {text.split(' (')[0]}" for name, text in known.items() if text]
+    said[1:] = [text.replace(" halve", "") for text in said[1:]]
+    return spoken(said) or "how long looks and associations last"
 
 
 def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
@@ -206,6 +229,9 @@ def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float],
     setting = world_setting(experiment) if experiment.source == "world" else film
     return {
         **claims.verdict(evidence, setting, too_little),
+        "distances": claims.distances(evidence),
+        "accuracy": claims.dissociation(evidence, accuracy(experiment), heading=True),
+        "agreement": claims.agreement(evidence, values.published_effects(experiment, claims.CONTROL)),
         "reading": claims.reading(evidence),
         "prediction": prediction(experiment, evidence),
         "baselines": claims.baselines(evidence, claims_allowed=not too_little),
@@ -232,6 +258,35 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
 
+def world_panel(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> str:
+    """The panel with what was put into a drawn world beside what came out of it; empty for films."""
+    if experiment.source != "world":
+        return ""
+    world, constants = experiment.sections["world"], values.read_table(experiment, "half_lives", f"measure level {HALF}")
+    scale = float(world["time_scale"])
+
+    def drawn(what: str, name: str, factor: float = scale) -> str:
+        bounds = world.get(f"{name}_s")
+        return f"{what} of {values.time_range(*(factor * float(s) for s in bounds))}" if bounds else "–"
+
+    def came_out(measure: str) -> str:
+        return _half(constants, measure).removesuffix(" and ") or "–"
+
+    random = values.effects(tests, evidence.model, "none").get("random")
+    untrained = f"untrained r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"
+    shuffled = "objects dealt out at random, " if world["shuffle_objects"] else ""
+    rows = [
+        ("looks", drawn("shots", "shot", 1.0), came_out("appearance")),
+        ("associations", shuffled + drawn("scenes", "scene"), came_out("association")),
+        ("category in looks", values.percent(float(world.get("appearance_semantics", math.nan))), untrained),
+        ("best lag", "within a scene", f"{seconds(evidence.best.lag_s)}{'' if evidence.learned else ', not above chance'}"),
+    ]
+    table = pd.DataFrame(rows, columns=["", "put into the world", "came out"])
+    shown = values.table("What was put into the world and what came out", table, left=(0, 1, 2))
+    head = "## Data set: what was put in, and what came out {#world}"
+    return f"::: {{.poster-panel .half}}\n{head}\n\n::: {{.poster-table}}\n{shown}\n:::\n:::"
+
+
 def world_setting(experiment: Experiment) -> str:
     """The world that a claim holds in, from the experiment's own section ``world``."""
     world = experiment.sections.get("world", {})
@@ -254,7 +309,7 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
     looks = [name for network, name in claims.LOOKS.items() if network in experiment.baselines]
     return {
         "lags": ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer]),
-        "looks": values.spoken(looks) or "no network here",
+        "looks": spoken(looks) or "no network here",
         "marks": plain("***\u00a0p\u00a0≤\u00a00.001, **\u00a0p\u00a0≤\u00a00.01, *\u00a0p\u00a0≤\u00a00.05"),
         "permutations": whole(tests["permutations"].max()) if "permutations" in tests else "random",
         "classes": whole(tests["classes"].max()) if "classes" in tests else "all",

@@ -76,7 +76,9 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
         shutil.copyfile(file, folder / "fonts" / file.name)
     text = resolve(values.source_file(f"{name}.qmd"), document.variables(experiment, folder))
     for figure in dict.fromkeys(_FIGURE.findall(text)):
-        shutil.copyfile(values.required(experiment, "figures", figure), folder / "figures" / figure)
+        drawing = values.required(experiment, "figures", figure).read_text(encoding="utf-8")
+        drawing = poster.without_caption(drawing) if name == "poster" else drawing
+        (folder / "figures" / figure).write_text(drawing, encoding="utf-8")
     (folder / f"{name}.qmd").write_text(text, encoding="utf-8")
     project = {"project": {"type": "default", "render": [f"{name}.qmd"]}}
     (folder / "_quarto.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
@@ -98,6 +100,7 @@ def render(folder: Path, name: str) -> None:
     full for its page, and for any other warning: nobody proof-reads what a workflow makes.
     """
     source = folder / f"{name}.qmd"
+    resolve(source, {})  # refuses what is left to resolve
     program = _by_quarto(source, found) if (found := quarto()) else _by_pandoc(source)
     for made in (source.with_suffix(".html"), source.with_suffix(".pdf")):
         if not made.exists():

@@ -74,7 +74,9 @@ def required(folder: Path) -> None:
     if missing := [name for name in REQUIRED if not (folder / name).exists()]:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         first = "" if Path(sys.prefix, "bin", "semanticcmc").exists() else "`make install`, then "
-        raise InputError(f"{folder}: missing {missing[0]}{more}; {first}`{MAKE}` makes what is missing and nothing else")
+        raise InputError(
+            f"{folder}: missing {missing[0]}{more}; {first}`{MAKE}` makes what is missing and nothing else"
+        )
 
 
 def prepare(root: Path, experiment: Experiment) -> list[Path]:
