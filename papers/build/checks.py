@@ -87,20 +87,17 @@ def check_page(page: Path, root: Path) -> list[str]:
     return problems
 
 
-def check_pages(folder: Path, pages: Iterable[str | Path]) -> None:
-    """Check some pages of a site that has perhaps no others: a link to a page that is not there is no fault of theirs."""
-    chosen = [path for path in map(Path, pages) if path.suffix == ".html"]
-    found = [f"{page}: {problem}" for page in chosen for problem in check_page(page, folder)]
-    if problems := [line for line in found if not line.endswith("is not there")]:
-        raise InputError(f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
+def check_site(folder: Path, pages: Iterable[str | Path] | None = None) -> None:
+    """Check every page of a rendered site; an `InputError` lists every page and what is wrong with it.
 
-
-def check_site(folder: Path) -> None:
-    """Check every page of a rendered site; an `InputError` lists every page and what is wrong with it."""
-    pages = sorted(folder.rglob("*.html"))
-    if not pages:
+    Of a site of which only some `pages` have been rendered, links to others are no fault.
+    """
+    chosen = sorted(folder.rglob("*.html")) if pages is None else [p for p in map(Path, pages) if p.suffix == ".html"]
+    if pages is None and not chosen:
         raise InputError(f"{folder}: no page; `make site` renders the site")
-    problems = [f"{page.relative_to(folder)}: {problem}" for page in pages for problem in check_page(page, folder)]
+    problems = [f"{page.relative_to(folder)}: {problem}" for page in chosen for problem in check_page(page, folder)]
+    if pages is not None:
+        problems = [problem for problem in problems if not problem.endswith("is not there")]
     for sheet in sorted(folder.rglob("*.css")):
         loaded = _CSS_ADDRESS.findall(sheet.read_text(encoding="utf-8"))
         problems += [f"{sheet.relative_to(folder)}: loads {address} from elsewhere" for address in loaded]

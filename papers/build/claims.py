@@ -188,7 +188,7 @@ def agreement(evidence: Evidence, published: Mapping[str, Effect]) -> str:
     """At which lag the largest partial r is, here and as published: a description, no test."""
     there = max((effect for effect in published.values() if effect.lag_s > 0), key=lambda effect: effect.r)
     here_s, there_s = (seconds(effect.lag_s) for effect in (evidence.best, there))
-    return f"partial r peaks at {here_s} here{' and' if here_s == there_s else f', at {there_s}'} as published"
+    return f"partial r peaks at {here_s} {'in both' if here_s == there_s else f'here, at {there_s} as published'}"
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
@@ -217,7 +217,11 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
     if knn.empty:
-        return "class accuracy and semantics" if heading else "There are too few pictures of a class to measure how well classes are told apart."
+        return (
+            "class accuracy and semantics"
+            if heading
+            else "There are too few pictures of a class to measure how well classes are told apart."
+        )
     means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
     if heading:
@@ -261,20 +265,3 @@ def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_
     caution = several if len(experiment.seeds) > 1 else "neighbouring lags may differ by chance"
     said.append(f"{values.count(len(experiment.seeds), 'seed').capitalize()} a network: {caution}.")
     return " ".join(said)
-
-
-STUDIES = {
-    "follows_films": (
-        "it follows the length of the films and not the truth",
-        "it does not follow the length of the films alone",
-    ),
-    "shuffled_shows_nothing": ("no effect was found", "some effect was left"),
-    "looks_mislead": (", so that a simple correlation would mislead", ""),
-    "nothing_learned": (
-        "The result is negative. Two reasons are likely: a row of the bank is many steps old when it is used, and the "
-        "normalising constant, frozen from the first batch, is soon wrong; published runs started from networks that "
-        "had been trained already. What is found here is therefore found with InfoNCE alone.",
-        "",
-    ),
-}
-"""Outcomes of tests in ``validation/quoted.yml``, and what ``paper.qmd`` says if they hold, and if not."""

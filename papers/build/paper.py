@@ -25,7 +25,7 @@ OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figur
 
 
 def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
-    """What the paper's source asks for, and a study's picture into the `folder`; an `InputError` names what is missing."""
+    """What the paper's source asks for, and a study's picture into `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
     accuracy = poster.accuracy(experiment)
@@ -81,7 +81,7 @@ def studies() -> tuple[dict[str, Any], dict[str, str]]:
     said, texts = {}, {}
     for name, study in yaml.safe_load(_validation("quoted.yml").read_text(encoding="utf-8")).items():
         said[name] = {
-            key: claims.STUDIES[key][0 if value else 1] if isinstance(value, bool) else value
+            key: WORDS["studies"][key][0 if value else 1] if isinstance(value, bool) else value
             for key, value in study["numbers"].items()
         }
         if found := study.get("table"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,11 +19,15 @@ from papers.build.values import WORDS, count, plain, seconds, spoken, whole
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
+from semanticcmc.figures.svg_text import font_faces
 from semanticcmc.run import git_commit
 
 SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
 """Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending)."""
+
+LETTERS = "".join(map(chr, (*range(32, 127), *range(160, 384)))) + "‘’“”–—…•→−×≤≥≈∞ρτ"
+"""Letters that travel with the page, so that it is printed on one sheet whatever fonts a machine has."""
 
 QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
 """Rows of ``tables/dataset.csv``."""
@@ -39,18 +42,21 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     counted = dataset(experiment)
     evidence = claims.weigh(experiment, tests)
     parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
-    parts["world"] = world_panel(experiment, evidence, tests)
+    drawn = experiment.source == "world"
+    parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
     parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
+    (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
     said = {
         "experiment": head(experiment),
         "repository": repository(),
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
+        "world": world(experiment, evidence, tests) if drawn else {},
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
     return unbroken(said) | {"part": parts}
@@ -118,22 +124,10 @@ def figure_source(described: Mapping[str, Any]) -> str:
     return (caption if described.get("caption") else "") + source([*links(described), *record])
 
 
-def without_caption(svg: str) -> str:
-    """A figure's drawing without the caption at its foot, whose letters are too small for a poster."""
-    found = re.search(r'<g id="caption">(.*?)</g>', svg, re.DOTALL)
-    if not found:
-        return svg
-    tops = [float(y) for y in re.findall(r'(?:translate\([-\d.]+[ ,]|\by=")([\d.]+)', found[1])]
-    height = min(tops) - 10  # the baseline of its first line, less the height of a letter
-    svg = svg[: found.start()] + svg[found.end() :]
-    svg = re.sub(r'height="[\d.]+pt"', f'height="{height:g}pt"', svg, count=1)
-    return re.sub(r'viewBox="0 0 ([\d.]+) [\d.]+"', rf'viewBox="0 0 \1 {height:g}"', svg, count=1)
-
-
 def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
-    ours = {f"here: {words['head']}": values.effects(tests, model, claims.CONTROL) for model, words in WORDS["models"].items()}
-    columns = {head: found for head, found in ours.items() if found}
+    ours = {model: values.effects(tests, model, claims.CONTROL) for model in WORDS["models"]}
+    columns = {f"here: {WORDS['models'][model]['head']}": found for model, found in ours.items() if found}
     columns["published: WordNet"] = values.published_effects(experiment, claims.CONTROL)
     lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
     best = claims.weigh(experiment, tests).best.network
@@ -258,33 +252,22 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
 
-def world_panel(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> str:
-    """The panel with what was put into a drawn world beside what came out of it; empty for films."""
-    if experiment.source != "world":
-        return ""
-    world, constants = experiment.sections["world"], values.read_table(experiment, "half_lives", f"measure level {HALF}")
-    scale = float(world["time_scale"])
-
-    def drawn(what: str, name: str, factor: float = scale) -> str:
-        bounds = world.get(f"{name}_s")
-        return f"{what} of {values.time_range(*(factor * float(s) for s in bounds))}" if bounds else "–"
-
-    def came_out(measure: str) -> str:
-        return _half(constants, measure).removesuffix(" and ") or "–"
-
+def world(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> dict[str, str]:
+    """What was put into a drawn world, and what came out of it, for ``_poster_world.md``."""
+    constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
     random = values.effects(tests, evidence.model, "none").get("random")
-    untrained = f"untrained r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"
-    shuffled = "objects dealt out at random, " if world["shuffle_objects"] else ""
-    rows = [
-        ("looks", drawn("shots", "shot", 1.0), came_out("appearance")),
-        ("associations", shuffled + drawn("scenes", "scene"), came_out("association")),
-        ("category in looks", values.percent(float(world.get("appearance_semantics", math.nan))), untrained),
-        ("best lag", "within a scene", f"{seconds(evidence.best.lag_s)}{'' if evidence.learned else ', not above chance'}"),
-    ]
-    table = pd.DataFrame(rows, columns=["", "put into the world", "came out"])
-    shown = values.table("What was put into the world and what came out", table, left=(0, 1, 2))
-    head = "## Data set: what was put in, and what came out {#world}"
-    return f"::: {{.poster-panel .half}}\n{head}\n\n::: {{.poster-table}}\n{shown}\n:::\n:::"
+    own = experiment.sections["world"]
+    scene_s, shot_s = ([float(bound) for bound in own[name]] for name in ("scene_s", "shot_s"))
+    return {
+        "shots": values.time_range(*shot_s),
+        "scenes": values.time_range(*(float(own["time_scale"]) * bound for bound in scene_s)),
+        "shuffled": ", objects dealt out at random" if own["shuffle_objects"] else "",
+        "category": values.percent(float(own["appearance_semantics"])),
+        "looks": _half(constants, "appearance").removesuffix(" and ") or "–",
+        "associations": _half(constants, "association").removesuffix(" and ") or "–",
+        "untrained": f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–",
+        "best": seconds(evidence.best.lag_s) + ("" if evidence.learned else ", not above chance"),
+    }
 
 
 def world_setting(experiment: Experiment) -> str:

@@ -27,7 +27,7 @@ from papers.build.checks import check_log
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.figures.svg_text import font_files
+from semanticcmc.figures.svg_text import font_files, without_caption
 from semanticcmc.run import git_commit, sha256, write_json
 
 DOCUMENTS = {"poster": poster, "paper": paper}
@@ -77,7 +77,7 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
     text = resolve(values.source_file(f"{name}.qmd"), document.variables(experiment, folder))
     for figure in dict.fromkeys(_FIGURE.findall(text)):
         drawing = values.required(experiment, "figures", figure).read_text(encoding="utf-8")
-        drawing = poster.without_caption(drawing) if name == "poster" else drawing
+        drawing = without_caption(drawing) if name == "poster" else drawing
         (folder / "figures" / figure).write_text(drawing, encoding="utf-8")
     (folder / f"{name}.qmd").write_text(text, encoding="utf-8")
     project = {"project": {"type": "default", "render": [f"{name}.qmd"]}}
@@ -110,7 +110,7 @@ def render(folder: Path, name: str) -> None:
 
 
 def resolve(source: Path, variables: Mapping[str, Any]) -> str:
-    """Text of a ``.qmd`` with Quarto's ``var`` in place, and those in their values; unknown ones are an `InputError`."""
+    """Text of a ``.qmd`` with Quarto's ``var`` in place, in their values as well; an unknown one is an `InputError`."""
 
     def variable(match: re.Match[str]) -> str:
         value: Any = variables
@@ -148,7 +148,8 @@ def _by_pandoc(source: Path) -> str:
     html, pdf = head["format"]["html"], head["format"]["typst"]
     common = ["--from=markdown", *(f"--lua-filter={name}" for name in head["filters"]), "--citeproc"]  # Quarto's order
     options = [f"--{option}" for option in ("toc", "number-sections") if html.get(option)]
-    pandoc(text, source, *common, "--to=html", f"--css={html['css']}", *options, f"--output={source.stem}.html")
+    options += [f"--css={sheet}" for sheet in html["css"]]
+    pandoc(text, source, *common, "--to=html", *options, f"--output={source.stem}.html")
     template = f"--template={pdf['template']}"
     pandoc(text, source, *common, "--to=typst-citations", template, f"--output={source.stem}.typ")
     fonts = [str(source.parent / folder) for folder in pdf.get("font-paths", ())]

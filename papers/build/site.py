@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from papers.build import ROOT, claims, notebook_pages, poster, quarto, show, values
-from papers.build.checks import check_log, check_pages, check_site
+from papers.build.checks import check_log, check_site
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
@@ -32,15 +32,9 @@ from semanticcmc.run import atomic
 EXPERIMENT = "miniature"
 """The experiment that the site shows."""
 
-NOTEBOOKS = {
-    "01_dataset_statistics": "01_dataset_statistics",
-    "02_training": "02_training_semantic_60s_seed-0",
-    "03_representations": "03_representations_semantic_60s_seed-0",
-    "04_lag_curve": "04_lag_curve",
-    "05_wordnet": "05_wordnet",
-    "06_estimators": "06_estimators",
-    "07_robustness": "07_robustness",
-}
+_ONE = "semantic_60s_seed-0"  # the network that notebooks 02 and 03 are shown of
+_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb"))
+NOTEBOOKS = {stem: f"{stem}_{_ONE}" if stem[:2] in ("02", "03") else stem for stem in _STEMS}
 """Chapters of the site, and the executed notebooks that they show."""
 
 REQUIRED = (
@@ -56,14 +50,12 @@ TABLES = ROOT / "site" / "tables.yml"
 MAKE = ".venv/bin/semanticcmc run miniature -- site"
 
 NO_QUARTO = """\
-Quarto is not on the path, and the site is made by it. One of these brings it (1.6 or newer):
-  make quarto                                                               (into .venv, where the network allows)
-  conda env create --file environment.yml && conda activate semanticcmc     (all packages and Quarto)
-  the installer or archive for your system from https://quarto.org/docs/get-started/
+Quarto is not on the path, and the site is made by it: `make quarto` brings it where the network allows, else
+`conda env create --file environment.yml`, or https://quarto.org/docs/get-started/ (1.6 or newer).
 Poster, paper and notebooks need no Quarto: they are in results/miniature/ as HTML."""
 
 STUDIES = {"validation": "validation", "benchmarks": "benchmarks/results"}
-"""Pages of the site, which are the folders of their studies, and where the tables are; ``site/_<page>.md`` begins them."""
+"""Pages of the site, each a folder of studies, and where its tables are; ``site/_<page>.md`` begins the page."""
 
 ROWS = 60
 """A longer table of a study is linked to, and shown only as far as ``site/tables.yml`` says."""
@@ -118,7 +110,7 @@ def reference(root: Path) -> None:
 
 
 def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
-    """An annotated notebook as Quarto wants it: texts of figures as cell options, tables that scroll, lists of lines."""
+    """An annotated notebook as Quarto wants it: texts of figures as options, tables that scroll, lists of lines."""
     for cell in (cell for cell in page["cells"] if cell["cell_type"] == "code"):
         texts = []
         for i, output in enumerate(cell["outputs"]):
@@ -235,7 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
             yield f"The site: {build(ROOT, load_experiment(EXPERIMENT))}"
             yield "`make serve` shows it in a browser; opened as a file, its search would find nothing."
         elif os.environ.get("QUARTO_PROJECT_OUTPUT_DIR") and not os.environ.get("QUARTO_PROJECT_RENDER_ALL"):
-            check_pages(ROOT / "_site", os.environ["QUARTO_PROJECT_OUTPUT_FILES"].split())
+            check_site(ROOT / "_site", map(Path, os.environ["QUARTO_PROJECT_OUTPUT_FILES"].splitlines()))
         else:
             check_site(ROOT / "_site")
 

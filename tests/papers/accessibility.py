@@ -187,7 +187,8 @@ def main(arguments: list[str] | None = None) -> int:
     for violation in found.violations:
         print(violation)
     print(
-        f"{found.overflow_px} px too wide; fetches {found.requests or 'nothing'}; missing {found.missing or 'nothing'}; "
+        f"{found.overflow_px} px too wide; fetches {found.requests or 'nothing'}; "
+        f"missing {found.missing or 'nothing'}; "
         f"scrolls without focus: {found.scrolling or 'nothing'}"
     )
     return int(bool(found.serious or found.overflow_px or found.requests or found.missing or found.scrolling))

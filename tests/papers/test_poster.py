@@ -73,6 +73,7 @@ def results(
     if source == "world":
         head["world"] = {
             "scene_s": [120, 240],
+            "shot_s": [6, 12],
             "time_scale": 0.5,
             "shuffle_objects": shuffled,
             "appearance_semantics": 0.0,
@@ -278,7 +279,7 @@ def test_the_table_on_the_page_is_the_table_on_disk(made):
     table = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv", keep_default_na=False)
     published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv", keep_default_na=False)
     shown = {row[0]: row[1:] for row in page.rows[1:]}
-    assert page.rows[0] == ["network", "category", "WordNet", "published"]
+    assert page.rows[0] == ["network", "here: category", "here: WordNet", "published: WordNet"]
     for title, network in (("1 s apart", "semantic_1s"), ("60 s apart", "semantic_60s"), ("CMC on films", "cmc_lab")):
         for column, model in enumerate(("category", "lch")):
             rows = table[
@@ -523,7 +524,7 @@ def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
     said = subprocess.run(
         ["pdftotext", str(make(experiment, "poster")[1]), "-"], capture_output=True, text=True, check=True
     )
-    for words in ("time lag between the two views", "partial R², größer", "CMC, for comparison"):
+    for words in ("time lag between the two views", "partial R², größer", "one frame, halved"):
         assert words in said.stdout
     fonts = subprocess.run(
         ["pdffonts", str(experiment.folder / "poster" / "poster.pdf")], capture_output=True, text=True
@@ -574,7 +575,7 @@ def test_a_document_is_a_quarto_project_that_needs_nothing_else(tmp_path, name):
     for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
         assert (staged / path).is_file() and ".." not in path, path
     head = yaml.safe_load(text.split("---\n", 2)[1])
-    for path in [head["bibliography"], *head["filters"], head["format"]["html"]["css"]]:
+    for path in [head["bibliography"], *head["filters"], *head["format"]["html"]["css"]]:
         assert (staged / path).is_file()
     assert "#let equation-numbering" in (staged / "paper-template.typst").read_text() or name == "poster"
 

@@ -57,7 +57,9 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
         f"Distances between {len(order)} classes as matrices, ordered by category, above the diagonal their means over "
         f"categories: {', '.join(rdms)}"
     )
-    caption = f"{about}; {len(order)} classes; percentiles within each matrix, above the diagonal means." if about else ""
+    caption = (
+        f"{about}; {len(order)} classes; percentiles within each matrix, above the diagonal means." if about else ""
+    )
     return Drawn(axes, f"{alt}; {about}." if about else f"{alt}.", caption)
 
 
