@@ -577,7 +577,8 @@ def test_a_document_is_a_quarto_project_that_needs_nothing_else(tmp_path, name):
     head = yaml.safe_load(text.split("---\n", 2)[1])
     for path in [head["bibliography"], *head["filters"], *head["format"]["html"]["css"]]:
         assert (staged / path).is_file()
-    assert "#let equation-numbering" in (staged / "paper-template.typst").read_text() or name == "poster"
+    if name == "paper":  # what Quarto's Typst output asks a whole template for
+        assert "#let equation-numbering" in (staged / "paper-template.typst").read_text()
 
 
 def test_the_staged_folder_has_a_visible_name(tmp_path, monkeypatch):
