@@ -359,7 +359,7 @@ def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch)
     """Every outcome has words for both cases, and the paper says those of the case that holds."""
     quoted = yaml.safe_load((ROOT / "validation" / "quoted.yml").read_text(encoding="utf-8"))
     outcomes = {key for study in quoted.values() for key, value in study["numbers"].items() if isinstance(value, bool)}
-    assert outcomes == set(claims.STUDIES)
+    assert outcomes == set(values.WORDS["studies"])
     assert "The result is negative" in paper.studies()[0]["objectives"]["nothing_learned"]
     quoted["objectives"]["numbers"]["nothing_learned"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
     (tmp_path / "validation").mkdir()
