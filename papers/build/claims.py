@@ -176,19 +176,15 @@ def pairs(evidence: Evidence) -> str:
     return "In pairs, no lag is told apart from it." if others else ""
 
 
-def distances(evidence: Evidence) -> str:
-    """The heading of the distances: what they go with, where a test shows it."""
-    best, name = evidence.best, WORDS["models"][evidence.model]["name"]
-    if not evidence.learned:
-        return "distances between the classes, by category"
-    return f"at {seconds(best.lag_s)} distances go with {name}"
-
-
-def agreement(evidence: Evidence, published: Mapping[str, Effect]) -> str:
-    """At which lag the largest partial r is, here and as published: a description, no test."""
-    there = max((effect for effect in published.values() if effect.lag_s > 0), key=lambda effect: effect.r)
-    here_s, there_s = (seconds(effect.lag_s) for effect in (evidence.best, there))
-    return f"partial r peaks at {here_s} {'in both' if here_s == there_s else f'here, at {there_s} as published'}"
+def headings(evidence: Evidence, published: Mapping[str, Effect]) -> dict[str, str]:
+    """Headings of the distances, where a test shows what they go with, and of the comparison, which describes."""
+    here_s, name = seconds(evidence.best.lag_s), WORDS["models"][evidence.model]["name"]
+    there_s = seconds(max((e for e in published.values() if e.lag_s > 0), key=lambda effect: effect.r).lag_s)
+    return {
+        "distances": f"at {here_s} distances go with {name}" if evidence.learned else "distances between the classes",
+        "agreement": f"partial r peaks at {here_s} "
+        + ("in both" if here_s == there_s else f"here, at {there_s} as published"),
+    }
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:

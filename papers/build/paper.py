@@ -66,7 +66,7 @@ def words(
         "experiment": poster.head(experiment),
         "repository": poster.repository(),
         "setting": settings(experiment.sections),
-        "world": world(experiment) if experiment.source == "world" else {},
+        "world": poster.world(experiment),
         "data": poster.data(experiment, counted)
         | amounts(experiment, counted)
         | {"chance": f"; chance is {percent(chance, 1)}" if chance == chance else ""},
@@ -151,24 +151,6 @@ def amounts(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]
         caveat = "The world’s scenes are as long as we made them, so that the lag found is no measure of real films. "
     films = count(int(counted["films"]), "film")
     return {"films": films, "amounts": spoken(amounts), "where": where, "caveat": caveat}
-
-
-def world(experiment: Experiment) -> dict[str, str]:
-    """The drawn world in words."""
-    own = experiment.sections["world"]
-    shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
-    scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
-    return {
-        "films": count(int(own["films"]), "film"),
-        "classes": values.whole(int(own["categories"]) * int(own["classes_per_category"])),
-        "shuffled": shuffled if own["shuffle_objects"] else "",
-        "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
-        **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
-        **{
-            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
-            for name, scale in scales.items()
-        },
-    }
 
 
 def method(experiment: Experiment) -> dict[str, str]:

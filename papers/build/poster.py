@@ -42,7 +42,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     counted = dataset(experiment)
     evidence = claims.weigh(experiment, tests)
     parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
-    drawn = experiment.source == "world"
+    drawn = world(experiment)
     parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
@@ -56,7 +56,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
-        "world": world(experiment, evidence, tests) if drawn else {},
+        "world": drawn | came_out(experiment, evidence, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
     return unbroken(said) | {"part": parts}
@@ -223,9 +223,8 @@ def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float],
     setting = world_setting(experiment) if experiment.source == "world" else film
     return {
         **claims.verdict(evidence, setting, too_little),
-        "distances": claims.distances(evidence),
         "accuracy": claims.dissociation(evidence, accuracy(experiment), heading=True),
-        "agreement": claims.agreement(evidence, values.published_effects(experiment, claims.CONTROL)),
+        **claims.headings(evidence, values.published_effects(experiment, claims.CONTROL)),
         "reading": claims.reading(evidence),
         "prediction": prediction(experiment, evidence),
         "baselines": claims.baselines(evidence, claims_allowed=not too_little),
@@ -252,22 +251,34 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
 
-def world(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> dict[str, str]:
-    """What was put into a drawn world, and what came out of it, for ``_poster_world.md``."""
-    constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
-    random = values.effects(tests, evidence.model, "none").get("random")
+def world(experiment: Experiment) -> dict[str, str]:
+    """The drawn world in words; empty for films."""
+    if experiment.source != "world":
+        return {}
     own = experiment.sections["world"]
-    scene_s, shot_s = ([float(bound) for bound in own[name]] for name in ("scene_s", "shot_s"))
+    shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
+    scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
     return {
-        "shots": values.time_range(*shot_s),
-        "scenes": values.time_range(*(float(own["time_scale"]) * bound for bound in scene_s)),
-        "shuffled": ", objects dealt out at random" if own["shuffle_objects"] else "",
+        "films": count(int(own["films"]), "film"),
+        "classes": whole(int(own["categories"]) * int(own["classes_per_category"])),
+        "shuffled": shuffled if own["shuffle_objects"] else "",
+        "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
         "category": values.percent(float(own["appearance_semantics"])),
-        "looks": _half(constants, "appearance").removesuffix(" and ") or "–",
-        "associations": _half(constants, "association").removesuffix(" and ") or "–",
-        "untrained": f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–",
-        "best": seconds(evidence.best.lag_s) + ("" if evidence.learned else ", not above chance"),
+        **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
+        **{
+            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
+            for name, scale in scales.items()
+        },
     }
+
+
+def came_out(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> dict[str, str]:
+    """What ``_poster_world.md`` sets beside what was put into the world."""
+    constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
+    found = {name: _half(constants, name).removesuffix(" and ") or "–" for name in ("appearance", "association")}
+    random = values.effects(tests, evidence.model, "none").get("random")
+    found["untrained"] = f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"
+    return found | {"best": seconds(evidence.best.lag_s) + ("" if evidence.learned else ", not above chance")}
 
 
 def world_setting(experiment: Experiment) -> str:

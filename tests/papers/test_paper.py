@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 import yaml
-from papers.build import paper, quarto
+from papers.build import paper, quarto, values
 from papers.build.paper import settings
 from papers.build.render import main, make, render
 

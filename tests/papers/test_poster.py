@@ -74,6 +74,13 @@ def results(
         head["world"] = {
             "scene_s": [120, 240],
             "shot_s": [6, 12],
+            "beat_s": [20, 40],
+            "films": 12,
+            "categories": 8,
+            "classes_per_category": 6,
+            "film_duration_s": 2400,
+            "frame_interval_s": 1,
+            "label_interval_s": 0.2,
             "time_scale": 0.5,
             "shuffle_objects": shuffled,
             "appearance_semantics": 0.0,
