@@ -31,7 +31,7 @@ def dissociation(
     """
     import seaborn as sns
 
-    [ax] = axes = style.panels(width=0.67, height=0.5)
+    [ax] = axes = style.panels(width=0.655, height=0.49)
     model, accuracy = shown.models[0], shown.rows(accuracy)
     rows, scores = shown.rows(table, model=model), accuracy[accuracy.measure == measure]
     each = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")

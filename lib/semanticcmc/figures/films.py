@@ -12,7 +12,7 @@ from semanticcmc.figures import style
 from semanticcmc.figures.rdms import category_blocks
 from semanticcmc.figures.style import Axes, Drawn
 
-WIDTH = 1.28  # of a strip, in columns of a page: with text that can be read on a poster of A0
+WIDTH = 1.2  # of a strip, in columns of a page: with text that can be read on a poster of A0
 STRIP_PX = 256
 """Width and height of a drawn world's frames in a film strip: on an A0 poster they are some 60 mm wide."""
 

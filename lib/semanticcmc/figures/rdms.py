@@ -37,7 +37,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
     columns = min(COLUMNS, len(rdms))
     rows = -(-len(rdms) // columns)
     # in columns of a page: a full row is as wide as its text on the poster allows, one matrix alone is larger
-    side, bar = (0.26, 0.24) if len(rdms) > 1 else (0.55, 0.35)
+    side, bar = (0.24, 0.22) if len(rdms) > 1 else (0.55, 0.35)
     axes = style.panels(rows, columns, side * (COLUMNS if len(rdms) > 1 else 1) + bar, (side + 0.055) * rows + 0.04)
     for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=False)):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
