@@ -2,7 +2,7 @@
 -- focus and a name, and long names of code break after a dot, an underscore or a slash.
 
 local function scrolls(name)
-  return { class = "scroll", role = "region", tabindex = "0", ["aria-label"] = name }
+  return { class = "scroll wide", role = "region", tabindex = "0", ["aria-label"] = name }
 end
 
 local tables = 0
@@ -26,6 +26,7 @@ local visit = {
   end,
   Table = function(block)
     tables = tables + 1
+    block.colspecs = block.colspecs:map(function(column) return { column[1], nil } end) -- as wide as what they hold
     return pandoc.Div({ block:walk({ Code = broken, Link = function(link)
       return link:walk({ Str = function(text)
         if #text.text >= 16 then return pandoc.RawInline("html", (text.text:gsub("([._])(%w)", "%1<wbr>%2"))) end

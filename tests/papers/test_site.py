@@ -367,7 +367,7 @@ def test_code_that_scrolls_has_focus_and_a_name_and_names_break_at_their_dots():
     page = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     assert re.search(r'<pre[^>]*tabindex="0"[^>]*aria-label=', page.replace("\n", " "))
     assert "training.<wbr>objectives.<wbr>memory_<wbr>bank_<wbr>nce" in page
-    assert re.search(r'class="scroll"[^>]*role="region"', page.replace("\n", " "))
+    assert re.search(r'class="scroll wide"[^>]*role="region"', page.replace("\n", " "))
 
 
 def test_a_studys_command_is_whole_and_its_remark_a_sentence():
