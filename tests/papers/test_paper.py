@@ -374,5 +374,5 @@ def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch)
 def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
     monkeypatch.undo()
     paths = make(with_methods(results(tmp_path / "e")), "paper")
-    assert "taught category" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+    assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
     assert_readable(paths[0])
