@@ -11,7 +11,7 @@ VENV       := .venv
 RUN        := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install poster films site test lint lab validate benchmark lock clean
+.PHONY: help install quarto poster films site serve test lint lab validate benchmark lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@if git rev-parse --git-dir > /dev/null 2>&1; then $(RUN) -m nbstripout --install && git config filter.nbstripout.required false; fi # outputs stay out of git
 	@touch $@
 
+quarto: $(VENV)/.ready ## add Quarto to .venv, which downloads the program; documents and site are rendered by it from then on
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) 'quarto-cli>=1.6' && $(VENV)/bin/quarto --version || \
+	  { echo "error: quarto-cli could not be installed (it downloads Quarto from its release page); poster and paper need none,"; \
+	    echo "  and the site takes any Quarto on the path: https://quarto.org/docs/get-started/"; exit 2; }
+
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
 	@$(RUN) -m semanticcmc run $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
 	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
@@ -43,6 +48,10 @@ films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from 
 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
 	@$(RUN) -m papers.build.site
+
+serve: $(VENV)/.ready ## show the rendered site at http://localhost:8000, its search included
+	@test -f _site/index.html || { echo "error: no site in _site/; render it first: make site"; exit 2; }
+	@$(RUN) -m http.server --bind localhost --directory _site 8000
 
 test: $(VENV)/.ready ## run the tests, with the whole pipeline on a tiny world, and measure coverage
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85

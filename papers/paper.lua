@@ -2,6 +2,13 @@
 -- In both: the abstract, the widths of columns. In plain pandoc only, since Quarto does it itself: figures, tables, sections and equations are
 -- numbered, and @fig-x, @tbl-x, @sec-x and @eq-x become links to them. A reference to nothing stops the build.
 
+local source = quarto and io.open(quarto.doc.input_file)
+if source and source:read("a"):find("{{< var", 1, true) then -- quarto render papers/paper.qmd
+  io.stderr:write("error: papers/paper.qmd is a template. `make poster` writes it with the numbers of the miniature into "
+    .. "results/miniature/paper/ and renders it there.\n")
+  os.exit(2)
+end
+
 local typst = FORMAT:match("typst") ~= nil
 local html = FORMAT:match("html") ~= nil
 local names = { fig = "Figure", tbl = "Table", sec = "Section", eq = "Equation" }

@@ -1,6 +1,13 @@
 -- The divs of poster.qmd as a page: HTML gets a sheet with a header and a grid, Typst gets calls of the
 -- functions in poster-template.typst. Runs as Quarto's filter and as pandoc's.
 
+local source = quarto and io.open(quarto.doc.input_file)
+if source and source:read("a"):find("{{< var", 1, true) then -- quarto render papers/poster.qmd
+  io.stderr:write("error: papers/poster.qmd is a template. `make poster` writes it with the numbers of the miniature into "
+    .. "results/miniature/poster/ and renders it there.\n")
+  os.exit(2)
+end
+
 local typst = FORMAT:match("typst") ~= nil
 local html = FORMAT:match("html") ~= nil
 
@@ -96,7 +103,8 @@ local inner = {
       return out
     end
     if has(block, "poster-scroll") or has(block, "scroll") then return block.content end
-    if has(block, "poster-source") or has(block, "poster-caption") then return {} end -- for the screen
+    if has(block, "poster-source") then return {} end -- links, for the screen
+    if has(block, "poster-caption") then return wrapped("#poster-caption[", block.content, "]") end
     if has(block, "poster-table") then return wrapped("#poster-table[", block.content, "]") end
   end,
   Span = function(span)
@@ -109,9 +117,19 @@ local inner = {
       end
     end
   end,
-  Table = function(block) -- as wide as its panel, the first column wider than the others
-    local parts = 1.6 + #block.colspecs - 1
-    for i, column in ipairs(block.colspecs) do block.colspecs[i] = { column[1], (i == 1 and 1.6 or 1) / parts } end
+  Table = function(block) -- as wide as its panel, a column by the longest of its cells
+    local longest, sum = {}, 0
+    local function measured(rows)
+      for _, row in ipairs(rows) do
+        for i, cell in ipairs(row.cells) do
+          longest[i] = math.max(longest[i] or 8, math.min(24, utf8.len(pandoc.utils.stringify(cell.contents))))
+        end
+      end
+    end
+    measured(block.head.rows)
+    for _, body in ipairs(block.bodies) do measured(body.body) end
+    for _, length in ipairs(longest) do sum = sum + length end
+    for i, column in ipairs(block.colspecs) do block.colspecs[i] = { column[1], longest[i] / sum } end
     return block
   end,
   Image = function(image)

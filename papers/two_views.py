@@ -112,11 +112,11 @@ def kitchen(c: Palette, what: str) -> str:
         return wall + tiles + board + kettle(c, 34, 34) + cup(c, 76, 40, 0.8)
     if what == "cup":
         return wall + rect(0, 54, 120, 36, c("#B67C45")) + cup(c, 40, 24, 1.35)
-    return wall + tiles + rect(0, 58, 120, 32, c("#B67C45")) + kettle(c, 48, 28, 1.15)
+    return wall + tiles + rect(0, 58, 120, 32, c("#B67C45")) + kettle(c, 48, 29, 1.15)
 
 
 def street(c: Palette, what: str) -> str:
-    sky = rect(0, 0, 120, 90, c("#BFE0EE")) + rect(0, 62, 120, 28, c("#7A7F86"))
+    sky = rect(0, 0, 120, 90, c("#BFE0EE")) + rect(0, 62, 120, 29, c("#7A7F86"))
     house = rect(64, 22, 40, 42, c("#D98C5F")) + path("M58 24 L84 4 L110 24 Z", c("#8A4632"))
     house += rect(72, 34, 10, 12, c("#F6E7B8")) + rect(88, 34, 10, 12, c("#F6E7B8"))
     tree = rect(26, 40, 6, 24, c("#7B5130")) + circle(29, 32, 17, c("#4E9A51"))
@@ -161,7 +161,7 @@ def strip() -> str:
     bracket = f"M{first} 66 V44 H{second} V66"
     parts.append(path(bracket, more=f'stroke="{INK}" stroke-width="3"'))
     parts.append(rect((first + second) / 2 - 62, 26, 124, 34, PAPER))
-    parts.append(text((first + second) / 2, 53, "time lag", 26, more='font-style="italic"'))
+    parts.append(text((first + second) / 2, 53, "time lag", 29, more='font-style="italic"'))
     return "".join(parts)
 
 
@@ -198,28 +198,28 @@ def semantic() -> str:
         (first, "frame <tspan font-style='italic'>t</tspan>", FIRST),
         (second, "frame <tspan font-style='italic'>t</tspan> + lag", SECOND),
     ):
-        parts.append(text(x, 234, name, 24, colour))
+        parts.append(text(x, 234, name, 29, colour))
         parts.append(arrow(x, 246, x, 284, colour))
-        parts.append(encoder(x, 292, 150, 74, 92))
-        parts.append(text(x, 347, "encoder", 22, PAPER))
+        parts.append(encoder(x, 292, 164, 98, 92))
+        parts.append(text(x, 347, "encoder", 29, PAPER))
     parts.append(
         path(
             f"M{first + 66} 338 H{second - 66}",
             more=f'stroke="{INK}" stroke-width="3" stroke-dasharray="2 8" stroke-linecap="round"',
         )
     )
-    parts.append(rect(middle - 50, 302, 100, 72, PAPER))
-    parts += [text(middle, 331, "the same", 21, QUIET), text(middle, 361, "weights", 21, QUIET)]
+    parts.append(rect(middle - 64, 302, 128, 72, PAPER))
+    parts += [text(middle, 330, "same", 29, QUIET), text(middle, 362, "weights", 29, QUIET)]
     parts.append(arrow(first, 388, middle - 76, 458, FIRST))
     parts.append(arrow(second, 388, middle + 76, 458, SECOND))
     parts.append(codes(middle, 556, 118))
     parts += [
-        text(middle - 140, 566, "one moment’s", 21, QUIET, "end"),
-        text(middle - 140, 596, "pair attracts", 21, QUIET, "end"),
+        text(middle - 136, 552, "a pair", 29, QUIET, "end"),
+        text(middle - 136, 586, "attracts", 29, QUIET, "end"),
     ]
     parts += [
-        text(middle + 140, 566, "all others", 21, QUIET, "start"),
-        text(middle + 140, 596, "repel", 21, QUIET, "start"),
+        text(middle + 136, 552, "all others", 29, QUIET, "start"),
+        text(middle + 136, 586, "repel", 29, QUIET, "start"),
     ]
     return "".join(parts)
 
@@ -227,25 +227,25 @@ def semantic() -> str:
 def lab() -> str:
     x, left, right = 845, 772, 918
     parts = [path("M684 20 V680", more=f'stroke="{RULE}" stroke-width="3"')]
-    parts.append(text(x, 53, "one frame, two halves", 23, more='font-style="italic"'))
+    parts.append(text(x, 53, "one frame, halved", 29, more='font-style="italic"'))
     parts.append(frame(x - 60, 76, kitchen(in_colour, "both")))
     parts += [arrow(x - 30, 172, left, 212), arrow(x + 30, 172, right, 212)]
     parts += [frame(left - 60, 220, kitchen(lightness, "both")), frame(right - 60, 220, kitchen(chroma, "both"))]
     parts += [
-        text(left, 342, "L", 25, more='font-style="italic"'),
-        text(right, 342, "ab", 25, more='font-style="italic"'),
+        text(left, 344, "L", 29, more='font-style="italic"'),
+        text(right, 344, "ab", 29, more='font-style="italic"'),
     ]
     for at in (left, right):
         parts.append(encoder(at, 356, 104, 60, 66, QUIET))
-        parts.append(text(at, 397, "half", 20, PAPER))
+        parts.append(text(at, 397, "half", 29, PAPER))
     parts += [arrow(left, 426, x - 52, 474), arrow(right, 426, x + 52, 474)]
     parts.append(codes(x, 556, 92).replace(FIRST, "#8D939D").replace(SECOND, "#E0A03A"))
     return "".join(parts)
 
 
 def main() -> None:
-    captions = text(333, 711, "SemanticCMC", 25, more='font-weight="bold"') + text(
-        845, 711, "CMC, for comparison", 24, more='font-weight="bold"'
+    captions = text(333, 711, "SemanticCMC", 32, more='font-weight="bold"') + text(
+        845, 711, "CMC", 32, more='font-weight="bold"'
     )
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'

@@ -43,6 +43,15 @@ def test_conda_environment_has_the_packages_and_bounds_of_pyproject():
     assert conda["python"] == sorted(project["requires-python"].split(","))
 
 
+def test_quarto_is_an_extra_of_its_own_with_one_bound_everywhere():
+    """Its package downloads a program while it is installed, which a lock with hashes cannot hold."""
+    [wanted] = pyproject()[1]["optional-dependencies"]["quarto"]
+    bound = wanted.removeprefix("quarto-cli")
+    assert f"  - quarto{bound}\n" in (ROOT / "environment.yml").read_text()
+    assert f"'{wanted}'" in (ROOT / "Makefile").read_text()
+    assert "quarto-cli" not in (ROOT / "requirements.lock").read_text()
+
+
 def test_lock_pins_every_dependency_by_hash_and_names_no_host():
     text = (ROOT / "requirements.lock").read_text()
     pinned = {match.lower() for match in re.findall(r"^([A-Za-z0-9_.-]+)==", text, flags=re.M)}

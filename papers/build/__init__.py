@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -11,6 +12,11 @@ from semanticcmc.config import InputError
 
 ROOT = Path(__file__).parents[2]
 """The checkout that these scripts, and the sources beside them, are part of."""
+
+
+def quarto() -> str | None:
+    """Path of Quarto: the one beside this Python (`make quarto`), else the one on the path; None without one."""
+    return shutil.which("quarto", path=str(Path(sys.executable).parent)) or shutil.which("quarto")
 
 
 def pandoc(text: str, source: Path, *options: str) -> None:

@@ -5,6 +5,7 @@ Quarto exits 0 after all of these; this is its post-render step.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from html.parser import HTMLParser
@@ -13,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from semanticcmc.config import InputError
 
-TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|\?var:")
-"""Lines of Quarto's log after which a page is not as meant, although Quarto exits 0."""
+TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|warning:|\?var:")
+"""Lines of Quarto's log, Typst's in it, after which a page is not as meant, although Quarto exits 0."""
 
 UNRESOLVED = re.compile(
     r"\{\{<[^<>]*>\}\}|\?var:[\w.-]+|\?meta:[\w.-]+|\?@[\w-]+|(?<![\w.@])@(?:fig|tbl|sec|eq)-[\w-]+"
@@ -36,6 +37,7 @@ class _Page(HTMLParser):
         self.without_text: list[str] = []
         self.ids: set[str] = set()
         self.text: list[str] = []
+        self.code: list[str] = []
         self._within: list[str] = []
         self.feed(page.read_text(encoding="utf-8"))
 
@@ -59,8 +61,7 @@ class _Page(HTMLParser):
             self._within.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self._within:
-            self.text.append(data)
+        (self.code if self._within else self.text).append(data)
 
 
 def check_page(page: Path, root: Path) -> list[str]:
@@ -87,17 +88,32 @@ def check_page(page: Path, root: Path) -> list[str]:
     return problems
 
 
-def check_site(folder: Path) -> None:
-    """Check every page of a rendered site; an `InputError` lists every page and what is wrong with it."""
-    pages = sorted(folder.rglob("*.html"))
-    if not pages:
+def check_site(folder: Path, pages: Iterable[str | Path] | None = None) -> None:
+    """Check every page of a rendered site; an `InputError` lists every page and what is wrong with it.
+
+    Of a site of which only some `pages` have been rendered, links to others are no fault.
+    """
+    chosen = sorted(folder.rglob("*.html")) if pages is None else [p for p in map(Path, pages) if p.suffix == ".html"]
+    if pages is None and not chosen:
         raise InputError(f"{folder}: no page; `make site` renders the site")
-    problems = [f"{page.relative_to(folder)}: {problem}" for page in pages for problem in check_page(page, folder)]
+    problems = [f"{page.relative_to(folder)}: {problem}" for page in chosen for problem in check_page(page, folder)]
+    if pages is not None:
+        problems = [problem for problem in problems if not problem.endswith("is not there")]
     for sheet in sorted(folder.rglob("*.css")):
         loaded = _CSS_ADDRESS.findall(sheet.read_text(encoding="utf-8"))
         problems += [f"{sheet.relative_to(folder)}: loads {address} from elsewhere" for address in loaded]
     if problems:
         raise InputError(f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
+
+
+def check_lines(notebook: Path, page: Path) -> None:
+    """Refuse a page of a notebook on which the lines of a cell run into each other, as where `source` is one string."""
+    code = "".join(_Page(page).code)
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    for cell in cells:
+        lines = [line for line in "".join(cell["source"]).splitlines() if not line.startswith("#|")]
+        if len(lines) > 1 and "\n".join(lines[:2]) not in code:
+            raise InputError(f"{page}: the lines of a cell run into each other, or are not there: {lines[0]}")
 
 
 def check_log(lines: Iterable[str], source: Path) -> None:

@@ -176,6 +176,17 @@ def pairs(evidence: Evidence) -> str:
     return "In pairs, no lag is told apart from it." if others else ""
 
 
+def headings(evidence: Evidence, published: Mapping[str, Effect]) -> dict[str, str]:
+    """Headings of the distances, where a test shows what they go with, and of the comparison, which describes."""
+    here_s, name = seconds(evidence.best.lag_s), WORDS["models"][evidence.model]["name"]
+    there_s = seconds(max((e for e in published.values() if e.lag_s > 0), key=lambda effect: effect.r).lag_s)
+    return {
+        "distances": f"at {here_s} distances go with {name}" if evidence.learned else "distances between the classes",
+        "agreement": f"partial r peaks at {here_s} "
+        + ("in both" if here_s == there_s else f"here, at {there_s} as published"),
+    }
+
+
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     """What networks learned that saw looks alone: the same frame twice, or its two colour halves.
 
@@ -194,14 +205,26 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
     )
 
 
-def dissociation(evidence: Evidence, accuracy: pd.DataFrame) -> str:
-    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`."""
+def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = False) -> str:
+    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`.
+
+    A description, no test; as a `heading` in few words.
+    """
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
     if knn.empty:
-        return "There are too few pictures of a class to measure how well classes are told apart."
+        return (
+            "class accuracy and semantics"
+            if heading
+            else "There are too few pictures of a class to measure how well classes are told apart."
+        )
     means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
+    if heading:
+        if best == own:
+            return f"accuracy and partial r both peak at {seconds(own.lag_s)}"
+        where = f"peaks at {seconds(best.lag_s)}" if best.lag_s > 0 else f"is highest for {values.network_phrase(best)}"
+        return f"accuracy {where}, partial r at {seconds(own.lag_s)}"
 
     def correct(effect: Effect) -> str:
         share, low, high = (float(value) for value in means.loc[effect.network].to_numpy())
@@ -238,20 +261,3 @@ def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_
     caution = several if len(experiment.seeds) > 1 else "neighbouring lags may differ by chance"
     said.append(f"{values.count(len(experiment.seeds), 'seed').capitalize()} a network: {caution}.")
     return " ".join(said)
-
-
-STUDIES = {
-    "follows_films": (
-        "it follows the length of the films and not the truth",
-        "it does not follow the length of the films alone",
-    ),
-    "shuffled_shows_nothing": ("no effect was found", "some effect was left"),
-    "looks_mislead": (", so that a simple correlation would mislead", ""),
-    "nothing_learned": (
-        "The result is negative. Two reasons are likely: a row of the bank is many steps old when it is used, and the "
-        "normalising constant, frozen from the first batch, is soon wrong; published runs started from networks that "
-        "had been trained already. What is found here is therefore found with InfoNCE alone.",
-        "",
-    ),
-}
-"""Outcomes of tests in ``validation/quoted.yml``, and what ``paper.qmd`` says if they hold, and if not."""

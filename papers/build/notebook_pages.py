@@ -46,7 +46,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
         its end, is an `InputError`.
     """
     try:
-        page = json.loads(notebook.read_text(encoding="utf-8"))
+        page = json.loads(relative(notebook.read_text(encoding="utf-8")))
         cells = [cell | {"source": _LINKS.sub(r"\1", "".join(cell["source"]))} for cell in page["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{notebook}: not readable as a notebook ({error!r})") from error
@@ -71,6 +71,14 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     head, newline, rest = kept[0]["source"].partition("\n")
     kept[0]["source"] = f"{head}\n\n{_provenance(page, notebook.name, results)}{newline}{rest}"
     return page | {"cells": kept}
+
+
+def relative(text: str) -> str:
+    """A notebook's text with paths from the repository that it was executed in, wherever that was, and not from /."""
+    found = re.search(r'"experiment": "(/[^"]*?/)(?:analysis/experiments|results)/', text)
+    for root in {found[1] if found else "", f"{ROOT.resolve()}/"} - {""}:
+        text = text.replace(root, "")
+    return text
 
 
 def title(cells: list[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from papers.build.values import WORDS, Effect, count, network_title, number, per
 
 from semanticcmc.experiment import Experiment
 
-SOURCES = ("paper.qmd", "paper.lua", "paper.css", "paper-template.typst", "references.bib")
+SOURCES = ("paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 """Files of ``papers/`` that the paper is made from, and figures of the experiment that it always shows."""
 
@@ -24,13 +24,13 @@ OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figur
 """Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
 
-def write_generated(experiment: Experiment, folder: Path) -> None:
-    """Write what the paper's source asks for into the staged `folder`; an `InputError` names what is missing."""
+def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """What the paper's source asks for, and a study's picture into `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
     accuracy = poster.accuracy(experiment)
-    said = variables(experiment, evidence, tests, accuracy)
-    texts = {
+    said = words(experiment, evidence, tests, accuracy)
+    parts = {
         "table_timescales": timescales_table(experiment),
         "table_tests": tests_table(experiment, tests),
         "table_controls": controls_table(experiment, tests),
@@ -38,20 +38,18 @@ def write_generated(experiment: Experiment, folder: Path) -> None:
         "table_published": poster.mantel_table(experiment, tests),
     }
     optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
-    for words, tables in (studies(), sections(experiment, evidence, list(optional))):
-        said |= words
-        texts |= tables
+    for more, texts in (studies(), sections(experiment, evidence, list(optional))):
+        said |= more
+        parts |= texts
     figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
     said["figure"] = {figure: poster.alternative_text(experiment, figure) for figure in figures}
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
-    texts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
-    for name, text in texts.items():
-        (folder / f"_{name}.md").write_text(text, encoding="utf-8")
-    (folder / "_variables.yml").write_text(poster.variables(said), encoding="utf-8")
+    parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
     shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
+    return poster.unbroken(said) | {"part": parts}
 
 
-def variables(
+def words(
     experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame
 ) -> dict[str, dict[str, Any]]:
     """Variables of the parts that every paper has."""
@@ -68,7 +66,7 @@ def variables(
         "experiment": poster.head(experiment),
         "repository": poster.repository(),
         "setting": settings(experiment.sections),
-        "world": world(experiment) if experiment.source == "world" else {},
+        "world": poster.world(experiment),
         "data": poster.data(experiment, counted)
         | amounts(experiment, counted)
         | {"chance": f"; chance is {percent(chance, 1)}" if chance == chance else ""},
@@ -79,11 +77,11 @@ def variables(
 
 
 def studies() -> tuple[dict[str, Any], dict[str, str]]:
-    """What is quoted of the studies, in the words that their outcomes allow, and their tables ``_study_<name>.md``."""
+    """What is quoted of the studies, in the words that their outcomes allow, and their tables ``study_<name>``."""
     said, texts = {}, {}
     for name, study in yaml.safe_load(_validation("quoted.yml").read_text(encoding="utf-8")).items():
         said[name] = {
-            key: claims.STUDIES[key][0 if value else 1] if isinstance(value, bool) else value
+            key: WORDS["studies"][key][0 if value else 1] if isinstance(value, bool) else value
             for key, value in study["numbers"].items()
         }
         if found := study.get("table"):
@@ -98,7 +96,7 @@ def _validation(name: str) -> Path:
 
 
 def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the sections that an experiment may have ask for, and they themselves: ``_section_<name>.md``, or empty.
+    """What the sections that an experiment may have ask for, and they themselves, ``section_<name>``, or empty.
 
     `shown` are those of `OPTIONAL` that it has.
     """
@@ -153,24 +151,6 @@ def amounts(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]
         caveat = "The world’s scenes are as long as we made them, so that the lag found is no measure of real films. "
     films = count(int(counted["films"]), "film")
     return {"films": films, "amounts": spoken(amounts), "where": where, "caveat": caveat}
-
-
-def world(experiment: Experiment) -> dict[str, str]:
-    """The drawn world in words."""
-    own = experiment.sections["world"]
-    shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
-    scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
-    return {
-        "films": count(int(own["films"]), "film"),
-        "classes": values.whole(int(own["categories"]) * int(own["classes_per_category"])),
-        "shuffled": shuffled if own["shuffle_objects"] else "",
-        "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
-        **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
-        **{
-            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
-            for name, scale in scales.items()
-        },
-    }
 
 
 def method(experiment: Experiment) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What ``poster.qmd`` asks for: ``_variables.yml``, its table and lists, and the code that leads to the repository."""
+"""What ``poster.qmd`` asks for: words, its table and lists, and the code that leads to the repository."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ import segno
 import yaml
 from papers.build import ROOT, claims, values
 from papers.build.claims import Evidence
-from papers.build.values import WORDS, count, plain, seconds, whole
+from papers.build.values import WORDS, count, plain, seconds, spoken, whole
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
+from semanticcmc.figures.svg_text import font_faces
 from semanticcmc.run import git_commit
 
-SOURCES = ("poster.qmd", "poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
+SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
 """Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending)."""
+
+LETTERS = "".join(map(chr, (*range(32, 127), *range(160, 384)))) + "‘’“”–—…•→−×≤≥≈∞ρτ"
+"""Letters that travel with the page, so that it is printed on one sheet whatever fonts a machine has."""
 
 QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
 """Rows of ``tables/dataset.csv``."""
@@ -32,40 +36,38 @@ HALF = "half_strength_s half_strength_low_s half_strength_high_s"
 """When a measure is down to half, and its interval: columns of ``tables/half_lives.csv``."""
 
 
-def write_generated(experiment: Experiment, folder: Path) -> None:
-    """Write what the poster's source asks for into the staged `folder`; an `InputError` names what is missing."""
+def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """What the poster's source asks for, and its code into the `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
-    texts = {"facts": facts(counted), "table_mantel": mantel_table(experiment, tests)}
-    texts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
+    evidence = claims.weigh(experiment, tests)
+    parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
+    drawn = world(experiment)
+    parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
+    parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
-    texts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
-    for name, text in texts.items():
-        (folder / f"_{name}.md").write_text(text, encoding="utf-8")
+    parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
+    (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
     said = {
         "experiment": head(experiment),
         "repository": repository(),
-        "claim": claim(experiment, claims.weigh(experiment, tests), counted, tests),
+        "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
+        "world": drawn | came_out(experiment, evidence, tests),
         "figure": {name: alternative_text(experiment, name) for name in FIGURES},
     }
-    (folder / "_variables.yml").write_text(variables(said), encoding="utf-8")
+    return unbroken(said) | {"part": parts}
 
 
-def variables(said: Mapping[str, object]) -> str:
-    """``_variables.yml`` whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts."""
-
-    def unbroken(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {key: unbroken(one) for key, one in value.items()}
-        text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", str(value))
-        return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
-
-    # quoted, or Quarto prints 0.30 as 0.3
-    return yaml.safe_dump(unbroken(said), sort_keys=False, allow_unicode=True, default_style='"', width=10_000)
+def unbroken(value: Any) -> Any:
+    """Texts whose ``r = 0.21``, ``60 s`` and ``59 %`` no line break parts, in a mapping of mappings."""
+    if isinstance(value, Mapping):
+        return {key: unbroken(one) for key, one in value.items()}
+    text = re.sub(r"\b([rpρ]) ([=<]) (?=[−\d])", "\\1\u00a0\\2\u00a0", str(value))
+    return re.sub(r"(?<=\d) (?=(?:s|min|h|%)(?:\W|$))", "\u00a0", text)
 
 
 def head(experiment: Experiment) -> dict[str, str]:
@@ -115,18 +117,18 @@ def source(found: Iterable[str]) -> str:
 
 
 def figure_source(described: Mapping[str, Any]) -> str:
-    """Links of a figure (`sidecar`); before them its caption, for narrow windows."""
+    """Caption of a figure (`sidecar`), which `without_caption` takes from the drawing, and its links."""
     record = [f"[record](../figures/{described['figure']}.json)"] if described.get("figure") else []
-    # the figure says it as well, in letters too small for a phone; the alternative text has it for other readers
+    # the alternative text has it for other readers
     caption = f'::: {{.poster-caption aria-hidden="true"}}\n{plain(described.get("caption") or "")}\n:::\n\n'
     return (caption if described.get("caption") else "") + source([*links(described), *record])
 
 
 def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
     """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
-    ours = {words["head"]: values.effects(tests, model, claims.CONTROL) for model, words in WORDS["models"].items()}
-    columns = {head: found for head, found in ours.items() if found}
-    columns["published"] = values.published_effects(experiment, claims.CONTROL)
+    ours = {model: values.effects(tests, model, claims.CONTROL) for model in WORDS["models"]}
+    columns = {f"here: {WORDS['models'][model]['head']}": found for model, found in ours.items() if found}
+    columns["published: WordNet"] = values.published_effects(experiment, claims.CONTROL)
     lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
     best = claims.weigh(experiment, tests).best.network
     rows = []
@@ -171,7 +173,15 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
         labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
     curves = values.read_table(experiment, "timescales", "measure lag_s value null_high")
     constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
-    return {"labels": labels, "persistence": persistence(curves, constants)}
+    return {"labels": labels, "persistence": persistence(curves, constants), "heading": halves(constants)}
+
+
+def halves(constants: pd.DataFrame) -> str:
+    """``looks halve in 5.6 s, associations in 89 s``, as far as `constants` tell."""
+    known = {"looks": _half(constants, "appearance"), "associations": _half(constants, "association")}
+    said = [f"{name} {text.split(' (')[0]}" for name, text in known.items() if text]
+    said[1:] = [text.replace(" halve", "") for text in said[1:]]
+    return spoken(said) or "how long looks and associations last"
 
 
 def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
@@ -213,6 +223,8 @@ def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float],
     setting = world_setting(experiment) if experiment.source == "world" else film
     return {
         **claims.verdict(evidence, setting, too_little),
+        "accuracy": claims.dissociation(evidence, accuracy(experiment), heading=True),
+        **claims.headings(evidence, values.published_effects(experiment, claims.CONTROL)),
         "reading": claims.reading(evidence),
         "prediction": prediction(experiment, evidence),
         "baselines": claims.baselines(evidence, claims_allowed=not too_little),
@@ -239,6 +251,36 @@ def prediction(experiment: Experiment, evidence: Evidence) -> str:
     return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
 
 
+def world(experiment: Experiment) -> dict[str, str]:
+    """The drawn world in words; empty for films."""
+    if experiment.source != "world":
+        return {}
+    own = experiment.sections["world"]
+    shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
+    scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
+    return {
+        "films": count(int(own["films"]), "film"),
+        "classes": whole(int(own["categories"]) * int(own["classes_per_category"])),
+        "shuffled": shuffled if own["shuffle_objects"] else "",
+        "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
+        "category": values.percent(float(own["appearance_semantics"])),
+        **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
+        **{
+            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
+            for name, scale in scales.items()
+        },
+    }
+
+
+def came_out(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> dict[str, str]:
+    """What ``_poster_world.md`` sets beside what was put into the world."""
+    constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
+    found = {name: _half(constants, name).removesuffix(" and ") or "–" for name in ("appearance", "association")}
+    random = values.effects(tests, evidence.model, "none").get("random")
+    found["untrained"] = f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"
+    return found | {"best": seconds(evidence.best.lag_s) + ("" if evidence.learned else ", not above chance")}
+
+
 def world_setting(experiment: Experiment) -> str:
     """The world that a claim holds in, from the experiment's own section ``world``."""
     world = experiment.sections.get("world", {})
@@ -261,7 +303,7 @@ def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:
     looks = [name for network, name in claims.LOOKS.items() if network in experiment.baselines]
     return {
         "lags": ", ".join([*lags[:-1], *([f"{lags[-1]} s"] if lags else []), *longer]),
-        "looks": values.spoken(looks) or "no network here",
+        "looks": spoken(looks) or "no network here",
         "marks": plain("***\u00a0p\u00a0≤\u00a00.001, **\u00a0p\u00a0≤\u00a00.01, *\u00a0p\u00a0≤\u00a00.05"),
         "permutations": whole(tests["permutations"].max()) if "permutations" in tests else "random",
         "classes": whole(tests["classes"].max()) if "classes" in tests else "all",

@@ -10,27 +10,30 @@ Quarto renders where it is installed, else pandoc and Typst. How is in the head 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from papers.build import pandoc, paper, poster, show, values
+from papers.build import pandoc, paper, poster, quarto, show, values
 from papers.build.checks import check_log
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.figures.svg_text import font_files
+from semanticcmc.figures.svg_text import font_files, without_caption
+from semanticcmc.run import git_commit, sha256, write_json
 
 DOCUMENTS = {"poster": poster, "paper": paper}
-"""Documents, and the modules that say which files of ``papers/`` and which figures they need, and write the rest."""
+"""Documents, and the modules that say which files of ``papers/`` they need (``SOURCES``) and what they say."""
 
-_INCLUDE = re.compile(r"^\{\{<\s*include\s+(\S+)\s*>\}\}[ \t]*$", re.MULTILINE)
+_FIGURE = re.compile(r"\(figures/([\w.-]+\.svg)\)")
 _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
 
 
@@ -41,21 +44,12 @@ def make(experiment: Experiment, name: str) -> list[Path]:
     fails, the document that was there stays. An `InputError` names a missing figure or table and the command that
     makes it, and is raised for anything that `render` refuses.
     """
-    document = DOCUMENTS[name]
-    for figure in document.FIGURES:
-        values.required(experiment, "figures", f"{figure}.svg")
     target = experiment.path(name)
-    staged = target.with_name(f".{name}.{os.getpid()}")  # as deep as `target`: ../figures leads to the same
+    staged = target.with_name(f"{name}.{os.getpid()}")  # visible: Quarto knows no project in a folder like .poster
     replaced = target.with_name(f"{staged.name}.old")
     shutil.rmtree(staged, ignore_errors=True)
-    fonts = staged / "fonts"  # `font-paths` in the head of the document
-    fonts.mkdir(parents=True)
     try:
-        for source in document.SOURCES:
-            shutil.copyfile(values.source_file(source), staged / source)
-        for file in font_files():  # Typst draws the texts of figures with fonts that it is given
-            shutil.copyfile(file, fonts / file.name)
-        document.write_generated(experiment, staged)
+        stage(experiment, name, staged)
         render(staged, name)
         shutil.rmtree(replaced, ignore_errors=True)
         if target.exists():
@@ -67,67 +61,99 @@ def make(experiment: Experiment, name: str) -> list[Path]:
     return [target / f"{name}.html", target / f"{name}.pdf"]
 
 
-def render(folder: Path, name: str) -> None:
-    """Render ``<name>.qmd`` in `folder`, with its ``_variables.yml``, to ``<name>.html`` and ``<name>.pdf``.
+def stage(experiment: Experiment, name: str, folder: Path) -> None:
+    """Write a document into a new `folder` that is all it needs: its text with the numbers in place, figures, fonts.
 
-    An `InputError` is raised for a variable, include, citation, cross-reference or picture that is not there, for a
-    poster's column too full for its page, and for any other warning: nobody proof-reads what a workflow makes.
+    The folder is a Quarto project of its own, above its ``figures/``, since Typst reads nothing above its project:
+    ``quarto render`` in it, or in a copy of it, makes the same pages again.
+    """
+    document = DOCUMENTS[name]
+    (folder / "fonts").mkdir(parents=True)  # `font-paths` in the head of the document
+    (folder / "figures").mkdir()
+    for source in document.SOURCES:
+        shutil.copyfile(values.source_file(source), folder / source)
+    for file in font_files():  # Typst draws the texts of figures with fonts that it is given
+        shutil.copyfile(file, folder / "fonts" / file.name)
+    text = resolve(values.source_file(f"{name}.qmd"), document.variables(experiment, folder))
+    for figure in dict.fromkeys(_FIGURE.findall(text)):
+        drawing = values.required(experiment, "figures", figure).read_text(encoding="utf-8")
+        drawing = without_caption(drawing) if name == "poster" else drawing
+        (folder / "figures" / figure).write_text(drawing, encoding="utf-8")
+    (folder / f"{name}.qmd").write_text(text, encoding="utf-8")
+    project = {"project": {"type": "default", "render": [f"{name}.qmd"]}}
+    (folder / "_quarto.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    made_from = [experiment.folder / "tables" / "lag_curve.csv", *sorted((folder / "figures").iterdir())]
+    record = {
+        "document": name,
+        "experiment": experiment.name,
+        "seeds": experiment.seeds,
+        "git_commit": git_commit(),
+        "inputs": [{"path": f"{path.parent.name}/{path.name}", "sha256": sha256(path)} for path in made_from],
+    }
+    write_json(folder / f"{name}.json", record)
+
+
+def render(folder: Path, name: str) -> None:
+    """Render ``<name>.qmd`` in `folder` to ``<name>.html`` and ``.pdf``; ``<name>.json`` says by which program.
+
+    An `InputError` is raised for a citation, cross-reference or picture that is not there, for a poster's column too
+    full for its page, and for any other warning: nobody proof-reads what a workflow makes.
     """
     source = folder / f"{name}.qmd"
-    (_by_quarto if shutil.which("quarto") else _by_pandoc)(source)
+    resolve(source, {})  # refuses what is left to resolve
+    program = _by_quarto(source, found) if (found := quarto()) else _by_pandoc(source)
     for made in (source.with_suffix(".html"), source.with_suffix(".pdf")):
         if not made.exists():
             raise InputError(f"{made}: not made, although no step reported an error")
+    record = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+    write_json(source.with_suffix(".json"), record | {"rendered_by": program})
 
 
 def resolve(source: Path, variables: Mapping[str, Any]) -> str:
-    """Text of a ``.qmd`` with Quarto's ``include`` and ``var`` in place; unknown ones are an `InputError`."""
-
-    def included(match: re.Match[str]) -> str:
-        path = source.parent / match[1]
-        if not path.is_file():
-            raise InputError(f"{source.name} includes {match[1]}, which nobody made ({path})")
-        return _INCLUDE.sub(included, path.read_text(encoding="utf-8").rstrip("\n"))
+    """Text of a ``.qmd`` with Quarto's ``var`` in place, in their values as well; an unknown one is an `InputError`."""
 
     def variable(match: re.Match[str]) -> str:
         value: Any = variables
         for key in match[1].split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is None or isinstance(value, Mapping):
-            file = source.with_name("_variables.yml")
-            raise InputError(f"{source.name} asks for the variable {match[1]}, which is not in {file}")
+            raise InputError(f"{source} asks for the variable {match[1]}, which papers/build does not make")
         return str(value)
 
-    text = _VARIABLE.sub(variable, _INCLUDE.sub(included, source.read_text(encoding="utf-8")))
+    text = source.read_text(encoding="utf-8")
+    while _VARIABLE.search(text):
+        text = _VARIABLE.sub(variable, text)
     if left := re.search(r"\{\{<.*?>\}\}", text):
-        raise InputError(f"{source.name} holds {left[0]}: only var, and include on a line of its own, are known here")
+        raise InputError(f"{source} holds {left[0]}: only var is known here")
     return text
 
 
-def _by_quarto(source: Path) -> None:
-    # A project of its own, or Quarto would send the pages to the site's folder and look for variables there.
-    source.with_name("_quarto.yml").write_text("project:\n  type: default\n", encoding="utf-8")
-    done = subprocess.run(["quarto", "render", source.name], cwd=source.parent, capture_output=True, text=True)
+def _by_quarto(source: Path, program: str) -> str:
+    done = subprocess.run([program, "render", source.name], cwd=source.parent, capture_output=True, text=True)
     log = done.stdout + done.stderr
     check_log(log.splitlines(), source)
     if done.returncode:
         raise InputError(f"{source}: quarto render: {log.strip()}")
+    shutil.rmtree(source.with_name(".quarto"), ignore_errors=True)  # its cache
+    told = subprocess.run([program, "--version"], capture_output=True, text=True)
+    return f"Quarto {told.stdout.strip()}"
 
 
-def _by_pandoc(source: Path) -> None:
+def _by_pandoc(source: Path) -> str:
+    import pypandoc
     import typst
 
-    text = resolve(source, yaml.safe_load(source.with_name("_variables.yml").read_text(encoding="utf-8")))
+    text = source.read_text(encoding="utf-8")
     head = yaml.safe_load(text.split("---\n", 2)[1])
     html, pdf = head["format"]["html"], head["format"]["typst"]
     common = ["--from=markdown", *(f"--lua-filter={name}" for name in head["filters"]), "--citeproc"]  # Quarto's order
     options = [f"--{option}" for option in ("toc", "number-sections") if html.get(option)]
-    pandoc(text, source, *common, "--to=html", f"--css={html['css']}", *options, f"--output={source.stem}.html")
+    options += [f"--css={sheet}" for sheet in html["css"]]
+    pandoc(text, source, *common, "--to=html", *options, f"--output={source.stem}.html")
     template = f"--template={pdf['template']}"
     pandoc(text, source, *common, "--to=typst-citations", template, f"--output={source.stem}.typ")
-    # Typst reads ../figures: its root is the results folder above.
     fonts = [str(source.parent / folder) for folder in pdf.get("font-paths", ())]
-    compiler = typst.Compiler(str(source.with_suffix(".typ")), root=str(source.parents[1]), font_paths=fonts)
+    compiler = typst.Compiler(str(source.with_suffix(".typ")), root=str(source.parent), font_paths=fonts)
     try:
         pages, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
@@ -136,6 +162,7 @@ def _by_pandoc(source: Path) -> None:
         raise InputError(f"{source}: typst: {'; '.join(map(str, warnings))}")
     assert isinstance(pages, bytes)  # one document, one file
     source.with_suffix(".pdf").write_bytes(pages)
+    return f"pandoc {pypandoc.get_pandoc_version()}, Typst {version('typst')}"
 
 
 def main(arguments: list[str] | None = None) -> int:

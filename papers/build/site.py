@@ -1,9 +1,9 @@
-"""The site: what it needs is checked and made before Quarto runs, and its pages are checked afterwards.
+"""The site: what it needs is checked and made before Quarto renders, and its pages are checked afterwards.
 
 ``make site``, or by hand::
 
     python -m papers.build.site             all of it; needs Quarto
-    python -m papers.build.site prepare     what ``quarto render`` runs first (_quarto.yml, pre-render)
+    python -m papers.build.site prepare     what Quarto runs first (_quarto.yml, pre-render), through step.py
     python -m papers.build.site check       what it runs last (post-render)
 """
 
@@ -14,7 +14,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -23,8 +22,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from papers.build import ROOT, claims, notebook_pages, poster, show, values
-from papers.build.checks import check_log, check_site
+from papers.build import ROOT, claims, notebook_pages, poster, quarto, show, values
+from papers.build.checks import check_lines, check_log, check_site
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
@@ -33,15 +32,9 @@ from semanticcmc.run import atomic
 EXPERIMENT = "miniature"
 """The experiment that the site shows."""
 
-NOTEBOOKS = {
-    "01_dataset_statistics": "01_dataset_statistics",
-    "02_training": "02_training_semantic_60s_seed-0",
-    "03_representations": "03_representations_semantic_60s_seed-0",
-    "04_lag_curve": "04_lag_curve",
-    "05_wordnet": "05_wordnet",
-    "06_estimators": "06_estimators",
-    "07_robustness": "07_robustness",
-}
+_ONE = "semantic_60s_seed-0"  # the network that notebooks 02 and 03 are shown of
+_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb"))
+NOTEBOOKS = {stem: f"{stem}_{_ONE}" if stem[:2] in ("02", "03") else stem for stem in _STEMS}
 """Chapters of the site, and the executed notebooks that they show."""
 
 REQUIRED = (
@@ -57,10 +50,12 @@ TABLES = ROOT / "site" / "tables.yml"
 MAKE = ".venv/bin/semanticcmc run miniature -- site"
 
 NO_QUARTO = """\
-Quarto is not on the path, and the site is made by it. One of these brings it (1.6 or newer):
-  conda env create --file environment.yml && conda activate semanticcmc     (all packages and Quarto)
-  the installer or archive for your system from https://quarto.org/docs/get-started/
+Quarto is not on the path, and the site is made by it: `make quarto` brings it where the network allows, else
+`conda env create --file environment.yml`, or https://quarto.org/docs/get-started/ (1.6 or newer).
 Poster, paper and notebooks need no Quarto: they are in results/miniature/ as HTML."""
+
+STUDIES = {"validation": "validation", "benchmarks": "benchmarks/results"}
+"""Pages of the site, each a folder of studies, and where its tables are; ``site/_<page>.md`` begins the page."""
 
 ROWS = 60
 """A longer table of a study is linked to, and shown only as far as ``site/tables.yml`` says."""
@@ -69,34 +64,53 @@ ROWS = 60
 def required(folder: Path) -> None:
     """Check that all results are in ``results/<experiment>``; an `InputError` has the command that makes them."""
     if missing := [name for name in REQUIRED if not (folder / name).exists()]:
-        raise InputError(f"{folder}: missing {', '.join(missing)}; `{MAKE}` makes what is missing and nothing else")
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        first = "" if Path(sys.prefix, "bin", "semanticcmc").exists() else "`make install`, then "
+        raise InputError(
+            f"{folder}: missing {missing[0]}{more}; {first}`{MAKE}` makes what is missing and nothing else"
+        )
 
 
 def prepare(root: Path, experiment: Experiment) -> list[Path]:
-    """Write what the site's pages include, into the repository `root`: variables, chapters, tables."""
+    """Write what Quarto renders besides tracked pages, into the repository `root`: variables, notebooks, studies.
+
+    A file that would not change is left alone: ``quarto preview`` renders anew what was written.
+    """
     required(experiment.folder)
     tests = values.read_lag_curve(experiment)
     claim = poster.claim(experiment, claims.weigh(experiment, tests), poster.dataset(experiment), tests)
     said = {"experiment": poster.head(experiment), "headline": claim["headline"]}
     said["lag_curve"] = poster.alternative_text(experiment, "lag_curve")
-    texts = {
-        root / "_variables.yml": poster.variables(said),
-        root / "site" / "_validation.md": studies(root, "validation", "validation"),
-        root / "site" / "_benchmarks.md": studies(root, "benchmarks", "benchmarks/results"),
-    }
+    # quoted, or Quarto prints 0.30 as 0.3
+    told = yaml.safe_dump(poster.unbroken(said), allow_unicode=True, default_style='"', width=10_000)
+    texts = {root / "_variables.yml": told}
+    for page, results in STUDIES.items():
+        head = (root / "site" / f"_{page}.md").read_text(encoding="utf-8")
+        texts[root / "site" / f"{page}.qmd"] = f"{head.rstrip()}\n\n{studies(root, page, results)}"
     results = f"../../results/{experiment.name}"
     for chapter, name in NOTEBOOKS.items():
         page = for_quarto(notebook_pages.annotated(experiment.folder / "notebooks" / f"{name}.ipynb", results))
         texts[root / "site" / "notebooks" / f"{chapter}.ipynb"] = json.dumps(page, indent=1)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            with atomic(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    reference(root)
     return list(texts)
 
 
+def reference(root: Path) -> None:
+    """Have quartodoc write ``reference/``, where a module or the list of them in ``_quarto.yml`` is newer."""
+    written = root / "reference" / "_sidebar.yml"
+    sources = [root / "_quarto.yml", *(root / "lib").rglob("*.py")]
+    if not written.exists() or max(path.stat().st_mtime for path in sources) > written.stat().st_mtime:
+        _run([str(Path(sys.executable).with_name("quartodoc")), "build", "--config", "_quarto.yml"], root)
+        written.touch()
+
+
 def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
-    """An annotated notebook as Quarto wants it: texts of figures as cell options, tables that scroll."""
+    """An annotated notebook as Quarto wants it: texts of figures as options, tables that scroll, lists of lines."""
     for cell in (cell for cell in page["cells"] if cell["cell_type"] == "code"):
         texts = []
         for i, output in enumerate(cell["outputs"]):
@@ -106,6 +120,8 @@ def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
                 output["data"] = {"text/markdown": values.framed(name, table)}
         if texts:
             cell["source"] = f"#| fig-alt: {json.dumps(' '.join(texts), ensure_ascii=False)}\n{cell['source']}"
+    for cell in page["cells"]:
+        cell["source"] = cell["source"].splitlines(keepends=True)  # Quarto loses the newlines of a single string
     return page
 
 
@@ -124,6 +140,9 @@ def section(root: Path, script: Path, results: Path) -> str:
         raise InputError(f"{script}: no docstring; its first sentence is its heading on the site")
     question = re.split(r"(?<=[.?])\s|\s\(", said, maxsplit=1)[0]
     text = re.sub(r"^ *\n+|^ +", "", said.removeprefix(question))  # a command's indentation stays
+    text = re.sub(r"^( {4}python -m .*?) {3,}\(?(.+?)\)?$", r"\1\n\n(\2)\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^ {4}.*``.*", lambda line: line[0].replace("``", ""), text, flags=re.MULTILINE)
+    text = re.sub(r"^FOUND$", "**Found.**", text, flags=re.MULTILINE)
     question = question.rstrip(".")
     endings = ("_summary.csv", ".csv", ".json", ".png", ".svg")
     found = [path for ending in endings if (path := results / f"{script.stem}{ending}").exists()]
@@ -169,24 +188,20 @@ def shown(root: Path, path: Path) -> str:
 
 
 def build(root: Path, experiment: Experiment) -> Path:
-    """Check, prepare, write the reference, render and check again; returns the site's first page.
+    """Render the site, which Quarto has prepared and checked on its way; returns the site's first page.
 
     An `InputError` names a missing result, or Quarto where it is absent, or anything that it or a page complains of.
     """
-    prepare(root, experiment)
-    if shutil.which("quarto") is None:
+    required(experiment.folder)
+    if not (program := quarto()):
         raise InputError(NO_QUARTO)
-    _run([str(Path(sys.executable).with_name("quartodoc")), "build", "--config", "_quarto.yml"], root)
-    check_log(_run(["quarto", "render"], root), root)
-    check_site(root / "_site")
+    check_log(_run([program, "render"], root), root)
     return root / "_site" / "index.html"
 
 
 def _run(command: list[str], root: Path) -> list[str]:
     """Run a command, show what it says, and return the lines."""
-    # Quarto starts its pre- and post-render steps as `python`
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = os.environ | {"QUARTO_PYTHON": sys.executable, "PATH": path}
+    environment = os.environ | {"QUARTO_PYTHON": sys.executable}  # which runs the steps before and after
     said = []
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -210,8 +225,14 @@ def main(arguments: list[str] | None = None) -> int:
             prepare(ROOT, load_experiment(EXPERIMENT))
         elif step == "build":
             yield f"The site: {build(ROOT, load_experiment(EXPERIMENT))}"
-        elif os.environ.get("QUARTO_PROJECT_RENDER_ALL", "1") == "1":
+            yield "`make serve` shows it in a browser; opened as a file, its search would find nothing."
+        elif os.environ.get("QUARTO_PROJECT_OUTPUT_DIR") and not os.environ.get("QUARTO_PROJECT_RENDER_ALL"):
+            check_site(ROOT / "_site", map(Path, os.environ["QUARTO_PROJECT_OUTPUT_FILES"].splitlines()))
+        else:
             check_site(ROOT / "_site")
+            for chapter in NOTEBOOKS:
+                page = ROOT / "_site" / "site" / "notebooks" / f"{chapter}.html"
+                check_lines(ROOT / "site" / "notebooks" / f"{chapter}.ipynb", page)
 
     return show(made)
 

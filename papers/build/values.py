@@ -17,15 +17,6 @@ from semanticcmc.experiment import Experiment
 CONDITION = "intact"
 """The stimuli that the poster reports: whole pictures."""
 
-_MADE_BY = {
-    "01_dataset_statistics": "film_strip persistence dataset timescales half_lives recommended_lag",
-    "04_lag_curve": "lag_curve lag_comparisons accuracy dissociation rdms predicted_lag_curve",
-    "05_wordnet": "published",
-    "07_robustness": "robustness",
-}
-NOTEBOOKS = {name: notebook for notebook, names in _MADE_BY.items() for name in names.split()}
-"""Which notebook makes a figure or a table, by its name without the ending."""
-
 
 def existing(path: Path, remedy: str) -> Path:
     """The path itself; an `InputError` with the `remedy` where nothing is there."""
@@ -41,6 +32,9 @@ def source_file(name: str) -> Path:
 
 WORDS = yaml.safe_load(source_file("words.yml").read_text(encoding="utf-8"))
 """What networks, models, controls and worlds are called in documents: ``papers/words.yml``."""
+
+NOTEBOOKS = {name: notebook for notebook, names in WORDS["notebooks"].items() for name in names.split()}
+"""Which notebook makes a figure or a table, by its name without the ending."""
 
 
 def required(experiment: Experiment, folder: str, name: str) -> Path:

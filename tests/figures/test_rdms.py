@@ -31,15 +31,17 @@ def test_rdm_matrices_order_classes_by_category_and_share_a_scale_of_percentiles
     for ax, (title, rdm) in zip(axes, rdms.items(), strict=True):
         drawn, square = ax.images[0].get_array(), rdm.square()
         assert ax.get_title(loc="left") == title
-        assert ax.images[0].get_clim() == (0, 100)
+        assert ax.images[0].get_clim() == (20, 80)
         for (i, first), (j, second) in itertools.permutations(enumerate(order), 2):
             own = square[rdm.classes.index(first), rdm.classes.index(second)]
+            if i < j:
+                continue  # means over categories
             below = percentileofscore(np.delete(rdm.values, np.argmin(np.abs(rdm.values - own))), own, "strict")
             assert drawn[i, j] == pytest.approx(below)
         assert np.ma.getmaskarray(np.ma.masked_invalid(drawn)).diagonal().all()
     assert texts(axes[0].get_yticklabels()) == ["animal", "bird", "tool"]
     assert "5 classes" in alt and "a, b" in alt
-    assert caption == "fc7; seed 0; 5 classes; percentiles within each matrix."
+    assert caption == "fc7; seed 0; 5 classes; percentiles within each matrix, above the diagonal means."
 
 
 def test_rdm_matrices_of_an_rdm_with_gaps_leave_them_blank():
@@ -48,9 +50,17 @@ def test_rdm_matrices_of_an_rdm_with_gaps_leave_them_blank():
     [ax], _, caption = representations.rdm_matrices({"a": RDM(values, tuple(CATEGORIES))}, CATEGORIES)
     assert caption == ""
     drawn = np.ma.filled(np.ma.masked_invalid(ax.images[0].get_array()), np.nan)
-    assert np.isnan(drawn).sum() == 5 + 2
+    assert np.isnan(np.tril(drawn)).sum() == 5 + 1
     assert np.nanmin(drawn) == 0
-    assert np.nanmax(drawn) == 100
+
+
+def test_means_over_pairs_of_categories_stand_above_the_diagonal():
+    square = np.array([[0, 1, 2, 3], [1, 0, 4, 5], [2, 4, 0, 6], [3, 5, 6, 0]])
+    shown = representations.with_means(square, ["a", "a", "b", "b"])
+    assert np.isnan(shown.diagonal()).all()
+    assert (np.tril(shown, -1)[np.tril_indices(4, -1)] == square[np.tril_indices(4, -1)]).all()
+    assert shown[0, 1] == 1 and shown[2, 3] == 6
+    assert set(shown[:2, 2:].ravel()) == {3.5}
 
 
 @given(st.integers(0, 1000), st.integers(4, 12))

@@ -1,9 +1,10 @@
 """The checks of a rendered site, on pages whose faults are known."""
 
+import json
 from pathlib import Path
 
 import pytest
-from papers.build.checks import check_log, check_site
+from papers.build.checks import check_lines, check_log, check_site
 
 from semanticcmc.config import InputError
 
@@ -80,3 +81,37 @@ def test_an_empty_site_is_none(tmp_path):
 
 def test_a_quiet_log_passes():
     check_log(["[1/12] index.qmd", "Output created: _site/index.html"], Path("poster.qmd"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[WARNING] Could not fetch resource",
+        "warning: unknown font family: x",
+        "\x1b[1mwarning:\x1b[0m layout",
+        "?var:a",
+    ],
+)
+def test_a_warning_of_quarto_or_of_typst_in_the_log_is_refused(line):
+    with pytest.raises(InputError, match=r"poster\.qmd: quarto render warns of"):
+        check_log(["[typst]: Compiling poster.typ", line], Path("poster.qmd"))
+
+
+def test_a_partial_render_is_checked_for_what_it_rendered(site):
+    """Links to pages that have not been rendered are no fault of it; what it lacks itself is."""
+    folder = site(GOOD.replace("sub/other.html#there", "sub/none.html"))
+    (folder / "sub" / "index.html").write_text("?var:a.b")
+    check_site(folder, [folder / "index.html"])
+    with pytest.raises(InputError, match=r"index\.html: unresolved \?var:a\.b"):
+        check_site(folder, [folder / "sub" / "index.html"])
+
+
+@pytest.mark.parametrize(("shown", "good"), [("a = 1\nb = 2", True), ("a = 1b = 2", False)])
+def test_a_page_whose_code_lost_its_lines_is_refused(tmp_path, shown, good):
+    cells = [{"cell_type": "code", "source": ["#| fig-alt: x\n", "a = 1\n", "b = 2"]}]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "a.html").write_text(f"<pre><code><span>{shown}</span></code></pre>")
+    if good:
+        return check_lines(tmp_path / "a.ipynb", tmp_path / "a.html")
+    with pytest.raises(InputError, match="run into each other"):
+        check_lines(tmp_path / "a.ipynb", tmp_path / "a.html")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
-from papers.build.notebook_pages import annotated, main, write_page
+from papers.build.notebook_pages import annotated, main, relative, write_page
 
 from semanticcmc.config import InputError
 from semanticcmc.figures.save import Picture
@@ -191,3 +191,8 @@ def test_two_clicks_lead_from_the_poster_to_the_data_of_its_central_figure(smoke
     notebook = (poster.parent / link).resolve()
     links = [link for link in Page(notebook).local_links if link.endswith("tables/lag_curve.csv")]
     assert (notebook.parent / links[0]).read_text().startswith("network,lag_s,seed,")
+
+
+def test_paths_of_the_machine_that_executed_a_notebook_are_not_shown():
+    text = '{"experiment": "/home/a/b/analysis/experiments/x.yaml", "said": "/home/a/b/results/x/n.pt"}'
+    assert relative(text) == '{"experiment": "analysis/experiments/x.yaml", "said": "results/x/n.pt"}'

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from papers.build import claims, poster, values
-from papers.build.render import DOCUMENTS, main, make, render, resolve
+from papers.build import claims, poster, quarto, values
+from papers.build.render import DOCUMENTS, main, make, render, resolve, stage
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import load_experiment, repository_root
+from semanticcmc.experiment import load_experiment, read_values, repository_root
 from tests.papers.accessibility import assert_readable
 
 FIGURE_SIZES = {
@@ -30,11 +30,14 @@ FIGURE_SIZES = {
 PEAK = {1: 0.05, 20: 0.1234, 60: 0.2345, 600: 0.0123}
 
 
+def without_quarto(patch):
+    """The pandoc path, wherever the tests run; Quarto's has tests of its own."""
+    patch.setattr("papers.build.render.quarto", lambda: None)
+
+
 @pytest.fixture(autouse=True)
 def _without_quarto(monkeypatch):
-    """The pandoc path, wherever the tests run; Quarto's has a test of its own."""
-    which = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+    without_quarto(monkeypatch)
 
 
 def results(
@@ -70,6 +73,14 @@ def results(
     if source == "world":
         head["world"] = {
             "scene_s": [120, 240],
+            "shot_s": [6, 12],
+            "beat_s": [20, 40],
+            "films": 12,
+            "categories": 8,
+            "classes_per_category": 6,
+            "film_duration_s": 2400,
+            "frame_interval_s": 1,
+            "label_interval_s": 0.2,
             "time_scale": 0.5,
             "shuffle_objects": shuffled,
             "appearance_semantics": 0.0,
@@ -204,13 +215,25 @@ def results(
     return load_experiment(folder / "experiment.yaml")
 
 
+def with_methods(experiment, source="miniature"):
+    """The same results with the sections that the methods are told from, of an experiment in the repository."""
+    values = read_values(source)[0]
+    own = yaml.safe_load(experiment.file.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in own.items() if key not in ("world", "movies")}
+    experiment.file.write_text(yaml.safe_dump(values | kept), encoding="utf-8")
+    tables = experiment.folder / "tables"
+    constants = pd.read_csv(tables / "half_lives.csv")
+    constants.assign(half_life_s=60.0, ci_low_s=50.0, ci_high_s=70.0, reason="").to_csv(
+        tables / "half_lives.csv", index=False
+    )
+    return load_experiment(experiment.file)
+
+
 def wording(experiment, name):
     """A document's text before pandoc sees it: its source with everything that is made for it in place."""
     staged = experiment.folder / "staged" / name
     staged.mkdir(parents=True)
-    DOCUMENTS[name].write_generated(experiment, staged)
-    shutil.copy(repository_root() / "papers" / f"{name}.qmd", staged)
-    text = resolve(staged / f"{name}.qmd", yaml.safe_load((staged / "_variables.yml").read_text(encoding="utf-8")))
+    text = resolve(repository_root() / "papers" / f"{name}.qmd", DOCUMENTS[name].variables(experiment, staged))
     return re.sub(r"\s+", " ", text)
 
 
@@ -253,8 +276,7 @@ class Page(HTMLParser):
 def made(tmp_path_factory):
     experiment = results(tmp_path_factory.mktemp("results") / "peak", seeds=(0, 1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        which = shutil.which
-        patch.setattr(shutil, "which", lambda name, *more: None if name == "quarto" else which(name, *more))
+        without_quarto(patch)
         paths = make(experiment, "poster")
     return experiment, paths, Page(paths[0])
 
@@ -264,7 +286,7 @@ def test_the_table_on_the_page_is_the_table_on_disk(made):
     table = pd.read_csv(experiment.folder / "tables" / "lag_curve.csv", keep_default_na=False)
     published = pd.read_csv(repository_root() / "data_manifests" / "published_results.csv", keep_default_na=False)
     shown = {row[0]: row[1:] for row in page.rows[1:]}
-    assert page.rows[0] == ["network", "category", "WordNet", "published"]
+    assert page.rows[0] == ["network", "here: category", "here: WordNet", "published: WordNet"]
     for title, network in (("1 s apart", "semantic_1s"), ("60 s apart", "semantic_60s"), ("CMC on films", "cmc_lab")):
         for column, model in enumerate(("category", "lch")):
             rows = table[
@@ -509,7 +531,7 @@ def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
     said = subprocess.run(
         ["pdftotext", str(make(experiment, "poster")[1]), "-"], capture_output=True, text=True, check=True
     )
-    for words in ("time lag between the two views", "partial R², größer", "CMC, for comparison"):
+    for words in ("time lag between the two views", "partial R², größer", "one frame, halved"):
         assert words in said.stdout
     fonts = subprocess.run(
         ["pdffonts", str(experiment.folder / "poster" / "poster.pdf")], capture_output=True, text=True
@@ -518,9 +540,8 @@ def test_text_of_the_figures_can_be_searched_in_the_pdf(tmp_path):
 
 
 def test_figures_make_room_for_a_longer_text(made, tmp_path):
-    staged = tmp_path / "e" / "poster"
+    staged = tmp_path / "poster"
     shutil.copytree(made[0].folder / "poster", staged)
-    shutil.copytree(made[0].folder / "figures", tmp_path / "e" / "figures")
     source = staged / "poster.qmd"
     source.write_text(source.read_text().replace("## Motivation", "word " * 60 + "\n\n## Motivation"))
     render(staged, "poster")
@@ -535,7 +556,7 @@ def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys)
     assert said.startswith("error:") and "papermill analysis/04_lag_curve.ipynb" in said and "make poster" in said
     (experiment.folder / "tables" / "published.csv").unlink()
     with pytest.raises(InputError, match="05_wordnet"):
-        poster.write_generated(experiment, tmp_path)
+        poster.variables(experiment, tmp_path)
 
 
 def test_a_failing_poster_leaves_the_old_one(tmp_path):
@@ -546,24 +567,72 @@ def test_a_failing_poster_leaves_the_old_one(tmp_path):
     with pytest.raises(InputError, match="no text in alt"):
         make(experiment, "poster")
     assert (experiment.folder / "poster" / "poster.html").read_text() == "old"
-    assert not list(experiment.folder.glob(".poster*"))
+    assert [path.name for path in experiment.folder.glob("*poster*")] == ["poster"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_is_a_quarto_project_that_needs_nothing_else(tmp_path, name):
+    """Quarto knows no project in a folder like .poster, and Typst reads nothing above the project's folder."""
+    experiment = with_methods(results(tmp_path / "e"))
+    staged = tmp_path / "elsewhere"
+    stage(experiment, name, staged)
+    assert yaml.safe_load((staged / "_quarto.yml").read_text())["project"]["render"] == [f"{name}.qmd"]
+    text = (staged / f"{name}.qmd").read_text(encoding="utf-8")
+    assert "{{<" not in text and "?var:" not in text
+    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
+        assert (staged / path).is_file() and ".." not in path, path
+    head = yaml.safe_load(text.split("---\n", 2)[1])
+    for path in [head["bibliography"], *head["filters"], *head["format"]["html"]["css"]]:
+        assert (staged / path).is_file()
+    if name == "paper":  # what Quarto's Typst output asks a whole template for
+        assert "#let equation-numbering" in (staged / "paper-template.typst").read_text()
+
+
+def test_the_staged_folder_has_a_visible_name(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("papers.build.render.stage", lambda experiment, name, folder: seen.append(folder) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make(results(tmp_path / "e"), "poster")
+    assert not seen[0].name.startswith(".") and seen[0].parent == tmp_path / "e"
+
+
+def test_the_record_names_the_program_and_what_the_document_was_made_from(made):
+    record = json.loads((made[0].folder / "poster" / "poster.json").read_text())
+    assert re.fullmatch(r"pandoc [\d.]+, Typst [\d.]+", record["rendered_by"])
+    assert {entry["path"] for entry in record["inputs"]} >= {"tables/lag_curve.csv", "figures/lag_curve.svg"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_template_has_no_include_and_its_filter_says_what_makes_it(name):
+    """Quarto stops with a stack trace where a file to include is missing, and would leave ?var: for the numbers."""
+    assert "include" not in re.findall(r"\{\{<\s*(\w+)", (repository_root() / "papers" / f"{name}.qmd").read_text())
+    told = (repository_root() / "papers" / f"{name}.lua").read_text()
+    assert f"papers/{name}.qmd is a template. `make poster` writes it" in told
+
+
+@pytest.mark.skipif(not quarto(), reason="needs quarto")
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_quarto_says_of_a_template_what_makes_it(tmp_path, name):
+    papers = tmp_path / "papers"
+    shutil.copytree(repository_root() / "papers", papers, ignore=shutil.ignore_patterns("build"))
+    done = subprocess.run([quarto(), "render", f"{name}.qmd"], cwd=papers, capture_output=True, text=True)
+    assert done.returncode and f"papers/{name}.qmd is a template" in done.stderr
+    assert "stack traceback" not in done.stderr and not (papers / f"{name}.html").exists()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{{< var claim.mark >}}", "{{< var claim.absent >}}", "claim.absent"),
-        ("_facts.md", "_absent.md", "_absent.md"),
+        ("## Motivation", "{{< var claim.absent >}}\n\n## Motivation", "claim.absent"),
+        ("## Motivation", "{{< include _absent.md >}}\n\n## Motivation", "_absent.md"),
         ("@tian_2020", "@tian_1020", "tian_1020"),
         ("two_views.svg", "absent.svg", "absent.svg"),
         ("## Motivation", "word " * 1500 + "\n\n## Motivation", r"column left of the poster is [\d.]+ mm too full"),
     ],
 )
 def test_what_quarto_would_only_warn_of_fails(made, tmp_path, old, new, message):
-    experiment = made[0]
-    staged = tmp_path / "e" / "poster"
-    shutil.copytree(experiment.folder / "poster", staged)
-    shutil.copytree(experiment.folder / "figures", tmp_path / "e" / "figures")
+    staged = tmp_path / "poster"
+    shutil.copytree(made[0].folder / "poster", staged)
     source = staged / "poster.qmd"
     assert old in source.read_text(encoding="utf-8")
     source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -612,11 +681,19 @@ def test_the_citation_file_and_the_bibliography_name_what_this_stands_on():
     assert poster.repository()["address"].startswith("https://")
 
 
-@pytest.mark.skipif(not shutil.which("quarto"), reason="needs quarto")
-def test_quarto_makes_the_same_poster(tmp_path, monkeypatch):
+@pytest.mark.skipif(not quarto(), reason="needs quarto")
+def test_quarto_makes_the_same_poster_and_makes_it_again(tmp_path, monkeypatch):
     monkeypatch.undo()
-    paths = make(results(tmp_path / "e"), "poster")
-    assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+    html, pdf = make(results(tmp_path / "e"), "poster")
+    assert json.loads(html.with_suffix(".json").read_text())["rendered_by"].startswith("Quarto ")
+    for _ in range(2):
+        assert "taught categories" in html.read_text(encoding="utf-8") and "?var:" not in html.read_text(
+            encoding="utf-8"
+        )
+        assert pdf.stat().st_size > 0
+        assert_readable(html)
+        html.unlink(), pdf.unlink()
+        subprocess.run([quarto(), "render", html.with_suffix(".qmd")], check=True, capture_output=True)
 
 
 def test_associations_that_no_lag_shows_are_not_kept_silent():

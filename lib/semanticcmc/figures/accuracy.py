@@ -31,7 +31,7 @@ def dissociation(
     """
     import seaborn as sns
 
-    [ax] = axes = style.panels()
+    [ax] = axes = style.panels(width=0.655, height=0.49)
     model, accuracy = shown.models[0], shown.rows(accuracy)
     rows, scores = shown.rows(table, model=model), accuracy[accuracy.measure == measure]
     each = rows.merge(scores[["network", "seed", "accuracy"]], on=["network", "seed"], validate="1:1")
@@ -56,9 +56,9 @@ def dissociation(
             ax.axvline(chance, color=style.QUIET, linestyle=":", linewidth=1.2)
             place = {"xycoords": ("data", "axes fraction"), "va": "top"}
             ax.annotate(" chance", (chance, 1), fontsize=style.SMALL_PT, color=style.QUIET, **place)
-        style.legend_beside(ax, "network")
+        style.legend_above(ax, 4, bbox_to_anchor=(-0.12, 1.0), handletextpad=0.1, columnspacing=0.7)
     style.zero_line(ax)
-    ax.set(xlabel=f"class accuracy, {told} (share correct)", ylabel=shown.axis_label(model))
+    ax.set(xlabel=f"share correct, {told}", ylabel=shown.axis_label(model))
     if remark:
         style.note(ax, remark)
     alt = f"Class accuracy by {told} against correlation with {model_names([model])}: a point a network."

@@ -12,6 +12,7 @@ from semanticcmc.figures import style
 from semanticcmc.figures.rdms import category_blocks
 from semanticcmc.figures.style import Axes, Drawn
 
+WIDTH = 1.2  # of a strip, in columns of a page: with text that can be read on a poster of A0
 STRIP_PX = 256
 """Width and height of a drawn world's frames in a film strip: on an A0 poster they are some 60 mm wide."""
 
@@ -39,11 +40,11 @@ def film_strip(
     """
     if list(times_s) != sorted(times_s):
         raise ValueError(f"times_s {list(times_s)}: frames must be in the order of time")
-    count, width = len(images), 2 * style.COLUMN_IN
+    count, width = len(images), WIDTH * style.COLUMN_IN
     height = (width / count) * images[0].shape[0] / images[0].shape[1]
     most = max((len(names) for names in labels), default=0) if labels else 0
-    total = height + 0.72 + (most + 1) * style.SMALL_PT * 1.35 / 72
-    axes = style.panels(1, count, 2.0, total / style.COLUMN_IN)
+    total = height + 0.62 + (most + 1) * style.TEXT_PT * 1.35 / 72
+    axes = style.panels(1, count, WIDTH, total / style.COLUMN_IN)
     figure = axes[0].figure
     figure.get_layout_engine().set(w_pad=0.02, wspace=0.0)
     for i, (ax, image, time_s) in enumerate(zip(axes, images, times_s, strict=True)):
@@ -53,7 +54,7 @@ def film_strip(
         ax.spines[:].set(visible=True, color=style.INK if marked else style.RULE, linewidth=3.5 if marked else 1)
         clock = str(timedelta(seconds=round(time_s))).removeprefix("0:").removeprefix("0")  # 0:45, 59:50, 1:00:00
         names = "\n".join([clock, *(labels[i] if labels else [])])
-        ax.set_xlabel(names, fontsize=style.SMALL_PT, fontweight="bold" if marked else "normal", labelpad=5)
+        ax.set_xlabel(names, fontsize=style.TEXT_PT, fontweight="bold" if marked else "normal", labelpad=5)
         ax.xaxis.label.set_linespacing(1.3)
     lag = style.lag_text(times_s[pair[1]] - times_s[pair[0]])
     figure.suptitle(title, x=0.01, ha="left")

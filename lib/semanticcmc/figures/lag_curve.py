@@ -50,7 +50,7 @@ def lag_curve(
     """
     tested = shown.rows(table, condition=conditions or shown.condition, model=table.model, control=table.control)
     rows = shown.rows(tested, condition=tested.condition, control=("none", shown.control)).dropna(subset="mantel_r")
-    size = (0.8 * len(conditions), 0.72) if conditions else (1.0, 0.78)
+    size = (0.8 * len(conditions), 0.72) if conditions else (0.96, 0.62)
     axes = style.panels(1, max(len(conditions), 1), *size, sharey=True)
     means = []
     for ax, condition in zip(axes, conditions or [shown.condition], strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -35,45 +36,72 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
     """
     columns = min(COLUMNS, len(rdms))
     rows = -(-len(rdms) // columns)
-    room = COLUMNS if len(rdms) > 1 else 1  # two or three matrices are no taller than a full row
-    side, bar = 1.65 / max(room, 3), 0.35  # in columns of a page, like what titles and gaps need
-    axes = style.panels(rows, columns, side * room + bar, (side + 0.055) * rows + 0.04)
+    # in columns of a page: a full row is as wide as its text on the poster allows, one matrix alone is larger
+    side, bar = (0.24, 0.22) if len(rdms) > 1 else (0.55, 0.35)
+    axes = style.panels(rows, columns, side * (COLUMNS if len(rdms) > 1 else 1) + bar, (side + 0.055) * rows + 0.04)
     for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=False)):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         distances = pd.Series(rdm.subset(order).values)
         ranked = 100 * (distances.rank() - 1) / max(distances.count() - 1, 1)
         square = RDM(np.asarray(ranked, dtype=np.float64), tuple(order)).square()
-        np.fill_diagonal(square, np.nan)  # no distance: left blank
-        picture = ax.imshow(square, cmap="cividis", vmin=0, vmax=100)
+        blocks = [categories[name] for name in order]
+        picture = ax.imshow(with_means(square, blocks), cmap="cividis", vmin=20, vmax=80)
         ax.set_title(title)
-        category_blocks(ax, [categories[name] for name in order], named=place % columns == 0)
+        category_blocks(ax, blocks, named=place % columns == 0, size=style.TEXT_PT if columns > 1 else style.SMALL_PT)
     for ax in axes[len(rdms) :]:
         ax.remove()
     axes = axes[: len(rdms)]
-    look = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [0, 50, 100]}
+    look = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [20, 50, 80], "extend": "both"}
     axes[0].figure.colorbar(picture, ax=axes, label="distance (percentile)", **look)
-    alt = f"Distances between {len(order)} classes as matrices, ordered by category: {', '.join(rdms)}"
-    caption = f"{about}; {len(order)} classes; percentiles within each matrix." if about else ""
+    alt = (
+        f"Distances between {len(order)} classes as matrices, ordered by category, above the diagonal their means over "
+        f"categories: {', '.join(rdms)}"
+    )
+    caption = (
+        f"{about}; {len(order)} classes; percentiles within each matrix, above the diagonal means." if about else ""
+    )
     return Drawn(axes, f"{alt}; {about}." if about else f"{alt}.", caption)
 
 
-def category_blocks(ax: Axes, categories: Sequence[str], named: bool = True, color: str = "white") -> None:
-    """Lines between the categories that a matrix is ordered by; at the left their names, the larger ones' first."""
+def with_means(square: np.ndarray, categories: Sequence[str]) -> np.ndarray:
+    """A matrix whose upper triangle holds the means over pairs of categories, as blocks; the diagonal is NaN.
+
+    Parameters
+    ----------
+    square : (n, n) array
+        Symmetric, its items ordered by category.
+    categories : sequence of str
+        Of each item.
+    """
+    square = square.astype(np.float64)
+    np.fill_diagonal(square, np.nan)  # no distance
+    shown, own = square.copy(), np.asarray(categories)
+    for first, second in itertools.product(dict.fromkeys(categories), repeat=2):
+        block = np.ix_(own == first, own == second)
+        if np.isfinite(square[block]).any():
+            shown[block] = np.nanmean(square[block])
+    return np.where(np.triu(np.ones_like(square), 1) > 0, shown, square)
+
+
+def category_blocks(
+    ax: Axes, categories: Sequence[str], named: bool = True, color: str = "white", size: float = style.SMALL_PT
+) -> None:
+    """Frames around the categories that a matrix is ordered by; at the left their names, the larger ones' first."""
     blocks, start = [], 0
     for category, items in groupby(categories):
-        size = len(list(items))
-        blocks.append((category, start, size))
-        start += size
-    for _, first, _ in blocks[1:]:
-        for line in (ax.axhline, ax.axvline):
-            line(first - 0.5, color=color, linewidth=0.8 if len(blocks) <= 12 else 0.4)
+        count = len(list(items))
+        blocks.append((category, start, count))
+        start += count
+    for _, first, count in blocks if len(blocks) > 1 else []:
+        corners = np.array([first, first, first + count, first + count, first]) - 0.5
+        ax.plot(corners, np.roll(corners[:4], -1)[[0, 1, 2, 3, 0]], color=color, linewidth=1.0, solid_joinstyle="miter")
     named_at: dict[float, str] = {}
-    for category, first, size in sorted(blocks, key=lambda block: -block[2]) if named else []:
-        middle = first + (size - 1) / 2
+    for category, first, count in sorted(blocks, key=lambda block: -block[2]) if named else []:
+        middle = first + (count - 1) / 2
         if all(abs(middle - other) >= 0.05 * len(categories) for other in named_at):
             named_at[middle] = category.replace("_", " ")
-    ax.set_xticks([])
-    ax.set_yticks(sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=style.SMALL_PT)
+    ax.set(xticks=[], xlim=(-0.5, len(categories) - 0.5), ylim=(len(categories) - 0.5, -0.5))
+    ax.set_yticks(sorted(named_at), [named_at[middle] for middle in sorted(named_at)], fontsize=size)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 

@@ -160,7 +160,7 @@ def group_styles(groups: Iterable[str]) -> dict[str, dict[str, Any]]:
 def lag_axis(ax: Axes, lags_s: Iterable[float], label: str = "time lag between the two views") -> None:
     """Make x a log axis of time lags, ticks at lags that leave room for their names."""
     ordered = sorted({float(lag_s) for lag_s in lags_s})
-    apart = (ordered[-1] / ordered[0]) ** 0.12  # room for a name: at most 9 on the axis
+    apart = (ordered[-1] / ordered[0]) ** (0.12 * COLUMN_IN / ax.figure.get_figwidth())  # room for a name
     shown: list[float] = []
     for lag_s in ordered:
         if not shown or lag_s >= 0.99 * apart * shown[-1]:
@@ -285,4 +285,4 @@ def caption(figure: Figure, text: str) -> None:
     """A small line below the figure: how many classes and seeds, what the interval is."""
     letters = int(figure.get_figwidth() * 72 / (0.56 * SMALL_PT))
     lines = textwrap.fill(text, letters, break_on_hyphens=False)
-    figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET)
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=SMALL_PT, color=QUIET, gid="caption")

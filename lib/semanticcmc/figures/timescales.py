@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semanticcmc.figures import style
@@ -57,7 +58,7 @@ def persistence(
     layer, shared
         Layer of the untrained features; what the truth of looks counts the other camera set-up of a place for.
     """
-    [ax] = axes = style.panels()
+    [ax] = axes = style.panels(width=0.67, height=0.55)
     table = table[table.lag_s > 0].sort_values("lag_s").dropna(subset="value")
     measures = [name for name in MEASURE_STYLES if name in set(table.measure)]
     levels = [name for name in LEVEL_LINES if name in set(table.level)]
@@ -85,8 +86,8 @@ def persistence(
     style.zero_line(ax)
     style.lag_axis(ax, round_lags(table.lag_s), "time lag")
     # At lags of nearly a film's length bands are wider than the axis.
-    ax.set(ylim=(-0.22, 1.1), ylabel="strength (share of lag 0)")
-    style.legend_above(ax, 3, bbox_to_anchor=(-0.02, 1.0), fontsize=style.SMALL_PT + 0.5)
+    ax.set(ylim=(-0.22, 1.33), yticks=np.arange(-0.2, 1.1, 0.2), ylabel="strength (share of lag 0)")
+    style.legend_above(ax, 2, bbox_to_anchor=(-0.12, 1.0), fontsize=style.SMALL_PT + 0.5)
     alt = (
         f"Strength of {', '.join(MEASURE_STYLES[measure]['label'] for measure in measures)} against lag, as a share of "
         f"lag 0. Down to half at:{''.join(f' {text}.' for text in told) or ' no lag.'}"
@@ -104,7 +105,7 @@ def _half_strengths(ax: Axes, table: pd.DataFrame, longest_s: float) -> list[str
     told = []
     for i, one in enumerate(records(table)):
         low_s, high_s = one.half_strength_low_s, one.half_strength_high_s
-        look, height, end_s = MEASURE_STYLES[one.measure], 1.02 - 0.085 * i, min(high_s, longest_s)
+        look, height, end_s = MEASURE_STYLES[one.measure], 1.25 - 0.13 * i, min(high_s, longest_s)
         bar = {"color": look["color"], "linewidth": 3, "zorder": 5, "solid_capstyle": "butt"}
         ax.plot([low_s, end_s], [height, height], gid=f"half strength interval {one.measure}", **bar)
         mark = {"color": look["color"], "marker": "d", "markersize": 9, "markeredgecolor": "white", "zorder": 6}
@@ -112,7 +113,10 @@ def _half_strengths(ax: Axes, table: pd.DataFrame, longest_s: float) -> list[str
         end = time_text(high_s) if math.isfinite(high_s) else "beyond all lags"
         text = f"{time_text(one.half_strength_s)} ({time_text(low_s)} to {end})"
         letters = {"color": look["color"], "fontsize": style.SMALL_PT + 0.5, "fontweight": "bold"}
-        ax.annotate(text, (end_s, height), (7, 0), textcoords="offset points", va="center", zorder=6, **letters)
+        left = low_s > 30  # the words then stand before it, or they would leave the axes
+        place = ((low_s, height), (-7, 0)) if left else ((end_s, height), (7, 0))
+        letters |= {"ha": "right" if left else "left", "va": "center", "zorder": 6}
+        ax.annotate(text, *place, textcoords="offset points", **letters)
         told.append(f"{look['label']} {text}")
     return told
 
