@@ -1,9 +1,21 @@
 import dataclasses
+import os
 from typing import Annotated, Literal
 
 import pytest
 
-from semanticcmc.config import DISTINCT, RISING, SOME, Count, InputError, Positive, Section, Share, configure
+from semanticcmc.config import (
+    DISTINCT,
+    RISING,
+    SOME,
+    Count,
+    InputError,
+    Positive,
+    Section,
+    Share,
+    configure,
+    read_text_table,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,3 +107,82 @@ def test_values_that_break_a_rule_are_refused_however_a_section_is_made(change, 
         configure(Ruled, WITHIN | change, "x.yaml")
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(given, **change)
+
+
+def test_a_long_value_is_not_all_in_the_message():
+    with pytest.raises(InputError, match=r"x.yaml, steps: expected a whole number, found \[0, 1, .*\.\.\.$") as error:
+        configure(Config, GOOD | {"steps": list(range(100_000))}, "x.yaml")
+    assert len(str(error.value)) < 300
+
+
+PLAIN = "wnid,category,note\nn1,animal,\nn2,a thing,x\n"
+ROWS = [["n1", "animal", ""], ["n2", "a thing", "x"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        "\ufeff" + PLAIN,
+        "\ufeff# made by hand\n#, and more\n" + PLAIN,
+        "\n# above\n\n" + PLAIN.replace("n2", "# between; it, has\nn2"),
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        "\ufeff" + PLAIN.replace(",", ";").replace("\n", "\r\n"),
+        PLAIN.replace("\n", "\r"),
+        '"wnid","category","note"\n"n1","animal",""\n"n2","a thing","x"\n',
+        '"wnid";"category";"note"\r\n"n1";"animal";\r\nn2;"a thing";x\r\n',
+        "\ufeff# x\n" + '"wnid", "category", "note"\n"n1", "animal"\n"n2", "a thing", "x"\n',
+        "wnid , category , note \nn1 , animal , \nn2 , a thing , x \n",
+        PLAIN.replace("\n", ",\n"),  # as a spreadsheet with an empty column
+        PLAIN.replace("\n", ",,,\n"),
+        PLAIN + "\n\n",
+        PLAIN.removesuffix("\n"),
+    ],
+)
+def test_tables_of_people_are_read_however_they_are_saved(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    table = read_text_table(tmp_path / "a.csv", ("wnid", "category"), "wnid")
+    assert list(table) == ["wnid", "category", "note"] and table.values.tolist() == ROWS
+
+
+def test_what_stands_in_quotes_stays(tmp_path):
+    (tmp_path / "a.csv").write_text('key;text\n"a;b";"say ""x"""\nNA;"#1; 1,5"\nnull;"two\nlines"\n"";5" disc\n')
+    rows = read_text_table(tmp_path / "a.csv", ("key",), "key").values.tolist()
+    assert rows == [["a;b", 'say "x"'], ["NA", "#1; 1,5"], ["null", "two\nlines"], ["", '5" disc']]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b"wnid,category\nn1,animal,big\n",
+            r"line 2: not readable .*3 values for 2 columns; put text with ',' in quotes",
+        ),
+        (b"# x\nwnid;category\nn1;a\nn2;b;c\n", "line 4: .*3 values for 2 columns; put text with ';' in quotes"),
+        (b'wnid,category\nn1,"animal\n', "line 2: not readable as a CSV table .unexpected end of data"),
+        (b'wnid,category\nn1,"an"imal\n', "line 2: not readable as a CSV table"),
+        (b"wnid,category,category\nn1,a,b\n", "two columns of one name in wnid, category, category"),
+        (b"wnid|category\nn1|a\n", r"no column wnid, category; found wnid\|category"),
+        (b"n1,animal\n", "no column wnid, category; found n1, animal"),
+        (b"# nothing else\n", "no column wnid, category"),
+        (b"", "no column wnid, category"),
+        (b"wnid,category\nn1,a\n n1 ,b\n", "two rows of wnid n1"),
+        (b"wnid,category\nn1,caf\xe9\n", "line 2: not readable as text in UTF-8 .*; save it as UTF-8"),
+        ("wnid\tcategory\nn1\ta\n".encode("utf-16"), "line 1: not readable as text in UTF-8 .*; save it as UTF-8"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_line_and_remedy(tmp_path, content, words):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.csv\b.*{words}"):
+        read_text_table(tmp_path / "a.csv", ("wnid", "category"), "wnid")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "b.csv").mkdir()
+    for name in ("a.csv", "b.csv"):
+        with pytest.raises(InputError, match=rf"{name}: no regular file"):
+            read_text_table(tmp_path / name, (), "wnid")
+    with pytest.raises(InputError, match=r"c\.csv: not readable: No such file"):
+        read_text_table(tmp_path / "c.csv", (), "wnid")

@@ -7,13 +7,14 @@ value of an experiment stands.
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import dataclasses
 import importlib.resources
-import io
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -100,97 +101,70 @@ def _refuse_broken(value: Any, hint: Any, name: str, otherwise: str = "") -> Non
             _refuse_broken(part, option, name, ", or null" if type(None) in options else otherwise)
 
 
-Origins = dict[tuple[str, ...], str]
-
-
-def read_layers(file: Path, find: Callable[[str, Path], Path]) -> tuple[dict[str, Any], Origins]:
-    """Values of a YAML laid over those of the YAML that its key ``extends`` names, and so on.
-
-    Parameters
-    ----------
-    find : callable
-        Path of what ``extends`` names in a file of this folder.
-
-    Returns
-    -------
-    values : dict
-        Sections are merged key by key, at any depth; any other value is replaced.
-    origins : dict
-        Name of the file that says a value, by the keys that lead to it.
-
-    Raises
-    ------
-    InputError
-        For no YAML, files that extend each other, or a value in place of a section.
-    """
-    chain = [file]
-    while (above := read_yaml(chain[-1]).get("extends")) is not None:
-        chain.append(find(str(above), chain[-1].parent))
-        if chain[-1] in chain[:-1]:
-            raise InputError(f"{file}: {' extends '.join(path.name for path in chain)}: a circle; remove one `extends`")
-    values: dict[str, Any] = {}
-    origins: Origins = {}
-    for layer in reversed(chain):
-        own = read_yaml(layer)
-        own.pop("extends", None)
-        _lay_over(values, own, layer, origins, ())
-    return values, origins
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds, or an InputError that says why it cannot be read."""
-    import yaml  # here, since a GPU node that is handed its settings need not have it
-
+@contextlib.contextmanager
+def opened_text(path: Path) -> Iterator[typing.TextIO]:
+    """A regular file of text in UTF-8, opened, behind its BOM; else an InputError with line and remedy."""
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: not readable as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: expected `key: value` lines, found {type(values).__name__}")
-    return values
+        if path.exists() and not path.is_file():  # a named pipe would be waited for without end
+            raise InputError(f"{path}: no regular file; name one")
+        with path.open(encoding="utf-8") as handle:
+            if handle.read(1) != "\ufeff":
+                handle.seek(0)
+            yield handle
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not readable as text in UTF-8 ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{path}: not readable: {error.strerror}") from error
+
+
+def table_head(path: Path) -> tuple[int, str, list[str]]:
+    """Of a CSV: number of lines above its head (empty, or with #), its delimiter, and the names in its head.
+
+    The delimiter is that of comma, semicolon and tab with which the head has the most names.
+    """
+    with opened_text(path) as handle:
+        found = ((i, line) for i, line in enumerate(handle) if line.strip() and not line.startswith("#"))
+        above, head = next(found, (0, ""))
+    heads = {sign: next(csv.reader([head], delimiter=sign, skipinitialspace=True), []) for sign in ",;\t"}
+    delimiter = max(heads, key=lambda sign: len(heads[sign]))
+    return above, delimiter, [name.strip() for name in heads[delimiter]]
 
 
 def read_text_table(path: Path, columns: Sequence[str], key: str, remarks: bool = True) -> pd.DataFrame:
     """Read a CSV as text, no value taken for a number or for missing, one row a `key`; `remarks` are `#` lines.
 
+    Lines above the head, the delimiter and quotes are as of `table_head`; missing values at a row's end are empty.
+
     Raises
     ------
     InputError
-        If the file is absent or no CSV in UTF-8, lacks one of `columns`, or has two rows of one `key`.
+        If the file is absent or no CSV in UTF-8, lacks one of `columns`, has two of one name or two rows of one `key`.
     """
     import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
 
-    try:
-        with path.open(encoding="utf-8-sig") as handle:
-            text = "".join(line for line in handle if not (remarks and line.startswith("#")))
-        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a CSV table in UTF-8 ({error})") from error
-    if missing := [name for name in columns if name not in rows.columns]:
-        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(rows.columns)}")
-    if (again := rows[key].duplicated()).any():
-        raise InputError(f"{path}: two rows of {key} {rows[key][again].iloc[0]}; remove one")
-    return rows
-
-
-def _lay_over(
-    values: dict[str, Any], own: Mapping[str, Any], file: Path, origins: Origins, above: tuple[str, ...]
-) -> None:
-    """Lay a file's `own` values over those below `above`, in place."""
-    for key, value in own.items():
-        here = (*above, str(key))
-        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
-            _lay_over(values[key], value, file, origins, here)
-            continue
-        if not above and isinstance(values.get(key), dict):
-            raise InputError(f"{file}: {key}: expected a section of `key: value` lines, found {value!r}")
-        values[key] = {} if isinstance(value, Mapping) else value
-        for place in [place for place in origins if place[: len(here)] == here]:
-            del origins[place]
-        if isinstance(value, Mapping) and value:
-            _lay_over(values[key], value, file, origins, here)
-        else:
-            origins[here] = file.name
+    above, delimiter, head = table_head(path)
+    while head and not head[-1]:
+        head.pop()
+    if missing := [name for name in columns if name not in head]:
+        raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(head)}")
+    if len(set(head)) < len(head):
+        raise InputError(f"{path}: two columns of one name in {', '.join(head)}; rename one")
+    rows = []
+    with opened_text(path) as handle:
+        lines = ("\n" if i <= above or (remarks and line.startswith("#")) else line for i, line in enumerate(handle))
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+        try:
+            for row in filter(None, reader):
+                if any(row[len(head) :]):
+                    raise csv.Error(f"{len(row)} values for {len(head)} columns; put text with {delimiter!r} in quotes")
+                rows.append([value.strip() for value in row[: len(head)]] + [""] * (len(head) - len(row)))
+        except csv.Error as error:
+            raise InputError(f"{path}, line {reader.line_num}: not readable as a CSV table ({error})") from error
+    table = pd.DataFrame(rows, columns=head, dtype=str)
+    if (again := table[key].duplicated()).any():
+        raise InputError(f"{path}: two rows of {key} {table[key][again].iloc[0]}; remove one")
+    return table
 
 
 def configure(config: type[Config], values: Mapping[str, Any] | None, where: str | Path) -> Config:
@@ -199,17 +173,11 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
     Parameters
     ----------
     config : type
-        A dataclass, whose fields may be dataclasses. Its ``__post_init__`` may raise ``ValueError`` for values
-        out of range.
+        A dataclass, whose fields may be dataclasses. Its ``__post_init__`` may raise ``ValueError``.
     values : mapping
         Key to value, as read from YAML. Lists become tuples.
     where : str or Path
         Named in every message, for instance ``analysis/experiments/smoke.yaml, section world``.
-
-    Returns
-    -------
-    Config
-        An instance of `config`.
 
     Raises
     ------
@@ -217,13 +185,11 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
         Names `where`, the key, the value found and what was expected.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{where}: expected a section of `key: value` lines, found {values!r}")
+        raise InputError(f"{where}: expected a section of `key: value` lines, found {shown(values)}")
     fields = {field.name: field for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    unknown = [str(key) for key in values if key not in fields]
-    if unknown:
+    if unknown := [str(key) for key in values if key not in fields]:
         raise InputError(f"{where}: unknown key {', '.join(unknown)}; the keys here are {', '.join(sorted(fields))}")
-    missing = [name for name in fields if name not in values]
-    if missing:
+    if missing := [name for name in fields if name not in values]:
         raise InputError(f"{where}: missing key {', '.join(missing)}; every value of an experiment is stated")
     hints = typing.get_type_hints(config)
     typed = {name: _typed(value, hints[name], f"{where}, {name}") for name, value in values.items()}
@@ -235,51 +201,49 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
     """`value` as `hint` says, or an InputError; int passes for float, list for tuple."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    origin, arguments, expected = typing.get_origin(hint), typing.get_args(hint), _name(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
         for option in arguments:
-            if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
-                return _typed(value, option, where)
-        for option in (a for a in arguments if a is not type(None)):
             try:
                 return _typed(value, option, where)
             except InputError:
-                continue
-        names = " or ".join("nothing" if a is type(None) else _name(a) for a in arguments)
-        raise InputError(f"{where}: expected {names}, found {value!r}")
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+                if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+                    raise
+        expected = " or ".join("nothing" if a is type(None) else _name(a) for a in arguments)
+    elif dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return configure(hint, value, where)
-    if origin is typing.Literal:
+    elif origin is typing.Literal:
         if value in arguments:
             return value
-        raise InputError(f"{where}: expected one of {', '.join(map(str, arguments))}, found {value!r}")
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"{where}: expected a list, found {value!r}")
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return tuple(_typed(item, arguments[0], where) for item in value)
-        if len(value) != len(arguments):
-            raise InputError(f"{where}: expected {len(arguments)} values, found {value!r}")
-        return tuple(_typed(item, one, where) for item, one in zip(value, arguments, strict=True))
-    if origin in (dict, Mapping) or hint in (dict, Mapping):
+        expected = f"one of {', '.join(map(str, arguments))}"
+    elif origin is tuple:
+        expected = "a list"
+        if isinstance(value, (list, tuple)):
+            of = arguments[:1] * len(value) if arguments[1:] == (Ellipsis,) else arguments
+            if len(value) == len(of):
+                return tuple(_typed(item, one, where) for item, one in zip(value, of, strict=True))
+            expected = f"{len(of)} values"
+    elif origin in (dict, Mapping) or hint in (dict, Mapping):
         if isinstance(value, Mapping):
             return dict(value)
-        raise InputError(f"{where}: expected `key: value` lines, found {value!r}")
-    if hint is Any:
+        expected = "`key: value` lines"
+    elif hint is Any:
         return value
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if hint is Path and isinstance(value, (str, Path)):
+    elif hint is Path and isinstance(value, (str, Path)):
         return Path(value)
-    if hint is int and isinstance(value, bool):
-        raise InputError(f"{where}: expected a whole number, found {value!r}")
-    if isinstance(hint, type) and isinstance(value, hint):
+    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise InputError(f"{where}: expected {_name(hint)}, found {value!r}")
+    raise InputError(f"{where}: expected {expected}, found {shown(value)}")
 
 
 def _name(hint: Any) -> str:
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
     return words.get(hint, str(hint))
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure, read_layers
+from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure
+from semanticcmc.layers import read_layers
 
 Config = TypeVar("Config")
 
@@ -223,7 +224,7 @@ def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str,
     Raises
     ------
     InputError
-        As of `config.read_layers`.
+        As of `layers.read_layers`.
     """
     file = experiment_file(experiment)
     values, origins = read_layers(file, experiment_file)

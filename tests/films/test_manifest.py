@@ -150,12 +150,21 @@ def test_title_and_year_of_a_file_name(stem, title, year):
     assert title_and_year(stem) == (title, year)
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_list_is_read_however_it_is_saved(tmp_path, sign):
+    """With a remark above its head, and a title that begins as one."""
+    text = "\ufeff# our films\nmovie_id,title,year\na,#Alive,2020\n#b,B,\n".replace(",", sign)
+    (tmp_path / "films.csv").write_text(text, encoding="utf-8", newline="\r\n")
+    rows = read_manifest(tmp_path / "films.csv")[["movie_id", "title", "year"]]
+    assert rows.values.tolist() == [["a", "#Alive", "2020"], ["#b", "B", ""]]
+
+
 def test_refuses_wrong_lists(tmp_path):
     path = tmp_path / "films.csv"
     for content, words in (
         (b"title\nA\n", "no column movie_id"),
         (b"movie_id,title\na,A\na,B\n", "two rows of movie_id a"),
-        (b"movie_id,title\na,Caf\xe9\n", "not readable as a CSV table in UTF-8"),
+        (b"movie_id,title\na,Caf\xe9\n", "films.csv, line 2: not readable as text in UTF-8"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=words):

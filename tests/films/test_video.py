@@ -13,6 +13,7 @@ from PIL import Image
 
 from semanticcmc.config import InputError
 from semanticcmc.films import video
+from semanticcmc.films.probe import probe
 from semanticcmc.films.video import Damage, can_skip, decode
 from tests.conftest import SHARED
 from tests.films.counter_films import (
@@ -75,6 +76,18 @@ def test_a_container_without_presentation_times(tmp_path, codec, options):
     path = constant(tmp_path / "film.avi", 200, 25, codec=codec, options=options)
     found = decoded(path)
     assert [found[float(t)] for t in range(1, 7)] == pytest.approx([25 * t for t in range(1, 7)], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mkv", "libx264"), ("webm", "libvpx"), ("wmv", "wmv2"), ("mp4", "libx264"), ("ts", "libx264"), ("mkv", "mpeg4")],
+)
+@pytest.mark.parametrize("start_s", [0.48, 7.32, 3600])
+def test_the_time_before_the_first_picture_is_not_of_the_film(tmp_path, suffix, codec, start_s):
+    path = film(tmp_path / f"a.{suffix}", [round(25 * start_s) + i for i in range(100)], Fraction(1, 25), codec)
+    row = probe(tmp_path).iloc[0]
+    assert row["problem"] == "" and row["duration_s"] == pytest.approx(4, abs=0.5)
+    assert len(decoded(path)) == 4
 
 
 def test_a_stream_without_any_times_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """From folders of labels to a sorted stream: every format gives the same one, films are joined, none is lost."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,16 @@ def test_refuses_what_is_no_source(tmp_path):
         import_labels(tmp_path / "in", tmp_path / "out", config())
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.csv", "a_events.tsv", "a.json.gz", ""])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    """Among the labels, or in their place."""
+    if name:
+        (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / name)
+    with pytest.raises(InputError, match=f"{name}.*(no regular file|no such file or folder)"):
+        import_labels(tmp_path / "in", tmp_path / "out", config(interval_s=1.0, event_columns=("place",)))
+
+
 def experiment(folder, path, source="films"):
     (folder / "experiment.yaml").write_text(
         f"name: x\ntitle: X\nsource: {source}\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
@@ -159,6 +170,7 @@ def probed(folder, **problems):
         {
             "movie_id": list(problems),
             "duration_s": [1.0, np.nan, 1.0][: len(problems)],
+            "fps": 25.0,
             "problem": list(problems.values()),
         }
     )

@@ -78,10 +78,10 @@ def test_a_table_of_ones_own_goes_before_the_packages_and_that_before_wordnet(tm
     table = plain_table(tmp_path / "mine.csv", ("Dog", "n02012849", "crane", ""), ("place:Cat", "", "", "no thing"))
     labels = ["Dog", "Cat", "place:Dog", "place:Cat", "Outdoors", "Xyzzy"]
     asked = []
-    ours = label_nouns(labels, lookup=asked.append).set_index("label")
+    ours = label_nouns(labels, lookup=asked.append, columns=["place"]).set_index("label")
     assert ours["noun"].tolist() == ["dog", "cat", "dog", "cat", "", ""] and asked == ["Xyzzy"]
     assert ours.loc["Outdoors", "source"] and not ours.loc["Xyzzy", "source"]
-    mine = label_nouns(labels, table, asked.append).set_index("label")
+    mine = label_nouns(labels, table, asked.append, ["place"]).set_index("label")
     assert mine["noun"].tolist() == ["crane", "cat", "crane", "", "", ""]
     assert mine.loc[["Dog", "place:Cat"], "source"].tolist() == ["mine.csv", "no thing"]
 
@@ -89,7 +89,7 @@ def test_a_table_of_ones_own_goes_before_the_packages_and_that_before_wordnet(tm
 def test_what_is_in_a_table_is_not_looked_up(tmp_path):
     known = {"Crane": ("n10930000", "Crane", "here"), "dog": ("n02084071", "dog", "here")}
     table = plain_table(tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand"))
-    found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get)
+    found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get, ["place"])
     assert found.values.tolist() == [
         ["dog", "n02084071", "dog", "here"],
         ["Crane", "n02012849", "crane", "by hand"],
@@ -98,6 +98,28 @@ def test_what_is_in_a_table_is_not_looked_up(tmp_path):
         ["place:Crane", "n02012849", "crane", "by hand"],
         ["place:dog", "n02084071", "dog", "here"],
     ]
+
+
+def test_only_labels_of_event_tables_are_split_at_the_colon():
+    """``maker:coffee`` is no coffee."""
+    known = {word: (f"n{i:08d}", word, "here") for i, word in enumerate(("coffee", "red", "a:b"))}
+    labels = ["maker:coffee", "place:coffee", "car:red", ":coffee", "coffee:", "place:maker:coffee", "place:a:b"]
+    assert not label_nouns(labels, lookup=known.get)["noun"].any()
+    nouns = label_nouns(labels, lookup=known.get, columns=["place", "light"])["noun"]
+    assert nouns.tolist() == ["", "coffee", "", "", "", "", "a:b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff# mine\nlabel;wnid;noun;source\nDog;n02012849;crane;\n",
+        '"label"\t"wnid"\t"noun"\t"source"\n"Dog"\t"n02012849"\t"crane"\t""\n',
+        "\ufefflabel, wnid, noun, source\r\nDog, n02012849, crane\r\n",
+    ],
+)
+def test_a_table_of_ones_own_is_read_however_it_is_saved(tmp_path, text):
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8", newline="")
+    assert label_nouns(["Dog"], tmp_path / "mine.csv").values.tolist() == [["Dog", "n02012849", "crane", "mine.csv"]]
 
 
 def test_without_wordnet_the_taxonomy_answers(monkeypatch):

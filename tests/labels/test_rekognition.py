@@ -81,6 +81,30 @@ def test_pages_in_any_order_give_the_same_labels(tmp_path_factory, order, cuts, 
     assert labels.duration_s == 2.0
 
 
+BARE = [{"Labels": ENTRIES[:2]}, {"Labels": []}, {"Labels": ENTRIES[2:]}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ENTRIES,  # as `labels += response["Labels"]` saves it
+        [ENTRIES[:2], [], ENTRIES[2:]],  # as `labels.append(response["Labels"])` does
+        BARE,
+        {"Labels": ENTRIES},
+        [{"Labels": ENTRIES[:2], "NextToken": "x"}, {"Labels": ENTRIES[2:]}],
+        [dict(one, VideoMetadata={"DurationMillis": 2000}) for one in BARE],
+        {"Labels": ENTRIES, "LabelModelVersion": "3.0", "VideoMetadata": {}},
+        [dict(one, NextToken="") for one in BARE],
+    ],
+)
+def test_what_scripts_save_of_the_responses_is_read(tmp_path, content):
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    labels = read_rekognition([tmp_path / "a.json"], parents=False)
+    (tmp_path / "whole.json").write_text(json.dumps(page(ENTRIES)), encoding="utf-8")
+    assert rows(labels) == rows(read_rekognition([tmp_path / "whole.json"], parents=False))
+    assert labels.duration_s == 2 or labels.duration_s != labels.duration_s
+
+
 def test_parents_and_confidence(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(page(ENTRIES)), encoding="utf-8")
     labels = read_rekognition([tmp_path / "a.json"], parents=True).confident(50)
@@ -128,6 +152,26 @@ def test_films_are_files_or_folders_of_pages(tmp_path):
         ([page([entry(0, 5)])], r"0\.json: a label named 5"),
         ([{}], "no response of Rekognition"),
         ([[]], "no response of Rekognition"),
+        ([[[]]], "no response of Rekognition"),
+        ([[entry(0, "Dog"), {"Timestamp": 0, "Face": {}}]], "no response of Rekognition"),
+        ([[entry(0, "Dog"), page([])]], "no response of Rekognition"),
+        ([[1, 2]], "no response of Rekognition"),
+        ([None], "no response of Rekognition"),
+        ([[entry(0, "Dog"), {"Label": {"Name": "Dog", "Confidence": 9}}]], "label without Timestamp"),
+        ([[{"StartTimestampMillis": 0, "Label": {"Name": "Dog"}}]], "AggregateBy=TIMESTAMPS"),
+        ([{"Labels": [{"Name": "Dog", "Confidence": 90.0}]}], "a label without Timestamp"),  # of one picture
+        ([{"Labels": [7]}], "a label without Timestamp"),
+        ([{"Labels": {"Dog": 1}}], "a page without Labels"),
+        ([[entry(0, "Dog")], [entry(200, "Dog")]], "pages that are both the last"),  # of two files: of two films?
+        ([{"Labels": ENTRIES, "NextToken": "x"}], "the film's last page is missing"),
+        ([page(ENTRIES, duration_ms="2000")], r"0\.json: DurationMillis '2000'; a number above 0"),
+        ([page(ENTRIES, duration_ms=0)], "DurationMillis 0; a number"),
+        ([page(ENTRIES, duration_ms=-1)], "DurationMillis -1; a number"),
+        ([page(ENTRIES, duration_ms=float("nan"))], "DurationMillis nan; a number"),
+        ([page(ENTRIES, duration_ms=float("inf"))], "DurationMillis inf; a number"),
+        ([page(ENTRIES, duration_ms=True)], "DurationMillis True; a number"),
+        ([page(ENTRIES, duration_ms=500)], r"labels until 1\.8 s of a film of 0\.5 s"),
+        ([page([entry(0, "\ud800")])], r"a label named '\\ud800'; text expected"),
         ([{"JobStatus": "SUCCEEDED"}], "without Labels or VideoMetadata"),
     ],
 )
@@ -139,7 +183,9 @@ def test_refuses_what_is_no_whole_job(tmp_path, pages, words):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b'{"JobStatus": ', b'{"JobStatus": "\xe9"}'], ids=["empty", "torn", "latin-1"]
+    "content",
+    [b"", b'{"JobStatus": ', b'{"JobStatus": "\xe9"}', b"[" * 100_000, b'{"Labels": []}\n{"Labels": []}'],
+    ids=["empty", "torn", "latin-1", "deep", "lines"],
 )
 def test_refuses_what_is_no_json(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)

@@ -474,3 +474,16 @@ def test_published_results_are_those_of_the_reference_table():
         pytest.skip("the reference tables are not beside the checkout")
     ours = pd.read_csv(MANIFESTS / "published_results.csv")
     pd.testing.assert_frame_equal(ours.drop(columns=["lag_s", "layer", "source"]), pd.read_csv(reference))
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["", "\ufeff", "\ufeff# mine\n\n"])
+def test_models_of_people_are_read_however_they_are_saved(tmp_path, sign, above):
+    """A table of categories and a square of distances."""
+    table = "wnid,category\nn1,a\nn2,b\nn3,a\n".replace(",", sign)
+    (tmp_path / "a.csv").write_text(above + table, encoding="utf-8")
+    assert read_matrix(tmp_path / "a.csv").values.tolist() == [1, 0, 1]
+    assert categories(["n2", "n1"], tmp_path / "a.csv") == {"n2": "b", "n1": "a"}
+    square = ",n1,n2\nn1,0,0.5\nn2,0.5,0\n".replace(",", sign)
+    (tmp_path / "b.csv").write_text(above + square, encoding="utf-8")
+    assert read_matrix(tmp_path / "b.csv").values.tolist() == [0.5]

@@ -136,6 +136,9 @@ def _probe(path: Path) -> dict[str, Any]:
             container.seek(wanted, stream=stream)
             ends = [p.pts + (p.duration or 0) for p in container.demux(stream) if p.pts is not None and p.size]
             end_s = float((max(ends) - start) * stream.time_base) if ends else 0.0
+            early_s = float(start * stream.time_base)
+            if early_s > 0.5 and abs(stated_s - early_s - end_s) < abs(stated_s - end_s):
+                stated_s -= early_s  # Matroska and WMV count the time before the first picture
             if end_s < stated_s - short_s:
                 raise InputError(f"truncated: ends before {end_s + 1:.0f} s of {stated_s:.0f} s")
         context, fps = stream.codec_context, float(rate) if rate else math.nan

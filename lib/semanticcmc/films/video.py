@@ -48,11 +48,12 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
 def stated_duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
     """Duration that the file states, and by how much the pictures may be shorter; seconds, NaN if unstated.
 
-    Without a duration of the pictures themselves it is that of all streams: sound may be a little longer, and Matroska
-    counts the time before the first picture.
+    Without a duration of the pictures themselves it is that of all streams: sound may be a little longer. Matroska and
+    WMV count the time before the first picture.
     """
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base), 0.5
+        early_s = float((stream.start_time or 0) * stream.time_base) if container.format.name == "asf" else 0.0
+        return float(stream.duration * stream.time_base), 0.5 + max(0.0, early_s)
     if container.duration is not None:
         stated_s = container.duration / av.time_base
         return stated_s, 2 + 0.02 * stated_s + max(0.0, (container.start_time or 0) / av.time_base)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semanticcmc.config import InputError
-from semanticcmc.labels.stream import label_stream
+from semanticcmc.labels.stream import label_stream, refuse_many
 from semanticcmc.run import atomic
 
 TOLERANCE = 0.25  # of the interval
@@ -43,6 +43,8 @@ class FilmLabels:
         Times at which the source looked for labels, whether or not it found any.
     where : str
         File or folder, named in messages.
+    problem : str
+        Why these may not be the film's labels, or hold none; empty for most films.
     """
 
     time_s: np.ndarray
@@ -51,6 +53,7 @@ class FilmLabels:
     duration_s: float
     sampled_s: np.ndarray
     where: str
+    problem: str = ""
 
     def __post_init__(self) -> None:
         confident = (self.confidence >= 0) & (self.confidence <= 100)
@@ -59,13 +62,45 @@ class FilmLabels:
             raise InputError(f"{self.where}: confidence {found:g} found; percent from 0 to 100 expected")
         if not (np.isfinite(self.time_s) & (self.time_s >= 0)).all():
             raise InputError(f"{self.where}: a label at {self.time_s.min():g} s; times from 0 expected")
+        refuse_beyond(self.sampled_s.max(initial=0.0), self.duration_s, self.where)
 
     def confident(self, least_confidence: float) -> FilmLabels:
         """These labels without the less confident ones; `sampled_s` stays as it is."""
         kept = self.confidence >= least_confidence
+        problem = unsure(self.confidence, least_confidence, self.where)
         return dataclasses.replace(
-            self, time_s=self.time_s[kept], label=self.label[kept], confidence=self.confidence[kept]
+            self, time_s=self.time_s[kept], label=self.label[kept], confidence=self.confidence[kept], problem=problem
         )
+
+    def lasting(self, film_s: float) -> FilmLabels:
+        """These labels for a film of `film_s`, whatever length their source states."""
+        other = ""
+        if abs(self.duration_s - film_s) > slack_s(film_s):
+            other = f"labels of a film of {self.duration_s:g} s, but it has {film_s:g} s: are they another film's?"
+        return dataclasses.replace(self, duration_s=film_s, problem=self.problem or other)
+
+
+def unsure(confidence: np.ndarray, least_confidence: float, where: str) -> str:
+    """Why none of a film's labels is confident enough; empty if one is. Shares of 1 are refused."""
+    most = confidence.max(initial=-1.0)
+    if not 0 <= most < least_confidence:
+        return ""
+    if most <= 1:
+        raise InputError(f"{where}: no confidence above {most:g}; multiply by 100: percent expected")
+    lost = f"none of {len(confidence)} labels has a confidence of {least_confidence:g} or more (at most {most:g})"
+    return f"{lost}; lower labels.least_confidence"
+
+
+def slack_s(film_s: float) -> float:
+    """By how much labels may outlast a film, as sound or a rounded last event does."""
+    return 1 + 0.01 * film_s
+
+
+def refuse_beyond(until_s: float, film_s: float, where: str) -> None:
+    """Refuse labels that go on after the film's end, unless its length is NaN."""
+    if until_s > film_s + slack_s(film_s):
+        until = f"labels until {until_s:g} s of a film of {film_s:g} s"
+        raise InputError(f"{where}: {until}: are they another film's, or their times not in seconds?")
 
 
 def sampling(sampled_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
@@ -124,33 +159,40 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
 
     Label times end with the film, where its length is known, else with the last sampled time. A time less than
     `TOLERANCE` of the interval before the end counts only if it has a label, since an inferred interval is not exact.
+    Labels a little after the end (`slack_s`) are left out.
 
     Raises
     ------
     InputError
-        For a label after the film's end.
+        For too many label times (`stream.refuse_many`).
     """
-    steps = np.rint((film.time_s - start_s) / interval_s).astype(np.int64)
-    sampled = np.rint((film.sampled_s - start_s) / interval_s)
-    last = int(sampled.max(initial=-1))
+    until_s = film.duration_s if math.isfinite(film.duration_s) else film.sampled_s.max(initial=0.0)
+    refuse_many(until_s / interval_s, interval_s, film.where)
+    steps, sampled = (
+        np.rint((time_s - start_s) / interval_s).astype(np.int64) for time_s in (film.time_s, film.sampled_s)
+    )
+    count = 0
     if math.isfinite(film.duration_s):
         count = math.ceil((film.duration_s - start_s) / interval_s - TOLERANCE)
-        if last > count:
-            until = f"labels until {film.sampled_s.max():g} s of a film of {film.duration_s:g} s"
-            raise InputError(f"{film.where}: {until}: are they another film's?")
-    else:
-        count = last + 1
-    seen = {"time_s": start_s + interval_s * steps, "label": film.label, "confidence": film.confidence}
+        sampled = sampled[sampled <= count]
+    last = int(sampled.max(initial=-1))
+    there = steps <= last
+    steps = steps[there]
+    seen = {"time_s": start_s + interval_s * steps, "label": film.label[there], "confidence": film.confidence[there]}
     labels = pd.DataFrame({"movie_id": pd.Categorical([movie_id]).repeat(len(steps))} | seen)
     grid = {"start_s": start_s, "interval_s": interval_s, "count": max(count, last + 1, 0)}
     return labels, pd.DataFrame([{"movie_id": movie_id} | grid])
 
 
-def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) -> tuple[np.ndarray, np.ndarray]:
+def spans_on_grid(
+    start_s: np.ndarray, stop_s: np.ndarray, interval_s: float, where: str | Path = "spans"
+) -> tuple[np.ndarray, np.ndarray]:
     """Label times in each span [start, stop): multiples of the interval; for a span between two, the nearest one.
 
     Returns the times, float array (n,), and the number of each time's span, int array (n,).
     """
+    for seconds in ((stop_s - start_s).sum(), stop_s.max(initial=0.0)):
+        refuse_many(float(seconds) / interval_s, interval_s, where)
     first = np.ceil(start_s / interval_s - 1e-6).astype(np.int64)
     last = np.ceil(stop_s / interval_s - 1e-6).astype(np.int64)
     missed = last <= first
@@ -167,12 +209,12 @@ def spans_on_grid(start_s: np.ndarray, stop_s: np.ndarray, interval_s: float) ->
 def write_part(part: Path, film: FilmLabels, grid: tuple[float, float], state: list[Any]) -> None:
     """Write one film's labels, sorted, on a `grid` of (start_s, interval_s), to `part`, ``<movie_id>.parquet``.
 
-    Its metadata hold label times, label names and `state`, what the part was made from; `made_from` reads them.
+    Its metadata hold label times, label names, the film's problem and `state`, what the part was made from.
     """
     stream = label_stream(*on_grid(film, part.stem, *grid), film.where)
     times = {key: stream.times[key].iloc[0].item() for key in ("start_s", "interval_s", "count")}
     names = stream.labels["label"].cat.categories.tolist()
-    made = json.dumps({"state": state, "times": times, "labels": names})
+    made = json.dumps({"state": state, "times": times, "labels": names, "problem": film.problem})
     code = stream.labels["label"].cat.codes.to_numpy().astype(np.int32)
     columns = {name: stream.labels[name].to_numpy() for name in ("time_s", "confidence")}
     table = pa.table(columns | {"label": code}).replace_schema_metadata({"made_from": made})
@@ -181,7 +223,7 @@ def write_part(part: Path, film: FilmLabels, grid: tuple[float, float], state: l
 
 
 def made_from(part: Path) -> dict[str, Any]:
-    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`) and `labels`, the names of its labels."""
+    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`), `labels` (their names) and `problem`."""
     return json.loads(pq.read_schema(part).metadata[b"made_from"])
 
 

@@ -25,14 +25,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, table_head
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.files import file_state, movie_id_of
 from semanticcmc.films.probe import read_probe
-from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, sampling, write_part
+from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, refuse_beyond, sampling, unsure, write_part
 from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
-from semanticcmc.labels.tables import event_films, read_events, read_label_csv, table_columns
+from semanticcmc.labels.tables import event_films, read_events, read_label_csv
 from semanticcmc.run import Progress, write_csv
 
 FORMATS = (
@@ -58,12 +58,12 @@ def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
     InputError
         If nothing there has a known format, or settings that it needs are not stated.
     """
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise InputError(f"labels.path {path}: no such file or folder")
     here = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.name[0] != ".")
     tables = [p for p in here if p.suffix.lower() in (".csv", ".tsv")]
     readers: dict[str, tuple[tuple[Path, ...], Callable[[], FilmLabels]]] = {}
-    if tables and "onset" in (columns := table_columns(tables[0])):
+    if tables and "onset" in (columns := table_head(tables[0])[2]):
         if config.interval_s is None or not config.event_columns:
             there = f"(there are {', '.join(columns)}) in the experiment"
             raise InputError(f"{path}: event tables need labels.interval_s and labels.event_columns {there}")
@@ -91,7 +91,7 @@ def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
 
 def import_labels(
     path: str | Path, folder: str | Path, config: LabelsConfig, durations_s: Mapping[str, float] | None = None
-) -> None:
+) -> dict[str, str]:
     """Write a label stream from labels in another format.
 
     One film is in memory at a time (but a CSV is read as a whole). A film that was imported before the process was
@@ -104,18 +104,28 @@ def import_labels(
     folder : str or Path
         Where ``labels.parquet`` and ``label_times.parquet`` are written.
     durations_s : mapping of str to float, optional
-        Lengths of films, for sources that do not state them: label times then go on to the end.
+        Lengths of films: label times go on to the end, and labels beyond it are refused.
+
+    Returns
+    -------
+    dict
+        By `movie_id`, what may be wrong with labels that were read (`FilmLabels.problem`).
 
     Raises
     ------
     InputError
-        For labels that cannot be read, or are on no regular grid of times.
+        For labels that cannot be read, are on no regular grid of times, or go on after their film.
     """
     path, folder, durations_s = Path(path).expanduser(), Path(folder), durations_s or {}
     if path.is_dir() and (path / "labels.parquet").exists():
-        stream = read_labels(path)
-        write_labels(folder, stream.labels[stream.labels["confidence"] >= config.least_confidence], stream.times)
-        return
+        stream, problems = read_labels(path), dict[str, str]()
+        all_confidence = stream.labels["confidence"].to_numpy()
+        for movie_id, rows in stream.rows.items():
+            where = f"{path}, film {movie_id}"
+            refuse_beyond(stream.time_s(movie_id).max(initial=0.0), durations_s.get(movie_id, np.nan), where)
+            problems[movie_id] = unsure(all_confidence[rows], config.least_confidence, where)
+        write_labels(folder, stream.labels[all_confidence >= config.least_confidence], stream.times)
+        return problems
     sources = film_sources(path, config)
     progress = Progress("labels of films", len(sources), folder.parent / "progress")
     parts = folder / PARTS
@@ -131,8 +141,8 @@ def import_labels(
             intervals.append(made["times"]["interval_s"])
             continue
         film = source.read().confident(config.least_confidence)
-        if np.isnan(film.duration_s) and duration_s is not None:
-            film = dataclasses.replace(film, duration_s=duration_s)
+        if duration_s is not None:
+            film = film.lasting(duration_s)
         grid = sampling(film.sampled_s, config.interval_s, film.where)
         if grid is None:
             unsampled.append((part, film, state))
@@ -148,12 +158,15 @@ def import_labels(
         grid = sampling(film.sampled_s, float(np.median(intervals)), film.where) or (0.0, intervals[0])
         write_part(part, film, grid, state)
     progress.update(len(sources))
-    merge_parts([parts / f"{source.movie_id}.parquet" for source in sources], folder)
+    imported = [parts / f"{source.movie_id}.parquet" for source in sources]
+    merge_parts(imported, folder)
+    problems = {part.stem: made_from(part).get("problem", "") for part in imported}
     shutil.rmtree(parts)
+    return problems
 
 
-def films_with_labels(stream: LabelStream, films: pd.DataFrame) -> pd.DataFrame:
-    """Match the films of the labels with those of `films`, a DataFrame with columns `movie_id, problem`.
+def films_with_labels(stream: LabelStream, films: pd.DataFrame, problems: Mapping[str, str]) -> pd.DataFrame:
+    """Match the films of the labels, with the `problems` that `import_labels` found, with those of `read_probe`.
 
     Returns
     -------
@@ -164,13 +177,17 @@ def films_with_labels(stream: LabelStream, films: pd.DataFrame) -> pd.DataFrame:
     counts = stream.times[["movie_id"]].assign(
         label_sets=stream.times["count"], labels=[rows.stop - rows.start for rows in stream.rows.values()]
     )
-    table = counts.merge(films[["movie_id", "problem"]], "outer", "movie_id", indicator="found")
+    table = counts.merge(films, "outer", "movie_id", indicator="found")
     left_out = "labels of a film that is left out: " + table["problem"]
-    table["problem"] = table["problem"].where(table["problem"] == "", left_out)
+    table["problem"] = left_out.where(table["problem"] != "", table["movie_id"].map(problems).fillna(""))
+    pictures = table["duration_s"] * table["fps"]
+    many = (table["label_sets"] > 1 + 1.01 * pictures) & (table["problem"] == "")
+    words = "more label sets than its {:.0f} pictures: state a longer labels.interval_s, or correct the times"
+    table.loc[many, "problem"] = pictures[many].map(words.format)
     table.loc[table["found"] == "left_only", "problem"] = "labels without a film"
     table.loc[table["found"] == "right_only", "problem"] = "a film without labels"
-    table = table.drop(columns="found").fillna({"label_sets": 0, "labels": 0})
-    return table.astype({"label_sets": int, "labels": int})
+    table = table.fillna({"label_sets": 0, "labels": 0}).astype({"label_sets": int, "labels": int})
+    return table[["movie_id", "label_sets", "labels", "problem"]]
 
 
 def import_experiment(experiment: Experiment) -> pd.DataFrame:
@@ -192,12 +209,13 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
     films = read_probe(experiment)
     lengths = films[np.isfinite(films["duration_s"])]
     folder = experiment.folder / "labels"
-    import_labels(config.path, folder, config, dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True)))
-    table = films_with_labels(read_labels(folder), films)
+    durations_s = dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True))
+    problems = import_labels(config.path, folder, config, durations_s)
+    table = films_with_labels(read_labels(folder), films, problems)
     write_csv(folder / "films.csv", table)
     if (table["problem"] != "").all():
         first = "; ".join(f"{film.movie_id}: {film.problem}" for film in table.head(10).itertuples())
-        remedy = "give each film's labels the name of its file"
+        remedy = "labels are matched with films by the name of the film's file"
         raise InputError(f"{config.path}: no film that can be used has labels ({first}); {remedy}")
     films_labelled, sets = (table["label_sets"] > 0).sum(), table["label_sets"].sum()
     print(f"{table['labels'].sum()} labels in {sets} label sets of {films_labelled} films", file=sys.stderr)

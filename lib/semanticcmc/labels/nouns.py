@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -46,19 +46,24 @@ def _first_senses_of_taxonomy() -> dict[str, str]:
 
 
 def label_nouns(
-    labels: Iterable[str], table: Path | None = None, lookup: Callable[[str], Noun | None] = first_sense
+    labels: Iterable[str],
+    table: Path | None = None,
+    lookup: Callable[[str], Noun | None] = first_sense,
+    columns: Collection[str] = (),
 ) -> pd.DataFrame:
     """Nouns of labels.
 
     Parameters
     ----------
     labels : iterable of str
-        For a label ``column:value`` (events) the value is looked up where there is no noun for all of it.
     table : Path, optional
         CSV of one's own with the columns `label, wnid, noun, source`, whose rows go before those of the package's
         ``label_nouns.csv``; an empty wnid means that the label is no thing.
     lookup : callable
         Called for labels that are in neither table.
+    columns : collection of str, optional
+        Columns of event tables: of their labels ``column:value`` the value is looked up where there is no noun for
+        all of it.
 
     Returns
     -------
@@ -81,7 +86,8 @@ def label_nouns(
             decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
     rows = []
     for label in labels:
-        names = [label, label.split(":", 1)[1]] if ":" in label else [label]
+        column, _, value = label.partition(":")
+        names = [label, value] if column in columns else [label]
         found = next((decided[name] for name in names if name in decided), None)
         found = found or next(filter(None, map(lookup, names)), None)
         rows.append((label, *(found or ("", "", ""))))
@@ -97,8 +103,11 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
     if stream is None:
         raise InputError(f"{experiment.file}: labels.path is empty: these films have no labels")
     counts = frequencies(stream)
-    own = None if experiment.source == "world" else experiment.section("labels", LabelsConfig).nouns
-    nouns = label_nouns(counts["label"], own)
+    if experiment.source == "world":
+        nouns = label_nouns(counts["label"])
+    else:
+        config = experiment.section("labels", LabelsConfig)
+        nouns = label_nouns(counts["label"], config.nouns, columns=config.event_columns)
     unmapped = counts[(nouns["wnid"] == "").to_numpy()]
     for name, rows in (("label_nouns", nouns), ("unmapped_labels", unmapped)):
         write_csv(experiment.path("labels", f"{name}.csv"), rows)

@@ -23,6 +23,7 @@ from semanticcmc.run import atomic, small_table
 
 LABELS = ("movie_id", "time_s", "label", "confidence")
 TIMES = ("movie_id", "start_s", "interval_s", "count")
+MOST = 20_000_000  # label sets of a film, and those of all its spans; more are a wrong unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +117,8 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
         raise InputError(f"{where}: two rows of film {twice[0]!r} in the label times")
     if len(bad := times[~((times["interval_s"] > 0) & (times["count"] >= 0))]):
         raise InputError(f"{where}: film {bad['movie_id'].iloc[0]!r}: interval_s above 0 and count from 0 expected")
+    for _, row in times.iterrows():
+        refuse_many(row["count"], row["interval_s"], f"{where}, film {row['movie_id']!r}")
     film, films = _codes(labels["movie_id"])
     if (film < 0).any():
         raise InputError(f"{where}: a label has no movie_id")
@@ -152,6 +155,13 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
     label = pd.Categorical.from_codes(code, categories=names)
     kept = {"movie_id": movie_id, "time_s": time_s, "label": label, "confidence": confidence}
     return LabelStream(pd.DataFrame(kept, copy=False), times)
+
+
+def refuse_many(sets: float, interval_s: float, where: str | Path) -> None:
+    """Refuse more than `MOST` label sets of a film, before arrays of them fill the memory."""
+    if not sets <= MOST:
+        found = f"{sets:.3g} label sets, one every {interval_s:g} s"
+        raise InputError(f"{where}: {found}; at most {MOST:,} are read; correct the times, or labels.interval_s")
 
 
 def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:

@@ -11,35 +11,25 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from semanticcmc.config import InputError
-from semanticcmc.labels.grid import FilmLabels, spans_on_grid
+from semanticcmc.config import InputError, table_head
+from semanticcmc.labels.grid import TOLERANCE, FilmLabels, spans_on_grid
 
 NOT_STATED = "n/a"  # a missing value, in BIDS
 RUN = re.compile(r"_run-(\d+)(?=_|$)")
 
 
-def table_columns(path: Path) -> tuple[str, ...]:
-    """Names in the head of a CSV or TSV."""
-    try:
-        with path.open(encoding="utf-8-sig") as handle:
-            head = handle.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text in UTF-8 ({error}); save it as UTF-8") from error
-    return tuple(name.strip().strip('"') for name in head.split(_delimiter(path)))
-
-
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
-
-
 def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
     """Columns of a CSV or TSV; no text is taken for a missing value."""
-    head = table_columns(path)
+    above, delimiter, head = table_head(path)
     if missing := [name for name in types if name not in head]:
         raise InputError(f"{path}: no column {', '.join(missing)}; found {', '.join(head)}")
     wanted = csv.ConvertOptions(column_types=types, include_columns=list(types))
+    parts = csv.ParseOptions(
+        delimiter=delimiter, invalid_row_handler=lambda row: "skip" if row.text.startswith("#") else "error"
+    )
+    read = csv.ReadOptions(skip_rows=above + 1, column_names=head)
     try:
-        return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=_delimiter(path)), convert_options=wanted)
+        return csv.read_csv(path, read_options=read, parse_options=parts, convert_options=wanted)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not readable as a table in UTF-8 ({error})") from error
 
@@ -88,15 +78,17 @@ def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float
             prefix = f"{column}:" if len(columns) > 1 else ""
             names = (prefix + value[there]).to_numpy(dtype=object)
             start = begin_s + start_s[there]
-            time_s, event = spans_on_grid(start, start + length_s[there], interval_s)
+            time_s, event = spans_on_grid(start, start + length_s[there], interval_s, file)
             times.append(time_s)
             labels.append(names[event])
         begin_s += float((start_s + length_s).max(initial=0.0))
     time_s, label = np.concatenate(times), np.concatenate(labels)
     last_s = max(0, np.ceil(begin_s / interval_s - 1e-6) - 1) * interval_s
     time_s = np.minimum(time_s, last_s)  # the nearest label time of what is at the very end
+    end = np.ceil(begin_s / interval_s - TOLERANCE) - 1  # the last label time, whether or not it has a label
+    sampled_s = np.append(time_s, end * interval_s) if end >= 0 else time_s
     where = str(files[0] if len(files) == 1 else files[0].parent)
-    return FilmLabels(time_s, label, np.full(len(label), 100.0), begin_s, time_s, where)
+    return FilmLabels(time_s, label, np.full(len(label), 100.0), np.nan, sampled_s, where)
 
 
 def _seconds(values: pd.Series, file: Path) -> np.ndarray:
@@ -121,7 +113,7 @@ def read_label_csv(path: Path, interval_s: float | None) -> dict[str, FilmLabels
     InputError
         For a missing column or value, or a table that is not readable.
     """
-    head = table_columns(path)
+    head = table_head(path)[2]
     spans = "start_s" in head
     if spans and interval_s is None:
         raise InputError(f"{path}: spans need an interval: state labels.interval_s in the experiment")
@@ -137,12 +129,12 @@ def read_label_csv(path: Path, interval_s: float | None) -> dict[str, FilmLabels
     if spans and not (rows["stop_s"] >= rows["start_s"]).all():
         raise InputError(f"{path}: a span that stops before it starts")
     confidence = rows["confidence"].to_numpy() if "confidence" in rows else np.full(len(rows), 100.0)
-    labels = rows["label"].cat.categories.to_numpy(dtype=object)[rows["label"].cat.codes.to_numpy()]
+    labels = rows["label"].cat.categories.str.strip().to_numpy(dtype=object)[rows["label"].cat.codes.to_numpy()]
     films = {}
     for name, own in rows.groupby("movie_id", observed=True).indices.items():
         time_s = rows[numbers[0]].to_numpy()[own]
         if spans and interval_s is not None:
-            time_s, span = spans_on_grid(time_s, rows["stop_s"].to_numpy()[own], interval_s)
+            time_s, span = spans_on_grid(time_s, rows["stop_s"].to_numpy()[own], interval_s, f"{path}, film {name}")
             own = own[span]
         films[str(name)] = FilmLabels(time_s, labels[own], confidence[own], np.nan, time_s, f"{path}, film {name}")
     return films

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semanticcmc.config import InputError, package_table, read_text_table
+from semanticcmc.config import InputError, package_table, read_text_table, table_head
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.wordnet import REMEDY, Taxonomy, depths, lowest_common_hypernyms, path_lengths, taxonomy_of
 from semanticcmc.run import listed
@@ -207,12 +207,13 @@ def read_matrix(file: str | Path) -> RDM:
             raise InputError(f"{file}: holds the RDMs {', '.join(rdms)}; a model's file holds one")
         return next(iter(rdms.values()))
     try:
-        with file.open(encoding="utf-8") as lines:
-            head = next((line for line in lines if not line.startswith("#")), "")
-        if {"wnid", "category"} <= {name.strip() for name in head.split(",")}:
+        above, sign, head = table_head(file)
+        if {"wnid", "category"} <= set(head):
             rows = read_text_table(file, ("wnid", "category"), "wnid")
             return category_rdm(rows.loc[rows["category"] != NO_CATEGORY, "wnid"].tolist(), file)
-        table = pd.read_csv(file, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str})
+        table = pd.read_csv(
+            file, sep=sign, skiprows=above, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str}
+        )
         table.index = table.index.astype(str)
         if list(table.index) != [str(name) for name in table.columns]:
             raise ValueError("the first column and the head name different classes, or in another order")

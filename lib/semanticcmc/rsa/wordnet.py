@@ -84,7 +84,7 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
     """
     path = path or package_table("wordnet_taxonomy.csv")
     rows = read_text_table(path, ("wnid", "synset", "noun", "hypernyms"), "wnid")
-    with path.open(encoding="utf-8") as handle:
+    with path.open(encoding="utf-8-sig") as handle:
         heads = [line.split(":")[1] for line in handle if line.startswith("# noun_max_depth:")]
     if len(heads) != 1:
         raise InputError(f"{path}: expected one line `# noun_max_depth: 19` at its head, found {len(heads)}")

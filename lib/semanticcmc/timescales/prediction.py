@@ -269,8 +269,9 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
         nouns = pd.read_csv(experiment.folder / "world" / "classes.csv").rename(columns={"noun": "label"})
     else:
         most = experiment.section("timescales", TimescalesConfig).labels
-        own = experiment.section("labels", LabelsConfig).nouns
-        nouns = label_nouns(frequencies(stream)["label"].head(most), own).query("wnid != ''")
+        config = experiment.section("labels", LabelsConfig)
+        labels = frequencies(stream)["label"].head(most)
+        nouns = label_nouns(labels, config.nouns, columns=config.event_columns).query("wnid != ''")
     named = as_wnids(stream, dict(zip(nouns["label"], nouns["wnid"], strict=True)))
     if not len(named.labels):
         remedy = "give labels a row in a table of your own (label,wnid,noun,source), named as labels.nouns"
