@@ -13,6 +13,7 @@ from papers.build import ROOT
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
+from semanticcmc.run import equal
 
 CONDITION = "intact"
 """The stimuli that the poster reports: whole pictures."""
@@ -90,6 +91,14 @@ class Effect:
     p: float  # the largest of the seeds: significant means significant in every one of them
     ci_low: float  # the lowest bound of the seeds' bootstrap intervals
     ci_high: float  # the highest
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; NaN equals NaN."""
+        return equal(self, other)
+
+    def __hash__(self) -> int:
+        """Of the network's name."""
+        return hash(self.network)
 
     @property
     def cells(self) -> dict[str, str]:
