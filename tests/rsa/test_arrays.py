@@ -275,7 +275,9 @@ def test_condensed_vectors():
             RDM(named, NAMES)
     for given in (condensed, pd.Series(condensed), list(condensed)):
         with pytest.raises(ValueError, match=r"RDM\(values, classes\) takes condensed"):
-            mantel(given if not hasattr(given, "iloc") else given.to_numpy(), Y, 9)
+            mantel(given, Y, 9)
+    with pytest.raises(ValueError, match="x is a Series, whose names would be lost"):
+        mantel(pairs, Y, 9)
     with pytest.raises(ValueError, match="masked"):
         RDM(np.ma.masked_less(condensed, 2), NAMES)
     for wrong in (5.0, RDM(X, NAMES), np.zeros((2, N, N))):

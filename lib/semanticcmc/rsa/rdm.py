@@ -128,7 +128,7 @@ def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.
 def named_square(table: pd.DataFrame, name: str = "RDM") -> RDM:
     """RDM of a square table; its classes are the names of its rows, and its columns are put in their order."""
     classes = tuple(str(one) for one in table.index)
-    return RDM(checked_square(in_order(table, classes, name, 2), name), classes)
+    return RDM(checked_square(in_order(table, classes, name, 2), name).numpy(), classes)
 
 
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
@@ -180,7 +180,7 @@ def from_class_means(means: NDArray[Any] | torch.Tensor, classes: Sequence[str],
     rows = as_tensor(in_order(means, classes, "means", 1), "means")
     if rows.ndim and len(classes) != len(rows):
         raise ValueError(f"{len(classes)} classes, but means of {len(rows)}")
-    return RDM(pairwise(rows, distance, classes), classes)
+    return RDM(pairwise(rows, distance, classes).cpu().numpy(), classes)
 
 
 def align(*rdms: RDM) -> tuple[RDM, ...]:

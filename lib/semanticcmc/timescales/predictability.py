@@ -44,8 +44,8 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     """
     shape = (2, len(pairs.lags_s), len(pairs.movies))
     product, predicted, squares, null_mean, null_variance = np.zeros((5, *shape))
-    shifted = [_ShiftedLabels.of(seen) for seen in pairs.presence]
     with threads_for(1e-9 * pairs.gram.shape[-1] ** 3):  # each matrix of labels is inverted
+        shifted = [_ShiftedLabels.of(seen) for seen in pairs.presence]
         for level, k in itertools.product(range(2), range(shape[1])):
             films = np.flatnonzero(pairs.count[k] > 0)
             if len(films) < 3:
