@@ -265,15 +265,6 @@ def listed(names: Sequence[Any]) -> str:
     return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def equal(one: Any, other: Any) -> bool:
-    """Whether two dataclass values are alike in all fields that are compared; NaN equals NaN."""
-    if type(one) is not type(other):
-        return False
-    names = [field.name for field in dataclasses.fields(one) if field.compare]
-    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
-    return all(a == b or (a != a and b != b) for a, b in pairs)
-
-
 def duration(seconds: float) -> str:
     """Seconds as a person would say them: ``45 s``, ``3 min``, ``2.5 h``."""
     if seconds < 90:

@@ -13,7 +13,6 @@ from papers.build import ROOT
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
-from semanticcmc.run import equal
 
 CONDITION = "intact"
 """The stimuli that the poster reports: whole pictures."""
@@ -94,7 +93,10 @@ class Effect:
 
     def __eq__(self, other: object) -> bool:
         """Whether all fields are equal; NaN equals NaN."""
-        return equal(self, other)
+        if not isinstance(other, Effect):
+            return False
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return all(one == its or (one != one and its != its) for one, its in pairs)
 
     def __hash__(self) -> int:
         """Of the network's name."""

@@ -72,10 +72,10 @@ def test_calls_that_overlap_give_back_what_there_was(three):
 def test_every_part_of_a_test_of_few_classes_has_one_thread(monkeypatch, three, module, n):
     counts = []
     inner = {
-        standardise: "_stacked",
+        standardise: "_standardise",
         permutation: "_tests",
         bootstrap: "bootstrap_correlations",
-        distances: "_pairwise",
+        distances: "_product",
     }
     function = getattr(module, inner[module])
 
@@ -85,7 +85,7 @@ def test_every_part_of_a_test_of_few_classes_has_one_thread(monkeypatch, three, 
 
     monkeypatch.setattr(module, inner[module], spy)
     x, y, z = related(n)
-    partial_mantel(x, y, z)
+    partial_mantel(x, y, z, method="spearman")
     bootstrap_intervals({"a": x}, {"m": y}, z, samples=100)
     compare({"a": x, "b": z}, {"m": y}, samples=100)
     from_class_means(np.random.default_rng(0).standard_normal((n, 4096)), list(map(str, range(n))))

@@ -14,15 +14,10 @@ _NAMED = ("iloc", "coords", "columns")  # what tables of pandas, xarray and pola
 
 
 def as_tensor(values: Any, name: str = "values") -> torch.Tensor:
-    """Real numbers as a tensor, without a copy where that can be.
+    """Real numbers as a tensor, without a copy where torch has their type and byte order.
 
-    Numbers that torch does not have (another byte order, long double, objects) become their like, or float64.
-
-    Raises
-    ------
-    ValueError
-        For masked values, complex numbers, text, dates, sparse or quantised tensors, tensors of 8 bit floats, and
-        tables whose rows or columns have names (see `in_order`).
+    A ValueError refuses masked values, complex numbers, text, dates, sparse and quantised tensors, floats of 8 bits,
+    and tables with names of rows or columns (which `in_order` takes).
     """
     rows = values if isinstance(values, list | tuple) else ()
     if np.ma.is_masked(values) or hasattr(values, "get_mask") or any(np.ma.is_masked(row) for row in rows):
@@ -33,8 +28,9 @@ def as_tensor(values: Any, name: str = "values") -> torch.Tensor:
             raise ValueError(f"{name} is a {values.layout} tensor of {values.dtype}: give a dense one of real numbers")
         return values.detach()
     if any(hasattr(values, mark) for mark in _NAMED) and not _only_counts(values):
-        kind = type(values).__name__
-        raise ValueError(f"{name} is a {kind}, whose names would be lost: give an array to match by position")
+        raise ValueError(
+            f"{name} is a {type(values).__name__}, whose names would be lost: give an array to match by position"
+        )
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in array.flat):
@@ -52,12 +48,8 @@ def as_tensor(values: Any, name: str = "values") -> torch.Tensor:
 def in_order(table: Any, names: Sequence[str], name: str, axes: int) -> Any:
     """Values of a pandas table, its rows (`axes` 2: and columns) put in the order of `names`; an array stays itself.
 
-    A table that only counts its rows and columns from 0 is matched by position.
-
-    Raises
-    ------
-    ValueError
-        If a name is duplicate, or the table's names are not those of `names`.
+    A table that only counts its rows and columns from 0 is matched by position. A ValueError refuses names that are
+    duplicate, or not those of `names`.
     """
     if not hasattr(table, "iloc") or table.ndim < axes:
         return table

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK_VALUES = 2**22  # products of samples and classes at a time
+SECONDS = 5e-10  # a number of a model in a sample, on one core
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
 CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
@@ -143,13 +144,8 @@ def intervals(data: Standardised, samples: int, confidence: float, seed: int) ->
     if samples == 0:
         return np.full((2, len(data.x), len(data.y)), np.nan)
     counts = bootstrap_counts(data.x.shape[-1], samples, seed)
-    with threads_for(_seconds(data, samples)):
+    with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
         return corrected_interval(data, bootstrap_correlations(data, counts), confidence)
-
-
-def _seconds(data: Standardised, samples: int) -> float:
-    """About how long `samples` take on one core."""
-    return 2e-10 * samples * data.x.shape[-1] ** 2 * (len(data.x) + len(data.moving))
 
 
 def corrected_interval(data: Standardised, found: torch.Tensor, confidence: float) -> NDArray[np.float64]:
@@ -202,7 +198,7 @@ def compare(
     import pandas as pd
 
     data = standardise_table(rdms, models, control, method, device)
-    with threads_for(_seconds(data, samples)):
+    with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
         once, left_out = _all_and_left_out(data)
         found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
         rows = []

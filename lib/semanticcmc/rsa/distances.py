@@ -64,41 +64,36 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
         values = values.to(torch.float64)
     names = [f"row {index}" for index in range(len(values))] if names is None else names
     with threads_for(len(values) ** 2 * values.shape[1] * SECONDS):
-        return _pairwise(values, distance, names)
+        largest = torch.linalg.vector_norm(values, torch.inf, dim=1)
+        if not bool(torch.isfinite(largest).all()):
+            raise ValueError(f"the values of {_names(names, ~torch.isfinite(largest))} hold NaN or infinity")
+        if bool((wrong := largest > LARGEST[values.dtype]).any()):
+            raise ValueError(
+                f"the values of {_names(names, wrong)} reach {float(largest.max()):g}, too large for sums of "
+                f"{values.dtype}: divide all by one number"
+            )
+        means = values.mean(1, keepdim=True).to(torch.float64)
+        if distance == "spearman":
+            from scipy.stats import rankdata  # here: its import takes seconds
 
-
-def _pairwise(values: torch.Tensor, distance: str, names: Sequence[str]) -> torch.Tensor:
-    """As `pairwise`."""
-    largest = torch.linalg.vector_norm(values, torch.inf, dim=1)
-    if not bool(torch.isfinite(largest).all()):
-        raise ValueError(f"the values of {_names(names, ~torch.isfinite(largest))} hold NaN or infinity")
-    if bool((wrong := largest > LARGEST[values.dtype]).any()):
-        raise ValueError(
-            f"the values of {_names(names, wrong)} reach {float(largest.max()):g}, too large for sums of "
-            f"{values.dtype}: divide all by one number"
-        )
-    means = values.mean(1, keepdim=True).to(torch.float64)
-    if distance == "spearman":
-        from scipy.stats import rankdata  # here: its import takes seconds
-
-        values = torch.from_numpy(rankdata(values.to(torch.float64).cpu().numpy(), axis=1)).to(values.device)
-        means = values.mean(1, keepdim=True)
-    product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
-    squares = product.diagonal().clone()
-    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
-    if distance == "euclidean":
-        return _euclidean(values, product, squares, first, second)
-    # A constant row leaves the rounding of its mean behind, not 0.
-    floor = (1e-14 * means[:, 0]).square() * values.shape[1] if distance != "cosine" else 0.0
-    if bool((squares <= floor).any()):
-        what = "zero" if distance == "cosine" else "constant"
-        warnings.warn(
-            f"the values of {_names(names, squares <= floor)} are {what}: their {distance} distances are NaN",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-    scale = torch.where(squares <= floor, torch.nan, squares).rsqrt()
-    return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
+            values = torch.from_numpy(rankdata(values.to(torch.float64).cpu().numpy(), axis=1)).to(values.device)
+            means = values.mean(1, keepdim=True)
+        product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
+        squares = product.diagonal().clone()
+        first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
+        if distance == "euclidean":
+            return _euclidean(values, product, squares, first, second)
+        # A constant row leaves the rounding of its mean behind, not 0.
+        floor = (1e-14 * means[:, 0]).square() * values.shape[1] if distance != "cosine" else 0.0
+        if bool((squares <= floor).any()):
+            what = "zero" if distance == "cosine" else "constant"
+            warnings.warn(
+                f"the values of {_names(names, squares <= floor)} are {what}: their {distance} distances are NaN",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        scale = torch.where(squares <= floor, torch.nan, squares).rsqrt()
+        return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
 
 
 def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.Tensor:

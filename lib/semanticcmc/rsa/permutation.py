@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 REFERENCES = ("cosets", "independent")
+SECONDS = 3e-9  # a number of a model in a permutation, on one core
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
 NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
 _BLOCK_VALUES = 2**21  # of independent permutations at a time
@@ -70,8 +71,7 @@ def significance(
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
     n, size = data.x.shape[-1], permutations
-    seconds = 3e-9 * n * size * len(data.moving) if reference == "cosets" else 8e-9 * n**2 * size * len(data.moving)
-    with threads_for(seconds):
+    with threads_for(SECONDS * permutations * len(data.moving) * n ** (1 if reference == "cosets" else 2)):
         tests = _tests(data, alternative)
         if reference == "independent":
             groups = [(one.x, one.moving) for one in tests]

@@ -61,10 +61,9 @@ class RDM:
                 f"duplicate class {listed(sorted({c for c in classes if classes.count(c) > 1}))} in an RDM"
             )
         given = as_tensor(in_order(self.values, classes, "RDM", 2), "RDM")
-        square = checked_square(given) if given.ndim == 2 else given.to(torch.float64)
-        values = square.cpu().numpy()
-        # a copy: frozen means frozen
-        values = values[np.triu_indices(len(values), 1)] if values.ndim == 2 else values.copy()
+        if given.ndim == 2:
+            given = checked_square(given)[*torch.triu_indices(*given.shape, 1)]
+        values = given.to(torch.float64).cpu().numpy().copy()  # a copy: frozen means frozen
         if values.shape != (n * (n - 1) // 2,):
             raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
         values.flags.writeable = False

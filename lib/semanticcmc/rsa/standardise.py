@@ -125,24 +125,10 @@ def standardise(
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
-    matrices = {
-        key: one
-        if isinstance(one, RDM)
-        else named_square(one, key)
-        if hasattr(one, "iloc")
-        else square_tensor(one, key)
-        for key, one in matrices.items()
-    }
-    orders = {matrix.classes for matrix in matrices.values() if isinstance(matrix, RDM)}
-    unnamed = [name for name, matrix in matrices.items() if not isinstance(matrix, RDM)]
-    if len(orders) > 1 and unnamed:
+    matrices = {name: named_square(one, name) if hasattr(one, "iloc") else one for name, one in matrices.items()}
+    unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
+    if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
         raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")
-    with threads_for(sum(len(matrix) ** 2 for matrix in matrices.values()) * SECONDS):
-        return _stacked(matrices, method, place, nan_allowed)
-
-
-def _stacked(matrices: Mapping[str, Matrix], method: str, place: torch.device, nan_allowed: bool) -> torch.Tensor:
-    """As `standardise`, of RDMs and tensors."""
     first, labelled, stack = "", "", torch.empty(0)
     items: Sequence[Any]
     for index, (name, matrix) in enumerate(matrices.items()):
@@ -156,7 +142,7 @@ def _stacked(matrices: Mapping[str, Matrix], method: str, place: torch.device, n
                 )
             square = torch.from_numpy(matrix.subset(items).square())
         else:
-            square = matrix
+            square = square_tensor(matrix, name)
             items = range(len(square))
         n = len(square)
         if not first:
@@ -167,7 +153,8 @@ def _stacked(matrices: Mapping[str, Matrix], method: str, place: torch.device, n
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
         if kernels is None or method != "pearson" or not kernels.standardised(square.numpy(), stack[index].numpy()):
-            _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
+            with threads_for(n**2 * SECONDS):
+                _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
     return stack
 
 
@@ -182,7 +169,7 @@ def _standardise(
         message = f"{name} holds {float(square[row, column])} as the distance of {items[row]} and {items[column]}"
         if not nan_allowed:
             raise ValueError(message)
-        warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=6)
+        warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=5)
         out.fill_(math.nan)
         return
     if method == "spearman":
@@ -198,7 +185,7 @@ def _standardise(
     out.copy_(square).sub_(mean).fill_diagonal_(0)
     length = float(torch.linalg.vector_norm(out)) / math.sqrt(2)
     if length <= 1e-13 * abs(mean) * n:  # the rounding of the mean is left, and nothing else
-        warnings.warn(f"{name} is constant: its tests are NaN", RuntimeWarning, stacklevel=6)
+        warnings.warn(f"{name} is constant: its tests are NaN", RuntimeWarning, stacklevel=5)
         out.fill_(math.nan)
         return
     out.mul_(1 / length)
