@@ -62,7 +62,7 @@ class RDM:
             )
         given = as_tensor(in_order(self.values, classes, "RDM", 2), "RDM")
         if given.ndim == 2:
-            given = checked_square(given)[*torch.triu_indices(*given.shape, 1)]
+            given = checked_square(given)[*torch.triu_indices(len(given), len(given), 1)]
         values = given.to(torch.float64).cpu().numpy().copy()  # a copy: frozen means frozen
         if values.shape != (n * (n - 1) // 2,):
             raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
