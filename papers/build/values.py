@@ -91,6 +91,17 @@ class Effect:
     ci_low: float  # the lowest bound of the seeds' bootstrap intervals
     ci_high: float  # the highest
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; NaN equals NaN."""
+        if not isinstance(other, Effect):
+            return False
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return all(one == its or (one != one and its != its) for one, its in pairs)
+
+    def __hash__(self) -> int:
+        """Of the network's name."""
+        return hash(self.network)
+
     @property
     def cells(self) -> dict[str, str]:
         """What a table shows of it: ``0.21``, ``0.21 [0.12, 0.30]``, ``0.032`` and ``0.21 ***``."""

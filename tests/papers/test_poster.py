@@ -1,5 +1,6 @@
 """The poster: its numbers are the tables', its claims follow the tests, and what is missing stops it."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -449,6 +450,17 @@ def test_a_difference_counts_whichever_network_stands_first(tmp_path):
     after = claims.weigh(experiment, values.read_lag_curve(experiment))
     assert sorted(map(repr, after.against_best.values())) == sorted(map(repr, before.against_best.values()))
     assert before.against_best["semantic_1s"].r == pytest.approx(0.2345 - 0.05)
+
+
+def test_evidence_equals_itself_where_a_network_has_no_lag(tmp_path):
+    experiment = results(tmp_path / "e")
+    one, again = (claims.weigh(experiment, values.read_lag_curve(experiment)) for _ in range(2))
+    nan = [effect for effect in one.by_network.values() if np.isnan(effect.lag_s)]
+    assert nan and one == again  # as two objects, which Python 3.13 compares field by field
+    effect = dataclasses.replace(nan[0], ci_low=float("nan"))
+    assert effect == dataclasses.replace(nan[0], ci_low=np.float64("nan")) != nan[0]
+    assert len({effect, dataclasses.replace(effect)}) == 1 and effect != "an effect"
+    assert effect != dataclasses.replace(effect, r=0.5)
 
 
 def test_without_any_comparison_no_lag_is_called_better(tmp_path):

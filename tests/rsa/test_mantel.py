@@ -284,6 +284,14 @@ def test_degenerate_matrices_give_nan_with_a_warning(reference):
         assert np.isnan(found.r) and np.isnan(found.p)
 
 
+def test_results_that_are_nan_equal_themselves():
+    x, y, _ = related(8, 1)
+    with pytest.warns(RuntimeWarning, match="y is constant"):
+        one, again, other = (mantel(x, 1 - np.eye(8), 9, seed=seed) for seed in (0, 0, 1))
+    assert np.isnan(one.r) and one == again and hash(one) == hash(again)
+    assert one != other and one != mantel(x, y, 9) and one != None  # noqa: E711
+
+
 def test_one_dead_layer_does_not_stop_the_others():
     x, y, z = related(8, 1)
     dead = np.where(np.eye(8), 0, np.nan)

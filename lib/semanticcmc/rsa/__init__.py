@@ -1,8 +1,8 @@
 """Representational dissimilarity matrices, semantic models, permutation tests; takes paths and arrays.
 
-Needs torch (which computes, on the CPU too), NumPy and SciPy. What reads or returns tables imports pandas; numba and
-nltk are used where they are installed. `semanticcmc.rsa.mantel` is the function; its module's other names come by
-``from semanticcmc.rsa.mantel import ...``.
+Needs torch (which computes, on the CPU too), NumPy and SciPy. What reads or returns tables imports pandas; numba, nltk
+and threadpoolctl are used where they are installed. `semanticcmc.rsa.mantel` is the function; its module's other names
+come by ``from semanticcmc.rsa.mantel import ...``.
 """
 
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare

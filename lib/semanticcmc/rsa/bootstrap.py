@@ -30,12 +30,14 @@ from semanticcmc.rsa.cosets import SINGLE_FROM
 from semanticcmc.rsa.hoeffding import degenerate_variance, degenerate_variances, interval_width, pair_influences
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.standardise import Matrix, Standardised, standardise_table
+from semanticcmc.rsa.threads import threads_for
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 _BLOCK_VALUES = 2**22  # products of samples and classes at a time
+SECONDS = 5e-10  # a number of a model in a sample, on one core
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
 CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
@@ -142,7 +144,8 @@ def intervals(data: Standardised, samples: int, confidence: float, seed: int) ->
     if samples == 0:
         return np.full((2, len(data.x), len(data.y)), np.nan)
     counts = bootstrap_counts(data.x.shape[-1], samples, seed)
-    return corrected_interval(data, bootstrap_correlations(data, counts), confidence)
+    with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
+        return corrected_interval(data, bootstrap_correlations(data, counts), confidence)
 
 
 def corrected_interval(data: Standardised, found: torch.Tensor, confidence: float) -> NDArray[np.float64]:
@@ -195,20 +198,21 @@ def compare(
     import pandas as pd
 
     data = standardise_table(rdms, models, control, method, device)
-    once, left_out = _all_and_left_out(data)
-    found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
-    rows = []
-    for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
-        for k, model in enumerate(models):
-            influences = [pair_influences(data.x[row], data.y[k], data.control(row)) for row in (i, j)]
-            observed = once[i, k] - once[j, k]
-            difference = found[i, k] - found[j, k]
-            degenerate = degenerate_variance(influences[0] - influences[1])
-            width = interval_width(difference, left_out[i, k] - left_out[j, k], degenerate, confidence)
-            difference = observed + width * (difference[~torch.isnan(difference)] - observed)
-            low, high = bootstrap_interval(difference, confidence)
-            tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
-            p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
-            rows.append((first, second, model, float(observed), float(low), float(high), p, len(difference)))
+    with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
+        once, left_out = _all_and_left_out(data)
+        found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
+        rows = []
+        for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
+            for k, model in enumerate(models):
+                influences = [pair_influences(data.x[row], data.y[k], data.control(row)) for row in (i, j)]
+                observed = once[i, k] - once[j, k]
+                difference = found[i, k] - found[j, k]
+                degenerate = degenerate_variance(influences[0] - influences[1])
+                width = interval_width(difference, left_out[i, k] - left_out[j, k], degenerate, confidence)
+                difference = observed + width * (difference[~torch.isnan(difference)] - observed)
+                low, high = bootstrap_interval(difference, confidence)
+                tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
+                p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
+                rows.append((first, second, model, float(observed), float(low), float(high), p, len(difference)))
     columns = ["first", "second", "model", "difference", "ci_low", "ci_high", "p", "samples"]
     return pd.DataFrame(rows, columns=columns)

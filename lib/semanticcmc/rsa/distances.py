@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from semanticcmc.rsa.arrays import as_tensor
+from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
+LARGEST = {torch.float32: 1e30, torch.float64: 1e150}  # of which sums, and sums of squares in float64, are finite
+SECONDS = 6e-11  # a number of the product, on one core
 _BLOCK_VALUES = 2**21  # 16 MiB of float64
-
-
-def as_tensor(values: ArrayLike | torch.Tensor) -> torch.Tensor:
-    """Array or tensor as a tensor, without a copy where that can be."""
-    if isinstance(values, torch.Tensor):
-        return values.detach()
-    # torch takes no negative strides, and warns of read-only arrays
-    return torch.from_numpy(np.require(np.asarray(values), requirements=["C", "W"]))
 
 
 def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None) -> torch.Tensor:
@@ -51,7 +47,8 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     Raises
     ------
     ValueError
-        For an unknown distance, a shape that does not fit, or values that are not finite.
+        For an unknown distance, a shape that does not fit, or values that are not finite, too large to be squared, or
+        no real numbers (`arrays.as_tensor`).
 
     Notes
     -----
@@ -60,36 +57,43 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
     """
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r}: expected one of {', '.join(DISTANCES)}")
-    values = as_tensor(rows)
+    values = as_tensor(rows, "means")
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(f"expected an array of shape (n, d), found {tuple(values.shape)}")
-    if not values.is_floating_point():
+    if values.dtype not in LARGEST:
         values = values.to(torch.float64)
     names = [f"row {index}" for index in range(len(values))] if names is None else names
-    means = values.mean(1, keepdim=True).to(torch.float64)
-    if not bool(torch.isfinite(means).all()):
-        raise ValueError(f"the values of {_names(names, ~torch.isfinite(means[:, 0]))} hold NaN or infinity")
-    if distance == "spearman":
-        from scipy.stats import rankdata  # here: its import takes seconds
+    with threads_for(len(values) ** 2 * values.shape[1] * SECONDS):
+        largest = torch.linalg.vector_norm(values, torch.inf, dim=1)
+        if not bool(torch.isfinite(largest).all()):
+            raise ValueError(f"the values of {_names(names, ~torch.isfinite(largest))} hold NaN or infinity")
+        if bool((wrong := largest > LARGEST[values.dtype]).any()):
+            raise ValueError(
+                f"the values of {_names(names, wrong)} reach {float(largest.max()):g}, too large for sums of "
+                f"{values.dtype}: divide all by one number"
+            )
+        means = values.mean(1, keepdim=True).to(torch.float64)
+        if distance == "spearman":
+            from scipy.stats import rankdata  # here: its import takes seconds
 
-        values = torch.from_numpy(rankdata(values.cpu().numpy(), axis=1)).to(values.device)
-        means = values.mean(1, keepdim=True)
-    product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
-    squares = product.diagonal().clone()
-    first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
-    if distance == "euclidean":
-        return _euclidean(values, product, squares, first, second)
-    # A constant row leaves the rounding of its mean behind, not 0.
-    floor = (1e-14 * means[:, 0]).square() * values.shape[1] if distance != "cosine" else 0.0
-    if bool((squares <= floor).any()):
-        what = "zero" if distance == "cosine" else "constant"
-        warnings.warn(
-            f"the values of {_names(names, squares <= floor)} are {what}: their {distance} distances are NaN",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    scale = torch.where(squares <= floor, torch.nan, squares).rsqrt()
-    return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
+            values = torch.from_numpy(rankdata(values.to(torch.float64).cpu().numpy(), axis=1)).to(values.device)
+            means = values.mean(1, keepdim=True)
+        product = _product(values, {"cosine": None, "euclidean": "columns"}.get(distance, means))
+        squares = product.diagonal().clone()
+        first, second = torch.triu_indices(len(values), len(values), 1, device=values.device)
+        if distance == "euclidean":
+            return _euclidean(values, product, squares, first, second)
+        # A constant row leaves the rounding of its mean behind, not 0.
+        floor = (1e-14 * means[:, 0]).square() * values.shape[1] if distance != "cosine" else 0.0
+        if bool((squares <= floor).any()):
+            what = "zero" if distance == "cosine" else "constant"
+            warnings.warn(
+                f"the values of {_names(names, squares <= floor)} are {what}: their {distance} distances are NaN",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        scale = torch.where(squares <= floor, torch.nan, squares).rsqrt()
+        return (1 - product[first, second] * scale[first] * scale[second]).clamp_(0, 2)
 
 
 def _product(values: torch.Tensor, centre: torch.Tensor | str | None) -> torch.Tensor:

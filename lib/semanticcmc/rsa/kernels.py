@@ -85,7 +85,7 @@ def standardised(square, out):
             value = square[i, j] - shift
             total += value
             squares += value * value
-    if gap > 0 or not np.isfinite(squares):  # what is not finite makes no gap, but such a sum
+    if gap > 0 or not 1e-200 < squares < np.inf:  # what is not finite makes no gap, but such a sum
         return False
     pairs = n * (n - 1) // 2
     mean = shift + total / pairs

@@ -68,6 +68,14 @@ class MantelResult:
     partial: bool
     null: NDArray[np.float64] | None = dataclasses.field(default=None, repr=False, compare=False)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields but `null` are equal; NaN equals NaN."""
+        return repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        """Of all fields but `null`."""
+        return hash(repr(self))
+
 
 def mantel(
     x: Matrix,
@@ -84,9 +92,9 @@ def mantel(
 
     Parameters
     ----------
-    x, y : RDM, or array or tensor of shape (n, n)
-        Symmetric with zeros on the diagonal. Two RDMs must hold the same classes and are aligned by name;
-        without names, rows are matched by position.
+    x, y : RDM, or array, tensor or DataFrame of shape (n, n)
+        Symmetric with zeros on the diagonal. Two RDMs or DataFrames must hold the same classes and are aligned by
+        name; without names, rows are matched by position.
     permutations : int
         Least number of permutations besides the observed order.
     alternative : {'greater', 'less', 'two-sided'}
@@ -111,7 +119,7 @@ def mantel(
     ------
     ValueError
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
-        in their classes or number, or have fewer than 4 items; and for unknown options.
+        in their classes or number, have fewer than 4 items, or are no real numbers; and for unknown options.
     """
     stack = standardise({"x": x, "y": y}, method, device)
     data = Standardised(stack[:1], stack[1:])
@@ -169,9 +177,9 @@ def mantel_table(
 
     Parameters
     ----------
-    rdms, models : mapping of name to RDM, array or tensor
+    rdms, models : mapping of name to RDM, array, tensor or DataFrame
         All of the same classes (see `mantel`).
-    control : RDM, array or tensor, or mapping of the rdms' names to such, optional
+    control : RDM, array, tensor or DataFrame, or mapping of the rdms' names to such, optional
         Partialled out: the same for all RDMs, or each one's own.
     permutations, alternative, method, reference, seed, device
         As in `mantel`.

@@ -14,12 +14,14 @@ import torch
 from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
 from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import Standardised
+from semanticcmc.rsa.threads import threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 REFERENCES = ("cosets", "independent")
+SECONDS = 3e-9  # a number of a model in a permutation, on one core
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
 NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
 _BLOCK_VALUES = 2**21  # of independent permutations at a time
@@ -68,18 +70,20 @@ def significance(
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
-    tests = _tests(data, alternative)
-    if reference == "independent":
-        size, groups = permutations, [(one.x, one.moving) for one in tests]
-        for blocks in independent_correlations(data.x, data.moving, groups, permutations, seed):
-            for one, block in zip(tests, blocks, strict=True):
-                one.add(one.statistics(block), return_null)
-    else:
-        cosets = draw_cosets(data.x.shape[-1], permutations, seed)
-        size = len(cosets) - 1
-        if not _add_cosets(tests, data, cosets, return_null):
-            tests = _tests(data, alternative)
-            _add_cosets(tests, data, cosets, return_null, torch.float64)
+    n, size = data.x.shape[-1], permutations
+    with threads_for(SECONDS * permutations * len(data.moving) * n ** (1 if reference == "cosets" else 2)):
+        tests = _tests(data, alternative)
+        if reference == "independent":
+            groups = [(one.x, one.moving) for one in tests]
+            for blocks in independent_correlations(data.x, data.moving, groups, permutations, seed):
+                for one, block in zip(tests, blocks, strict=True):
+                    one.add(one.statistics(block), return_null)
+        else:
+            cosets = draw_cosets(n, permutations, seed)
+            size = len(cosets) - 1
+            if not _add_cosets(tests, data, cosets, return_null):
+                tests = _tests(data, alternative)
+                _add_cosets(tests, data, cosets, return_null, torch.float64)
     r, p = (data.x.new_empty(len(data.x), len(data.y)) for _ in range(2))
     for one in tests:
         r[one.x] = one.observed

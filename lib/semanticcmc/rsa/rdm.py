@@ -18,12 +18,15 @@ import numpy as np
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.rsa.distances import as_tensor, pairwise
+from semanticcmc.rsa.arrays import as_tensor, in_order
+from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic, listed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+COARSE = 1e-4  # least rounding of float16 and bfloat16, which explains no asymmetry of its root
 FEWEST_CLASSES = 4  # three classes have three distances and six permutations: nothing to test
 
 
@@ -35,15 +38,16 @@ class RDM:
     ----------
     values : array of float, shape (n (n - 1) / 2,)
         Condensed distances, in the order of `scipy.spatial.distance.pdist`. A square symmetric (n, n)
-        array with zeros on its diagonal is condensed.
+        array with zeros on its diagonal is condensed. A DataFrame's rows and columns are put in the order of
+        `classes` by name.
     classes : sequence of str
         The n names, all different.
 
     Raises
     ------
     ValueError
-        If the number of values and of classes differ, a class is named twice, or a square array is not
-        symmetric with a zero diagonal.
+        If the number of values and of classes differ, a class is named twice, a square array is not symmetric with a
+        zero diagonal, or the values are no real numbers or carry other names (`arrays`).
     """
 
     values: NDArray[np.float64]
@@ -51,16 +55,15 @@ class RDM:
 
     def __post_init__(self) -> None:
         classes = tuple(str(name) for name in self.classes)
-        given: Any = self.values
-        given = given.detach().cpu().numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
         n = len(classes)
         if len(set(classes)) != n:
             raise ValueError(
                 f"duplicate class {listed(sorted({c for c in classes if classes.count(c) > 1}))} in an RDM"
             )
+        given = as_tensor(in_order(self.values, classes, "RDM", 2), "RDM")
         if given.ndim == 2:
-            given = checked_square(given).numpy()[np.triu_indices(len(given), 1)]
-        values = np.array(given, dtype=np.float64)  # a copy: frozen means frozen
+            given = checked_square(given)[*torch.triu_indices(len(given), len(given), 1)]
+        values = given.to(torch.float64).cpu().numpy().copy()  # a copy: frozen means frozen
         if values.shape != (n * (n - 1) // 2,):
             raise ValueError(f"{n} classes need {n * (n - 1) // 2} distances, found shape {values.shape}")
         values.flags.writeable = False
@@ -68,6 +71,8 @@ class RDM:
         object.__setattr__(self, "classes", classes)
 
     def __repr__(self) -> str:
+        if len(self) < 2:
+            return f"RDM: {len(self)} classes, no distances"
         first, last = str(self.classes[0]), str(self.classes[-1])
         low, high = self.values.min(), self.values.max()
         return f"RDM: {len(self)} classes, {first} ... {last}; distances {low:.3g} to {high:.3g}"
@@ -112,10 +117,17 @@ class RDM:
 
 def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
     """Array or tensor of shape (n, n) as a tensor, without a copy where that can be."""
-    given = as_tensor(square)
+    given = as_tensor(square, name)
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
-        raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array")
+        remedy = "; RDM(values, classes) takes condensed distances" if given.ndim == 1 else ""
+        raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array{remedy}")
     return given
+
+
+def named_square(table: pd.DataFrame, name: str = "RDM") -> RDM:
+    """RDM of a square table; its classes are the names of its rows, and its columns are put in their order."""
+    classes = tuple(str(one) for one in table.index)
+    return RDM(checked_square(in_order(table, classes, name, 2), name).numpy(), classes)
 
 
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
@@ -125,13 +137,14 @@ def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch
     ------
     ValueError
         If the array is not square or symmetric, or its diagonal is not zero, each within the rounding of its dtype
-        (``1 - np.corrcoef`` misses symmetry by 2e-16).
+        (``1 - np.corrcoef`` misses symmetry by 2e-16; a root in Euclidean distances magnifies what float32 rounds).
     """
     given = square_tensor(square, name)
     values = given.to(torch.float64)
     if torch.equal(values, values.T) and not bool(values.diagonal().any()):
         return values
-    rounding = 10 * math.sqrt(torch.finfo(given.dtype).eps) if given.is_floating_point() else 0.0
+    eps = torch.finfo(given.dtype).eps if given.is_floating_point() else 0.0
+    rounding = 4 * eps if eps > COARSE else 10 * math.sqrt(eps)
     finite = torch.isfinite(values)
     tolerance = rounding * torch.where(finite, values, 0).abs().max()
     if bool((wrong := ~(values.diagonal().abs() <= tolerance)).any()):
@@ -147,7 +160,7 @@ def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch
             f"{name} is not symmetric: [{row}, {column}] is {float(values[row, column]):g} "
             f"and [{column}, {row}] is {float(values[column, row]):g}"
         )
-    return ((values + values.T) / 2).fill_diagonal_(0)
+    return (values / 2 + values.T / 2).fill_diagonal_(0)  # halves first: a sum of two might be infinite
 
 
 def from_class_means(means: NDArray[Any] | torch.Tensor, classes: Sequence[str], distance: str = "correlation") -> RDM:
@@ -155,16 +168,18 @@ def from_class_means(means: NDArray[Any] | torch.Tensor, classes: Sequence[str],
 
     Parameters
     ----------
-    means : array or tensor, shape (n, d)
-        One row a class. A tensor is computed on its own device.
+    means : array, tensor or DataFrame, shape (n, d)
+        One row a class. A tensor is computed on its own device. A DataFrame's rows are taken by name.
     classes : sequence of str
-        The n class names, in the order of the rows.
+        The n class names, in the order of an array's rows.
     distance : {'correlation', 'spearman', 'euclidean', 'cosine'}
         As in `distances.pairwise`, which also says what is refused, and what becomes NaN with a warning.
     """
-    if len(classes) != len(means):
-        raise ValueError(f"{len(classes)} classes, but means of {len(means)}")
-    return RDM(pairwise(means, distance, classes).cpu().numpy(), tuple(classes))
+    classes = tuple(str(name) for name in classes)
+    rows = as_tensor(in_order(means, classes, "means", 1), "means")
+    if rows.ndim and len(classes) != len(rows):
+        raise ValueError(f"{len(classes)} classes, but means of {len(rows)}")
+    return RDM(pairwise(rows, distance, classes).cpu().numpy(), classes)
 
 
 def align(*rdms: RDM) -> tuple[RDM, ...]:
@@ -254,14 +269,19 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
     n = len(classes)
     count = np.zeros((n, n), dtype=np.int64)
     np.add.at(count, (first, second), 1)
-    if not np.array_equal(count + count.T, 1 - np.eye(n, dtype=np.int64)):
+    unnamed = table[["class_i", "class_j"]].isna().to_numpy().any()
+    if unnamed or not n or not np.array_equal(count + count.T, 1 - np.eye(n, dtype=np.int64)):
         raise InputError(
             f"{path}: each of the {n * (n - 1) // 2} pairs of its {n} classes is expected once; "
-            f"among its {len(table)} rows some are missing, duplicate, or of a class with itself"
+            f"among its {len(table)} rows some are missing, duplicate, without a name, or of a class with itself"
         )
     rdms = {}
     for name in columns:
         values = np.zeros((n, n))
-        values[first, second] = values[second, first] = table[name].to_numpy(dtype=np.float64)
+        try:
+            column = as_tensor(table[name].to_numpy(na_value=np.nan), f"RDM {name}").to(torch.float64).numpy()
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+        values[first, second] = values[second, first] = column
         rdms[name] = RDM(values, tuple(str(one) for one in classes))
     return rdms

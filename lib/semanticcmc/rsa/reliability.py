@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from semanticcmc.rsa.arrays import as_tensor
 from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.run import listed
 
@@ -45,7 +46,7 @@ def split_half_rdms(
     ValueError
         If a class has fewer than 2 images.
     """
-    rows = torch.as_tensor(features).to(torch.float64)
+    rows = as_tensor(features, "features").to(torch.float64)
     labels = np.asarray(class_index)
     members = [np.flatnonzero(labels == index) for index in range(len(classes))]
     if few := [name for name, rows_of in zip(classes, members, strict=True) if len(rows_of) < 2]:

@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, named_square, square_tensor
+from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
 METHODS = ("pearson", "spearman")
+EXTREME = 1e100  # distances beyond, or all below its inverse, are scaled, so that their squares can be summed
+SECONDS = 2e-8  # a distance, on one core
 KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
-Matrix = Any  # an RDM, or a square array or tensor
+Matrix = Any  # an RDM, or a square array, tensor or DataFrame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +98,9 @@ def standardise(
 
     Parameters
     ----------
-    matrices : mapping of name to RDM, array or tensor of shape (n, n)
-        RDMs must hold the same classes and are aligned by name to the first of them; other matrices are
-        matched by position. The names are for messages.
+    matrices : mapping of name to RDM, DataFrame, array or tensor of shape (n, n)
+        RDMs and DataFrames must hold the same classes and are aligned by name to the first of them; other matrices
+        are matched by position, unless that is ambiguous. The names are for messages.
     method : {'pearson', 'spearman'}
         'spearman' puts ranks (ties averaged) in place of the distances.
     device : str or torch.device, optional
@@ -115,12 +118,17 @@ def standardise(
     ------
     ValueError
         Names the matrix that is asymmetric, has a diagonal that is not zero, holds NaN or infinity, or
-        differs from the first in classes or size; or says that there are fewer than 4 items.
+        differs from the first in classes or size, has no names where others have them in different orders, or
+        is nothing that `arrays.as_tensor` reads; or says that there are fewer than 4 items.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
+    matrices = {name: named_square(one, name) if hasattr(one, "iloc") else one for name, one in matrices.items()}
+    unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
+    if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
+        raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")
     first, labelled, stack = "", "", torch.empty(0)
     items: Sequence[Any]
     for index, (name, matrix) in enumerate(matrices.items()):
@@ -145,7 +153,8 @@ def standardise(
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
         if kernels is None or method != "pearson" or not kernels.standardised(square.numpy(), stack[index].numpy()):
-            _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
+            with threads_for(n**2 * SECONDS):
+                _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
     return stack
 
 
@@ -154,8 +163,8 @@ def _standardise(
 ) -> None:
     """Write the standardised `square` into `out`; `items` are the names of its rows."""
     n = len(square)
-    total = float(square.sum())
-    if not math.isfinite(total):
+    largest = float(torch.linalg.vector_norm(square, torch.inf))
+    if not math.isfinite(largest):
         row, column = (int(place) for place in torch.nonzero(~torch.isfinite(square))[0])
         message = f"{name} holds {float(square[row, column])} as the distance of {items[row]} and {items[column]}"
         if not nan_allowed:
@@ -170,8 +179,9 @@ def _standardise(
         ranks = torch.from_numpy(rankdata(square[upper[0], upper[1]].cpu().numpy())).to(square.device)
         square = torch.zeros_like(square)
         square[upper[0], upper[1]] = square[upper[1], upper[0]] = ranks
-        total = float(square.sum())
-    mean = total / (n * (n - 1))
+    elif largest > 0 and not 1 / EXTREME < largest < EXTREME:
+        square = square / largest
+    mean = float(square.sum()) / (n * (n - 1))
     out.copy_(square).sub_(mean).fill_diagonal_(0)
     length = float(torch.linalg.vector_norm(out)) / math.sqrt(2)
     if length <= 1e-13 * abs(mean) * n:  # the rounding of the mean is left, and nothing else

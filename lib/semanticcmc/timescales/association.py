@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
+from semanticcmc.rsa.threads import threads_for
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
 from semanticcmc.timescales.pairs import LabelPairs
 
@@ -41,20 +42,21 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     by_chance = float(pairs.rates.sum() ** 2 - (pairs.rates**2).sum())  # number of them, at two unrelated moments
     strength, null = np.empty((len(drawn), 2, lags)), np.zeros((2, 2, lags))  # null: mean and spread
     moments = np.array([_of_different_films(drawn, count, pairs.count[0]) for count in pairs.count]).T
-    for level in range(2):
-        patterns = _above_base_rate(pairs, 0, level)
-        shared = (patterns * apart).sum(axis=(1, 2), keepdims=True) / by_chance
-        patterns = (weight * patterns - shared) * apart
-        others = patterns.sum(axis=0) - patterns
-        for k in range(lags):
-            above = _above_base_rate(pairs, k, level)
-            products = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
-            np.fill_diagonal(products, 0)
-            strength[:, level, k] = ((drawn @ products) * drawn).sum(axis=1)
-        if level == 0:
-            null[1, level] = _null_spread(pairs, others)
-        else:  # a shift in time would leave what the films' rates contribute
-            null[:, level] = _null_of_other_films(pairs, others, config)
+    with threads_for(1e-10 * films * pairs.gram[0].size):  # one product of films and pairs of labels
+        for level in range(2):
+            patterns = _above_base_rate(pairs, 0, level)
+            shared = (patterns * apart).sum(axis=(1, 2), keepdims=True) / by_chance
+            patterns = (weight * patterns - shared) * apart
+            others = patterns.sum(axis=0) - patterns
+            for k in range(lags):
+                above = _above_base_rate(pairs, k, level)
+                products = (above.reshape(films, -1) @ patterns.reshape(films, -1).T).astype(np.float64)
+                np.fill_diagonal(products, 0)
+                strength[:, level, k] = ((drawn @ products) * drawn).sum(axis=1)
+            if level == 0:
+                null[1, level] = _null_spread(pairs, others)
+            else:  # a shift in time would leave what the films' rates contribute
+                null[:, level] = _null_of_other_films(pairs, others, config)
     different = np.array([(both * apart).sum(axis=(1, 2)) for both in pairs.both])
     with np.errstate(divide="ignore", invalid="ignore"):
         total = (drawn @ different.T) / (drawn @ pairs.count.T)

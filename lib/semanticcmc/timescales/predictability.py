@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from semanticcmc.rsa.threads import threads_for
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
 from semanticcmc.timescales.pairs import LabelPairs
 
@@ -43,25 +44,26 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     """
     shape = (2, len(pairs.lags_s), len(pairs.movies))
     product, predicted, squares, null_mean, null_variance = np.zeros((5, *shape))
-    shifted = [_ShiftedLabels.of(seen) for seen in pairs.presence]
-    for level, k in itertools.product(range(2), range(shape[1])):
-        films = np.flatnonzero(pairs.count[k] > 0)
-        if len(films) < 3:
-            continue
-        sums = _Sums.of(pairs, k, films)
-        total = sums.over(slice(None))
-        fold = np.arange(len(films)) % min(FOLDS, len(films))
-        penalties = _penalties(sums, total, fold, level)
-        for i, film in enumerate(films):
-            this = np.arange(len(films)) == i
-            gram, cross, rates = sums.fitted(total, this, level)
-            slopes = next(_ridge(gram, cross, penalties[fold[i]][None]))
-            gram, cross, squares[level, k, film], away = sums.scored(this, level, rates)
-            product[level, k, film] = (slopes * cross).sum()
-            predicted[level, k, film] = (slopes * (gram @ slopes)).sum()
-            null_mean[level, k, film], null_variance[level, k, film] = shifted[film].explained(
-                slopes, away, pairs.count[k, film], round(2 * pairs.lags_s[k] / pairs.step_s[film])
-            )
+    with threads_for(1e-9 * pairs.gram.shape[-1] ** 3):  # each matrix of labels is inverted
+        shifted = [_ShiftedLabels.of(seen) for seen in pairs.presence]
+        for level, k in itertools.product(range(2), range(shape[1])):
+            films = np.flatnonzero(pairs.count[k] > 0)
+            if len(films) < 3:
+                continue
+            sums = _Sums.of(pairs, k, films)
+            total = sums.over(slice(None))
+            fold = np.arange(len(films)) % min(FOLDS, len(films))
+            penalties = _penalties(sums, total, fold, level)
+            for i, film in enumerate(films):
+                this = np.arange(len(films)) == i
+                gram, cross, rates = sums.fitted(total, this, level)
+                slopes = next(_ridge(gram, cross, penalties[fold[i]][None]))
+                gram, cross, squares[level, k, film], away = sums.scored(this, level, rates)
+                product[level, k, film] = (slopes * cross).sum()
+                predicted[level, k, film] = (slopes * (gram @ slopes)).sum()
+                null_mean[level, k, film], null_variance[level, k, film] = shifted[film].explained(
+                    slopes, away, pairs.count[k, film], round(2 * pairs.lags_s[k] / pairs.step_s[film])
+                )
     weights = np.concatenate([np.ones((1, shape[-1])), film_draws(shape[-1], config)])
     with np.errstate(divide="ignore", invalid="ignore"):
         both, of_predicted, of_all = (

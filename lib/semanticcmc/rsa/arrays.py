@@ -1,0 +1,75 @@
+"""Arrays, tensors and tables from others, read in one place: as real numbers, aligned by their names, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from semanticcmc.run import listed
+
+_NAMED = ("iloc", "coords", "columns")  # what tables of pandas, xarray and polars have, and arrays have not
+
+
+def as_tensor(values: Any, name: str = "values") -> torch.Tensor:
+    """Real numbers as a tensor, without a copy where torch has their type and byte order.
+
+    A ValueError refuses masked values, complex numbers, text, dates, sparse and quantised tensors, floats of 8 bits,
+    and tables with names of rows or columns (which `in_order` takes).
+    """
+    rows = values if isinstance(values, list | tuple) else ()
+    if np.ma.is_masked(values) or hasattr(values, "get_mask") or any(np.ma.is_masked(row) for row in rows):
+        raise ValueError(f"{name} has masked values: leave out their classes, or fill them")
+    if isinstance(values, torch.Tensor):
+        eight_bits = values.is_floating_point() and values.itemsize == 1
+        if values.layout != torch.strided or values.is_quantized or values.is_complex() or eight_bits:
+            raise ValueError(f"{name} is a {values.layout} tensor of {values.dtype}: give a dense one of real numbers")
+        return values.detach()
+    if any(hasattr(values, mark) for mark in _NAMED) and not _only_counts(values):
+        raise ValueError(
+            f"{name} is a {type(values).__name__}, whose names would be lost: give an array to match by position"
+        )
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in array.flat):
+            raise TypeError("text")
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"{array.dtype} is no type of real numbers")
+        wide = array.dtype.kind == "O" or array.dtype.itemsize > 8
+        array = array.astype(np.float64 if wide else array.dtype.newbyteorder("="), copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} cannot be read as real numbers: {error}") from error
+    # torch takes no negative strides, and warns of read-only arrays
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def in_order(table: Any, names: Sequence[str], name: str, axes: int) -> Any:
+    """Values of a pandas table, its rows (`axes` 2: and columns) put in the order of `names`; an array stays itself.
+
+    A table that only counts its rows and columns from 0 is matched by position. A ValueError refuses names that are
+    duplicate, or not those of `names`.
+    """
+    if not hasattr(table, "iloc") or table.ndim < axes:
+        return table
+    values = table.to_numpy(na_value=np.nan)
+    if _only_counts(table, axes):
+        return values
+    for axis, what in enumerate(("rows", "columns")[:axes]):
+        position = {str(one): place for place, one in enumerate(table.axes[axis])}
+        if len(position) < len(table.axes[axis]):
+            raise ValueError(f"{name} has duplicate names among its {what}")
+        if other := sorted(position.keys() ^ set(names)):
+            raise ValueError(
+                f"{name}: its {what} and the classes differ in {len(other)} names ({listed(other)}); "
+                "to_numpy() is matched by position"
+            )
+        values = values.take([position[one] for one in names], axis)
+    return values
+
+
+def _only_counts(table: Any, axes: int = 2) -> bool:
+    """Whether a pandas table has no names but 0, 1, 2, ... that pandas gives by itself."""
+    indices = getattr(table, "axes", [None])[:axes]
+    return all(getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1 for index in indices)
