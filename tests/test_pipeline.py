@@ -16,7 +16,8 @@ import torch
 import yaml
 from PIL import Image
 
-from semanticcmc.config import package_table
+import semanticcmc
+from semanticcmc.config import InputError, package_table
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.rdm_files import network_rdms, untrained_network
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
@@ -260,36 +261,23 @@ def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, 
     assert table.values.tolist() == [["NA", "n02084071", "dog", "by hand"]]
 
 
-@pytest.mark.parametrize(
-    ("parameters", "words"),
-    [
-        (["-p", "lagg_s", "60"], ["lagg_s", "lag_s"]),
-        (["-p", "lag_s", "-1"], ["-1", "above 0"]),
-        (["-p", "network", "sematic"], ["sematic", "semantic"]),
-    ],
-)
-def test_papermill_by_hand_refuses_wrong_parameters(tmp_path, repository, parameters, words):
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        "analysis/02_training.ipynb",
-        str(tmp_path / "out.ipynb"),
-        "--cwd",
-        "analysis",
-        "--kernel",
-        "python3",
-        "--no-progress-bar",
-        "-p",
-        "experiment",
-        "smoke",
-        *parameters,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=repository)
+def test_papermill_by_hand_refuses_a_parameter_that_there_is_not(tmp_path, repository):
+    command = [sys.executable, "-m", "papermill", "analysis/02_training.ipynb", str(tmp_path / "out.ipynb")]
+    options = ["--cwd", "analysis", "--kernel", "python3", "--no-progress-bar"]
+    parameters = ["-p", "experiment", "smoke", "-p", "lagg_s", "60"]
+    done = subprocess.run([*command, *options, *parameters], capture_output=True, text=True, cwd=repository)
     assert done.returncode != 0
     last = [line for line in done.stderr.splitlines() if "InputError:" in line][-1]
-    for word in words:
-        assert word in last
+    assert "lagg_s" in last and "lag_s" in last
+
+
+@pytest.mark.parametrize(
+    ("network", "lag_s", "words"), [("semantic", -1, ["-1", "above 0"]), ("sematic", 60, ["sematic", "semantic"])]
+)
+def test_a_network_that_cannot_be_is_refused_before_it_is_trained(network, lag_s, words):
+    with pytest.raises(InputError) as error:
+        semanticcmc.open("smoke").asked(network, lag_s, 0)
+    assert all(word in str(error.value) for word in words)
 
 
 def test_bad_stimuli_stop_the_run_before_any_film_is_read(tmp_path, pipeline):
