@@ -146,20 +146,10 @@ def number(value: float, decimals: int = 2) -> str:
     return text.replace("-", "" if float(text) == 0 else "−")
 
 
-def interval(value: float, low: float, high: float, decimals: int = 2) -> str:
+def interval(value: float, low: float, high: float) -> str:
     """``0.14 [0.03, 0.25]``; without brackets where a bound is unknown."""
     known = math.isfinite(low) and math.isfinite(high)
-    return number(value, decimals) + (f" [{number(low, decimals)}, {number(high, decimals)}]" if known else "")
-
-
-def over_seeds(found: pd.Series) -> str:
-    """Mean, and the range where there are several: ``0.17 (0.15 to 0.18)``."""
-    return number(found.mean()) + (f" ({span(found)})" if len(found) > 1 else "")
-
-
-def span(found: pd.Series, decimals: int = 2) -> str:
-    """Least and largest value: ``0.15 to 0.18``."""
-    return f"{number(found.min(), decimals)} to {number(found.max(), decimals)}"
+    return number(value) + (f" [{number(low)}, {number(high)}]" if known else "")
 
 
 def percent(share: float, decimals: int = 0) -> str:
