@@ -29,7 +29,6 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     tests = values.read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
     accuracy = poster.accuracy(experiment)
-    said = words(experiment, evidence, tests, accuracy)
     parts = {
         "table_timescales": timescales_table(experiment),
         "table_tests": tests_table(experiment, tests),
@@ -38,11 +37,11 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         "table_published": poster.mantel_table(experiment, tests),
     }
     optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
+    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
+    said = words(experiment, evidence, tests, accuracy, figures)
     for more, texts in (studies(), sections(experiment, evidence, list(optional))):
         said |= more
         parts |= texts
-    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
-    said["figure"] = {figure: poster.alternative_text(experiment, figure) for figure in figures}
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
     parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
     shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
@@ -50,30 +49,22 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
 
 
 def words(
-    experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame
-) -> dict[str, dict[str, Any]]:
+    experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame, figures: Sequence[str]
+) -> dict[str, Any]:
     """Variables of the parts that every paper has."""
     counted = poster.dataset(experiment)
-    claim = poster.claim(experiment, evidence, counted, tests)
-    claim |= {
+    said: dict[str, Any] = poster.words(experiment, evidence, counted, tests, figures)
+    said["claim"] = {key: words.replace("this poster", "this paper") for key, words in said["claim"].items()} | {
         "lag": seconds(evidence.best.lag_s),
         "model": WORDS["models"][evidence.model]["name"],
         "correlation": f": {claims.correlation(evidence.best)}" if evidence.learned else "",
         "controls": under_controls(evidence, tests),
     }
     chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"].mean()
-    return {
-        "experiment": poster.head(experiment),
-        "repository": poster.repository(),
-        "setting": settings(experiment.sections),
-        "world": poster.world(experiment),
-        "data": poster.data(experiment, counted)
-        | amounts(experiment, counted)
-        | {"chance": f"; chance is {percent(chance, 1)}" if chance == chance else ""},
-        "method": poster.method(experiment, tests) | method(experiment),
-        "claim": {key: words.replace("this poster", "this paper") for key, words in claim.items()},
-        "published": published(experiment),
-    }
+    said["data"] |= amounts(experiment, counted)
+    said["data"]["chance"] = f"; chance is {percent(chance, 1)}" if chance == chance else ""
+    said["method"] |= method(experiment)
+    return said | {"setting": settings(experiment.sections), "published": published(experiment)}
 
 
 def studies() -> tuple[dict[str, Any], dict[str, str]]:

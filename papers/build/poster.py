@@ -20,6 +20,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.figures.svg_text import font_faces
+from semanticcmc.figures.timescales import time_text
 from semanticcmc.run import git_commit
 
 SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
@@ -42,7 +43,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     counted = dataset(experiment)
     evidence = claims.weigh(experiment, tests)
     parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
-    drawn = world(experiment)
+    drawn = experiment.source == "world"
     parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
@@ -50,16 +51,22 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
-    said = {
+    return unbroken(words(experiment, evidence, counted, tests, FIGURES)) | {"part": parts}
+
+
+def words(
+    experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame, figures: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Variables that poster and paper share."""
+    return {
         "experiment": head(experiment),
         "repository": repository(),
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
-        "world": drawn | came_out(experiment, evidence, tests),
-        "figure": {name: alternative_text(experiment, name) for name in FIGURES},
+        "world": world(experiment) | came_out(experiment, evidence, tests),
+        "figure": {name: alternative_text(experiment, name) for name in figures},
     }
-    return unbroken(said) | {"part": parts}
 
 
 def unbroken(value: Any) -> Any:
@@ -171,7 +178,7 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
         labels = f"{whole(counted['labels'])} labels, {distinct}, say what is in view."
     if left_out := int(counted["films left out"]):
         labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
-    curves = values.read_table(experiment, "timescales", "measure lag_s value null_high")
+    curves = values.read_table(experiment, "timescales", "measure level lag_s value null_high")
     constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
     return {"labels": labels, "persistence": persistence(curves, constants), "heading": halves(constants)}
 
@@ -194,9 +201,7 @@ def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
         rows = rows.dropna(subset=["value", "null_high"])
         if rows.empty:
             continue
-        if "level" in rows:
-            rows = rows[rows["level"].eq(rows["level"].iloc[0])]
-        rows = rows.sort_values("lag_s")
+        rows = rows[rows["level"].eq(rows["level"].iloc[0])].sort_values("lag_s")
         above = rows["value"].gt(rows["null_high"])
         if not above.iloc[0]:
             said.append(f"{name} are not above chance at {'the shortest' if above.any() else 'any'} lag.")
@@ -212,7 +217,7 @@ def _half(constants: pd.DataFrame, measure: str) -> str:
     rows = constants[constants["measure"].eq(measure) & constants["level"].eq("film base rate")][HALF.split()]
     if rows.empty or not np.isfinite(rows[["half_strength_s", "half_strength_high_s"]].iloc[0]).all():
         return ""
-    half, low, high = (seconds(float(f"{value:.2g}")) for value in rows.iloc[0])
+    half, low, high = map(time_text, rows.iloc[0])
     return f"halve in {half} ({low} to {high}) and "
 
 

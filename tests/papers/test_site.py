@@ -46,7 +46,7 @@ def site(tmp_path_factory):
     for name in ("lib", "papers", "validation", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("runs", "__pycache__"))
     (root / "site").mkdir()
-    for page in [*(ROOT / "site").glob("*.qmd"), *(ROOT / "site").glob("_*.md")]:
+    for page in [file for kind in ("*.qmd", "_*.md", "*.yml") for file in (ROOT / "site").glob(kind)]:
         if page.relative_to(ROOT).as_posix() not in STUDIES:
             shutil.copy(page, root / "site" / page.name)
     experiment = results(root / "results" / "miniature")
