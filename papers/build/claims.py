@@ -170,7 +170,7 @@ def headings(evidence: Evidence, published: Mapping[str, Effect]) -> dict[str, s
     there_s = seconds(max((e for e in published.values() if e.lag_s > 0), key=lambda effect: effect.r).lag_s)
     return {
         "distances": f"at {here_s} distances go with {name}" if evidence.learned else "distances between the classes",
-        "agreement": f"partial r peaks at {here_s} "
+        "agreement": f"partial r highest at {here_s} "
         + ("in both" if here_s == there_s else f"here, at {there_s} as published"),
     }
 
@@ -208,9 +208,9 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
     if heading:
         if best == own:
-            return f"accuracy and partial r both peak at {seconds(own.lag_s)}"
-        where = f"peaks at {seconds(best.lag_s)}" if best.lag_s > 0 else f"is highest for {values.network_phrase(best)}"
-        return f"accuracy {where}, partial r at {seconds(own.lag_s)}"
+            return f"accuracy and partial r both highest at {seconds(own.lag_s)}"
+        where = f"at {seconds(best.lag_s)}" if best.lag_s > 0 else f"for {values.network_phrase(best)}"
+        return f"accuracy highest {where}, partial r at {seconds(own.lag_s)}"
 
     def correct(effect: Effect) -> str:
         share, low, high = (float(value) for value in means.loc[effect.network].to_numpy())

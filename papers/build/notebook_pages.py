@@ -23,9 +23,8 @@ from semanticcmc.run import atomic
 PUBLISHED = ("figures", "tables", "rdms", "labels", "validation")
 """Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
 
-_LINKS = re.compile(
-    r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE
-)  # to notebooks in Lab, which pages have not
+# To notebooks in Lab, which pages have not.
+_LINKS = re.compile(r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE)
 _GUARD = re.compile(r"^refuse_unknown_parameters\(.*\)\n?", re.MULTILINE)
 
 

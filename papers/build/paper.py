@@ -23,6 +23,8 @@ FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
 """Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
+Column = tuple[str, Mapping[str, Effect], str]  # head, effects by network, and which of `Effect.cells` is shown
+
 
 def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """What the paper's source asks for, and a study's picture into `folder`; an `InputError` names what is missing."""
@@ -34,7 +36,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         "table_tests": tests_table(experiment, tests),
         "table_controls": controls_table(experiment, tests),
         "table_accuracy": accuracy_table(experiment, evidence, accuracy),
-        "table_published": poster.mantel_table(experiment, tests),
+        "table_published": poster.mantel_table(experiment, evidence, tests),
     }
     optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
     figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
@@ -213,14 +215,8 @@ def variations(experiment: Experiment, evidence: Evidence) -> str:
     return f"{start}; in the others elsewhere: {'; '.join(moved)}." if moved else f"{start}."
 
 
-# Tables.
-
-
-Column = tuple[str, Mapping[str, Effect], str]
-
-
 def by_network(experiment: Experiment, name: str, columns: Sequence[Column]) -> str:
-    """A row a network that has a cell, of columns: head, effects by network, and which of `Effect.cells` is shown."""
+    """A row a network that has a cell, of these columns."""
     rows = []
     for network, lag_s in {run.name: run.lag_s for run in experiment.runs}.items():
         cells = [found[network].cells[cell] if network in found else "–" for _, found, cell in columns]

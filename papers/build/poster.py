@@ -42,7 +42,7 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
     evidence = claims.weigh(experiment, tests)
-    parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
+    parts = {"facts": facts(counted), "table": mantel_table(experiment, evidence, tests)}
     drawn = experiment.source == "world"
     parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
@@ -131,18 +131,17 @@ def figure_source(described: Mapping[str, Any]) -> str:
     return (caption if described.get("caption") else "") + source([*links(described), *record])
 
 
-def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+def mantel_table(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> str:
     """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
     ours = {model: values.effects(tests, model, claims.CONTROL) for model in WORDS["models"]}
     columns = {f"here: {WORDS['models'][model]['head']}": found for model, found in ours.items() if found}
     columns["published: WordNet"] = values.published_effects(experiment, claims.CONTROL)
     lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
-    best = claims.weigh(experiment, tests).best.network
     rows = []
     for network in sorted(lags_s, key=lambda name: (lags_s[name] >= 0, np.nan_to_num(lags_s[name]), name)):
         title = values.network_title(network, lags_s[network])
         cells = {name: found[network].cells["stars"] if network in found else "–" for name, found in columns.items()}
-        rows.append({"network": f"**{title}**" if network == best else title, **cells})
+        rows.append({"network": f"**{title}**" if network == evidence.best.network else title, **cells})
     return values.table("Partial correlations here and as published", pd.DataFrame(rows))
 
 
