@@ -43,14 +43,13 @@ def check_page(page: Path, root: Path) -> list[str]:
         tag.clear()  # a mark in code is no mark
     problems = [f"unresolved {mark}" for mark in dict.fromkeys(UNRESOLVED.findall(found.get_text(" ")))]
     problems += [f"a picture without text (alt): {source}" for source in silent]
-    for address in dict.fromkeys(loaded):
-        if urlsplit(address).scheme in ("http", "https") or address.startswith("//"):
-            problems.append(f"loads {address} from elsewhere")
     for address in dict.fromkeys([*loaded, *links]):
         parts = urlsplit(address)
         path = unquote(parts.path)
         target = (root / path.lstrip("/") if path.startswith("/") else page.parent / path).resolve()
-        if address.startswith("#"):
+        if address in loaded and (parts.scheme in ("http", "https") or address.startswith("//")):
+            problems.append(f"loads {address} from elsewhere")
+        elif address.startswith("#"):
             if len(address) > 1 and unquote(address[1:]) not in ids and address != "#top":
                 problems.append(f"no place {address} in the page")
         elif parts.scheme or parts.netloc or not path:

@@ -89,10 +89,7 @@ def _validation(name: str) -> Path:
 
 
 def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the sections that an experiment may have ask for, and they themselves, ``section_<name>``, or empty.
-
-    `shown` are those of `OPTIONAL` that it has.
-    """
+    """What sections that only some experiments have ask for, and their texts; `shown`: those of `OPTIONAL` it has."""
     said: dict[str, Any] = {}
     texts: dict[str, str] = {}
     conditions = experiment.sections["stimuli"].get("conditions", ())
@@ -113,9 +110,6 @@ def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tu
         source = values.source_file(f"_paper_{name}.md") if name else None
         texts[f"section_{section}"] = source.read_text(encoding="utf-8") if source else ""
     return said, texts
-
-
-# Settings of an experiment in words.
 
 
 def settings(value: Any) -> Any:
@@ -167,9 +161,6 @@ def method(experiment: Experiment) -> dict[str, str]:
         "frame_px": " by ".join(str(side) for side in reversed(timescales["frame_px"])),
         "random": f"mean RDM of {count(untrained, 'such network')}" if untrained > 1 else "RDM of one such network",
     }
-
-
-# What was found, worded by the tests.
 
 
 def published(experiment: Experiment) -> dict[str, str]:

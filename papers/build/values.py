@@ -146,10 +146,10 @@ def number(value: float, decimals: int = 2) -> str:
     return text.replace("-", "" if float(text) == 0 else "−")
 
 
-def interval(value: float, low: float, high: float) -> str:
+def interval(value: float, low: float, high: float, decimals: int = 2) -> str:
     """``0.14 [0.03, 0.25]``; without brackets where a bound is unknown."""
     known = math.isfinite(low) and math.isfinite(high)
-    return number(value) + (f" [{number(low)}, {number(high)}]" if known else "")
+    return number(value, decimals) + (f" [{number(low, decimals)}, {number(high, decimals)}]" if known else "")
 
 
 def percent(share: float, decimals: int = 0) -> str:
