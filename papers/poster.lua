@@ -41,27 +41,12 @@ local function children(block, class)
   return found
 end
 
-local emit_panel
-
-local function emit_column_item(block, out)
-  if has(block, "poster-panel") then
-    emit_panel(block, out)
-  elseif has(block, "poster-row") then
-    out:insert(raw("(row: (" .. fractions(block, "widths", ", ") .. ",), grow: false, panels: ("))
-    for _, panel in ipairs(children(block, "poster-panel")) do emit_panel(panel, out) end
-    out:insert(raw(")),"))
-  else
-    fail("a column holds .poster-panel and .poster-row only")
-  end
-end
-
-emit_panel = function(block, out)
+local function emit_panel(block, out)
   local kind = "plain"
   for _, class in ipairs({ "hero", "accent" }) do
     if block.classes:includes(class) then kind = class end
   end
-  out:insert(raw(string.format('(row: none, kind: "%s", grow: %s, body: [', kind,
-    tostring(block.classes:includes("grow")))))
+  out:insert(raw(string.format('(kind: "%s", grow: %s, body: [', kind, tostring(block.classes:includes("grow")))))
   out:extend(block.content)
   out:insert(raw("]),"))
 end
@@ -70,7 +55,7 @@ local function emit_poster(block, out)
   out:insert(raw("#poster-columns((" .. fractions(block, "columns", ", ") .. ",), ("))
   for _, column in ipairs(children(block, "poster-column")) do
     out:insert(raw('(name: "' .. (column.attributes.name or "?") .. '", panels: ('))
-    for _, item in ipairs(column.content) do emit_column_item(item, out) end
+    for _, panel in ipairs(children(column, "poster-panel")) do emit_panel(panel, out) end
     out:insert(raw(")),"))
   end
   out:insert(raw("))"))
@@ -182,7 +167,7 @@ function Pandoc(document)
     poster.attributes.style = "--columns: " .. fractions(poster, "columns", " ")
     poster.attributes.columns = nil
     poster = poster:walk({ Div = function(block)
-      if has(block, "poster-row") or has(block, "poster-side") then
+      if has(block, "poster-side") then
         block.attributes.style = "--widths: " .. fractions(block, "widths", " ")
         block.attributes.widths = nil
         return block

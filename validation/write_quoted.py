@@ -44,6 +44,16 @@ def study(numbers: dict[str, Any], name: str = "", rows: pd.DataFrame | None = N
     return {"numbers": numbers, "table": {"name": name, "words": words, "heads": Row(rows), "rows": cells}}
 
 
+def span(found: pd.Series, decimals: int = 2) -> str:
+    """Least and largest value: ``0.15 to 0.18``."""
+    return f"{number(found.min(), decimals)} to {number(found.max(), decimals)}"
+
+
+def over_seeds(found: pd.Series) -> str:
+    """Mean, and the range where there are several: ``0.17 (0.15 to 0.18)``."""
+    return number(found.mean()) + (f" ({span(found)})" if len(found) > 1 else "")
+
+
 def shares(found: pd.Series, decimals: int = 1) -> str:
     """Least and largest share: ``72.1 % to 95.3 %``."""
     return f"{percent(found.min(), decimals)} to {percent(found.max(), decimals)}"
@@ -78,7 +88,7 @@ def timescales() -> dict[str, Any]:
         "lengths": f"{spoken([f'{length:g}' for length in minutes])} minutes",
         "films": f"{worlds['films'].min():g}–{worlds['films'].max():g}",
         "minimum": number(minimum.median()),
-        "quartiles": values.span(minimum.quantile([0.25, 0.75])),
+        "quartiles": span(minimum.quantile([0.25, 0.75])),
         "margin": number(NEAR_HALF),
         "near": percent((minimum - 0.5).abs().le(NEAR_HALF).mean()),
         "of_length": number(of_length),
@@ -129,8 +139,8 @@ def tests() -> dict[str, Any]:
         "above": f"in {len(above)} it is above, at most {spoken(worst)}" if worst else "in none it is above",
         "independent": spoken(one_by_one),
         "beyond": spoken([f"{percent(rate)} ({name.removeprefix('partial, ')})" for name, rate in beyond.items()]),
-        "variance": values.span(variance[skewed]["value"], 1),
-        "variance_category": values.span(variance[~skewed]["value"], 1),
+        "variance": span(variance[skewed]["value"], 1),
+        "variance_category": span(variance[~skewed]["value"], 1),
         "time": f"{number(1000 * speed.loc[('cosets', 'partial'), 'seconds'], 0)} ms",
         "times_vegan": whole(float(f"{speed.loc[('vegan', 'partial'), 'ratio']:.2g}")),
         "times_skbio": whole(float(f"{speed.loc[('scikit-bio (cython)', 'simple'), 'ratio']:.2g}")),
@@ -160,15 +170,15 @@ def images() -> dict[str, Any]:
         "classes": whole(layers["classes"].max()),
         "images": values.count(int(layers["images"].max()), "image"),
         "networks": values.count(layers["network"].nunique(), "architecture"),
-        "many": values.span(found[found["quantity"].eq("r_150")]["value"]),
+        "many": span(found[found["quantity"].eq("r_150")]["value"]),
     }
     for model, own in layers.groupby("model"):
         least, most = probability(own["p"].min()), probability(own["p"].max())
         p = most if least == most else f"{least} to {most.removeprefix('p = ')}"
-        numbers[model] = f"{values.span(own['value'])} with {heads[model]} ({p})"
+        numbers[model] = f"{span(own['value'])} with {heads[model]} ({p})"
     groups = layers.sort_values("model", ascending=False, kind="stable").groupby(["network", "model"], sort=False)
     columns = {"seeds": groups["seed"].nunique(), "classes": groups["classes"].max().map(whole)}
-    columns |= {"r (seeds)": groups["value"].agg(values.over_seeds), "largest p": groups["p"].max().map(values.bare)}
+    columns |= {"r (seeds)": groups["value"].agg(over_seeds), "largest p": groups["p"].max().map(values.bare)}
     rows = pd.DataFrame(columns).reset_index().replace({"model": heads})
     return study(numbers, "Untrained networks on real images", rows, words=2)
 
@@ -209,7 +219,7 @@ def worlds() -> dict[str, Any]:
     partial = tests[tests["control"].eq("random") & tests["lag_s"].gt(0)].dropna(subset=["mantel_r"])
     curves = Curves(partial, "world")
     columns = {"seeds": curves.seeds, "lags tried": curves.tried, "largest at": curves.best_s.map(seconds)}
-    columns["partial r (seeds)"] = curves.best["mantel_r"].agg(values.over_seeds)
+    columns["partial r (seeds)"] = curves.best["mantel_r"].agg(over_seeds)
     columns["next"] = curves.means.groupby("world").agg(lambda r: number(r.nlargest(2).iloc[1]) if len(r) > 1 else "–")
     columns["p"] = curves.best["p"].max().map(values.bare)
     rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("world").reset_index()
@@ -231,9 +241,9 @@ def worlds() -> dict[str, Any]:
         "shuffled_shows_nothing": bool(shuffled_p > SIGNIFICANT),
         "shuffled_r": number(curves.largest["objects_shuffled"]),
         "shuffled_p": probability(shuffled_p),
-        "looks": values.over_seeds(looks["mantel_r"]),
+        "looks": over_seeds(looks["mantel_r"]),
         "looks_mislead": bool(looks["mantel_r"].min() > 0 and looks["p"].max() < SIGNIFICANT),
-        "looks_partial": values.over_seeds(curves.best.get_group("looks_carry_category")["mantel_r"]),
+        "looks_partial": over_seeds(curves.best.get_group("looks_carry_category")["mantel_r"]),
     }
     return study(numbers, "Lag curves of trained worlds", rows)
 

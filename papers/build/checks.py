@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup
 
 from semanticcmc.config import InputError
 
@@ -22,62 +23,34 @@ UNRESOLVED = re.compile(
 )
 """Marks that Quarto leaves in a page where it found nothing to put there."""
 
-_LOADING_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "shortcut"}
-_SKIPPED_TEXT = {"script", "style", "code", "pre"}
+_LOADING = ", ".join(f"link[rel~={kind}][href]" for kind in ("stylesheet", "icon", "preload", "modulepreload"))
+_MEANT = "img:not([aria-hidden=true], [role=presentation], [role=none])"  # not for decoration
 _CSS_ADDRESS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")
 
 
-class _Page(HTMLParser):
-    """References, pictures and text of one page."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.loaded: list[str] = []
-        self.links: list[str] = []
-        self.without_text: list[str] = []
-        self.ids: set[str] = set()
-        self.text: list[str] = []
-        self.code: list[str] = []
-        self._within: list[str] = []
-        self.feed(page.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.ids.update(given[name] for name in ("id", "name") if name in given)
-        if tag in _SKIPPED_TEXT:
-            self._within.append(tag)
-        decorative = given.get("aria-hidden") == "true" or given.get("role") in ("presentation", "none")
-        if tag == "img" and not given.get("alt", "").strip() and not decorative:
-            self.without_text.append(given.get("src", "")[:80])
-        if tag == "link" and _LOADING_LINKS & set(given.get("rel", "").split()):
-            self.loaded.append(given.get("href", ""))
-        elif tag == "a" and "href" in given:
-            self.links.append(given["href"])
-        elif "src" in given:
-            self.loaded.append(given["src"])
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._within and self._within[-1] == tag:
-            self._within.pop()
-
-    def handle_data(self, data: str) -> None:
-        (self.code if self._within else self.text).append(data)
+def _parsed(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
 def check_page(page: Path, root: Path) -> list[str]:
     """What is wrong with one HTML page of the site in the folder `root`, in words; nothing for a good one."""
-    found = _Page(page)
-    problems = [f"unresolved {mark}" for mark in dict.fromkeys(UNRESOLVED.findall(" ".join(found.text)))]
-    problems += [f"a picture without text (alt): {source}" for source in found.without_text]
-    for address in dict.fromkeys(found.loaded):
-        if urlsplit(address).scheme in ("http", "https") or address.startswith("//"):
-            problems.append(f"loads {address} from elsewhere")
-    for address in dict.fromkeys([*found.loaded, *found.links]):
+    found = _parsed(page)
+    ids = {str(tag[name]) for name in ("id", "name") for tag in found.select(f"[{name}]")}
+    loaded = [str(tag["href"]) for tag in found.select(_LOADING)] + [str(tag["src"]) for tag in found.select("[src]")]
+    links = [str(tag["href"]) for tag in found.select("a[href]")]
+    silent = [str(tag.get("src", ""))[:80] for tag in found.select(_MEANT) if not str(tag.get("alt", "")).strip()]
+    for tag in found.select("script, style, code, pre"):
+        tag.clear()  # a mark in code is no mark
+    problems = [f"unresolved {mark}" for mark in dict.fromkeys(UNRESOLVED.findall(found.get_text(" ")))]
+    problems += [f"a picture without text (alt): {source}" for source in silent]
+    for address in dict.fromkeys([*loaded, *links]):
         parts = urlsplit(address)
         path = unquote(parts.path)
         target = (root / path.lstrip("/") if path.startswith("/") else page.parent / path).resolve()
-        if address.startswith("#"):
-            if len(address) > 1 and unquote(address[1:]) not in found.ids and address != "#top":
+        if address in loaded and (parts.scheme in ("http", "https") or address.startswith("//")):
+            problems.append(f"loads {address} from elsewhere")
+        elif address.startswith("#"):
+            if len(address) > 1 and unquote(address[1:]) not in ids and address != "#top":
                 problems.append(f"no place {address} in the page")
         elif parts.scheme or parts.netloc or not path:
             continue
@@ -108,7 +81,7 @@ def check_site(folder: Path, pages: Iterable[str | Path] | None = None) -> None:
 
 def check_lines(notebook: Path, page: Path) -> None:
     """Refuse a page of a notebook on which the lines of a cell run into each other, as where `source` is one string."""
-    code = "".join(_Page(page).code)
+    code = "\n".join(tag.get_text() for tag in _parsed(page).select("code, pre"))
     cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     for cell in cells:
         lines = [line for line in "".join(cell["source"]).splitlines() if not line.startswith("#|")]

@@ -78,10 +78,7 @@ def above_zero(effect: Effect) -> bool:
 def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
     """Evidence from the rows of `values.read_lag_curve` and ``tables/lag_comparisons.csv``.
 
-    Raises
-    ------
-    InputError
-        If no semantic network was tested with the random network controlled, or the comparisons are missing.
+    An `InputError` is raised if no semantic network was tested with the random network controlled.
     """
     columns = "model control first second difference p_holm ci_low ci_high"
     compared = values.reported(experiment, "lag_comparisons", columns)
@@ -109,33 +106,24 @@ def verdict(evidence: Evidence, setting: str, too_little: str = "") -> dict[str,
     too little to carry a claim (``3.7 minutes of film``).
     """
     best, lag, model = evidence.best, seconds(evidence.best.lag_s), WORDS["models"][evidence.model]
+    found = f"{correlation(best)} at {lag}"
     if too_little:
-        return {
-            "headline": f"{too_little} cannot teach meaning: this poster tests the way from film to result",
-            "result": "too little film for a claim",
-            "mark": "too little film",
-            "conclusion": f"All steps from film to poster work. What they measured ({correlation(best)} at {lag}) says "
-            "nothing about meaning: that takes hundreds of scenes.",
-        }
-    if not evidence.learned:
-        result, largest = f"no lag was found to teach {model['taught']}", correlation(best).split(", p")[0]
-        return {
-            "headline": f"In {setting}, {result} (largest {largest}, at {lag})",
-            "result": result,
-            "mark": "none found",
-            "conclusion": f"In {setting}, time alone was not found to teach {model['learned']}: "
-            f"{correlation(best)} at {lag}.",
-        }
-    result, less = f"a lag of about {lag} taught {model['taught']}", taught_less(evidence)
-    conclusion = f"A network that never saw a label picked up {model['learned']} from frames {lag} apart"
-    conclusion += f", less from {less}" if less else ""
-    peak, open_question = ", as if a pair had to share a scene but not a view.", ". Which lag serves best remains open."
-    return {
-        "headline": f"In {setting}, {result}" + (f"; {less} taught less" if less else ""),
-        "result": result,
-        "mark": lag,
-        "conclusion": conclusion + (peak if evidence.peaks else open_question),
-    }
+        headline = f"{too_little} cannot teach meaning: this poster tests the way from film to result"
+        result, mark = "too little film for a claim", "too little film"
+        conclusion = f"All steps from film to poster work. What they measured ({found}) says nothing about meaning: "
+        conclusion += "that takes hundreds of scenes."
+    elif not evidence.learned:
+        result, mark = f"no lag was found to teach {model['taught']}", "none found"
+        headline = f"In {setting}, {result} (largest {correlation(best).split(', p')[0]}, at {lag})"
+        conclusion = f"In {setting}, time alone was not found to teach {model['learned']}: {found}."
+    else:
+        result, mark, less = f"a lag of about {lag} taught {model['taught']}", lag, taught_less(evidence)
+        headline = f"In {setting}, {result}" + (f"; {less} taught less" if less else "")
+        conclusion = f"A network that never saw a label picked up {model['learned']} from frames {lag} apart"
+        conclusion += f", less from {less}" if less else ""
+        peak = ", as if a pair had to share a scene but not a view."
+        conclusion += peak if evidence.peaks else ". Which lag serves best remains open."
+    return {"headline": headline, "result": result, "mark": mark, "conclusion": conclusion}
 
 
 def taught_less(evidence: Evidence) -> str:
@@ -182,7 +170,7 @@ def headings(evidence: Evidence, published: Mapping[str, Effect]) -> dict[str, s
     there_s = seconds(max((e for e in published.values() if e.lag_s > 0), key=lambda effect: effect.r).lag_s)
     return {
         "distances": f"at {here_s} distances go with {name}" if evidence.learned else "distances between the classes",
-        "agreement": f"partial r peaks at {here_s} "
+        "agreement": f"partial r highest at {here_s} "
         + ("in both" if here_s == there_s else f"here, at {there_s} as published"),
     }
 
@@ -212,19 +200,17 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
     """
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
+    if knn.empty and heading:
+        return "class accuracy and semantics"
     if knn.empty:
-        return (
-            "class accuracy and semantics"
-            if heading
-            else "There are too few pictures of a class to measure how well classes are told apart."
-        )
+        return "There are too few pictures of a class to measure how well classes are told apart."
     means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
     if heading:
         if best == own:
-            return f"accuracy and partial r both peak at {seconds(own.lag_s)}"
-        where = f"peaks at {seconds(best.lag_s)}" if best.lag_s > 0 else f"is highest for {values.network_phrase(best)}"
-        return f"accuracy {where}, partial r at {seconds(own.lag_s)}"
+            return f"accuracy and partial r both highest at {seconds(own.lag_s)}"
+        where = f"at {seconds(best.lag_s)}" if best.lag_s > 0 else f"for {values.network_phrase(best)}"
+        return f"accuracy highest {where}, partial r at {seconds(own.lag_s)}"
 
     def correct(effect: Effect) -> str:
         share, low, high = (float(value) for value in means.loc[effect.network].to_numpy())

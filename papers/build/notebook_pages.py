@@ -23,27 +23,17 @@ from semanticcmc.run import atomic
 PUBLISHED = ("figures", "tables", "rdms", "labels", "validation")
 """Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
 
-_LINKS = re.compile(
-    r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE
-)  # to notebooks in Lab, which pages have not
+# To notebooks in Lab, which pages have not.
+_LINKS = re.compile(r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE)
 _GUARD = re.compile(r"^refuse_unknown_parameters\(.*\)\n?", re.MULTILINE)
 
 
 def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
-    """An executed notebook as a reader wants it: without progress lines, its figures followed by their sources.
+    """An executed notebook, as JSON, as a reader wants it: without progress lines, figures followed by their sources.
 
-    Parameters
-    ----------
-    notebook : Path
-        In ``results/<experiment>/notebooks``; figures are known by what `figures.save.save` left in their outputs.
-    results : str
-        The experiment's folder as seen from where the page will lie.
-
-    Returns
-    -------
-    dict
-        The notebook as JSON has it; every image has its ``alt``. A file that is no notebook, or was not executed to
-        its end, is an `InputError`.
+    It lies in ``results/<experiment>/notebooks``, that folder of results seen from the page's as `results`; figures are
+    known by what `figures.save.save` left in their outputs. Every image has its ``alt``. A file that is no notebook,
+    or was not executed to its end, is an `InputError`.
     """
     try:
         page = json.loads(relative(notebook.read_text(encoding="utf-8")))

@@ -23,26 +23,27 @@ FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
 """Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
+Column = tuple[str, Mapping[str, Effect], str]  # head, effects by network, and which of `Effect.cells` is shown
+
 
 def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """What the paper's source asks for, and a study's picture into `folder`; an `InputError` names what is missing."""
     tests = values.read_lag_curve(experiment)
     evidence = claims.weigh(experiment, tests)
     accuracy = poster.accuracy(experiment)
-    said = words(experiment, evidence, tests, accuracy)
     parts = {
         "table_timescales": timescales_table(experiment),
         "table_tests": tests_table(experiment, tests),
         "table_controls": controls_table(experiment, tests),
         "table_accuracy": accuracy_table(experiment, evidence, accuracy),
-        "table_published": poster.mantel_table(experiment, tests),
+        "table_published": poster.mantel_table(experiment, evidence, tests),
     }
     optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
+    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
+    said = words(experiment, evidence, tests, accuracy, figures)
     for more, texts in (studies(), sections(experiment, evidence, list(optional))):
         said |= more
         parts |= texts
-    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
-    said["figure"] = {figure: poster.alternative_text(experiment, figure) for figure in figures}
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
     parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
     shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
@@ -50,30 +51,22 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
 
 
 def words(
-    experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame
-) -> dict[str, dict[str, Any]]:
+    experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, accuracy: pd.DataFrame, figures: Sequence[str]
+) -> dict[str, Any]:
     """Variables of the parts that every paper has."""
     counted = poster.dataset(experiment)
-    claim = poster.claim(experiment, evidence, counted, tests)
-    claim |= {
+    said: dict[str, Any] = poster.words(experiment, evidence, counted, tests, figures)
+    said["claim"] = {key: words.replace("this poster", "this paper") for key, words in said["claim"].items()} | {
         "lag": seconds(evidence.best.lag_s),
         "model": WORDS["models"][evidence.model]["name"],
         "correlation": f": {claims.correlation(evidence.best)}" if evidence.learned else "",
         "controls": under_controls(evidence, tests),
     }
     chance = accuracy[accuracy["measure"].eq("chance")]["accuracy"].mean()
-    return {
-        "experiment": poster.head(experiment),
-        "repository": poster.repository(),
-        "setting": settings(experiment.sections),
-        "world": poster.world(experiment),
-        "data": poster.data(experiment, counted)
-        | amounts(experiment, counted)
-        | {"chance": f"; chance is {percent(chance, 1)}" if chance == chance else ""},
-        "method": poster.method(experiment, tests) | method(experiment),
-        "claim": {key: words.replace("this poster", "this paper") for key, words in claim.items()},
-        "published": published(experiment),
-    }
+    said["data"] |= amounts(experiment, counted)
+    said["data"]["chance"] = f"; chance is {percent(chance, 1)}" if chance == chance else ""
+    said["method"] |= method(experiment)
+    return said | {"setting": settings(experiment.sections), "published": published(experiment)}
 
 
 def studies() -> tuple[dict[str, Any], dict[str, str]]:
@@ -96,10 +89,7 @@ def _validation(name: str) -> Path:
 
 
 def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the sections that an experiment may have ask for, and they themselves, ``section_<name>``, or empty.
-
-    `shown` are those of `OPTIONAL` that it has.
-    """
+    """What sections that only some experiments have ask for, and their texts; `shown`: those of `OPTIONAL` it has."""
     said: dict[str, Any] = {}
     texts: dict[str, str] = {}
     conditions = experiment.sections["stimuli"].get("conditions", ())
@@ -120,9 +110,6 @@ def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tu
         source = values.source_file(f"_paper_{name}.md") if name else None
         texts[f"section_{section}"] = source.read_text(encoding="utf-8") if source else ""
     return said, texts
-
-
-# Settings of an experiment in words.
 
 
 def settings(value: Any) -> Any:
@@ -176,9 +163,6 @@ def method(experiment: Experiment) -> dict[str, str]:
     }
 
 
-# What was found, worded by the tests.
-
-
 def published(experiment: Experiment) -> dict[str, str]:
     """The published correlations that the text names."""
     found = [effect for effect in values.published_effects(experiment, "random").values() if effect.lag_s > 0]
@@ -222,14 +206,8 @@ def variations(experiment: Experiment, evidence: Evidence) -> str:
     return f"{start}; in the others elsewhere: {'; '.join(moved)}." if moved else f"{start}."
 
 
-# Tables.
-
-
-Column = tuple[str, Mapping[str, Effect], str]
-
-
 def by_network(experiment: Experiment, name: str, columns: Sequence[Column]) -> str:
-    """A row a network that has a cell, of columns: head, effects by network, and which of `Effect.cells` is shown."""
+    """A row a network that has a cell, of these columns."""
     rows = []
     for network, lag_s in {run.name: run.lag_s for run in experiment.runs}.items():
         cells = [found[network].cells[cell] if network in found else "–" for _, found, cell in columns]

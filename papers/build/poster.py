@@ -20,6 +20,7 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.figures.svg_text import font_faces
+from semanticcmc.figures.timescales import time_text
 from semanticcmc.run import git_commit
 
 SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
@@ -41,8 +42,8 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     tests = values.read_lag_curve(experiment)
     counted = dataset(experiment)
     evidence = claims.weigh(experiment, tests)
-    parts = {"facts": facts(counted), "table": mantel_table(experiment, tests)}
-    drawn = world(experiment)
+    parts = {"facts": facts(counted), "table": mantel_table(experiment, evidence, tests)}
+    drawn = experiment.source == "world"
     parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
@@ -50,16 +51,22 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
-    said = {
+    return unbroken(words(experiment, evidence, counted, tests, FIGURES)) | {"part": parts}
+
+
+def words(
+    experiment: Experiment, evidence: Evidence, counted: dict[str, float], tests: pd.DataFrame, figures: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Variables that poster and paper share."""
+    return {
         "experiment": head(experiment),
         "repository": repository(),
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
-        "world": drawn | came_out(experiment, evidence, tests),
-        "figure": {name: alternative_text(experiment, name) for name in FIGURES},
+        "world": world(experiment) | came_out(experiment, evidence, tests),
+        "figure": {name: alternative_text(experiment, name) for name in figures},
     }
-    return unbroken(said) | {"part": parts}
 
 
 def unbroken(value: Any) -> Any:
@@ -124,18 +131,17 @@ def figure_source(described: Mapping[str, Any]) -> str:
     return (caption if described.get("caption") else "") + source([*links(described), *record])
 
 
-def mantel_table(experiment: Experiment, tests: pd.DataFrame) -> str:
+def mantel_table(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) -> str:
     """Partial Mantel correlations beside the published ones, a row a network of either, by lag, in Markdown."""
     ours = {model: values.effects(tests, model, claims.CONTROL) for model in WORDS["models"]}
     columns = {f"here: {WORDS['models'][model]['head']}": found for model, found in ours.items() if found}
     columns["published: WordNet"] = values.published_effects(experiment, claims.CONTROL)
     lags_s = {network: effect.lag_s for found in columns.values() for network, effect in found.items()}
-    best = claims.weigh(experiment, tests).best.network
     rows = []
     for network in sorted(lags_s, key=lambda name: (lags_s[name] >= 0, np.nan_to_num(lags_s[name]), name)):
         title = values.network_title(network, lags_s[network])
         cells = {name: found[network].cells["stars"] if network in found else "–" for name, found in columns.items()}
-        rows.append({"network": f"**{title}**" if network == best else title, **cells})
+        rows.append({"network": f"**{title}**" if network == evidence.best.network else title, **cells})
     return values.table("Partial correlations here and as published", pd.DataFrame(rows))
 
 
@@ -171,7 +177,7 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
         labels = f"{whole(counted['labels'])} labels, {distinct}, say what is in view."
     if left_out := int(counted["films left out"]):
         labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
-    curves = values.read_table(experiment, "timescales", "measure lag_s value null_high")
+    curves = values.read_table(experiment, "timescales", "measure level lag_s value null_high")
     constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
     return {"labels": labels, "persistence": persistence(curves, constants), "heading": halves(constants)}
 
@@ -194,9 +200,7 @@ def persistence(timescales: pd.DataFrame, constants: pd.DataFrame) -> str:
         rows = rows.dropna(subset=["value", "null_high"])
         if rows.empty:
             continue
-        if "level" in rows:
-            rows = rows[rows["level"].eq(rows["level"].iloc[0])]
-        rows = rows.sort_values("lag_s")
+        rows = rows[rows["level"].eq(rows["level"].iloc[0])].sort_values("lag_s")
         above = rows["value"].gt(rows["null_high"])
         if not above.iloc[0]:
             said.append(f"{name} are not above chance at {'the shortest' if above.any() else 'any'} lag.")
@@ -212,7 +216,7 @@ def _half(constants: pd.DataFrame, measure: str) -> str:
     rows = constants[constants["measure"].eq(measure) & constants["level"].eq("film base rate")][HALF.split()]
     if rows.empty or not np.isfinite(rows[["half_strength_s", "half_strength_high_s"]].iloc[0]).all():
         return ""
-    half, low, high = (seconds(float(f"{value:.2g}")) for value in rows.iloc[0])
+    half, low, high = map(time_text, rows.iloc[0])
     return f"halve in {half} ({low} to {high}) and "
 
 

@@ -33,9 +33,9 @@ EXPERIMENT = "miniature"
 """The experiment that the site shows."""
 
 _ONE = "semantic_60s_seed-0"  # the network that notebooks 02 and 03 are shown of
-_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb"))
+_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("0[1-9]_*.ipynb"))
 NOTEBOOKS = {stem: f"{stem}_{_ONE}" if stem[:2] in ("02", "03") else stem for stem in _STEMS}
-"""Chapters of the site, and the executed notebooks that they show."""
+"""Chapters of the site, and the executed notebooks that they show; 00 is for widgets, and no page."""
 
 REQUIRED = (
     *(f"{name}/{name}.{ending}" for name in ("poster", "paper") for ending in ("html", "pdf")),
@@ -89,8 +89,8 @@ def prepare(root: Path, experiment: Experiment) -> list[Path]:
         texts[root / "site" / f"{page}.qmd"] = f"{head.rstrip()}\n\n{studies(root, page, results)}"
     results = f"../../results/{experiment.name}"
     for chapter, name in NOTEBOOKS.items():
-        page = for_quarto(notebook_pages.annotated(experiment.folder / "notebooks" / f"{name}.ipynb", results))
-        texts[root / "site" / "notebooks" / f"{chapter}.ipynb"] = json.dumps(page, indent=1)
+        executed = for_quarto(notebook_pages.annotated(experiment.folder / "notebooks" / f"{name}.ipynb", results))
+        texts[root / "site" / "notebooks" / f"{chapter}.ipynb"] = json.dumps(executed, indent=1)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -152,16 +152,6 @@ def interval(value: float, low: float, high: float, decimals: int = 2) -> str:
     return number(value, decimals) + (f" [{number(low, decimals)}, {number(high, decimals)}]" if known else "")
 
 
-def over_seeds(found: pd.Series) -> str:
-    """Mean, and the range where there are several: ``0.17 (0.15 to 0.18)``."""
-    return number(found.mean()) + (f" ({span(found)})" if len(found) > 1 else "")
-
-
-def span(found: pd.Series, decimals: int = 2) -> str:
-    """Least and largest value: ``0.15 to 0.18``."""
-    return f"{number(found.min(), decimals)} to {number(found.max(), decimals)}"
-
-
 def percent(share: float, decimals: int = 0) -> str:
     """``59 %``; a dash where there is no number."""
     return f"{number(100 * share, decimals)} %" if math.isfinite(share) else "–"

@@ -22,6 +22,9 @@ def test_film_strip_shows_frames_in_time_order_and_marks_the_pair(labels):
     texts = [ax.get_xlabel().splitlines() for ax in axes]
     assert [text[0] for text in texts] == ["59:50", "1:00:00", "1:00:10", "1:00:20", "1:00:30"]
     assert [text[1:] for text in texts] == (labels or [[]] * 5)
+    for ax in axes:
+        words = ax.xaxis.label.get_window_extent()
+        assert words.x0 >= 0 and words.x1 <= figure.bbox.width
     [bracket] = [artist for artist in figure.artists if artist.get_gid() == "pair"] or [
         line for line in figure.lines if line.get_gid() == "pair"
     ]

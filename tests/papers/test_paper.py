@@ -370,6 +370,13 @@ def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch)
     assert texts["study_tests"].count("\n|") == 2 + len(quoted["tests"]["table"]["rows"])  # heads, rule
 
 
+def test_every_section_but_the_references_has_a_number_in_the_contents():
+    for source in (repository_root() / "papers").glob("*paper*"):
+        if source.suffix in (".md", ".qmd"):
+            bare = re.findall(r"^#+ (.*) \{.unnumbered\}$", source.read_text(encoding="utf-8"), re.MULTILINE)
+            assert bare == (["References"] if source.name == "paper.qmd" else []), source
+
+
 @pytest.mark.skipif(not quarto(), reason="needs quarto")
 def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
     monkeypatch.undo()

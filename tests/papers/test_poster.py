@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,10 @@ from papers.build.render import DOCUMENTS, main, make, render, resolve, stage
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, read_values, repository_root
+from semanticcmc.figures import accuracy, films, lag_curve, rdms, style, timescales
+from tests.figures.drawing import pictures
+from tests.figures.test_every_figure import FIGURES
+from tests.figures.test_rdms import CATEGORIES, random_rdm
 from tests.papers.accessibility import assert_readable
 
 FIGURE_SIZES = {
@@ -650,6 +656,41 @@ def test_what_quarto_would_only_warn_of_fails(made, tmp_path, old, new, message)
     source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         render(staged, "poster")
+
+
+DRAWN = {
+    "film_strip": lambda: films.film_strip(pictures(9, 20, 20), [*range(9)], [["dog", "saw"]] * 9, (2, 6)),
+    "persistence": FIGURES[timescales.persistence],
+    "lag_curve": FIGURES[lag_curve.lag_curve],
+    "rdms": lambda: rdms.rdm_matrices({name: random_rdm(i) for i, name in enumerate("abcd")}, CATEGORIES, "fc7"),
+    "dissociation": FIGURES[accuracy.dissociation],
+}
+
+
+def test_text_of_figures_is_at_least_24_pt_at_a0(tmp_path):
+    """Of figures that the package draws, as wide as they turn out in the columns of the page."""
+    typst = pytest.importorskip("typst")
+    experiment = results(tmp_path / "e")
+    with matplotlib.rc_context():
+        style.use_house_style()
+        for name, draw in DRAWN.items():
+            drawn = draw()
+            if drawn.caption:
+                style.caption(drawn.figure, drawn.caption)  # as `save` does; it is set as text on the poster
+            drawn.figure.savefig(experiment.folder / "figures" / f"{name}.svg")
+    staged = make(experiment, "poster")[0].parent
+    fonts = [str(staged / "fonts")]
+    told = typst.query(str(staged / "poster.typ"), "<figure-width>", "value", root=str(staged), font_paths=fonts)
+    widths_pt, sizes_pt = dict(json.loads(told)), {}
+    for column in (staged / "poster.qmd").read_text(encoding="utf-8").split('{.poster-column name="')[1:]:
+        for path in re.findall(r"!\[\]\(([\w/]+\.svg)\)", column):
+            drawing = (staged / path).read_text(encoding="utf-8")
+            scale = widths_pt[column.split('"')[0]] / float(re.search(r'viewBox="0 0 ([\d.]+) ', drawing)[1])
+            texts = " ".join(re.findall(r"<t(?:ext|span)[^>]*>", drawing))
+            sizes = re.findall(r'font(?:-size)?(?:="|: )(?:bold |italic |\d00 )?([\d.]+)', texts)
+            sizes_pt[Path(path).stem] = min(map(float, sizes)) * scale
+    assert sizes_pt.keys() == DRAWN.keys() | {"two_views"}
+    assert all(size >= 24 for size in sizes_pt.values()), sizes_pt
 
 
 def test_no_number_is_typed_into_the_posters_prose():

@@ -41,12 +41,12 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     for name in ("_quarto.yml", "index.qmd"):
         shutil.copy(ROOT / name, root / name)
-    for name in ("analysis", "lib"):
-        (root / name).symlink_to(ROOT / name)
-    for name in ("papers", "validation", "benchmarks"):  # Quarto writes beside what it renders
+    (root / "analysis").symlink_to(ROOT / "analysis")
+    # Quarto writes beside what it renders, and the package looks for results in the checkout that it is part of
+    for name in ("lib", "papers", "validation", "benchmarks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("runs", "__pycache__"))
     (root / "site").mkdir()
-    for page in [*(ROOT / "site").glob("*.qmd"), *(ROOT / "site").glob("_*.md")]:
+    for page in [file for kind in ("*.qmd", "_*.md", "*.yml") for file in (ROOT / "site").glob(kind)]:
         if page.relative_to(ROOT).as_posix() not in STUDIES:
             shutil.copy(page, root / "site" / page.name)
     experiment = results(root / "results" / "miniature")
@@ -103,7 +103,7 @@ def test_all_pages_are_rendered_and_reached():
 
 
 def test_every_notebook_of_the_analysis_is_on_the_site():
-    assert set(website.NOTEBOOKS) == {path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb")}
+    assert {"00_explore", *website.NOTEBOOKS} == {path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb")}
 
 
 @pytest.fixture(scope="module")
@@ -377,6 +377,7 @@ def test_a_studys_command_is_whole_and_its_remark_a_sentence():
 
 
 @pytest.mark.skipif(website.quarto() is None, reason="Quarto is not on the path")
-def test_quarto_renders_the_site(site):
+def test_quarto_renders_the_site(site, monkeypatch):
     root, experiment = site
+    monkeypatch.setenv("PYTHONPATH", f"{root / 'lib'}{os.pathsep}{root}")
     assert website.build(root, experiment).exists()

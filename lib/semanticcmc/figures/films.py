@@ -59,6 +59,10 @@ def film_strip(
     lag = style.lag_text(times_s[pair[1]] - times_s[pair[0]])
     figure.suptitle(title, x=0.01, ha="left")
     _bracket(axes[pair[0]], axes[pair[1]], f"one pair: two views, {lag} apart")
+    for ax in (axes[0], axes[-1]):  # a long word at either end would leave the picture
+        words, frame = ax.xaxis.label.get_window_extent(), ax.get_window_extent()
+        inside = max(0, 4 - words.x0) - max(0, words.x1 + 4 - figure.bbox.width)
+        ax.xaxis.label.set_x(0.5 + inside / frame.width)
     alt = (
         f"{count} frames of {title or 'a film'}, in the order of time, {style.lag_text(times_s[1] - times_s[0])} apart"
         f"{', with their labels' if labels else ''}; two of them, {lag} apart, are framed as a pair."
