@@ -134,10 +134,7 @@ def rdm(E: Study) -> Any:
     figure.update_yaxes(scaleanchor="x2", showticklabels=False, row=1, col=2)
     figure.update_xaxes(showticklabels=False, row=1, col=2)
     pictures, said = (_image(), _image()), ipw.HTML("Point at a cell, or at a point of the map.")
-    files, colors = (
-        E.pictures,
-        {name: look["color"] for name, look in group_styles(sorted(set(E.classes.category))).items()},
-    )
+    files, looks = E.pictures, group_styles(sorted(set(E.classes.category)))
 
     def show() -> None:
         found = E.rdm(network.value, layer.value)
@@ -146,7 +143,7 @@ def rdm(E: Study) -> Any:
         with figure.batch_update():
             figure.data[0].update(z=matrix, x=found.classes, y=found.classes)
             text = [f"{noun} ({category})" for noun, category in zip(found.classes, categories, strict=True)]
-            marker = {"size": 11, "color": [colors[category] for category in categories]}
+            marker = {"size": 11, "color": [looks[category]["color"] for category in categories]}
             figure.data[1].update(x=places[:, 0], y=places[:, 1], text=text, marker=marker)
 
     def point(trace: Any, points: Any, state: Any) -> None:
