@@ -78,11 +78,11 @@ def _checked(E: Opened, shown: Selection, tables: Iterable[str]) -> Selection:
 def film_strip(E: Opened, shown: Selection, lag_s: float | None = None) -> Made:
     """The longest film, from its middle; a pair `lag_s` apart is framed (by default the middle one of the lags)."""
     store, stream, lags_s = E.frames, E.labels, sorted(E.experiment.lags_s)
-    if lag_s is None:
-        lag_s = lags_s[len(lags_s) // 2] if lags_s else 1.0
     film = str(store.index.groupby("movie_id").size().idxmax())
     times_s = store.times(film)
     interval_s, length_s = times_s[1] - times_s[0], times_s[-1] - times_s[0]
+    if lag_s is None:
+        lag_s = float(np.clip(lags_s[len(lags_s) // 2] if lags_s else 1, interval_s, length_s))
     if not (lagged_name(lag_s) and interval_s <= lag_s <= length_s):
         raise InputError(f"lag_s {lag_s:g}: film {film} has pairs {interval_s:g} to {length_s:g} s apart")
     step = max(1, round(lag_s / 4 / interval_s))  # five pictures from the first of the pair to the second

@@ -7,7 +7,6 @@ import dataclasses
 import difflib
 import functools
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +178,11 @@ class Opened:
     @property
     def added(self) -> tuple[Network, ...]:
         """Networks found in the results that the experiment's YAML does not list."""
-        found = {(path.parent.name, int(path.name[5:].split("_")[0])) for path in self._run_files()}
+        files = [path.parent for path in (self.folder / "networks").glob("*/seed-*/run.json")]
+        files += (self.folder / "rdms").glob("*/seed-*_intact.parquet")
+        found = {(path.parent.name, int(path.name[5:].split("_")[0])) for path in files}
         listed = {(network.name, network.seed) for network in self.experiment.runs}
         return tuple(self.experiment.network(*one) for one in sorted(found - listed) if one[0] != "random")
-
-    def _run_files(self) -> Iterable[Path]:
-        yield from (path.parent for path in (self.folder / "networks").glob("*/seed-*/run.json"))
-        yield from (self.folder / "rdms").glob("*/seed-*_intact.parquet")
 
     def network(self, network: str | Network, seed: int | None = None) -> Network:
         """A network by its name; `seed` is by default the experiment's first.
@@ -284,8 +281,7 @@ class Opened:
 
     def watch(self, what: str, total: int | None = None) -> Watch:
         """Progress for a person who waits, where something is long; none in a workflow."""
-        shown = functools.partial(tqdm, desc=what, total=total, delay=5, leave=False)
-        return iter if self.write_results else shown
+        return iter if self.write_results else functools.partial(tqdm, desc=what, total=total, delay=5, leave=False)
 
     # --- what follows from it
 

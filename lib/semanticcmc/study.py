@@ -93,9 +93,8 @@ class Study(Opened):
             print(f"No prediction: {error}")
             return None
         models = label_models(self.experiment, sorted(stream.labels.label.unique()))
-        dimensions = self.experiment.sections["networks"]["embedding_dim"]
-        watch = self.watch("lag curve predicted")
-        prediction = choose_lag(self.experiment, stream, models, dimensions, self.table("timescales"), watch)
+        looks, watch = self.table("timescales"), self.watch("lag curve predicted")
+        prediction = choose_lag(self.experiment, stream, models, looks, watch)
         self.write("predicted_lag_curve", prediction.curve)
         self.write("recommended_lag", prediction.best)
         if prediction.association is not None:

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.subplots import make_subplots
 
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.experiment import Network
 from semanticcmc.figures.rdms import classical_scaling
@@ -34,6 +35,8 @@ def _is_still() -> bool:
 
 
 def _choice(description: str, options: Sequence[Any], value: Any = None) -> ipw.Dropdown:
+    if not options:
+        raise InputError(f"{description}: there is none to choose yet; make poster makes them")
     values = [one[1] if isinstance(one, tuple) else one for one in options]
     return ipw.Dropdown(description=description, options=options, value=value if value in values else values[0])
 

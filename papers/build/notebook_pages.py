@@ -89,7 +89,8 @@ def title(cells: list[dict[str, Any]]) -> str:
 
 def sources(folder: Path, figure: str, results: str) -> str:
     """A line below a figure of ``results/<experiment>`` (`folder`), or of a study: its files, its data, its record."""
-    home, address, stem = folder, results, figure if "/" in figure else f"figures/{figure}"
+    path, figure = figure, figure.rpartition("/")[2]
+    home, address, stem = folder, results, path if (folder / f"{path}.json").is_file() else f"figures/{figure}"
     if not (home / f"{stem}.json").is_file():  # the picture of a study, which lies in the repository
         home, stem = ROOT.resolve(), f"validation/{figure}"
         address = posixpath.normpath(posixpath.join(results, os.path.relpath(home, folder.resolve())))
@@ -104,7 +105,7 @@ def sources(folder: Path, figure: str, results: str) -> str:
     written = [path for ending in ("svg", "png") if (home / (path := f"{stem}.{ending}")).exists()]
     files = [link(path, path.rpartition(".")[2].upper()) for path in written]
     data = [link(entry["path"]) for entry in record["inputs"]]
-    made = f"Figure <code>{escape(Path(figure).name)}</code>: {', '.join(files)}; data: {', '.join(data) or 'none'}"
+    made = f"Figure <code>{escape(figure)}</code>: {', '.join(files)}; data: {', '.join(data) or 'none'}"
     return _small(f"{made}; {link(f'{stem}.json', 'record')}")
 
 

@@ -286,7 +286,6 @@ def choose_lag(
     experiment: Experiment,
     stream: LabelStream,
     models: Mapping[str, RDM],
-    dimensions: int,
     timescales: pd.DataFrame,
     watch: Watch = iter,
 ) -> Prediction:
@@ -296,12 +295,15 @@ def choose_lag(
     ----------
     stream : LabelStream
         Its labels by wnid (`labels_as_wnids`).
-    models, dimensions
+    models
         As of `predicted_lag_curve`.
     timescales : DataFrame
         ``tables/timescales.csv``; "appearance" above the corpus base rate says how much of the pairing looks explain.
     """
-    config = experiment.section("prediction", PredictionConfig)
+    config, dimensions = (
+        experiment.section("prediction", PredictionConfig),
+        experiment.sections["networks"]["embedding_dim"],
+    )
     looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
     looks = looks.dropna(subset="value")
     counted = experiment.section("timescales", TimescalesConfig)
