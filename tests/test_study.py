@@ -163,7 +163,7 @@ def test_long_work_by_hand_shows_how_far_it_is(E, monkeypatch):
     monkeypatch.setattr("semanticcmc.opened.tqdm", lambda steps, **how: (shown.append(how), iter(steps))[1])
     E.timescales  # noqa: B018
     E.predict()
-    assert [how["desc"] for how in shown] == ["looks of films", "how long looks last", "lag curve predicted"]
+    assert [how["desc"] for how in shown] == ["looks of films", "how long looks last", "prediction"]
     assert all(how["delay"] == 5 for how in shown)
     assert Study(E.experiment, write=True).watch("in a workflow") is iter
 

@@ -49,8 +49,8 @@ def draw(E: Opened, name: str, choices: dict[str, Any]) -> Made:
             raise InputError(f"figure {name}: {key} {value!r}: expected {FEWEST[key]} or more")
     if missing := [key for key in own if own[key].default is inspect.Parameter.empty and key not in choices]:
         raise InputError(f"figure {name}: give {missing[0]}=, one of {', '.join(str(one.name) for one in E.networks)}")
-    chosen = {key: choices[key] for key in CHOICES if key in choices}
-    shown = _checked(E, E.showing(**chosen), [*FROM_TABLES.get(name, (None, ()))[1], name])
+    shown = E.showing(**{key: choices[key] for key in CHOICES if key in choices})
+    shown = _checked(E, shown, [*FROM_TABLES.get(name, (None, ()))[1], name])
     if figure:
         return figure(E, shown, **{key: choices[key] for key in own if key in choices})
     function, tables = FROM_TABLES[name]
@@ -229,9 +229,8 @@ def _matrix(
     E: Opened, shown: Selection, network: str | Network, seed: int | None
 ) -> tuple[Network, str, Any, list[Path]]:
     one = E.network(network, seed)
-    by_layer = E.rdms(one, condition=shown.condition)
     files = [rdm_file(E.experiment, one, shown.condition), category_table(E.experiment)]
-    return one, f"{one}, {shown.layer}", by_layer[shown.layer], files
+    return one, f"{one}, {shown.layer}", E.rdms(one, condition=shown.condition)[shown.layer], files
 
 
 # --- 04 all networks

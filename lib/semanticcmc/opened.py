@@ -76,9 +76,9 @@ class Opened:
             chosen["models"] = tuple(dict.fromkeys(in_a_tuple(chosen["models"])))
         if not all(chosen.values()):
             raise InputError(f"{listed([key for key in chosen if not chosen[key]])}: empty; leave out what is declared")
-        shown = dataclasses.replace(self.shown, **chosen)
-        one_of("condition", shown.condition, self.experiment.section("stimuli", StimuliConfig).conditions)
-        return shown
+        there = self.experiment.section("stimuli", StimuliConfig).conditions
+        one_of("condition", chosen.get("condition", self.shown.condition), there)
+        return dataclasses.replace(self.shown, **chosen)
 
     # --- what there is
 

@@ -93,8 +93,7 @@ class Study(Opened):
             print(f"No prediction: {error}")
             return None
         models = label_models(self.experiment, sorted(stream.labels.label.unique()))
-        looks, watch = self.table("timescales"), self.watch("lag curve predicted")
-        prediction = choose_lag(self.experiment, stream, models, looks, watch)
+        prediction = choose_lag(self.experiment, stream, models, self.table("timescales"), self.watch("prediction"))
         self.write("predicted_lag_curve", prediction.curve)
         self.write("recommended_lag", prediction.best)
         if prediction.association is not None:
@@ -132,8 +131,7 @@ class Study(Opened):
         one = self.network(network, seed)
         new = not rdm_file(self.experiment, one, "intact").exists()
         batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
-        watch = self.watch(str(one), batches)
-        return represent(self.experiment, one, self.stimuli, self.write_results or new, watch)
+        return represent(self.experiment, one, self.stimuli, self.write_results or new, self.watch(str(one), batches))
 
     def lag_curve(
         self,
@@ -206,9 +204,8 @@ class Study(Opened):
 
     def published(self) -> pd.DataFrame:
         """The published tests beside ours at the declared layer, as ``tables/published.csv``."""
-        return self.write(
-            "published", comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
-        )
+        found = comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
+        return self.write("published", found)
 
     def over_seeds(self) -> pd.DataFrame:
         """Means over seeds of the tests shown, and their intervals (`evaluation.lag_curve.over_seeds`)."""

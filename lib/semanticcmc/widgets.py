@@ -18,7 +18,6 @@ from plotly.subplots import make_subplots
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig
-from semanticcmc.experiment import Network
 from semanticcmc.figures.rdms import classical_scaling
 from semanticcmc.figures.style import group_styles, lag_text
 from semanticcmc.opened import Opened
@@ -86,9 +85,8 @@ def films(E: Study) -> Any:
     def show() -> None:
         times_s = store.times(film.value)
         step.max = play.max = len(times_s) - 1
-        for picture, text, time_s in zip(
-            pictures, words, (times_s[step.value], times_s[step.value] + lag.value), strict=True
-        ):
+        pair_s = (times_s[step.value], times_s[step.value] + lag.value)
+        for picture, text, time_s in zip(pictures, words, pair_s, strict=True):
             there = time_s <= times_s[-1]
             row = store.rows(film.value).start + int(np.abs(times_s - time_s).argmin())
             frame = store.read_rows([row])[0].permute(1, 2, 0).numpy()
@@ -126,13 +124,8 @@ def rdm(E: Study) -> Any:
     figure = go.FigureWidget(make_subplots(1, 2, subplot_titles=["distances", "map"]))
     figure.add_heatmap(colorscale="Cividis", showscale=False, hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>")
     figure.add_scatter(mode="markers", hovertemplate="%{text}<extra></extra>", row=1, col=2)
-    figure.update_layout(
-        width=960,
-        height=520,
-        margin={"l": 90, "r": 10, "t": 30, "b": 80},
-        showlegend=False,
-        modebar={"orientation": "v"},
-    )
+    figure.update_layout(width=960, height=520, margin={"l": 90, "r": 10, "t": 30, "b": 80}, showlegend=False)
+    figure.update_layout(modebar={"orientation": "v"})
     figure.update_yaxes(autorange="reversed", row=1, col=1)
     figure.update_yaxes(scaleanchor="x2", showticklabels=False, row=1, col=2)
     figure.update_xaxes(showticklabels=False, row=1, col=2)
@@ -174,8 +167,7 @@ def neighbours(E: Study) -> Any:
     out = ipw.HTML()
 
     def show() -> None:
-        several: list[Network] = list(dict.fromkeys([one.value, other.value]))
-        out.value = E.neighbours(noun.value, several)._repr_html_()
+        out.value = E.neighbours(noun.value, tuple(dict.fromkeys([one.value, other.value])))._repr_html_()
 
     _follow([noun, one, other], show)
     return ipw.VBox([ipw.HBox([noun, one, other]), out])

@@ -174,7 +174,6 @@ class ByLayer(dict[str, RDM]):
     """RDMs of a network by layer."""
 
     def __missing__(self, layer: str) -> RDM:
-        """Refuse a layer that there is not."""
         raise InputError(f"layer {layer!r}: the RDM file holds {', '.join(self)}")
 
 

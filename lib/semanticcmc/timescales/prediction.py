@@ -283,11 +283,7 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
 
 
 def choose_lag(
-    experiment: Experiment,
-    stream: LabelStream,
-    models: Mapping[str, RDM],
-    timescales: pd.DataFrame,
-    watch: Watch = iter,
+    experiment: Experiment, stream: LabelStream, models: Mapping[str, RDM], looks: pd.DataFrame, watch: Watch = iter
 ) -> Prediction:
     """Predict the lag curve of an experiment from its labels and the persistence of its looks.
 
@@ -297,14 +293,14 @@ def choose_lag(
         Its labels by wnid (`labels_as_wnids`).
     models
         As of `predicted_lag_curve`.
-    timescales : DataFrame
+    looks : DataFrame
         ``tables/timescales.csv``; "appearance" above the corpus base rate says how much of the pairing looks explain.
     """
     config, dimensions = (
         experiment.section("prediction", PredictionConfig),
         experiment.sections["networks"]["embedding_dim"],
     )
-    looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
+    looks = looks[(looks["measure"] == "appearance") & (looks["level"] == LEVELS[1])]
     looks = looks.dropna(subset="value")
     counted = experiment.section("timescales", TimescalesConfig)
     pairs = label_pairs(stream, (0.0, *sorted(config.lags_s)), counted)
