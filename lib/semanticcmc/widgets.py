@@ -60,7 +60,7 @@ def _png(image: Any) -> bytes:
 
 
 def _image() -> ipw.Image:
-    return ipw.Image(format="png", width=SIDE_PX, height=SIDE_PX)
+    return ipw.Image(value=_png(np.full((1, 1, 3), 255, "uint8")), format="png", width=SIDE_PX, height=SIDE_PX)
 
 
 def films(E: Study) -> Any:
