@@ -83,6 +83,7 @@ rule all:
 rule site:  # what the site shows besides: semanticcmc run miniature -- site
     input:
         rules.all.input,
+        "notebooks/00_explore.html",
         "notebooks/06_estimators.html",
 
 
@@ -360,6 +361,21 @@ rule estimators:  # no part of the poster: shows what python -m validation.estim
         papermill("06_estimators.ipynb")
 
 
+rule explore:  # no part of the poster: stills in place of widgets, for the site; writes into explore/ besides
+    input:
+        "tables/lag_curve.csv",
+        code=ANALYSIS / "00_explore.ipynb",
+    output:
+        notebook="notebooks/00_explore.ipynb",
+    log:
+        "logs/00_explore.log",
+    params:
+        settings=settings("evaluation", "primary_layer", "title", "lags_s"),
+        parameters="",
+    shell:
+        papermill("00_explore.ipynb")
+
+
 rule wordnet:
     input:
         "tables/lag_curve.csv",
@@ -390,14 +406,16 @@ rule pages:  # one process for all: what it imports would cost more than its wor
         "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebooks} > {log} 2>&1"
 
 
-rule page_of_estimators:
+rule page_for_the_site:
     input:
-        notebook="notebooks/06_estimators.ipynb",
+        notebook="notebooks/{name}.ipynb",
         style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
     output:
-        "notebooks/06_estimators.html",
+        "notebooks/{name}.html",
+    wildcard_constraints:
+        name="00_explore|06_estimators",
     log:
-        "logs/page_of_estimators.log",
+        "logs/page_{name}.log",
     shell:
         "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
 

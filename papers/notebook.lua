@@ -51,9 +51,19 @@ local function joined(blocks)
   return out
 end
 
+-- Tables that an output has as HTML scroll by themselves as well.
+local function raw(block)
+  if block.format ~= "html" then return nil end
+  block.text = block.text:gsub("<table.-</table>", function(text)
+    tables = tables + 1
+    return '<div class="scroll" role="region" tabindex="0" aria-label="table ' .. tables .. '">' .. text .. "</div>"
+  end)
+  return block
+end
+
 function Pandoc(document)
   document.blocks = joined(document.blocks)
-  document = document:walk({ Table = scrolling, Image = described }):walk({ Div = cell })
+  document = document:walk({ Table = scrolling, RawBlock = raw, Image = described }):walk({ Div = cell })
   document.blocks:insert(1, pandoc.RawBlock("html", "<main>"))
   document.blocks:insert(pandoc.RawBlock("html", "</main>"))
   return document

@@ -1,18 +1,23 @@
 """The front door of notebooks, on the smoke experiment as the workflow left it."""
 
+import contextlib
 import hashlib
 import io
+import re
 import shutil
 
 import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from scipy.stats import spearmanr
 
 import semanticcmc
+from semanticcmc import widgets
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
+from semanticcmc.figures.style import lag_text
 from semanticcmc.figures.tables import select
 from semanticcmc.gallery import FIGURES, FROM_TABLES
 from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
@@ -66,12 +71,113 @@ def test_everything_is_there_and_says_what_it_is(E):
         (lambda E: E.compare("semantic_2s", "random"), ["not compared given random", "semantic_10s"]),
         (lambda E: E.rdm("random", layer="conv9"), ["layer 'conv9'", "conv5, fc7"]),
         (lambda E: E.figure("rdm", network="semantic_2s", layer="conv1"), ["layer 'conv1'", "conv5, fc7"]),
+        (lambda E: E.rdms("semantic_2s")["conv9"], ["layer 'conv9'", "conv5, fc7"]),
+        (lambda E: E.network("random", seed=99), ["seed 99", "semantic_10s; seed 0"]),
+        (lambda E: E.run("randm"), ["no network 'randm'", "random, cmc_lab"]),
+        (lambda E: E.about("randm"), ["no network 'randm'"]),
+        (lambda E: E.lag_curve(models=""), ["model ''", "category, lch, path"]),
+        (lambda E: E.lag_curve(models=[]), ["models: empty"]),
+        (lambda E: E.lag_curve(layer=""), ["layer: empty"]),
+        (lambda E: E.figure("lag_curve", models=[]), ["models: empty"]),
+        (lambda E: E.figure("lag_curve", condition="greyscale"), ["condition 'greyscale'", "intact"]),
+        (lambda E: E.figure("pairs"), ["figure pairs: give network=", "semantic_2s"]),
+        (lambda E: E.figure("pairs", network="random", count=0), ["count 0: expected 1 or more"]),
+        (lambda E: E.figure("associations", labels="x"), ["labels 'x': expected 2 or more"]),
+        (lambda E: E.figure("dissociation", measure="knm"), ["measure 'knm'", "knn"]),
+        (lambda E: E.figure("film_strip", lag_s=1e9), ["lag_s 1e+09", "s apart"]),
+        (lambda E: E.figure("film_strip", lag_s="a"), ["lag_s 'a'", "number of seconds"]),
+        (lambda E: E.neighbours("dog", "random", count=0), ["count 0", "a count"]),
+        (lambda E: E.neighbours("dog", []), ["networks ()", "one or more networks"]),
+        (lambda E: E.neighbours(5, "random"), ["no class 5"]),
+        (lambda E: E.neighbours("DIG", "random"), ["no class 'DIG'", "dog"]),
+        (lambda E: E.rows("lag_curve", ["mantel"]), ["column 'mantel'", "mantel_r"]),
+        (lambda E: E.rows("lag_curve", ["mantel_r"], layr="fc7"), ["column 'layr'", "layer"]),
+        (lambda E: semanticcmc.open(E.experiment.file, layr="fc7"), ["choice 'layr'", "layer, models, control"]),
+        (lambda E: semanticcmc.open(E.experiment.file, condition="x"), ["condition 'x'", "intact"]),
+        (lambda E: semanticcmc.open(E.experiment.file, method=""), ["method ''", "pearson, spearman"]),
     ],
 )
 def test_what_there_is_not_is_refused_and_what_there_is_listed(E, ask, words):
     with pytest.raises(InputError) as error:
         ask(E)
     assert all(word in str(error.value) for word in words)
+
+
+def test_one_thing_or_several_may_be_asked_for_and_twice_is_once(E):
+    assert E.neighbours("dog", E.networks[0]).equals(E.neighbours("dog", ["random"]))
+    assert set(E.lag_curve(lags=[10, 10], models=["lch", "lch"]).model) == {"lch"}
+    assert E.figure("rdms", networks="semantic_2s").png.is_file() and E.figure("rdms", networks=[]).png.is_file()
+    assert E.is_represented("random") and repr(E.stimuli) == "StimulusFolder: 16 classes, 96 images"
+
+
+def test_a_pair_of_the_film_strip_is_as_far_apart_as_asked(E):
+    length_s = E.frames.times(E.frames.movies[0])[-1]
+    for lag_s in (1, 10, 60, length_s // 60 * 60):
+        assert f"two of them, {lag_text(lag_s)} apart" in E.figure("film_strip", lag_s=lag_s).words
+
+
+def test_two_classes_of_one_noun_are_told_apart(E):
+    E.classes.loc["n02084071", "noun"] = E.classes.noun["n01605630"]
+    shared = E.classes.noun["n01605630"]
+    with pytest.raises(InputError, match=f"{shared}: the noun of {shared} n01605630, {shared} n02084071; give one"):
+        E.wnid(shared)
+    assert E.wnid(f"{shared} n02084071") == "n02084071" == E.wnid("n02084071")
+    assert {f"{shared} n01605630", f"{shared} n02084071"} <= set(E.rdm("random").classes)
+    assert len(E.neighbours(f"{shared} n02084071", "random")) == 6
+
+
+def test_what_is_not_there_yet_is_named(E, tmp_path):
+    """No films, labels, stimuli or tables: one line that names the file or the folder."""
+    shutil.copy(E.experiment.file, tmp_path / "experiment.yaml")
+    empty = semanticcmc.open(tmp_path / "experiment.yaml")
+    assert "none yet" in empty._repr_html_()
+    asks = {
+        "films.csv": lambda: empty.films,
+        "index.parquet": lambda: empty.timescales,
+        "labels.parquet": lambda: empty.labels,
+        "stimuli": lambda: empty.classes,
+        "lag_curve.csv": lambda: empty.figure("lag_curve"),
+        "seed-0_intact.parquet": lambda: empty.lag_curve(layer="conv5"),
+    }
+    for file, ask in asks.items():
+        with pytest.raises(InputError, match=re.escape(file)):
+            ask()
+    for folder in ("stimuli", "world"):
+        (tmp_path / folder).symlink_to(E.folder / folder)
+    with pytest.raises(InputError, match="network: there is none to choose yet"):
+        widgets.neighbours(empty)
+    empty.labels = None
+    with pytest.raises(InputError, match="these films have no labels"):
+        empty.figure("associations")
+
+
+def test_where_nothing_can_be_written_that_is_said(E, monkeypatch):
+    monkeypatch.setattr("semanticcmc.opened.os.access", lambda *of: False)  # as on a read-only disk, for root too
+    for ask in (lambda: E.lag_curve(layer="conv5"), lambda: E.figure("layers"), lambda: E.neighbours("dog", "random")):
+        with pytest.raises(InputError, match=r"explore.*: not writable; copy .*, and open"):
+            ask()
+
+
+def test_long_work_by_hand_shows_how_far_it_is(E, monkeypatch):
+    shown = []
+    monkeypatch.setattr("semanticcmc.opened.tqdm", lambda steps, **how: (shown.append(how), iter(steps))[1])
+    E.timescales  # noqa: B018
+    E.predict()
+    assert [how["desc"] for how in shown] == ["looks of films", "how long looks last", "prediction"]
+    assert all(how["delay"] == 5 for how in shown)
+    assert Study(E.experiment, write=True).watch("in a workflow") is iter
+
+
+def test_a_notebook_shows_one_line_of_an_error_and_the_trace_on_request(E):
+    shell = InteractiveShell.instance()
+    shell.user_ns["E"] = E
+    shown = []
+    for line in ("E.network('nope')", "%tb", "%tb Verbose"):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            shell.run_cell(line)
+        shown.append(said.getvalue())
+    assert all("no network 'nope'" in one for one in shown)
+    assert "opened.py" not in shown[0] + shown[1] and "opened.py" in shown[2]
 
 
 def test_looking_by_hand_changes_nothing_that_a_workflow_made(E, capsys):

@@ -45,7 +45,8 @@ class InputError(ValueError):
 
 def in_a_tuple(one_or_several: Any) -> tuple[Any, ...]:
     """Several values, or one that was given alone."""
-    return (one_or_several,) if isinstance(one_or_several, str | float | int) else tuple(one_or_several)
+    alone = isinstance(one_or_several, str) or not isinstance(one_or_several, Iterable)
+    return (one_or_several,) if alone else tuple(one_or_several)
 
 
 def one_of(what: str, value: Chosen, there: Iterable[Any], have: str = "there are") -> Chosen:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure
 from semanticcmc.layers import read_layers
+from semanticcmc.run import small_table
 
 Config = TypeVar("Config")
 
@@ -258,6 +259,24 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
         named, there = " and ".join(dict.fromkeys(map(str, files))), ", ".join(name for name in known if name != "base")
         raise InputError(f"{named}: no such experiment; there are {there}, or give a path to a .yaml")
     return file
+
+
+class Networks(tuple[Network, ...]):
+    """Networks of an experiment; those trained `by_hand` are marked where they are shown."""
+
+    by_hand: tuple[Network, ...]
+
+    def __new__(cls, networks: Iterable[Network], by_hand: Iterable[Network] = ()) -> Networks:
+        """Of all networks, and of those among them that the YAML does not list."""
+        made = super().__new__(cls, networks)
+        made.by_hand = tuple(by_hand)
+        return made
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{one!r}{', by hand' if one in self.by_hand else ''}" for one in self)
+
+    def _repr_html_(self) -> str:
+        return small_table([line.split(", ") for line in repr(self).splitlines()])
 
 
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError, one_of
+from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation.comparisons import simple_by_layer
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.models import category_table
 from semanticcmc.evaluation.rdm_files import rdm_file
-from semanticcmc.experiment import Network
+from semanticcmc.experiment import Network, lagged_name
 from semanticcmc.figures import accuracy as accuracies
 from semanticcmc.figures import comparisons, films, layers, style, timescales, training
 from semanticcmc.figures import lag_curve as lag_curves
@@ -24,7 +24,7 @@ from semanticcmc.figures import rdms as matrices
 from semanticcmc.figures import robustness as changes
 from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection
-from semanticcmc.opened import Opened
+from semanticcmc.opened import CHOICES, Opened
 from semanticcmc.rsa.semantics import NO_CATEGORY, category_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import association_maps
@@ -34,19 +34,23 @@ from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.renderer import stills
 from semanticcmc.world.truth import true_persistence
 
+FEWEST = {"count": 1, "labels": 2}  # of what a figure may show in any number
 Made = tuple[Drawn, str, Iterable[str | Path]]  # the figure, its file's name, and the files that it was drawn from
-SHOWN = ("layer", "models", "control", "condition")  # what every figure of tests may show in another way
 
 
 def draw(E: Opened, name: str, choices: dict[str, Any]) -> Made:
     """Draw a figure by its name; see `study.Study.figure`."""
     one_of("figure", name, sorted((*FIGURES, *FROM_TABLES)))
     figure = FIGURES.get(name)
-    own = [key for key in inspect.signature(figure).parameters if key not in ("E", "shown")] if figure else []
-    for key in choices:
-        one_of(f"figure {name}: choice", key, (*SHOWN, *own))
-    chosen = {key: choices[key] for key in SHOWN if choices.get(key) is not None}
-    shown = _checked(E, dataclasses.replace(E.shown, **chosen), [*FROM_TABLES.get(name, (None, ()))[1], name])
+    own = dict(list(inspect.signature(figure).parameters.items())[2:]) if figure else {}  # after E and shown
+    for key, value in choices.items():
+        one_of(f"figure {name}: choice", key, (*CHOICES, *own))
+        if key in FEWEST and not (isinstance(value, int) and value >= FEWEST[key]):
+            raise InputError(f"figure {name}: {key} {value!r}: expected {FEWEST[key]} or more")
+    if missing := [key for key in own if own[key].default is inspect.Parameter.empty and key not in choices]:
+        raise InputError(f"figure {name}: give {missing[0]}=, one of {', '.join(str(one.name) for one in E.networks)}")
+    shown = E.showing(**{key: choices[key] for key in CHOICES if key in choices})
+    shown = _checked(E, shown, [*FROM_TABLES.get(name, (None, ()))[1], name])
     if figure:
         return figure(E, shown, **{key: choices[key] for key in own if key in choices})
     function, tables = FROM_TABLES[name]
@@ -74,13 +78,18 @@ def _checked(E: Opened, shown: Selection, tables: Iterable[str]) -> Selection:
 def film_strip(E: Opened, shown: Selection, lag_s: float | None = None) -> Made:
     """The longest film, from its middle; a pair `lag_s` apart is framed (by default the middle one of the lags)."""
     store, stream, lags_s = E.frames, E.labels, sorted(E.experiment.lags_s)
-    lag_s = lag_s or (lags_s[len(lags_s) // 2] if lags_s else 1.0)
     film = str(store.index.groupby("movie_id").size().idxmax())
     times_s = store.times(film)
-    interval_s = times_s[1] - times_s[0]
+    interval_s, length_s = times_s[1] - times_s[0], times_s[-1] - times_s[0]
+    if lag_s is None:
+        lag_s = float(np.clip(lags_s[len(lags_s) // 2] if lags_s else 1, interval_s, length_s))
+    if not (lagged_name(lag_s) and interval_s <= lag_s <= length_s):
+        raise InputError(f"lag_s {lag_s:g}: film {film} has pairs {interval_s:g} to {length_s:g} s apart")
     step = max(1, round(lag_s / 4 / interval_s))  # five pictures from the first of the pair to the second
     rows = np.arange(max(0, len(times_s) // 2 - 4 * step), len(times_s), step)[:9]
-    pair = (min(2, len(rows) - 2), min(2 + round(lag_s / (step * interval_s)), len(rows) - 1))
+    apart = round(lag_s / (step * interval_s))
+    first = min(2, max(0, len(rows) - 1 - apart))
+    pair = (first, min(first + apart, len(rows) - 1))
     words, files = None, ["frames/index.parquet", f"frames/{film}.tar"]
     if stream is not None:
         files.append("labels/labels.parquet")
@@ -129,8 +138,7 @@ def label_frequencies(E: Opened, shown: Selection) -> Made:
 def associations(E: Opened, shown: Selection, labels: int = 48) -> Made:
     """Which labels follow which, at three lags."""
     config = E.experiment.section("timescales", TimescalesConfig)
-    assert E.labels is not None, "these films have no labels"
-    maps = association_maps(E.labels, E.experiment.lags_s, config, labels)
+    maps = association_maps(E.some_labels, E.experiment.lags_s, config, labels)
     groups = dict(zip(E.classes.noun, E.classes.category, strict=True)) if E.experiment.source == "world" else {}
     return films.association_maps(maps, groups), "associations", ["labels/labels.parquet"]
 
@@ -221,10 +229,8 @@ def _matrix(
     E: Opened, shown: Selection, network: str | Network, seed: int | None
 ) -> tuple[Network, str, Any, list[Path]]:
     one = E.network(network, seed)
-    by_layer = E.rdms(one, condition=shown.condition)
-    one_of("layer", shown.layer, by_layer, f"the RDM file of {one} holds")
     files = [rdm_file(E.experiment, one, shown.condition), category_table(E.experiment)]
-    return one, f"{one}, {shown.layer}", by_layer[shown.layer], files
+    return one, f"{one}, {shown.layer}", E.rdms(one, condition=shown.condition)[shown.layer], files
 
 
 # --- 04 all networks
@@ -258,17 +264,19 @@ def connectivity(E: Opened, shown: Selection) -> Made:
 
 def dissociation(E: Opened, shown: Selection, measure: str = "knn") -> Made:
     """Class accuracy against meaning."""
+    one_of("measure", measure, dict.fromkeys(E.table("accuracy").measure))
     drawn = accuracies.dissociation(E.table("lag_curve"), E.table("accuracy"), shown, measure, E.remark)
     return drawn, "dissociation", E.inputs("lag_curve", "accuracy")
 
 
-def rdms(E: Opened, shown: Selection, networks: Iterable[str] | None = None) -> Made:
+def rdms(E: Opened, shown: Selection, networks: str | Iterable[str] | None = None) -> Made:
     """Distances in some networks side by side: one without a lag, the shortest lag, the best, and the longest."""
     experiment = E.experiment
-    if networks is None:
+    networks = () if networks is None else in_a_tuple(networks)
+    if not networks:
         lagged = [network for network in experiment.networks if network not in experiment.baselines]
         without = [name for name in ("augment", "cmc_lab", "random") if name in experiment.baselines][:1]
-        networks = [*without, *lagged[:1], E.best, *lagged[-1:]]
+        networks = (*without, *lagged[:1], E.best, *lagged[-1:])
     looks = style.network_styles(style.network_lags(E.table("lag_curve")))
     found = [_matrix(E, shown, name, None) for name in dict.fromkeys(networks)]
     distance = experiment.section("evaluation", EvaluationConfig).distance

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import difflib
 import functools
-from collections.abc import Iterable
+import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from IPython.display import Markdown
+from tqdm.auto import tqdm
 
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import robustness
 from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, with_evaluation
 from semanticcmc.evaluation.models import category_table, experiment_model
-from semanticcmc.evaluation.rdm_files import rdm_file
+from semanticcmc.evaluation.rdm_files import ByLayer, rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.evaluation.untrained import untrained_features
-from semanticcmc.experiment import Experiment, Network
+from semanticcmc.experiment import Experiment, Network, Networks
 from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.store import FrameStore
@@ -26,29 +28,12 @@ from semanticcmc.labels.stream import LabelStream, experiment_labels, frequencie
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names
-from semanticcmc.run import listed, small_table, write_csv
+from semanticcmc.run import Watch, listed, small_table, write_csv
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import Measured, measure
 
 EXPLORE = "explore"  # folder of the results for what is made by hand
-
-
-class Networks(tuple[Network, ...]):
-    """Networks of an experiment; those trained `by_hand` are marked where they are shown."""
-
-    by_hand: tuple[Network, ...]
-
-    def __new__(cls, networks: Iterable[Network], by_hand: Iterable[Network] = ()) -> Networks:
-        """Of all networks, and of those among them that the YAML does not list."""
-        made = super().__new__(cls, networks)
-        made.by_hand = tuple(by_hand)
-        return made
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{one!r}{', by hand' if one in self.by_hand else ''}" for one in self)
-
-    def _repr_html_(self) -> str:
-        return small_table([line.split(", ") for line in repr(self).splitlines()])
+CHOICES = ("layer", "models", "control", "condition")  # what every figure of tests may show in another way
 
 
 class Opened:
@@ -69,22 +54,31 @@ class Opened:
     """
 
     def __init__(self, experiment: Experiment, write: bool = False, **chosen: Any) -> None:
-        chosen = {key: value for key, value in chosen.items() if value is not None}
-        if "models" in chosen:
-            chosen["models"] = in_a_tuple(chosen["models"])
         config, method = experiment.section("evaluation", EvaluationConfig), chosen.pop("method", None)
+        self.experiment, self.shown = experiment, Selection.of(experiment)
+        self.shown = self.showing(**chosen)
         tested = {
-            "method": one_of("method", method or config.method, METHODS),
-            "models": tuple(dict.fromkeys((*config.models, *chosen.get("models", ())))),
-            "controls": tuple(dict.fromkeys((*config.controls, chosen.get("control", config.controls[0])))),
+            "method": one_of("method", config.method if method is None else method, METHODS),
+            "models": tuple(dict.fromkeys((*config.models, *self.shown.models))),
+            "controls": tuple(dict.fromkeys((*config.controls, self.shown.control))),
         }
         self.experiment, self.write_results = with_evaluation(experiment, **tested), write
-        self.shown = Selection.of(experiment, **chosen)
         self._tables: dict[str, tuple[pd.DataFrame, Path]] = {}
         self._told = False
 
     def __repr__(self) -> str:
         return f"{self.experiment!r}; {self.folder}"
+
+    def showing(self, **chosen: Any) -> Selection:
+        """What is shown, with some of it `chosen` in another way (None: as it is)."""
+        chosen = {one_of("choice", key, CHOICES): value for key, value in chosen.items() if value is not None}
+        if "models" in chosen:
+            chosen["models"] = tuple(dict.fromkeys(in_a_tuple(chosen["models"])))
+        if not all(chosen.values()):
+            raise InputError(f"{listed([key for key in chosen if not chosen[key]])}: empty; leave out what is declared")
+        there = self.experiment.section("stimuli", StimuliConfig).conditions
+        one_of("condition", chosen.get("condition", self.shown.condition), there)
+        return dataclasses.replace(self.shown, **chosen)
 
     # --- what there is
 
@@ -108,11 +102,19 @@ class Opened:
         """What is in view, and when; None where the films have no labels."""
         return experiment_labels(self.experiment)
 
+    @property
+    def some_labels(self) -> LabelStream:
+        """The labels; an InputError where the films have none."""
+        if self.labels is None:
+            raise InputError(f"{self.name}: these films have no labels; LABELS=<folder> of make poster names some")
+        return self.labels
+
     @functools.cached_property
     def films(self) -> pd.DataFrame:
         """Every film found, with its length in seconds, number of frames, and problem, if it has one."""
         text = {"movie_id": str, "title": str}
-        file = self.folder / "frames" / "films.csv"
+        if not (file := self.folder / "frames" / "films.csv").is_file():
+            raise InputError(f"{file}: missing; make poster EXPERIMENT={self.name} makes it")
         return pd.read_csv(file, dtype=text, keep_default_na=False, na_values={"duration_s": [""]})
 
     @functools.cached_property
@@ -150,7 +152,7 @@ class Opened:
             return str(found[0])
         if len(found):
             raise InputError(f"{noun}: the noun of {', '.join(self.names[found])}; give one of these")
-        near = difflib.get_close_matches(noun, self.classes.noun, 5, 0.5)
+        near = difflib.get_close_matches(str(noun).strip().lower(), self.classes.noun, 5, 0.5)
         raise InputError(f"no class {noun!r}; there are {', '.join(near) if near else listed(list(self.classes.noun))}")
 
     @property
@@ -173,23 +175,14 @@ class Opened:
         """All networks, those of the YAML first, then those trained or represented by hand, marked so."""
         return Networks((*self.experiment.runs, *self.added), self.added)
 
-    def about(self, network: Network) -> str:
-        """Where a network is to be found: one of the YAML in all results, one trained by hand where it is asked for."""
-        if network not in self.added:
-            return f"{network}: of the YAML, and in its results; notebook 04 has it on its curve."
-        ask = f'E.lag_curve(also=["{network.name}"])'
-        return f"{network}: trained by hand; it is in E.networks, and {ask} has it; the YAML does not list it."
-
     @property
     def added(self) -> tuple[Network, ...]:
         """Networks found in the results that the experiment's YAML does not list."""
-        found = {(path.parent.name, int(path.name[5:].split("_")[0])) for path in self._run_files()}
+        files = [path.parent for path in (self.folder / "networks").glob("*/seed-*/run.json")]
+        files += (self.folder / "rdms").glob("*/seed-*_intact.parquet")
+        found = {(path.parent.name, int(path.name[5:].split("_")[0])) for path in files}
         listed = {(network.name, network.seed) for network in self.experiment.runs}
         return tuple(self.experiment.network(*one) for one in sorted(found - listed) if one[0] != "random")
-
-    def _run_files(self) -> Iterable[Path]:
-        yield from (path.parent for path in (self.folder / "networks").glob("*/seed-*/run.json"))
-        yield from (self.folder / "rdms").glob("*/seed-*_intact.parquet")
 
     def network(self, network: str | Network, seed: int | None = None) -> Network:
         """A network by its name; `seed` is by default the experiment's first.
@@ -205,12 +198,13 @@ class Opened:
         known = {(one.name, one.seed): one for one in self.networks}
         if (network, seed) not in known:
             there = ", ".join(dict.fromkeys(one.name for one in self.networks))
-            raise InputError(f"{self.name}: no network {network!r}, seed {seed}; there are {there}")
+            seeds = ", ".join(dict.fromkeys(str(one.seed) for one in self.networks))
+            raise InputError(f"{self.name}: no network {network!r}, seed {seed}; there are {there}; seed {seeds}")
         return known[network, seed]
 
-    def is_represented(self, network: Network) -> bool:
+    def is_represented(self, network: str | Network) -> bool:
         """Whether there are RDMs of a network."""
-        return rdm_file(self.experiment, network, self.shown.condition).is_file()
+        return rdm_file(self.experiment, self.network(network), self.shown.condition).is_file()
 
     def rdms(self, network: str | Network, seed: int | None = None, condition: str = "intact") -> dict[str, RDM]:
         """RDMs of a network by layer.
@@ -223,7 +217,7 @@ class Opened:
         file = rdm_file(self.experiment, self.network(network, seed), condition)
         if not file.is_file():
             raise InputError(f"{file}: missing; notebook 03_representations makes it")
-        return read_rdms(file)
+        return ByLayer(read_rdms(file))
 
     def model(self, model: str) -> RDM:
         """A semantic model of the stimuli's classes: ``category``, ``lch``, ... or one of the experiment's files."""
@@ -259,7 +253,18 @@ class Opened:
         if not self._told:
             print(f"By hand: tables and figures go to {self.folder / EXPLORE}; the results stay as they are.")
             self._told = True
-        return self.experiment.path(EXPLORE, *parts)
+        return self.explore(*parts[:-1]) / parts[-1]
+
+    def explore(self, *parts: str) -> Path:
+        """Folder for what is made by hand; an InputError where nothing can be written."""
+        folder = self.folder.joinpath(EXPLORE, *parts)
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise InputError(
+                f"{folder}: not writable; copy {self.folder} to where you may write, and open the copy's YAML"
+            )
+        return folder
 
     def write(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write a table, and return it."""
@@ -274,19 +279,23 @@ class Opened:
             self.table(name)
         return [self._tables[name][1] for name in tables]
 
+    def watch(self, what: str, total: int | None = None) -> Watch:
+        """Progress for a person who waits, where something is long; none in a workflow."""
+        return iter if self.write_results else functools.partial(tqdm, desc=what, total=total, delay=5, leave=False)
+
     # --- what follows from it
 
     @functools.cached_property
     def label_counts(self) -> pd.DataFrame:
         """How often each label is seen, the most frequent first."""
-        assert self.labels is not None, "these films have no labels"
-        return frequencies(self.labels)
+        return frequencies(self.some_labels)
 
     @functools.cached_property
     def timescales(self) -> Measured:
         """How long looks and associations last; writes ``timescales`` and ``half_lives``."""
         config = self.experiment.section("timescales", TimescalesConfig)
-        measured = measure(self.frames, untrained_features(self.experiment, self.frames), self.labels, config)
+        features = untrained_features(self.experiment, self.frames, self.watch("looks of films"))
+        measured = measure(self.frames, features, self.labels, config, self.watch("how long looks last"))
         self.write("timescales", measured.curves)
         self.write("half_lives", measured.constants)
         return measured
@@ -318,13 +327,3 @@ class Opened:
         """Whether enough of the stimuli's classes have a category for the category model."""
         kept = self.classes.category[self.classes.category != NO_CATEGORY]
         return len(kept) >= FEWEST_CLASSES and kept.nunique() > 1
-
-    @staticmethod
-    def show(table: pd.DataFrame, floatfmt: str = ".3g", head: str = "", most: int = 60, empty: str = "") -> Markdown:
-        """A table as a notebook shows it: its first `most` rows below the words `head`; `empty` where it has no row."""
-        if table.empty and empty:
-            return Markdown(empty)
-        index = not isinstance(table.index, pd.RangeIndex) and table.index.name is not None
-        text = table.head(most).to_markdown(index=index, floatfmt=floatfmt)
-        more = f"\n\nand {len(table) - most} more" if len(table) > most else ""
-        return Markdown((f"{head}\n\n" if head else "") + text + more)

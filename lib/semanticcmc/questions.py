@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import comparisons
@@ -28,13 +27,12 @@ from semanticcmc.figures.lag_curve import lag_curve as draw_lag_curve
 from semanticcmc.figures.save import Picture, save
 from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection, model_names, percent, values_text
-from semanticcmc.opened import EXPLORE, Opened
+from semanticcmc.opened import Opened
 from semanticcmc.rsa.permutation import permutations_for_family
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.semantics import WORDNET_MODELS
 from semanticcmc.run import counted, sha256, write_csv
 
-LONG_S = 5.0  # what takes longer shows how far it is
 # Said once, not in each row.
 ALIKE = ("condition", "layer", "permutations", "alternative", "method", "classes", "samples")
 CODE = ("evaluation", "rsa", "figures")  # packages that an answer follows from
@@ -132,9 +130,9 @@ def asked(
     also : str or sequence of str, optional
         Networks beyond the YAML's, by default all that were trained and represented by hand.
     """
-    experiment, shown = E.experiment, E.shown
+    experiment, shown = E.experiment, E.showing(layer=layer, models=models, control=control)
     config = experiment.section("evaluation", EvaluationConfig)
-    models = in_a_tuple(models or shown.models)
+    method = config.method if method is None else method
     by_hand, there = [one for one in E.added if E.is_represented(one)], choices(E)
     also = [one.name for one in by_hand] if also is None else in_a_tuple(also)
     for name in also:
@@ -144,15 +142,13 @@ def asked(
     if lags is not None:
         for lag_s in (lags := in_a_tuple(lags)):
             one_of("network", lagged_name(lag_s), [one for one in experiment.networks if one not in BASELINES])
-        experiment = dataclasses.replace(experiment, lags_s=tuple(sorted(float(lag_s) for lag_s in lags)))
-    for model in models:
+        experiment = dataclasses.replace(experiment, lags_s=tuple(sorted({float(lag_s) for lag_s in lags})))
+    for model in shown.models:
         one_of("model", model, there["models"])
-    one_of("control", control or shown.control, there["control"])
-    one_of("method", method or config.method, there["method"])
-    one_of("layer", layer or shown.layer, there["layer"], f"the RDM files of {experiment.name} hold")
-    shown = dataclasses.replace(shown, layer=layer or shown.layer, models=models, control=control or shown.control)
-    controls = tuple(dict.fromkeys(("none", shown.control)))
-    changes = {"method": method or config.method, "models": models, "controls": controls}
+    one_of("control", shown.control, there["control"])
+    one_of("method", method, there["method"])
+    one_of("layer", shown.layer, there["layer"], f"the RDM files of {experiment.name} hold")
+    changes = {"method": method, "models": shown.models, "controls": tuple(dict.fromkeys(("none", shown.control)))}
     return Question(with_evaluation(experiment, **changes), shown, declared)
 
 
@@ -162,7 +158,7 @@ def lag_curve(E: Opened, question: Question) -> Answer:
     layers, conditions = [shown.layer], [shown.condition]
 
     def make() -> pd.DataFrame:
-        return lag_curves.lag_curve(experiment, layers, conditions, question.permutations, bar("lag curve"))
+        return lag_curves.lag_curve(experiment, layers, conditions, question.permutations, E.watch("lag curve"))
 
     def draw(table: pd.DataFrame) -> Drawn:
         return draw_lag_curve(table, shown, remark=E.remark)
@@ -184,7 +180,7 @@ def compare(E: Opened, first: Network, second: Network, question: Question) -> A
     experiment, shown = question.experiment, question.shown
 
     def make() -> pd.DataFrame:
-        return comparisons.lag_comparisons(experiment, shown.layer, [shown.condition], bar("paired bootstrap"))
+        return comparisons.lag_comparisons(experiment, shown.layer, [shown.condition], E.watch("paired bootstrap"))
 
     def say(table: pd.DataFrame) -> str:
         tests = int(table[table.control == shown.control].groupby("seed").size().max())
@@ -208,34 +204,31 @@ def compare(E: Opened, first: Network, second: Network, question: Question) -> A
 
 def neighbours(E: Opened, noun: str, networks: Sequence[str | Network], layer: str | None, count: int) -> Answer:
     """The classes nearest to one, in several networks, with pictures."""
-    query, layer = E.wnid(noun), layer or E.shown.layer
-    by_network = {str(E.network(name)): _at_layer(E, name, layer) for name in networks}
+    query, layer = E.wnid(noun), E.showing(layer=layer).layer
+    if not (networks and isinstance(count, int) and count > 0):
+        raise InputError(f"neighbours: networks {networks!r}, count {count!r}; give one or more networks, and a count")
+    by_network = {str(E.network(name)): E.rdms(name, condition=E.shown.condition)[layer] for name in networks}
     rows = []
     for network, rdm in by_network.items():
-        away = (
-            pd.Series(rdm.square()[rdm.classes.index(query)], index=rdm.classes).drop(query).sort_values(kind="stable")
-        )
+        distances = pd.Series(rdm.square()[rdm.classes.index(query)], index=rdm.classes)
+        away = distances.drop(query).sort_values(kind="stable")
         for rank, (wnid, distance) in enumerate(away.head(count).items(), start=1):
             rows.append((network, rank, E.noun[str(wnid)], E.category[str(wnid)], distance, wnid))
     found = pd.DataFrame(rows, columns=["network", "rank", "noun", "category", "distance", "wnid"])
     drawn = matrices.nearest_neighbours(by_network, E.pictures, E.category, E.noun, f"{layer}", [query], count)
     files = [rdm_file(E.experiment, E.network(name), E.shown.condition) for name in networks]
     name = f"neighbours_{hashlib.sha256(repr((query, layer, count, list(by_network))).encode()).hexdigest()[:16]}"
-    picture = save(drawn, E.experiment, name, files, folder=_cache(E))
+    picture = save(drawn, E.experiment, name, files, folder=E.explore("cache"))
     said = f"Nearest to {E.noun[query]} at {layer}; distances as in the RDMs, which differ in scale between networks."
     return _said(found, said, picture)
 
 
 def rdm(E: Opened, network: str | Network, layer: str | None, seed: int | None) -> RDM:
     """A network's distances, classes by noun (and wnid, where two share it), ordered by category."""
-    found, category, named = _at_layer(E, E.network(network, seed), layer or E.shown.layer), E.category, E.names
+    found = E.rdms(network, seed, E.shown.condition)[E.showing(layer=layer).layer]
+    category, named = E.category, E.names
     order = sorted(found.classes, key=lambda wnid: (category[wnid], named[wnid]))
     return RDM(found.subset(order).values, tuple(named[order]))
-
-
-def _at_layer(E: Opened, network: str | Network, layer: str) -> RDM:
-    by_layer = E.rdms(network, condition=E.shown.condition)
-    return by_layer[one_of("layer", layer, by_layer, f"the RDM file of {E.network(network)} holds")]
 
 
 def _answer(
@@ -278,7 +271,7 @@ def kept(
         json.dumps(experiment.sections["evaluation"], sort_keys=True, default=str),
         repr((list(conditions), asked)),
     ]
-    file = _cache(E) / f"{what}_{hashlib.sha256(repr(from_).encode()).hexdigest()[:16]}.csv"
+    file = E.explore("cache") / f"{what}_{hashlib.sha256(repr(from_).encode()).hexdigest()[:16]}.csv"
     if not file.is_file():
         write_csv(file, make())
     return pd.read_csv(file, keep_default_na=False, na_values=[""]), file
@@ -288,14 +281,3 @@ def _said(table: pd.DataFrame, said: str, picture: Picture | None = None) -> Ans
     answer = Answer(table)
     answer.said, answer.picture = said, picture
     return answer
-
-
-def _cache(E: Opened) -> Path:
-    folder = E.folder / EXPLORE / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def bar(what: str, total: int | None = None) -> lag_curves.Watch:
-    """Progress that is shown where something is long."""
-    return lambda steps: tqdm(steps, desc=what, total=total, delay=LONG_S, leave=False)

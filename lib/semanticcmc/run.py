@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Watch = Callable[[Iterable[Any]], Iterable[Any]]  # hands on what is to be done, one by one, and may show how far it is
 NOTEBOOK = "SEMANTICCMC_NOTEBOOK"  # in the environment of a notebook that is executed: the name of its file
 
 
@@ -248,10 +249,8 @@ class Progress:
 def small_table(rows: Mapping[Any, Any] | Sequence[Sequence[Any]]) -> str:
     """Rows as a small table of HTML, as a notebook shows what an object is."""
     lines = list(rows.items()) if isinstance(rows, Mapping) else rows
-    cells = (
-        "".join(f'<td style="text-align: left; overflow-wrap: anywhere">{html.escape(str(cell))}</td>' for cell in line)
-        for line in lines
-    )
+    look = "text-align: left; white-space: normal; overflow-wrap: anywhere"
+    cells = ("".join(f'<td style="{look}">{html.escape(str(cell))}</td>' for cell in line) for line in lines)
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>"
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from IPython import get_ipython
+from IPython.display import Markdown
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from semanticcmc import questions
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import comparisons, robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.lag_curve import Watch, gather, lag_curve, over_seeds
+from semanticcmc.evaluation.lag_curve import gather, lag_curve, over_seeds
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.evaluation.untrained import label_models
@@ -86,15 +87,13 @@ class Study(Opened):
 
         None, and the reason is printed, where no label is a noun of WordNet.
         """
-        assert self.labels is not None, "these films have no labels"
         try:
-            stream = labels_as_wnids(self.experiment, self.labels)
+            stream = labels_as_wnids(self.experiment, self.some_labels)
         except InputError as error:
             print(f"No prediction: {error}")
             return None
         models = label_models(self.experiment, sorted(stream.labels.label.unique()))
-        dimensions = self.experiment.sections["networks"]["embedding_dim"]
-        prediction = choose_lag(self.experiment, stream, models, dimensions, self.table("timescales"))
+        prediction = choose_lag(self.experiment, stream, models, self.table("timescales"), self.watch("prediction"))
         self.write("predicted_lag_curve", prediction.curve)
         self.write("recommended_lag", prediction.best)
         if prediction.association is not None:
@@ -105,16 +104,25 @@ class Study(Opened):
         """The network that a notebook's parameters name: ``semantic`` with a lag, or a baseline; it may be new."""
         return self.experiment.network(lagged_name(lag_s) if network == "semantic" else network, seed)
 
-    def run(self, network: Network) -> Run:
+    def about(self, network: str | Network) -> str:
+        """Where a network is to be found: one of the YAML in all results, one trained by hand where it is asked for."""
+        network = self.network(network)
+        if network not in self.added:
+            return f"{network}: of the YAML, and in its results; notebook 04 has it on its curve."
+        ask = f'E.lag_curve(also=["{network.name}"])'
+        return f"{network}: trained by hand; it is in E.networks, and {ask} has it; the YAML does not list it."
+
+    def run(self, network: str | Network, seed: int | None = None) -> Run:
         """The training of a network, checked before anything long starts."""
         from semanticcmc.training.loop import Run  # here: what does not train need not import it
 
-        return Run(self.experiment, network)
+        return Run(self.experiment, self.network(network, seed))
 
-    def train(self, run: Run) -> None:
+    def train(self, run: Run | str | Network) -> None:
         """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""
         from semanticcmc.figures.training import LiveCurve
 
+        run = self.run(run) if isinstance(run, str | Network) else run
         run.train(None if self.write_results else LiveCurve(run.folder / "metrics.jsonl", str(run.network)))
         print(run.report())
 
@@ -123,12 +131,7 @@ class Study(Opened):
         one = self.network(network, seed)
         new = not rdm_file(self.experiment, one, "intact").exists()
         batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
-        watch = self._watch(str(one), batches)
-        return represent(self.experiment, one, self.stimuli, self.write_results or new, watch)
-
-    def _watch(self, what: str, total: int | None = None) -> Watch:
-        """Progress for a person who waits; none in a workflow."""
-        return iter if self.write_results else questions.bar(what, total)
+        return represent(self.experiment, one, self.stimuli, self.write_results or new, self.watch(str(one), batches))
 
     def lag_curve(
         self,
@@ -152,7 +155,7 @@ class Study(Opened):
         experiment = self._with_added()
         if self.write_results:
             return self.write("lag_curve", lag_curve(experiment))
-        make = functools.partial(lag_curve, experiment, watch=self._watch("lag curve"))
+        make = functools.partial(lag_curve, experiment, watch=self.watch("lag curve"))
         conditions = self.stimuli.config.conditions
         return self.write("lag_curve", questions.kept(self, "all", experiment, conditions, make)[0])
 
@@ -170,11 +173,10 @@ class Study(Opened):
         return questions.compare(self, self.network(first), self.network(second), question)
 
     def neighbours(
-        self, noun: str, networks: Sequence[str | Network] | str, layer: str | None = None, count: int = 6
+        self, noun: str, networks: Sequence[str | Network] | str | Network, layer: str | None = None, count: int = 6
     ) -> questions.Answer:
         """The classes nearest to one, by noun, in some networks, with pictures."""
-        several = [networks] if isinstance(networks, str) else networks
-        return questions.neighbours(self, noun, several, layer, count)
+        return questions.neighbours(self, noun, in_a_tuple(networks), layer, count)
 
     def rdm(self, network: str | Network, layer: str | None = None, seed: int | None = None) -> RDM:
         """A network's distances with classes by noun, ordered by category; by default at the layer shown."""
@@ -192,7 +194,7 @@ class Study(Opened):
 
     def lag_comparisons(self) -> pd.DataFrame:
         """Which two networks differ, by the paired bootstrap, at the layer shown."""
-        watch = self._watch("paired bootstrap")
+        watch = self.watch("paired bootstrap")
         found = comparisons.lag_comparisons(self._with_added(), self.shown.layer, watch=watch)
         return self.write("lag_comparisons", found)
 
@@ -202,9 +204,8 @@ class Study(Opened):
 
     def published(self) -> pd.DataFrame:
         """The published tests beside ours at the declared layer, as ``tables/published.csv``."""
-        return self.write(
-            "published", comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
-        )
+        found = comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
+        return self.write("published", found)
 
     def over_seeds(self) -> pd.DataFrame:
         """Means over seeds of the tests shown, and their intervals (`evaluation.lag_curve.over_seeds`)."""
@@ -218,11 +219,23 @@ class Study(Opened):
         given = robustness.material(self.experiment)
         rows = robustness.choices(given, self.experiment.primary_layer, config.distance, pooled, config.method)
         models = {name: self.model(name) for name in config.models}
-        return self.write("robustness", robustness.panel(self._watch("robustness")(list(rows)), models, config))
+        return self.write("robustness", robustness.panel(self.watch("robustness")(list(rows)), models, config))
 
     def rows(self, table: str, columns: Sequence[str], **wanted: Any) -> pd.DataFrame:
         """Some columns of the rows of a table that figures show; `wanted` values take the place of those shown."""
+        for column in (*columns, *wanted):
+            one_of("column", column, self.table(table))
         return self.shown.rows(self.table(table), **wanted)[list(columns)]
+
+    @staticmethod
+    def show(table: pd.DataFrame, floatfmt: str = ".3g", head: str = "", most: int = 60, empty: str = "") -> Markdown:
+        """A table as a notebook shows it: its first `most` rows below the words `head`; `empty` where it has no row."""
+        if table.empty and empty:
+            return Markdown(empty)
+        index = not isinstance(table.index, pd.RangeIndex) and table.index.name is not None
+        text = table.head(most).to_markdown(index=index, floatfmt=floatfmt)
+        more = f"\n\nand {len(table) - most} more" if len(table) > most else ""
+        return Markdown((f"{head}\n\n" if head else "") + text + more)
 
 
 def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **chosen: Any) -> Study:

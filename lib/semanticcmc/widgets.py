@@ -16,8 +16,8 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.subplots import make_subplots
 
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import EvaluationConfig
-from semanticcmc.experiment import Network
 from semanticcmc.figures.rdms import classical_scaling
 from semanticcmc.figures.style import group_styles, lag_text
 from semanticcmc.opened import Opened
@@ -34,6 +34,8 @@ def _is_still() -> bool:
 
 
 def _choice(description: str, options: Sequence[Any], value: Any = None) -> ipw.Dropdown:
+    if not options:
+        raise InputError(f"{description}: there is none to choose yet; make poster makes them")
     values = [one[1] if isinstance(one, tuple) else one for one in options]
     return ipw.Dropdown(description=description, options=options, value=value if value in values else values[0])
 
@@ -58,7 +60,7 @@ def _png(image: Any) -> bytes:
 
 
 def _image() -> ipw.Image:
-    return ipw.Image(format="png", width=SIDE_PX, height=SIDE_PX)
+    return ipw.Image(value=_png(np.full((1, 1, 3), 255, "uint8")), format="png", width=SIDE_PX, height=SIDE_PX)
 
 
 def films(E: Study) -> Any:
@@ -83,9 +85,8 @@ def films(E: Study) -> Any:
     def show() -> None:
         times_s = store.times(film.value)
         step.max = play.max = len(times_s) - 1
-        for picture, text, time_s in zip(
-            pictures, words, (times_s[step.value], times_s[step.value] + lag.value), strict=True
-        ):
+        pair_s = (times_s[step.value], times_s[step.value] + lag.value)
+        for picture, text, time_s in zip(pictures, words, pair_s, strict=True):
             there = time_s <= times_s[-1]
             row = store.rows(film.value).start + int(np.abs(times_s - time_s).argmin())
             frame = store.read_rows([row])[0].permute(1, 2, 0).numpy()
@@ -123,21 +124,13 @@ def rdm(E: Study) -> Any:
     figure = go.FigureWidget(make_subplots(1, 2, subplot_titles=["distances", "map"]))
     figure.add_heatmap(colorscale="Cividis", showscale=False, hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>")
     figure.add_scatter(mode="markers", hovertemplate="%{text}<extra></extra>", row=1, col=2)
-    figure.update_layout(
-        width=960,
-        height=520,
-        margin={"l": 90, "r": 10, "t": 30, "b": 80},
-        showlegend=False,
-        modebar={"orientation": "v"},
-    )
+    figure.update_layout(width=960, height=520, margin={"l": 90, "r": 10, "t": 30, "b": 80}, showlegend=False)
+    figure.update_layout(modebar={"orientation": "v"})
     figure.update_yaxes(autorange="reversed", row=1, col=1)
     figure.update_yaxes(scaleanchor="x2", showticklabels=False, row=1, col=2)
     figure.update_xaxes(showticklabels=False, row=1, col=2)
     pictures, said = (_image(), _image()), ipw.HTML("Point at a cell, or at a point of the map.")
-    files, colors = (
-        E.pictures,
-        {name: look["color"] for name, look in group_styles(sorted(set(E.classes.category))).items()},
-    )
+    files, looks = E.pictures, group_styles(sorted(set(E.classes.category)))
 
     def show() -> None:
         found = E.rdm(network.value, layer.value)
@@ -146,7 +139,7 @@ def rdm(E: Study) -> Any:
         with figure.batch_update():
             figure.data[0].update(z=matrix, x=found.classes, y=found.classes)
             text = [f"{noun} ({category})" for noun, category in zip(found.classes, categories, strict=True)]
-            marker = {"size": 11, "color": [colors[category] for category in categories]}
+            marker = {"size": 11, "color": [looks[category]["color"] for category in categories]}
             figure.data[1].update(x=places[:, 0], y=places[:, 1], text=text, marker=marker)
 
     def point(trace: Any, points: Any, state: Any) -> None:
@@ -174,8 +167,7 @@ def neighbours(E: Study) -> Any:
     out = ipw.HTML()
 
     def show() -> None:
-        several: list[Network] = list(dict.fromkeys([one.value, other.value]))
-        out.value = E.neighbours(noun.value, several)._repr_html_()
+        out.value = E.neighbours(noun.value, tuple(dict.fromkeys([one.value, other.value])))._repr_html_()
 
     _follow([noun, one, other], show)
     return ipw.VBox([ipw.HBox([noun, one, other]), out])

@@ -20,7 +20,7 @@ from papers.build import ROOT, pandoc, show
 from semanticcmc.config import InputError
 from semanticcmc.run import atomic
 
-PUBLISHED = ("figures", "tables", "rdms", "labels", "validation")
+PUBLISHED = ("figures", "explore", "tables", "rdms", "labels", "validation")
 """Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
 
 # To notebooks in Lab, which pages have not.
@@ -79,7 +79,8 @@ def title(cells: list[dict[str, Any]]) -> str:
 
 def sources(folder: Path, figure: str, results: str) -> str:
     """A line below a figure of ``results/<experiment>`` (`folder`), or of a study: its files, its data, its record."""
-    home, address, stem = folder, results, f"figures/{figure}"
+    path, figure = figure, figure.rpartition("/")[2]
+    home, address, stem = folder, results, path if (folder / f"{path}.json").is_file() else f"figures/{figure}"
     if not (home / f"{stem}.json").is_file():  # the picture of a study, which lies in the repository
         home, stem = ROOT.resolve(), f"validation/{figure}"
         address = posixpath.normpath(posixpath.join(results, os.path.relpath(home, folder.resolve())))

@@ -84,5 +84,7 @@ def test_a_notebook_shows_the_file_sharp_and_with_its_words(experiment):
         image.resize((300, 150)).save(picture.png, dpi=(150, 150))
         assert {"width": 200, "height": 100}.items() <= DisplayFormatter().format(picture)[1]["image/png"].items()
     assert about["image/png"]["figure"] == "a"
+    by_hand = save(drawn, experiment, "b", [], folder=experiment.folder / "explore" / "figures")
+    assert DisplayFormatter().format(by_hand)[1]["image/png"]["figure"] == "explore/figures/b"
     assert about["image/png"]["alt"] == data["text/plain"] == picture.words
     assert picture.words.startswith(drawn.alt) and drawn.caption[:20] in picture.words

@@ -7,11 +7,13 @@ import sys
 from html.parser import HTMLParser
 
 import nbformat
+import pandas as pd
 import pytest
 from papers.build.notebook_pages import annotated, main, relative, write_page
 
 from semanticcmc.config import InputError
 from semanticcmc.figures.save import Picture
+from semanticcmc.run import small_table
 from tests.conftest import ROOT
 from tests.papers.accessibility import assert_readable
 
@@ -111,6 +113,30 @@ def test_page_stands_alone_and_leads_to_its_data(notebook):
     for link in page.local_links:
         assert (path.parent / link).exists(), link
     assert "frames/index.parquet" in page.text  # named, and no link: films are not given away
+
+
+def test_a_picture_made_by_hand_leads_to_its_own_record(notebook):
+    """Notebook 00 writes into explore/: beside a figure of the results that has the same name."""
+    made = notebook.parent.parent / "explore"
+    shutil.copytree(notebook.parent.parent / "figures", made / "figures")
+    notebook.write_text(notebook.read_text().replace('"figure": "curve"', '"figure": "explore/figures/curve"'))
+    page = Page(write_page(notebook))
+    assert {"../explore/figures/curve.json", "../explore/figures/curve.svg"} <= set(page.local_links)
+    assert "../figures/curve.json" not in page.local_links and "Figure curve: " in page.text
+    shutil.rmtree(made)  # a name of that kind without such a record is that of the results
+    assert "../figures/curve.json" in Page(write_page(notebook)).local_links
+
+
+def test_wide_html_of_an_output_stays_on_a_phone(notebook):
+    """What an object is, with long paths, and a data frame of many columns."""
+    page = nbformat.read(notebook, 4)
+    frame = pd.DataFrame([[0.123456789] * 30], columns=[f"a long name {i}" for i in range(30)])
+    wide = small_table({"results": "/a/long/path" * 30}) + frame.to_html() + small_table([["several words " * 30]])
+    page.cells[2].outputs.append(nbformat.v4.new_output("display_data", data={"text/html": wide}))
+    nbformat.write(page, notebook)
+    path = write_page(notebook)
+    assert path.read_text().count('class="scroll"') == 4  # one of Markdown
+    assert_readable(path)
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -215,7 +215,7 @@ def experiment(tmp_path):
 def chosen(experiment, stream):
     """The choice as notebook 01 makes it, of labels by wnid."""
     models = label_models(experiment, sorted(stream.labels["label"].unique()))
-    return choose_lag(experiment, stream, models, experiment.sections["networks"]["embedding_dim"], LOOKS)
+    return choose_lag(experiment, stream, models, LOOKS)
 
 
 def test_a_worlds_lag_is_chosen_from_its_labels(experiment):

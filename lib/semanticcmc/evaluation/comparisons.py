@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
-from semanticcmc.evaluation.lag_curve import Study, Watch, by_classes
+from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.permutation import holm, partial_correlation
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import Matrix, standardise
+from semanticcmc.run import Watch
 
 KEYS = ("condition", "seed", "layer", "model", "control", "first", "second")
 LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")

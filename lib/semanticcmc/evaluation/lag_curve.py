@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,10 @@ from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
+from semanticcmc.run import Watch
 
 KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
 COLUMNS = (*KEYS, "mantel_r", "p", "p_holm", "ci_low", "ci_high", "permutations", "alternative", "method", "classes")
-
-
-Watch = Callable[[Iterable[Any]], Iterable[Any]]  # hands on what is to be done, one by one, and may show how far it is
 
 
 def lag_curve(

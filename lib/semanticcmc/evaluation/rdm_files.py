@@ -170,6 +170,13 @@ def make_controls(experiment: Experiment) -> list[Path]:
     return files
 
 
+class ByLayer(dict[str, RDM]):
+    """RDMs of a network by layer."""
+
+    def __missing__(self, layer: str) -> RDM:
+        raise InputError(f"layer {layer!r}: the RDM file holds {', '.join(self)}")
+
+
 class RDMFiles:
     """The RDM files of an experiment under one condition, all of the same classes and layers.
 

@@ -160,6 +160,9 @@ class StimulusFolder:
             [(wnid, str(path)) for wnid, paths in images.items() for path in paths], columns=["wnid", "path"]
         )
 
+    def __repr__(self) -> str:
+        return f"StimulusFolder: {len(self.classes)} classes, {len(self):,} images"
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.files)

@@ -64,7 +64,9 @@ class Picture:
         """The picture as a notebook shows it; JupyterLab knows alternative text in HTML alone, pages make their own."""
         data = {"image/png": self.png.read_bytes(), "text/plain": self.words}
         by_hand = {} if NOTEBOOK in os.environ else {"text/html": self.html}
-        return data | by_hand, {"image/png": self._look() | {"figure": self.png.stem}}
+        of = self.png.with_suffix("").parts[-3:]
+        figure = "/".join(of) if of[0] == "explore" else self.png.stem
+        return data | by_hand, {"image/png": self._look() | {"figure": figure}}
 
 
 def save(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import LabelStream
+from semanticcmc.run import Watch
 from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference, unit_vectors
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
@@ -41,7 +43,9 @@ class Measured:
     pictures: np.ndarray
 
 
-def measure(store: FrameStore, features: np.ndarray, stream: LabelStream | None, config: TimescalesConfig) -> Measured:
+def measure(
+    store: FrameStore, features: np.ndarray, stream: LabelStream | None, config: TimescalesConfig, watch: Watch = iter
+) -> Measured:
     """Measure looks three ways, and associations of labels where several films have them.
 
     Parameters
@@ -53,13 +57,9 @@ def measure(store: FrameStore, features: np.ndarray, stream: LabelStream | None,
     frame_s = float(np.median(np.concatenate([np.diff(t) for t in times_s])))
     longest_s = float(np.quantile([t[-1] - t[0] for t in times_s], 1 - FILMS_THAT_LONG))
     lags_s = lag_grid(frame_s, longest_s, config.lags)
-    pictures = store.resident(config.frame_px)
-    rms = compare_frames(store.index, pictures, lags_s, correlation=False)
-    looks = {
-        "appearance": compare_frames(store.index, pictures, lags_s, correlation=True),
-        "rms": rms,
-        "features": compare_frames(store.index, features, lags_s, correlation=True),
-    }
+    pictures: Any = store.resident(config.frame_px)
+    seen = {"appearance": pictures, "rms": pictures, "features": features}
+    looks = {name: compare_frames(store.index, seen[name], lags_s, name != "rms") for name in watch(list(seen))}
     curves = [persistence(name, one, config) for name, one in looks.items()]
     if stream is not None and len(stream.movies) > 1:  # with one film, what is the film's cannot be told apart
         pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
@@ -67,7 +67,7 @@ def measure(store: FrameStore, features: np.ndarray, stream: LabelStream | None,
     return Measured(
         pd.concat([curve.table(config) for curve in curves], ignore_index=True),
         half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
-        rms_difference(rms, config),
+        rms_difference(looks["rms"], config),
         unit_vectors(pictures),
     )
 

@@ -34,13 +34,14 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import DISTINCT, SOME, Confidence, Count, InputError, Positive, Section
+from semanticcmc.config import DISTINCT, SOME, Confidence, Count, InputError, Positive, Section, read_text_table
 from semanticcmc.experiment import Experiment
 from semanticcmc.labels.nouns import label_nouns
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
+from semanticcmc.run import Watch
 from semanticcmc.timescales.curves import LEVELS, TimescalesConfig
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
@@ -140,6 +141,7 @@ def predicted_lag_curve(
     config: PredictionConfig,
     dimensions: int,
     looks: pd.DataFrame | None = None,
+    watch: Watch = iter,
 ) -> Prediction:
     """Predict how much of each model networks would show if trained at each lag.
 
@@ -197,7 +199,7 @@ def predicted_lag_curve(
         p.append(table["p"].to_numpy())
     generator = np.random.default_rng(config.seed)
     draws = generator.multinomial(films, np.full(films, 1 / films), size=config.bootstrap_samples)
-    samples = np.array([predict(draw)[-1] for draw in draws])
+    samples = np.array([predict(draw)[-1] for draw in watch(draws)])
     tail = (1 - config.confidence) / 2
     # Fewer different films make a noisier association, so bootstrap samples lie lower: only their spread is taken.
     ci_low, ci_high = predicted + np.quantile(samples - samples.mean(axis=0), [tail, 1 - tail], axis=0)
@@ -266,7 +268,8 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
         If no label is a noun.
     """
     if experiment.source == "world":
-        nouns = pd.read_csv(experiment.folder / "world" / "classes.csv").rename(columns={"noun": "label"})
+        nouns = read_text_table(experiment.folder / "world" / "classes.csv", ("wnid", "noun"), "wnid")
+        nouns = nouns.rename(columns={"noun": "label"})
     else:
         most = experiment.section("timescales", TimescalesConfig).labels
         config = experiment.section("labels", LabelsConfig)
@@ -280,7 +283,7 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
 
 
 def choose_lag(
-    experiment: Experiment, stream: LabelStream, models: Mapping[str, RDM], dimensions: int, timescales: pd.DataFrame
+    experiment: Experiment, stream: LabelStream, models: Mapping[str, RDM], looks: pd.DataFrame, watch: Watch = iter
 ) -> Prediction:
     """Predict the lag curve of an experiment from its labels and the persistence of its looks.
 
@@ -288,17 +291,20 @@ def choose_lag(
     ----------
     stream : LabelStream
         Its labels by wnid (`labels_as_wnids`).
-    models, dimensions
+    models
         As of `predicted_lag_curve`.
-    timescales : DataFrame
+    looks : DataFrame
         ``tables/timescales.csv``; "appearance" above the corpus base rate says how much of the pairing looks explain.
     """
-    config = experiment.section("prediction", PredictionConfig)
-    looks = timescales[(timescales["measure"] == "appearance") & (timescales["level"] == LEVELS[1])]
+    config, dimensions = (
+        experiment.section("prediction", PredictionConfig),
+        experiment.sections["networks"]["embedding_dim"],
+    )
+    looks = looks[(looks["measure"] == "appearance") & (looks["level"] == LEVELS[1])]
     looks = looks.dropna(subset="value")
     counted = experiment.section("timescales", TimescalesConfig)
     pairs = label_pairs(stream, (0.0, *sorted(config.lags_s)), counted)
-    found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None)
+    found = predicted_lag_curve(pairs, models, config, dimensions, looks if len(looks) else None, watch)
     at = int(np.argmin(np.abs(pairs.lags_s - found.best["lag_s"].iloc[0])))
     rdm = association_rdm(pairs.both[at].sum(axis=0), pairs.names, dimensions)
     return dataclasses.replace(found, association=rdm)
