@@ -33,9 +33,9 @@ EXPERIMENT = "miniature"
 """The experiment that the site shows."""
 
 _ONE = "semantic_60s_seed-0"  # the network that notebooks 02 and 03 are shown of
-_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("0[1-9]_*.ipynb"))
+_STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb"))
 NOTEBOOKS = {stem: f"{stem}_{_ONE}" if stem[:2] in ("02", "03") else stem for stem in _STEMS}
-"""Chapters of the site, and the executed notebooks that they show; 00 is for widgets, and no page."""
+"""Chapters of the site, and the executed notebooks that they show."""
 
 REQUIRED = (
     *(f"{name}/{name}.{ending}" for name in ("poster", "paper") for ending in ("html", "pdf")),
