@@ -150,7 +150,7 @@ def test_the_poster_and_the_summary_say_how_many_are_left_out(finished, capsys):
     """From films.csv through what notebook 01 counts to the poster's sentence."""
     experiment, _ = finished
     Study(experiment, write=True).dataset()
-    (experiment.folder / "tables/timescales.csv").write_text("measure,lag_s,value,null_high\n")
+    (experiment.folder / "tables/timescales.csv").write_text("measure,level,lag_s,value,null_high\n")
     (experiment.folder / "tables/half_lives.csv").write_text(
         "measure,level,half_strength_s,half_strength_low_s,half_strength_high_s\n"
     )
