@@ -248,10 +248,14 @@ class Progress:
 
 def small_table(rows: Mapping[Any, Any] | Sequence[Sequence[Any]]) -> str:
     """Rows as a small table of HTML, as a notebook shows what an object is."""
-    lines = list(rows.items()) if isinstance(rows, Mapping) else rows
-    look = "text-align: left; white-space: normal; overflow-wrap: anywhere"
-    cells = ("".join(f'<td style="{look}">{html.escape(str(cell))}</td>' for cell in line) for line in lines)
+    lines, named = (rows.items(), True) if isinstance(rows, Mapping) else (rows, False)
+    cells = ("".join(_cell(one, wraps=place > 0 or not named) for place, one in enumerate(line)) for line in lines)
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>"
+
+
+def _cell(text: Any, wraps: bool) -> str:
+    look = "white-space: normal; overflow-wrap: anywhere" if wraps else "white-space: nowrap"
+    return f'<td style="text-align: left; {look}">{html.escape(str(text))}</td>'
 
 
 def counted(number: int, noun: str) -> str:
