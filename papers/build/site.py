@@ -115,7 +115,9 @@ def for_quarto(page: dict[str, Any]) -> dict[str, Any]:
         texts = []
         for i, output in enumerate(cell["outputs"]):
             texts += [kind["alt"] for kind in output.get("metadata", {}).values() if "alt" in kind]
-            if table := "".join(output.get("data", {}).get("text/markdown", "")):
+            data = {kind: "".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/")}
+            raw = f"```{{=html}}\n{data['text/html']}\n```" if "text/html" in data else ""  # else Quarto fetches jQuery
+            if table := data.get("text/markdown", raw):
                 name = f"table {cell['execution_count']}.{i + 1}"
                 output["data"] = {"text/markdown": values.framed(name, table)}
         if texts:

@@ -145,6 +145,15 @@ def test_a_page_renders_without_a_warning_and_its_links_lead_somewhere(site, pag
             assert Path(target) in PAGES, f"{name}: {address} is no page of the site"
 
 
+def test_no_output_is_html_that_quarto_fetches_scripts_for():
+    """Quarto adds jQuery and RequireJS from elsewhere to a page with an output of HTML; a raw block needs neither."""
+    data = {"text/html": ["<table>\n", "<tr><td>a</td></tr></table>"], "text/plain": "a"}
+    cell = {"cell_type": "code", "source": "E", "execution_count": 1, "outputs": [{"data": data}]}
+    [found] = website.for_quarto({"cells": [cell]})["cells"][0]["outputs"]
+    assert set(found["data"]) == {"text/markdown"}
+    assert "```{=html}\n<table>\n<tr><td>a</td></tr></table>\n```" in found["data"]["text/markdown"]
+
+
 def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, pages, tmp_path):
     """Resources are copied and pages made as `_quarto.yml` says; only the reference is not there."""
     pypandoc = pytest.importorskip("pypandoc")
