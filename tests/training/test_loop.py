@@ -1,5 +1,6 @@
 """The training loop: killed and resumed, set aside, refused, and learning what its pairs hold."""
 
+import functools
 import itertools
 import json
 import math
@@ -165,7 +166,8 @@ def test_a_killed_run_resumes_and_ends_bit_equal_to_an_uninterrupted_one(experim
     whole, killed = experiment(**steps), experiment(**steps)
     command = [sys.executable, "-m", "semanticcmc", "train", str(killed.file), "--network", "semantic_5s"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # ignored where tests run in the background
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, preexec_fn=heard)
     folder = killed.run_folder(killed.network("semantic_5s", 0))
     metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
