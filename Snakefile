@@ -96,6 +96,7 @@ if WORLD:
             "labels/labels.parquet",
             "labels/label_times.parquet",
             "world/classes.csv",
+            "world/company.parquet",
             "world/look_rdm.parquet",
             "world/shots.parquet",
             "world/truth.csv",

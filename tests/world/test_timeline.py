@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from semanticcmc.config import InputError, configure, package_table
 from semanticcmc.world.classes import categories, closeness, read_classes
 from semanticcmc.world.config import WorldConfig
-from semanticcmc.world.timeline import CLOSE_UP, Themes, pieces, timelines
+from semanticcmc.world.themes import Themes
+from semanticcmc.world.timeline import CLOSE_UP, pieces, timelines
 
 WORLD = WorldConfig(
     seed=0,
@@ -23,6 +24,7 @@ WORLD = WorldConfig(
     jpeg_quality=90,
     categories=8,
     classes_per_category=6,
+    unfilmed=0,
     appearance_semantics=0.0,
     instance_noise=0.2,
     film_grade=0.5,
@@ -33,6 +35,8 @@ WORLD = WorldConfig(
     beat_s=(25.0, 50.0),
     shot_s=(6.0, 12.0),
     cast_size=5,
+    theme_by="category",
+    crossed_share=0.5,
     cast_from_theme=0.9,
     theme_scenes=6.0,
     theme_preference=1.0,

@@ -21,13 +21,14 @@ from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, available_cores, write_csv, write_json
-from semanticcmc.world.classes import categories, read_classes
+from semanticcmc.world.classes import read_classes
 from semanticcmc.world.config import WorldConfig, mask_file
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.renderer import FilmRenderer, stimuli
+from semanticcmc.world.themes import schemes
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
-from semanticcmc.world.truth import look_rdm, shot_table, truth
+from semanticcmc.world.truth import look_rdm, met_rdm, shot_table, theme_rdm, truth
 
 FRAMES_WORTH_A_PROCESS = 5_000  # rendered in about the time that a new process takes to import torch
 
@@ -36,6 +37,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`, an experiment's results.
 
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
+    ``world/company.parquet`` has the RDMs `truth.theme_rdm` and `truth.met_rdm`, and
     ``world/shots.parquet`` (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as
     `films.pairs.lagged_pairs` takes them.
 
@@ -68,10 +70,11 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
 
 
 def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], classes: pd.DataFrame) -> None:
-    names = np.array(categories(classes)[0])
+    names = np.array([name for scheme in schemes(config) for name in scheme.names])
     write_labels(folder / "labels", *label_tables(config, films))
     write_csv(folder / "world" / "classes.csv", classes)
     write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
+    write_rdms(folder / "world" / "company.parquet", {"theme": theme_rdm(config), "met": met_rdm(config, films)})
     shots = shot_table(films)
     shots = shots.assign(theme=names[shots["theme"]], setup=np.array(SETUPS)[shots["setup"]])
     with atomic(folder / "world" / "shots.parquet") as temporary:

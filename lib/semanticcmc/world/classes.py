@@ -41,6 +41,12 @@ def categories(classes: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return names, classes["category"].map({name: i for i, name in enumerate(names)}).to_numpy(np.int64)
 
 
+def is_filmed(config: WorldConfig) -> np.ndarray:
+    """Whether films may show each class, bool (classes,): all but the last `unfilmed` of each category."""
+    place = np.arange(config.classes_per_category)
+    return np.tile(place < config.filmed_per_category, config.categories)
+
+
 def closeness(classes: pd.DataFrame) -> np.ndarray:
     """How close two categories are: mean LCH similarity between their classes, 0 (furthest two) to 1 (closest two).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class WorldConfig(Section):
     jpeg_quality: JpegQuality
     categories: Several
     classes_per_category: int
+    unfilmed: Natural
     appearance_semantics: Share
     instance_noise: NotNegative
     film_grade: Share
@@ -42,6 +43,8 @@ class WorldConfig(Section):
     beat_s: SpanS
     shot_s: SpanS
     cast_size: Annotated[int, Rule("2 or more: a beat has two of the cast", lambda size: size >= 2)]
+    theme_by: Literal["category", "crossed", "mixed", "second_order"]
+    crossed_share: Share
     cast_from_theme: Share
     theme_scenes: Positive
     theme_preference: NotNegative
@@ -55,9 +58,28 @@ class WorldConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.classes_per_category < self.cast_size:
+        filmed = self.filmed_per_category
+        if filmed < self.cast_size:
+            less = f", of which {filmed} are filmed" if self.unfilmed else ""
             enough = f"cast_size ({self.cast_size}) or more: a theme may fill the cast"
-            raise ValueError(f"classes_per_category {self.classes_per_category}: expected {enough}")
+            raise ValueError(f"classes_per_category {self.classes_per_category}{less}: expected {enough}")
+        if self.unfilmed and not self.appearance_semantics:
+            only = "expected above 0: unfilmed classes have nothing but looks in common with their category"
+            raise ValueError(f"appearance_semantics {self.appearance_semantics}: {only}; or set unfilmed to 0")
+        if self.theme_by != "category" and self.theme_relatedness:
+            alike = f"expected 0 with theme_by {self.theme_by}: WordNet relates categories, not such themes"
+            raise ValueError(f"theme_relatedness {self.theme_relatedness}: {alike}")
+        if self.theme_by in ("crossed", "mixed") and self.categories < filmed:
+            apart = f"expected {filmed} or more, so that a crossed theme has no two classes of one"
+            raise ValueError(f"categories {self.categories}: {apart}")
+        if self.theme_by == "second_order" and (self.categories < 4 or self.categories % 2 or filmed % 2):
+            halves = "expected an even number, 4 or more, each with an even number of filmed classes"
+            raise ValueError(f"categories {self.categories}, {filmed} classes filmed of each: {halves}")
+
+    @property
+    def filmed_per_category(self) -> int:
+        """Classes of each category that the films may show."""
+        return self.classes_per_category - self.unfilmed
 
     @property
     def movie_ids(self) -> tuple[str, ...]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.world.classes import categories, closeness, read_classes
 from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.themes import Scheme, schemes
 
 TWO_SHOT, CLOSE_UP = 0, 1
 SETUPS = ("two-shot", "close-up")
 N_IN_BEAT = 2  # objects of the cast that share a beat
-WARM_UP = 12  # scenes before the first of a film
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Timeline:
         `start_s, stop_s, beat, scene, setup` (0 two-shot, 1 close-up), one row a shot, gapless from 0 to the
         film's end; its row number is the shot's number.
     themes : int64 array (scenes,)
-        Category of each scene.
+        Theme of each scene, numbered through the world's schemes (`themes.schemes`).
     objects : int64 array (beats, 2)
         Classes in each beat. The two-shot shows both, the close-up the first.
     place_classes : int64 array (beats,)
@@ -54,58 +54,9 @@ class Timeline:
 
 def timelines(config: WorldConfig) -> list[Timeline]:
     """Timelines of all films of a world."""
-    classes = read_classes(config)
-    themes = Themes.of(config, closeness(classes))
-    category = categories(classes)[1]
-    films = [_film(config, themes, category, i, movie_id) for i, movie_id in enumerate(config.movie_ids)]
+    of_world = schemes(config)
+    films = [_film(config, of_world, i, movie_id) for i, movie_id in enumerate(config.movie_ids)]
     return _shuffled(config, films) if config.shuffle_objects else films
-
-
-@dataclasses.dataclass(frozen=True)
-class Themes:
-    """Which categories follow and accompany each other, two tables (categories, categories), a row a scene's theme.
-
-    Both grow with closeness in WordNet as exp(theme_relatedness * closeness), brought to equal sums of rows
-    and columns, so that no category is more common for having more relatives.
-    """
-
-    follow: np.ndarray  # weight of each category as the next scene's theme, before the film's preference
-    accompany: np.ndarray  # probability of each category for a member of the scene's cast
-
-    @classmethod
-    def of(cls, config: WorldConfig, close: np.ndarray) -> Themes:
-        """From the closeness of the categories (`classes.closeness`)."""
-        weights = np.exp(config.theme_relatedness * close)
-        same = np.eye(len(close))
-        others = _balanced(weights * (1 - same))
-        stay = config.cast_from_theme
-        return cls(_balanced(weights), stay * same + (1 - stay) * others)
-
-    def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
-        """Themes of the successive scenes of `chains` films, int64 (chains, scenes).
-
-        A film prefers some themes for a while: log odds of each follow an AR(1) over scenes, standard
-        deviation `theme_preference`, time constant `theme_scenes`. They multiply the weights of `follow`.
-        `WARM_UP` scenes go by before the first, so that a film starts in the middle of things.
-        """
-        keep = np.exp(-1 / config.theme_scenes)
-        shape = (chains, len(self.follow))
-        themes = np.empty((chains, WARM_UP + scenes), dtype=np.int64)
-        preference, follow = generator.normal(size=shape), np.ones(shape)
-        for scene in range(WARM_UP + scenes):
-            share = np.cumsum(follow * np.exp(config.theme_preference * preference), axis=1)
-            themes[:, scene] = (generator.random((chains, 1)) * share[:, -1:] >= share).sum(1)
-            follow = self.follow[themes[:, scene]]
-            preference = keep * preference + np.sqrt(1 - keep**2) * generator.normal(size=shape)
-        return themes[:, WARM_UP:]
-
-
-def _balanced(weights: np.ndarray) -> np.ndarray:
-    """Rows and columns of a symmetric matrix brought to sum 1 (Sinkhorn and Knopp 1967), still symmetric."""
-    scale = np.ones(len(weights))
-    for _ in range(1000):
-        scale = np.sqrt(scale / (weights @ scale))
-    return scale[:, None] * weights * scale
 
 
 def pieces(generator: np.random.Generator, total_s: float, range_s: tuple[float, float]) -> np.ndarray:
@@ -115,7 +66,7 @@ def pieces(generator: np.random.Generator, total_s: float, range_s: tuple[float,
     return durations * (total_s / durations.sum())
 
 
-def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int, movie_id: str) -> Timeline:
+def _film(config: WorldConfig, of_world: Sequence[Scheme], index: int, movie_id: str) -> Timeline:
     generator = config.generator("timeline", index)
     low, high = (config.time_scale * s for s in config.scene_s)
     beat_s = (config.time_scale * config.beat_s[0], config.time_scale * config.beat_s[1])
@@ -126,9 +77,12 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
     objects: list[np.ndarray] = []
     rows, scene = [], 0
     scenes = 2 + int(config.film_duration_s / low)
-    theme = themes.draw(config, config.generator("themes", index), 1, scenes)[0]
+    chains = [one.draw(config, config.generator(one.stream, index), 1, scenes)[0] for one in of_world]
+    crossed = config.generator("schemes", index).random(scenes) < config.crossed_share
+    scheme = crossed * (len(of_world) - 1)
+    theme = np.stack(chains)[scheme, np.arange(scenes)]
     while start < config.film_duration_s:
-        cast = _cast(generator, config, themes.accompany[theme[scene]], category)
+        cast = of_world[scheme[scene]].cast(config, generator, theme[scene])
         beat_start = start
         for beat_duration in pieces(generator, duration, beat_s):
             beat, shot_start = len(objects), beat_start
@@ -150,14 +104,8 @@ def _film(config: WorldConfig, themes: Themes, category: np.ndarray, index: int,
     first, last = shots["beat"].iloc[[0, -1]]
     shots["beat"] -= first
     shown = np.array(objects)[first : last + 1]
+    theme += scheme * len(of_world[0].members)
     return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], shown, shown[:, 0])
-
-
-def _cast(generator: np.random.Generator, config: WorldConfig, weights: np.ndarray, category: np.ndarray) -> np.ndarray:
-    """Different classes: category of each member by `weights`, class at random among those not yet cast."""
-    order = generator.permutation(len(category))
-    waiting = {c: list(order[category[order] == c]) for c in range(len(weights))}
-    return np.array([waiting[c].pop() for c in generator.choice(len(weights), config.cast_size, p=weights)])
 
 
 def _shuffled(config: WorldConfig, films: list[Timeline]) -> list[Timeline]:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.rsa.rdm import RDM, from_class_means
-from semanticcmc.world.classes import closeness, read_classes
+from semanticcmc.world.classes import is_filmed, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.objects import class_looks
-from semanticcmc.world.timeline import SETUPS, Themes, Timeline, timelines
+from semanticcmc.world.themes import schemes
+from semanticcmc.world.timeline import SETUPS, Timeline, timelines
 
 CHAINS = 5_000  # films of the long run of themes, each over many scenes: a standard error of about .002
 LONG_RUN_S = 100_000.0  # film time of the long run of shots: 11,000 shots
@@ -82,44 +83,48 @@ def scene_changes(config: WorldConfig, lags_s: np.ndarray, most: int) -> np.ndar
 
 
 def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
-    """How much more often than by chance two things a lag apart are of one category, as a share of that at lag 0.
+    """How much more often than by chance two things a lag apart are of one theme, as a share of that at lag 0.
 
-    (P(lag) - P(far)) / (P(0) - P(far)), where P is the share that is of one category among all pairs of different
+    (P(lag) - P(far)) / (P(0) - P(far)), where P is the share that is of one theme among all pairs of different
     labels, one at a time and one a lag later in the same film, and far means an endless lag. The pairs are
 
     - within a beat: 2 where both moments are two-shots, 1 where one is, 0 where none is; that is 1 on average,
       since the first and the last are as frequent;
     - between two beats: 1.5 x 1.5 on average, less those of one class: 1 / cast_size of them in one scene,
-      1 / classes_per_category of those of one category between scenes.
+      1 / filmed_per_category of those of one theme between scenes.
 
     How often each occurs has a closed form for scenes (`scene_changes`) and follows from a long run for beats; how
-    often categories agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag.
+    often themes agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag; where a class
+    has several themes (mixed, second_order), NaN.
     """
     if config.shuffle_objects:
         return np.zeros(len(lags_s))
+    if config.theme_by in ("mixed", "second_order"):
+        return np.full(len(lags_s), np.nan)
     changes = scene_changes(config, lags_s, 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0])))
     agree = theme_agreement(config, changes.shape[1])
-    same_class = agree / config.classes_per_category  # classes of a category are cast alike
+    same_class = agree / config.filmed_per_category  # classes of a theme are cast alike
     same_class[0] = 1 / config.cast_size  # two beats of a scene
     pairs = changes * 1.5**2 * (1 - same_class[:-1])
     same_beat = np.minimum(shared(long_run(config), "beat", lags_s), changes[:, 0])
     pairs[:, 0] = same_beat + (changes[:, 0] - same_beat) * 1.5**2 * (1 - same_class[0])
-    agree[1:] *= (1 - 1 / config.classes_per_category) / (1 - same_class[1:])  # of different classes
+    agree[1:] *= (1 - 1 / config.filmed_per_category) / (1 - same_class[1:])  # of different classes
     near, far = agree[:-1], agree[-1]
     return (pairs @ (near - far)) / pairs.sum(1) / (near[0] - far)
 
 
 def theme_agreement(config: WorldConfig, scenes: int) -> np.ndarray:
-    """P(one category) of members of the casts of one scene, and of scenes 1, 2, ... apart, (scenes + 1,).
+    """P(one theme) of members of the casts of one scene, and of scenes 1, 2, ... apart, (scenes + 1,).
 
-    From a long run of the chain of themes (`timeline.Themes`); the last is for themes that are independent.
+    From a long run of the chain of themes (`themes.Themes`), where each class has one; the last is for themes that
+    are independent.
     """
-    themes = Themes.of(config, closeness(read_classes(config)))
+    themes = schemes(config)[0].themes
     chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * scenes)
-    one_category = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
-    agree = [one_category[chain[:, :scenes], chain[:, k : k + scenes]].mean() for k in range(scenes)]
-    share = np.bincount(chain.ravel(), minlength=len(one_category)) / chain.size
-    return np.array([*agree, share @ one_category @ share])
+    one_theme = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
+    agree = [one_theme[chain[:, :scenes], chain[:, k : k + scenes]].mean() for k in range(scenes)]
+    share = np.bincount(chain.ravel(), minlength=len(one_theme)) / chain.size
+    return np.array([*agree, share @ one_theme @ share])
 
 
 @functools.lru_cache(maxsize=4)
@@ -169,6 +174,43 @@ def shared(shots: pd.DataFrame, what: str, lags_s: np.ndarray) -> np.ndarray:
 def look_rdm(config: WorldConfig) -> RDM:
     """True perceptual distances of the classes: correlation distance of their look latents, by wnid."""
     return from_class_means(class_looks(config), tuple(read_classes(config)["wnid"]), distance="correlation")
+
+
+def theme_rdm(config: WorldConfig) -> RDM:
+    """True distances of the filmed classes by theme, 0 to 1, by wnid.
+
+    1 less the probability that a scene's theme has the one class if it has the other: 0 in one theme, 1 in two. Where
+    mixed, `crossed_share` in one category and 1 less it in one crossed theme; in second_order .5 between companions.
+    """
+    same = np.zeros((config.categories * config.classes_per_category,) * 2)
+    of_world = schemes(config)
+    shares = (1 - config.crossed_share, config.crossed_share) if len(of_world) == 2 else (1.0,)
+    for scheme, share in zip(of_world, shares, strict=True):
+        both = scheme.members.T.astype(np.float64) @ scheme.members
+        same += share * both / both.max()  # every filmed class has as many themes
+    return _filmed_rdm(config, 1 - same)
+
+
+def met_rdm(config: WorldConfig, films: list[Timeline]) -> RDM:
+    """Who met whom in timelines: 1 less the scenes that show both classes over the geometric mean of those of each.
+
+    By wnid, of the filmed classes; 1 where two never met (or one is never seen). Ochiai's coefficient (1957).
+    """
+    scenes = []
+    for film in films:
+        of_beat = film.shots.groupby("beat")["scene"].first().to_numpy()
+        shown = np.zeros((len(film.themes), config.categories * config.classes_per_category))
+        shown[of_beat[:, None], film.objects] = 1
+        scenes.append(shown)
+    together = np.concatenate(scenes).T @ np.concatenate(scenes)
+    of_each = np.sqrt(together.diagonal())
+    return _filmed_rdm(config, 1 - together / np.maximum(np.outer(of_each, of_each), 1))
+
+
+def _filmed_rdm(config: WorldConfig, distances: np.ndarray) -> RDM:
+    filmed = np.flatnonzero(is_filmed(config))
+    wnids = tuple(read_classes(config)["wnid"].iloc[filmed])
+    return RDM(distances[np.ix_(filmed, filmed)][np.triu_indices(len(filmed), 1)], wnids)
 
 
 def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFrame) -> float:

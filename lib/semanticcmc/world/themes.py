@@ -1,0 +1,134 @@
+"""Who may keep company: the themes of scenes, which classes they cast, and which theme follows which."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from semanticcmc.world.classes import categories, closeness, is_filmed, read_classes
+from semanticcmc.world.config import WorldConfig
+
+WARM_UP = 12  # scenes before the first of a film
+
+
+@dataclasses.dataclass(frozen=True)
+class Themes:
+    """Which themes follow and accompany each other, two tables (themes, themes), a row a scene's theme.
+
+    Both grow with closeness in WordNet as exp(theme_relatedness * closeness), brought to equal sums of rows
+    and columns, so that no theme is more common for having more relatives.
+    """
+
+    follow: np.ndarray  # weight of each theme as the next scene's, before the film's preference
+    accompany: np.ndarray  # probability of each theme for a member of the scene's cast
+
+    @classmethod
+    def of(cls, config: WorldConfig, close: np.ndarray) -> Themes:
+        """From the closeness of the themes, which are categories or all alike (`classes.closeness`)."""
+        weights = np.exp(config.theme_relatedness * close)
+        same = np.eye(len(close))
+        others = _balanced(weights * (1 - same))
+        stay = config.cast_from_theme
+        return cls(_balanced(weights), stay * same + (1 - stay) * others)
+
+    def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
+        """Themes of the successive scenes of `chains` films, int64 (chains, scenes).
+
+        A film prefers some themes for a while: log odds of each follow an AR(1) over scenes, standard
+        deviation `theme_preference`, time constant `theme_scenes`. They multiply the weights of `follow`.
+        `WARM_UP` scenes go by before the first, so that a film starts in the middle of things.
+        """
+        keep = np.exp(-1 / config.theme_scenes)
+        shape = (chains, len(self.follow))
+        themes = np.empty((chains, WARM_UP + scenes), dtype=np.int64)
+        preference, follow = generator.normal(size=shape), np.ones(shape)
+        for scene in range(WARM_UP + scenes):
+            share = np.cumsum(follow * np.exp(config.theme_preference * preference), axis=1)
+            themes[:, scene] = (generator.random((chains, 1)) * share[:, -1:] >= share).sum(1)
+            follow = self.follow[themes[:, scene]]
+            preference = keep * preference + np.sqrt(1 - keep**2) * generator.normal(size=shape)
+        return themes[:, WARM_UP:]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """Themes of one kind, of which each scene has one.
+
+    Attributes
+    ----------
+    stream : str
+        Of the random numbers that its themes are drawn from.
+    names : tuple of str
+        Of the themes.
+    members : bool array (themes, classes)
+        Classes of each theme.
+    themes : Themes
+        What follows and accompanies what.
+    halves : int64 array (classes,) or None
+        Where themes are made of halves of categories: the half that each class is in, numbered through the categories.
+    """
+
+    stream: str
+    names: tuple[str, ...]
+    members: np.ndarray
+    themes: Themes
+    halves: np.ndarray | None = None
+
+    def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
+        """`Themes.draw` of its themes."""
+        return self.themes.draw(config, generator, chains, scenes)
+
+    def cast(self, config: WorldConfig, generator: np.random.Generator, theme: int) -> np.ndarray:
+        """Classes of a scene, int64 (cast_size,), no class twice.
+
+        Each member's theme is drawn by `Themes.accompany`, its class at random among those not yet cast. Where themes
+        are made of halves of categories, a member that is not of the scene's theme is any class of the other
+        categories; but of each category one half, drawn for the scene, is left out, so that halves never meet.
+        """
+        if self.halves is None:
+            weights = self.themes.accompany[theme]
+            group = np.where(self.members.any(0), self.members.argmax(0), -1)
+        else:
+            weights = np.array([config.cast_from_theme, 1 - config.cast_from_theme])
+            shown = 2 * np.arange(config.categories) + generator.integers(2, size=config.categories)
+            of_theme = np.unique(self.halves[self.members[theme]])
+            shown[of_theme // 2] = of_theme
+            group = np.where(self.members[theme], 0, np.where(np.isin(self.halves, shown), 1, -1))
+        order = generator.permutation(len(group))
+        waiting = {g: list(order[group[order] == g]) for g in range(len(weights))}
+        return np.array([waiting[g].pop() for g in generator.choice(len(weights), config.cast_size, p=weights)])
+
+
+def schemes(config: WorldConfig) -> tuple[Scheme, ...]:
+    """Schemes of a world's themes: two, categories and crossed ones, where `theme_by` is mixed; else one.
+
+    - category: the classes of a category.
+    - crossed: class i of category c has theme (c + i) mod n, so that a theme has no two classes of a category.
+    - second_order: categories 0 and 1, 2 and 3, ... are companions. A theme is a half of one and a half of the other:
+      the halves of a category meet the same companions, and never each other.
+    """
+    classes = read_classes(config)
+    names, category = categories(classes)
+    n, filmed = len(names), is_filmed(config)
+    place = np.arange(len(category)) % config.classes_per_category
+    if config.theme_by == "second_order":
+        halves = np.where(filmed, 2 * category + (2 * place >= config.filmed_per_category), -1)
+        pairs = [(a, b) for c in range(0, n, 2) for a in (2 * c, 2 * c + 1) for b in (2 * c + 2, 2 * c + 3)]
+        titles = tuple(" + ".join(f"{names[half // 2]} {half % 2 + 1}" for half in pair) for pair in pairs)
+        members = np.array([np.isin(halves, pair) for pair in pairs])
+        themes = Themes.of(config, np.zeros((len(pairs), len(pairs))))
+        return (Scheme("themes", titles, members, themes, halves),)
+    number, themes = np.arange(n)[:, None], Themes.of(config, closeness(classes))
+    by_category = Scheme("themes", tuple(names), (category == number) & filmed, themes)
+    titles = tuple(f"crossed {i + 1}" for i in range(n))
+    crossed = Scheme("crossed themes", titles, ((category + place) % n == number) & filmed, themes)
+    return {"category": (by_category,), "crossed": (crossed,), "mixed": (by_category, crossed)}[config.theme_by]
+
+
+def _balanced(weights: np.ndarray) -> np.ndarray:
+    """Rows and columns of a symmetric matrix brought to sum 1 (Sinkhorn and Knopp 1967), still symmetric."""
+    scale = np.ones(len(weights))
+    for _ in range(1000):
+        scale = np.sqrt(scale / (weights @ scale))
+    return scale[:, None] * weights * scale
