@@ -14,8 +14,8 @@ def label_tables(config: WorldConfig, films: list[Timeline]) -> tuple[pd.DataFra
     """Labels and label times of all films, as `labels.stream.write_labels` takes them.
 
     The label is the class's noun; none names a class that is never filmed. Misses and false alarms are independent
-    from one label set to the next. Confidence is 50 to 100, mostly above 80 for what is in view, mostly below 70 for false alarms; without
-    any noise (both rates 0) it is 100.
+    from one label set to the next. Confidence is 50 to 100, mostly above 80 for what is in view, mostly below 70 for
+    false alarms; without any noise (both rates 0) it is 100.
     """
     nouns = read_classes(config)["noun"].to_numpy()
     filmed = np.flatnonzero(is_filmed(config))
