@@ -173,7 +173,12 @@ def test_a_result_says_what_was_done_and_can_be_had_again(reference):
     x, y, z = related(11, 4)
     found = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7, return_null=True)
     assert (found.method, found.alternative, found.reference, found.seed) == ("spearman", "less", reference, 7)
-    assert found.partial and found.n == 11 and found.permutations >= 150 and found.null.shape == (found.permutations,)
+    assert (
+        found.partial == "smouse"
+        and found.n == 11
+        and found.permutations >= 150
+        and found.null.shape == (found.permutations,)
+    )
     assert found.p == (1 + np.sum(found.null <= found.r + 1e-10)) / (found.permutations + 1)
     again = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7)
     assert again == found and again.null is None

@@ -52,6 +52,7 @@ class EvaluationConfig(Section):
     distance: Literal["correlation", "spearman", "euclidean", "cosine"]
     method: Method
     alternative: Literal["greater", "less", "two-sided"]
+    partial: Literal["smouse", "dsp"]
     permutations: Count
     bootstrap_samples: Natural  # 0: no intervals
     confidence: Confidence
@@ -73,7 +74,7 @@ class EvaluationConfig(Section):
     @property
     def of_tests(self) -> dict[str, Any]:
         """What the section says of a Mantel test, as arguments of `rsa.mantel.mantel_table`."""
-        names = ("permutations", "alternative", "method", "seed", "bootstrap_samples", "confidence")
+        names = ("permutations", "alternative", "method", "seed", "bootstrap_samples", "confidence", "partial")
         return {name: getattr(self, name) for name in names}
 
 

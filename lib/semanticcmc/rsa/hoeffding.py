@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from scipy.special import ndtri, stdtrit  # the quantiles of scipy.stats, which takes seconds to import
 
-from semanticcmc.rsa.permutation import COLLINEAR
+from semanticcmc.rsa.permutation import residual
 from semanticcmc.rsa.standardise import Standardised
 
 CONSTANT = 1e-24  # least variance of bootstrap samples to divide by
@@ -47,16 +47,9 @@ def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = N
     """
     pairs = len(x) * (len(x) - 1) / 2
     if z is not None:
-        x, y = (_residual(matrix, z) for matrix in (x, y))
+        x, y = (residual(matrix, z) for matrix in (x, y))
     r = (x * y).sum() / 2
     return pairs * (x * y - r / 2 * (x.square() + y.square()))
-
-
-def _residual(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """What a regression on z leaves of x, standardised again; NaN if that is nothing."""
-    left = x - (x * z).sum() / 2 * z
-    squares = left.square().sum() / 2
-    return torch.where(squares < COLLINEAR, torch.nan, left / squares.sqrt())
 
 
 def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,9 @@ null distribution that permuting the items of one of them gives. The partial tes
 
     r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)).
 
-As in vegan's ``mantel.partial``, x moves against y and control, whose correlation r_yz stays.
+``partial="smouse"``: as in vegan's ``mantel.partial``, x moves against y and control, whose correlation r_yz stays.
+``partial="dsp"``: what the control leaves of y moves against x and control, whose correlation r_xz stays (double
+semi-partialling, Dekker, Krackhardt and Snijders 2007; as ``sna::netlm(..., nullhyp = "qapspp")``). r is the same.
 
 What a partial test does *not* do. It takes away the share of x that is linear in the control's distances,
 and no more: where x and y each measure, with noise, the class features behind the control, it rejects too
@@ -51,8 +53,8 @@ class MantelResult:
         cosets, ``cosets.draw_cosets(n, permutations, seed)`` gives its orders and multipliers again.
     n : int
         Number of items.
-    partial : bool
-        Whether a control was partialled out.
+    partial : str
+        How a control was partialled out: 'smouse', 'dsp', or 'none' without one.
     null : array of float, shape (permutations,), or None
         Statistics of the permutations, on request.
     """
@@ -65,7 +67,7 @@ class MantelResult:
     alternative: str
     reference: str
     seed: int
-    partial: bool
+    partial: str
     null: NDArray[np.float64] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __eq__(self, other: object) -> bool:
@@ -137,25 +139,34 @@ def partial_mantel(
     seed: int = 0,
     device: str | torch.device | None = None,
     return_null: bool = False,
+    partial: str = "smouse",
 ) -> MantelResult:
     """Partial Mantel test of x against y with a control partialled out of both.
 
-    Parameters and errors are those of `mantel`; `control` is a third matrix of the same items. Moreover r
+    Parameters and errors are those of `mantel`; `control` is a third matrix of the same items, and `partial` ('smouse'
+    or 'dsp') says what is permuted: the module's docstring has it. Moreover r
     and p are NaN, with a RuntimeWarning, if the control is collinear with x or y (|r| = 1). The module's
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
     stack = standardise({"x": x, "y": y, "control": control}, method, device)
     data = Standardised(stack[:1], stack[1:], (0,))
-    return _tested(data, permutations, alternative, method, reference, seed, return_null)
+    return _tested(data, permutations, alternative, method, reference, seed, return_null, partial)
 
 
 def _tested(
-    data: Standardised, permutations: int, alternative: str, method: str, reference: str, seed: int, return_null: bool
+    data: Standardised,
+    permutations: int,
+    alternative: str,
+    method: str,
+    reference: str,
+    seed: int,
+    return_null: bool,
+    partial: str = "smouse",
 ) -> MantelResult:
-    r, p, size, null = significance(data, permutations, alternative, reference, seed, return_null)
+    r, p, size, null = significance(data, permutations, alternative, reference, seed, return_null, partial)
     statistics = None if null is None else null.cpu().numpy()
-    how = (size, data.x.shape[-1], method, alternative, reference, seed, bool(data.own))
+    how = (size, data.x.shape[-1], method, alternative, reference, seed, partial if data.own else "none")
     return MantelResult(float(r), float(p), *how, statistics)
 
 
@@ -172,6 +183,7 @@ def mantel_table(
     family: str | None = None,
     bootstrap_samples: int | None = None,
     confidence: float = 0.95,
+    partial: str = "smouse",
 ) -> pd.DataFrame:
     """Test many RDMs against several models, all with the same permutations; each is transformed once.
 
@@ -181,8 +193,8 @@ def mantel_table(
         All of the same classes (see `mantel`).
     control : RDM, array, tensor or DataFrame, or mapping of the rdms' names to such, optional
         Partialled out: the same for all RDMs, or each one's own.
-    permutations, alternative, method, reference, seed, device
-        As in `mantel`.
+    permutations, alternative, method, reference, seed, device, partial
+        As in `partial_mantel`.
     family : str, optional
         Name of the family that all tests of this table are; then p is also corrected over it by Holm's
         method, and the number of permutations raised to what that needs (`permutation.permutations_for_family`).
@@ -207,7 +219,7 @@ def mantel_table(
     data = standardise_table(rdms, models, control, method, device)
     if family is not None:
         permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
-    r, p, size, _ = significance(data, permutations, alternative, reference, seed)
+    r, p, size, _ = significance(data, permutations, alternative, reference, seed, partial=partial)
     table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"])
     table = table.assign(mantel_r=r.cpu().numpy().ravel(), p=p.cpu().numpy().ravel(), permutations=size)
     table = table.assign(n=data.x.shape[-1], method=method, alternative=alternative, reference=reference, seed=seed)

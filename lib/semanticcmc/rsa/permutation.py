@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 REFERENCES = ("cosets", "independent")
+PARTIALS = ("smouse", "dsp")
 SECONDS = 3e-9  # a number of a model in a permutation, on one core
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
 NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
@@ -36,6 +37,13 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
     return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz) / (left_x * left_y).sqrt())
 
 
+def residual(y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """What a regression on z leaves of y (n, n), standardised again; NaN if that is nothing."""
+    left = y - (y * z).sum() / 2 * z
+    squares = left.square().sum() / 2
+    return torch.where(squares < COLLINEAR, torch.nan, left / squares.sqrt())
+
+
 def significance(
     data: Standardised,
     permutations: int,
@@ -43,13 +51,14 @@ def significance(
     reference: str = "cosets",
     seed: int = 0,
     return_null: bool = False,
+    partial: str = "smouse",
 ) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor | None]:
     """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
     Parameters
     ----------
-    permutations, alternative, reference, seed, return_null
-        As in `mantel.mantel`.
+    permutations, alternative, reference, seed, return_null, partial
+        As in `mantel.mantel` and `mantel.partial_mantel`.
 
     Returns
     -------
@@ -63,27 +72,32 @@ def significance(
     Raises
     ------
     ValueError
-        For an unknown alternative or reference, or permutations that are no whole number of at least 1.
+        For an unknown alternative, reference or partial, or permutations that are no whole number of at least 1.
     """
-    for name, value, known in (("alternative", alternative, ALTERNATIVES), ("reference", reference, REFERENCES)):
+    options = {"alternative": (alternative, ALTERNATIVES), "reference": (reference, REFERENCES)}
+    for name, (value, known) in (options | {"partial": (partial, PARTIALS)}).items():
         if value not in known:
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
     n, size = data.x.shape[-1], permutations
     with threads_for(SECONDS * permutations * len(data.moving) * n ** (1 if reference == "cosets" else 2)):
-        tests = _tests(data, alternative)
+        fixed, moving = data.x, data.moving
+        if residuals := partial == "dsp" and bool(data.own):
+            fixed = torch.cat([data.x, data.z])
+            moving = torch.stack([residual(y, z) for z in data.z for y in data.y])
+        tests = _tests(data, alternative, residuals)
         if reference == "independent":
-            groups = [(one.x, one.moving) for one in tests]
-            for blocks in independent_correlations(data.x, data.moving, groups, permutations, seed):
+            groups = [(one.fixed, one.moving) for one in tests]
+            for blocks in independent_correlations(fixed, moving, groups, permutations, seed):
                 for one, block in zip(tests, blocks, strict=True):
                     one.add(one.statistics(block), return_null)
         else:
             cosets = draw_cosets(n, permutations, seed)
             size = len(cosets) - 1
-            if not _add_cosets(tests, data, cosets, return_null):
-                tests = _tests(data, alternative)
-                _add_cosets(tests, data, cosets, return_null, torch.float64)
+            if not _add_cosets(tests, fixed, moving, cosets, return_null):
+                tests = _tests(data, alternative, residuals)
+                _add_cosets(tests, fixed, moving, cosets, return_null, torch.float64)
     r, p = (data.x.new_empty(len(data.x), len(data.y)) for _ in range(2))
     for one in tests:
         r[one.x] = one.observed
@@ -96,18 +110,26 @@ class _Tests:
     """The x that share a control, or have none, their tests against all y, and what was counted so far."""
 
     x: list[int]
-    moving: list[int]  # positions of all y and, last, the control
-    r_yz: torch.Tensor | None  # (K,)
+    fixed: list[int]  # positions of these x and, for double semi-partialling, last, the control
+    moving: list[int]  # positions of all y and, for Smouse's test, last, the control
+    axis: int  # of correlations (fixed, moving, B), along which the control is the last
+    r_kept: torch.Tensor | None  # of the control with what it moves with, or stays with: (K, 1), or (x, 1, 1)
     observed: torch.Tensor  # (x, K)
     alternative: str
     count: torch.Tensor  # (x, K)
     null: list[torch.Tensor] = dataclasses.field(default_factory=list)
 
     def statistics(self, correlations: torch.Tensor) -> torch.Tensor:
-        """(Partial) correlations (x, K, B) from the correlations (x, moving, B)."""
-        if self.r_yz is None:
+        """(Partial) correlations (x, K, B) from the correlations (fixed, moving, B)."""
+        if self.r_kept is None:
             return correlations
-        return partial_correlation(correlations[:, :-1], correlations[:, -1:], self.r_yz[:, None])
+        r_xy, r_control = self._parted(correlations)
+        return partial_correlation(r_xy, r_control, self.r_kept)
+
+    def _parted(self, correlations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Correlations without the control, and with it."""
+        without = correlations.shape[self.axis] - 1
+        return correlations.narrow(self.axis, 0, without), correlations.narrow(self.axis, without, 1)
 
     def directed(self, statistics: torch.Tensor) -> torch.Tensor:
         """Statistics of which greater ones are more extreme."""
@@ -118,10 +140,23 @@ class _Tests:
     def near(self, correlations: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
         """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
         distance = (self.directed(statistics) - self.directed(self.observed)[..., None]).abs()
-        if self.r_yz is not None:  # partialling out magnifies what the correlations err by
-            left = (1 - correlations[:, -1:].square()) * (1 - self.r_yz[:, None].square())
+        if self.r_kept is not None:  # partialling out magnifies what the correlations err by
+            left = (1 - self._parted(correlations)[1].square()) * (1 - self.r_kept.square())
             distance = distance * left.clamp(min=COLLINEAR).sqrt()
         return torch.nonzero(~(distance > NEAR) & ~torch.isnan(self.observed)[..., None])
+
+    def exact(
+        self, fixed: torch.Tensor, moving: torch.Tensor, member: int, model: int, permutation: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """One statistic in float64."""
+        pairs = [(member, model)]
+        if self.r_kept is not None:
+            pairs.append((-1, model) if self.axis == 0 else (member, -1))
+        r = [permuted_correlation(fixed[self.fixed[i]], moving[self.moving[k]], permutation) for i, k in pairs]
+        found = torch.tensor(r, dtype=torch.float64)
+        if self.r_kept is None:
+            return found[0]
+        return partial_correlation(found[0], found[1], self.r_kept.flatten()[(member, model)[self.axis]].cpu())
 
     def add(self, statistics: torch.Tensor, keep: bool) -> None:
         """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
@@ -131,12 +166,13 @@ class _Tests:
             self.null.append(statistics.to(torch.float64))
 
 
-def _tests(data: Standardised, alternative: str) -> list[_Tests]:
-    """Tests by control, with their observed statistics."""
+def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests]:
+    """Tests by control, with their observed statistics; `residuals`: of y, given each control in turn, move."""
     models = list(range(len(data.y)))
     r_xy, r_xz, r_zy = (_correlations(*two) for two in ((data.x, data.y), (data.x, data.z), (data.z, data.y)))
     if not data.own:
-        return [_Tests(list(range(len(data.x))), models, None, r_xy, alternative, torch.zeros_like(r_xy))]
+        every = list(range(len(data.x)))
+        return [_Tests(every, every, models, 0, None, r_xy, alternative, torch.zeros_like(r_xy))]
     tests = []
     for place, r_yz in enumerate(r_zy):
         members = [index for index, its in enumerate(data.own) if its == place]
@@ -146,8 +182,10 @@ def _tests(data: Standardised, alternative: str) -> list[_Tests]:
             warnings.warn(
                 "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
             )
-        moving = [*models, len(data.y) + place]
-        tests.append(_Tests(members, moving, r_yz, observed, alternative, torch.zeros_like(observed)))
+        moves = ([*members, len(data.x) + place], [place * len(models) + k for k in models], 0, own_xz[..., None])
+        if not residuals:
+            moves = (members, [*models, len(data.y) + place], 1, r_yz[:, None])
+        tests.append(_Tests(members, *moves, observed, alternative, torch.zeros_like(observed)))
     return tests
 
 
@@ -156,12 +194,17 @@ def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _add_cosets(
-    tests: Sequence[_Tests], data: Standardised, cosets: Cosets, keep: bool, dtype: torch.dtype | None = None
+    tests: Sequence[_Tests],
+    fixed: torch.Tensor,
+    moving: torch.Tensor,
+    cosets: Cosets,
+    keep: bool,
+    dtype: torch.dtype | None = None,
 ) -> bool:
     """Count all of `cosets` but the identity; False, and counts to throw away, if float32 leaves too many ties."""
-    x, moving, groups = data.x, data.moving, [(one.x, one.moving) for one in tests]
+    groups = [(one.fixed, one.moving) for one in tests]
     start, limit = 0, MANY_NEAR * sum(one.observed.numel() for one in tests)
-    for blocks in coset_correlations(x, moving, groups, cosets, dtype):
+    for blocks in coset_correlations(fixed, moving, groups, cosets, dtype):
         first = 0 if start else 1  # the very first is the identity
         for one, block in zip(tests, blocks, strict=True):
             correlations = block[..., first:]
@@ -174,12 +217,7 @@ def _add_cosets(
                 statistics = statistics.to(torch.float64)
                 for member, model, place in near:
                     permutation = cosets.permutation(start + first + place)
-                    compared = [model] if one.r_yz is None else [model, -1]
-                    r = [permuted_correlation(x[one.x[member]], moving[one.moving[k]], permutation) for k in compared]
-                    exact = torch.tensor(r, dtype=torch.float64)
-                    if one.r_yz is not None:
-                        exact = partial_correlation(exact[0], exact[1], one.r_yz[model].cpu())
-                    statistics[member, model, place] = exact
+                    statistics[member, model, place] = one.exact(fixed, moving, member, model, permutation)
             one.add(statistics, keep)
         start += blocks[0].shape[-1]
     return True
