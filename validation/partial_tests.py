@@ -2,7 +2,7 @@
 
     python -m validation.partial_tests [data sets a case]
 
-About 15 minutes on one core. X shares Z with Y and nothing else (type I), or some of what Z leaves of Y (power): X =
+About 5 minutes on one core. X shares Z with Y and nothing else (type I), or some of what Z leaves of Y (power): X =
 .7 Z + E. Y is a model: categories (same or different; classes of one category are alike in Z) or graded (distances
 that share Z). E and Z are skewed: distances of cubed normal numbers, of which a few lie far out. Both tests are given
 the same data sets and the same permutations by cosets. Writes validation/partial_tests.csv, a record and a figure.
@@ -28,11 +28,11 @@ from semanticcmc.run import Progress, atomic, record, write_json
 
 torch.set_num_threads(1)
 HERE = Path(__file__).parent
-SETS = 10_000  # data sets a case: for n = 256 a third
+SETS = 6000  # data sets a case: for n = 256 a third
 LEVELS = (0.05, 0.01, 0.001)
 SIZES = {12: 4, 48: 8, 256: 16}  # items, and categories
 POWER = {12: 0.6, 48: 0.12, 256: 0.03}  # weight in X of what Z leaves of Y, by items
-PERMUTATIONS = 4999
+PERMUTATIONS = 1999
 
 
 def skewed(points):

@@ -69,7 +69,7 @@ def test_intervals_are_the_paired_bootstraps_no_wider_than_its_plain_percentiles
         & (table["first"] == "augment")
         & (table["second"] == "cmc_lab")
     ].itertuples()
-    share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `hoeffding`
+    share = (row.ci_high - row.ci_low) / (plain[1] - plain[0])  # how much too wide: `interval_width`
     assert 1 / np.sqrt(3) - 0.05 < share < 1.05
     assert (row.p < 0.1) == (row.ci_low > 0 or row.ci_high < 0)  # the interval's level is .9
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "distance": "correlation",
     "method": "pearson",
     "alternative": "greater",
+    "partial": "smouse",
     "permutations": 199,
     "bootstrap_samples": 50,
     "confidence": 0.9,

@@ -302,6 +302,24 @@ def test_a_matrix_that_is_none_is_refused_by_name(tmp_path, change, message):
         read_matrix(file)
 
 
+def test_an_embedding_is_a_model(tmp_path):
+    """One row a class; the distance is 1 - Pearson's correlation of the dimensions; columns of text are left out."""
+    values = np.random.default_rng(0).random((5, 7))
+    table = pd.DataFrame(values, IMAGENET[:5], [f"d{i}" for i in range(7)])
+    file = tmp_path / "spose.csv"
+    table.assign(noun=list("vwxyz"))[["noun", *table.columns]].to_csv(file, index_label="wnid")
+    found = model_rdm("spose", IMAGENET[1:5], file)
+    np.testing.assert_allclose(found.square(), 1 - np.corrcoef(values[1:]), atol=1e-12)
+    for bad, message in (
+        (table.where(table > table.min().min()), "missing in dimension d"),
+        (table[["d0", "d1"]], "2 columns of numbers"),
+        (pd.concat([table, table[:1]]), f"duplicate class {IMAGENET[0]}"),
+    ):
+        bad.to_csv(file)
+        with pytest.raises(InputError, match=rf"spose\.csv.*{message}"):
+            read_matrix(file)
+
+
 @needs_wordnet
 def test_taxonomy_is_nltks(nltk_reader):
     """Names, hypernyms and instance hypernyms of every node, and the depth of the whole noun taxonomy."""

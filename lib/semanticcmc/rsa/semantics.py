@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semanticcmc.config import InputError, package_table, read_text_table, table_head
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, from_class_means, read_rdms
 from semanticcmc.rsa.wordnet import REMEDY, Taxonomy, depths, lowest_common_hypernyms, path_lengths, taxonomy_of
 from semanticcmc.run import listed
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 NO_CATEGORY = "other"  # semanticcmc/data/categories.csv: what falls under no superordinate category
@@ -191,12 +192,15 @@ def read_matrix(file: str | Path) -> RDM:
     """A user's own RDM: a square CSV with classes in its head and first column, or a Parquet table of `write_rdms`.
 
     Or a CSV with the columns wnid and category, as ``data_manifests/small_categories_published.csv``: then same or
-    different category (`category_rdm`) of its classes.
+    different category (`category_rdm`) of its classes. Or an embedding: a CSV with classes in its first column and
+    dimensions in the others (those of text, such as a noun, are left out), as of word vectors or of people's judgements
+    (SPoSE: Hebart et al. 2020); then 1 - Pearson's correlation of two classes' dimensions.
 
     Raises
     ------
     InputError
-        If it is none of these, is not symmetric with zeros on the diagonal, or names rows and columns differently.
+        If it is none of these, is not symmetric with zeros on the diagonal, names rows and columns differently, or an
+        embedding has duplicate classes, fewer than 3 dimensions or a missing number.
     """
     import pandas as pd
 
@@ -215,10 +219,24 @@ def read_matrix(file: str | Path) -> RDM:
             file, sep=sign, skiprows=above, index_col=0, keep_default_na=False, na_values=[""], dtype={0: str}
         )
         table.index = table.index.astype(str)
+        if not set(table.index) & {str(name) for name in table.columns} and len(table) != table.shape[1]:
+            return _embedded(table)
         if list(table.index) != [str(name) for name in table.columns]:
             raise ValueError("the first column and the head name different classes, or in another order")
         return RDM(table.to_numpy(dtype=np.float64), tuple(table.index))
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable as a square table of distances: {error}") from error
+        raise InputError(f"{file}: not readable as a square table of distances or an embedding: {error}") from error
+
+
+def _embedded(table: pd.DataFrame) -> RDM:
+    """RDM of an embedding, one row a class."""
+    values = table.select_dtypes("number")
+    if values.shape[1] < 3:
+        raise ValueError(
+            f"{values.shape[1]} columns of numbers beside the classes: an embedding has 3 dimensions or more"
+        )
+    if missing := values.columns[values.isna().any()].tolist():
+        raise ValueError(f"a number is missing in dimension {listed(missing)}")
+    return from_class_means(values.to_numpy(dtype=np.float64), tuple(values.index))
