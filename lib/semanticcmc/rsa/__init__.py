@@ -9,6 +9,7 @@ from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.mantel import MantelResult, mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.rdm import RDM, align, from_class_means, read_rdms, write_rdms
+from semanticcmc.rsa.regression import cka, commonality
 from semanticcmc.rsa.reliability import reliability_table
 from semanticcmc.rsa.semantics import categories, category_rdm, lch_rdm, model_rdm, path_rdm, wu_palmer_rdm
 
@@ -19,6 +20,8 @@ __all__ = [
     "bootstrap_intervals",
     "categories",
     "category_rdm",
+    "cka",
+    "commonality",
     "compare",
     "from_class_means",
     "holm",
