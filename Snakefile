@@ -223,7 +223,8 @@ rule statistics:
 def run_parameters(wildcards):
     """Papermill parameters of one network: the lag is given where there is one."""
     lag_s = E.network(wildcards.network, int(wildcards.seed)).lag_s
-    network = f"-p network=semantic -p lag_s={lag_s:g}" if lag_s > 0 else f"-p network={wildcards.network}"
+    lagged = wildcards.network.startswith("semantic_")
+    network = f"-p network=semantic -p lag_s={lag_s:g}" if lagged else f"-p network={wildcards.network}"
     return f"{network} -p seed={wildcards.seed}"
 
 
@@ -236,7 +237,7 @@ rule train:
     log:
         "logs/02_training_{network}_seed-{seed}.log",
     params:
-        settings=settings("networks", "views", "training", "lags_s"),
+        settings=settings("networks", "views", "training", "objectives", "lags_s"),
         parameters=run_parameters,
     threads: THREADS
     resources:

@@ -31,6 +31,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -44,11 +45,13 @@ from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training import networks, views
 from semanticcmc.training.loop import Run
-from semanticcmc.training.objectives.base import PairRows
-from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE, MemoryBankNCEConfig
+from semanticcmc.training.pairings import Draw
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, NOISE, TEMPERATURE, DIM, LAG_S = 128, 16_384, 0.07, 128, 60
+BANK = {"noise": NOISE, "momentum": 0.5, "sharing": "batch", "form": "nce"}
+BANK |= {"normaliser": "first_batch", "bank": "random", "every": 1}
 PUBLISHED = {"epochs": 80, "pairs": 573_000, "lags": 5}
 NETWORKS = {"semantic_60s": "rgb", "cmc_lab": "lab"}
 CUDA = torch.cuda.is_available()
@@ -80,7 +83,6 @@ def write_store(folder, frames):
 def our_run(folder, network, batch=BATCH, **training):
     """A run of the published recipe on the synthetic films."""
     poster = load_experiment("poster", folder)
-    bank = {"noise": NOISE, "momentum": 0.5, "sharing": "batch", "form": "nce"}
     changed = {
         "frames": "loader",
         "frame_px": None,
@@ -89,7 +91,7 @@ def our_run(folder, network, batch=BATCH, **training):
         "films_per_batch": None,
         "objective": "memory_bank_nce",
         "temperature": TEMPERATURE,
-        "memory_bank": bank,
+        "memory_bank": BANK,
     } | training
     sections = dict(poster.sections) | {"training": poster.sections["training"] | changed}
     ours = dataclasses.replace(poster, folder=folder, lags_s=(LAG_S,), sections=sections)
@@ -102,7 +104,7 @@ def our_batches(run, count):
 
 def our_steps(run):
     """Whole steps of ours, one a `next`."""
-    run.model.train()
+    run.objective.train()
     for batch in our_batches(run, 10**6):
         run._step(batch)
         yield
@@ -197,16 +199,20 @@ def kornia_views(colour_space):
 def objective_calls(pairs):
     """The objective's step, forward and backward, over as many bank rows as the published data set has frames."""
     count = PUBLISHED["pairs"]
-    film = torch.zeros(count, dtype=torch.long)
-    config = MemoryBankConfig(noise=NOISE, momentum=0.5, sharing="batch", form="nce")
-    ours = MemoryBankNCE(torch.arange(count), film, DIM, config, TEMPERATURE, "all", seed=0).to(DEVICE)
+    pairs_of_all = SimpleNamespace(anchors=torch.arange(count), film=torch.zeros(count, dtype=torch.long))
+    pairing = SimpleNamespace(pairs=pairs_of_all, thinned=lambda every: pairing)
+    encoder = torch.nn.Identity()
+    encoder.config = SimpleNamespace(embedding_dim=DIM)
+    config = MemoryBankNCEConfig(TEMPERATURE, "all", MemoryBankConfig(**BANK))
+    ours = MemoryBankNCE(config, encoder, pairing, seed=0).to(DEVICE)
     plain = plain_recipe.NCE(count, DIM, NOISE, TEMPERATURE, DEVICE)
     first, second = (normalize(torch.randn(pairs, DIM, device=DEVICE), dim=1).requires_grad_() for _ in "12")
     index = torch.randperm(count)[:pairs].to(DEVICE)
 
     def step(sharing):
-        ours.config = dataclasses.replace(config, sharing=sharing)
-        ours(first, second, PairRows(index, index, torch.zeros_like(index))).backward()
+        ours.config = dataclasses.replace(config.memory_bank, sharing=sharing)
+        rows = torch.stack((index, index), dim=1)
+        ours.loss(first, second, Draw(rows, torch.zeros_like(index), rows.double(), rows[:, :0])).backward()
 
     return {
         ("ours", "objective"): functools.partial(step, "batch"),
@@ -230,9 +236,10 @@ def step_calls(folder, network, batch, threads):
         first, second = pair(first, second)
         (first * second).sum().backward()
 
-    apart = held.first.contiguous(), held.second.contiguous()
+    views = held.images if colour_space == "rgb" else (held.images[0][:, :1], held.images[0][:, 1:])
+    apart = [view.contiguous() for view in views]
     return {
-        ("ours", "forward and backward"): lambda: network_alone(run.model.pair, held.first, held.second),
+        ("ours", "forward and backward"): lambda: network_alone(run.model.pair, *views),
         ("plain", "forward and backward"): lambda: network_alone(model.pair, *apart),
         ("ours", "whole step"): lambda: next(ours),
         ("plain", "whole step"): lambda: next(plain),
@@ -253,8 +260,8 @@ def rate_calls(folder, batch, steps):
         held = next(iter(our_batches(run, 1)))
         calls[f"ours, {precision}", "data-free"] = times(run._step, held)
         run = our_run(folder, "semantic_60s", batch, precision=precision)
-        run.model.to(memory_format=torch.contiguous_format).train()
-        apart = held._replace(first=held.first.contiguous(), second=held.second.contiguous())
+        run.objective.to(memory_format=torch.contiguous_format).train()
+        apart = held._replace(images=tuple(images.contiguous() for images in held.images))
         calls[f"ours, {precision}, contiguous", "data-free"] = times(run._step, apart)
     return calls
 

@@ -37,7 +37,15 @@ OBJECTIVES = {
         "objective": "memory_bank_nce",
         "temperature": 0.07,
         "learn_temperature": False,
-        "memory_bank": {"noise": 256, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+        "memory_bank": {
+            "noise": 256,
+            "momentum": 0.5,
+            "sharing": "batch",
+            "form": "nce",
+            "normaliser": "first_batch",
+            "bank": "random",
+            "every": 1,
+        },
     },
 }
 

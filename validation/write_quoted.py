@@ -265,8 +265,8 @@ def predicted() -> dict[str, Any]:
 
 
 def objectives() -> dict[str, Any]:
-    """Whether the published objective learns the same in the miniature world (``objectives.py``)."""
-    found = table("objectives", "variant lag_s seed mantel_r p loss chance_loss")
+    """Whether the published objective learns the same in the miniature world (``published_nce.py``)."""
+    found = table("published_nce", "variant lag_s seed mantel_r p loss chance_loss")
     curves = Curves(found, "variant")
     largest = curves.largest.map(number) + " at " + curves.best_s.map(seconds)
     columns = {"lags tried": curves.tried, "seeds": curves.seeds, "largest mean r": largest}

@@ -11,24 +11,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure
+from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure, shown
 from semanticcmc.layers import read_layers
-from semanticcmc.run import small_table
+from semanticcmc.network import BASELINES, Network, lagged_name
 
 Config = TypeVar("Config")
 
 SECTIONS = (
-    *("world", "movies", "labels", "stimuli", "networks", "views", "training"),
+    *("world", "movies", "labels", "stimuli", "networks", "views", "training", "objectives"),
     *("activations", "evaluation", "timescales", "prediction", "classification"),
 )
 COPY = "experiment.yaml"  # of the results folder: the experiment as the workflow ran it
-# Networks without a lag of their own: objective (None: the experiment's), lag and views.
-BASELINES: dict[str, tuple[str | None, float, str]] = {
-    "random": ("none", math.nan, "rgb"),
-    "supervised": ("labels", math.nan, "rgb"),
-    "augment": (None, 0.0, "rgb"),
-    "cmc_lab": (None, math.nan, "lab"),
-}
 
 
 def repository_root() -> Path:
@@ -46,67 +39,6 @@ def repository_root() -> Path:
         f"semanticcmc is installed in {folder}, outside a checkout of the repository, which holds the experiments; "
         "install it from a checkout (pip install --editable .), or give paths: of an experiment's YAML, of results"
     )
-
-
-def lagged_name(lag_s: float) -> str:
-    """Name of the network of a lag, ``semantic_60s`` for 60 s; an InputError for what is no number above 0."""
-    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not 0 < lag_s < math.inf:
-        raise InputError(f"lag_s {lag_s!r}: a time lag is a number of seconds above 0 (for none: network augment)")
-    return f"semantic_{lag_s:g}s"
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Network:
-    """One network of an experiment, from one seed.
-
-    Attributes
-    ----------
-    name : str
-        Its folder, such as ``semantic_60s``.
-    objective : str
-        What its weights come from: the name of a training objective, ``none`` (as drawn) or ``labels`` (torchvision's).
-    lag_s : float
-        Seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
-    seed : int
-        Of the initial weights and of all sampling.
-    views : {'rgb', 'lab'}
-        What is seen of the frames of a pair: each in colour, or lightness of the one and colours of the other.
-    """
-
-    name: str
-    objective: str
-    lag_s: float = dataclasses.field(compare=False)  # the name says it, and NaN equals nothing
-    seed: int
-    views: str = "rgb"
-
-    @classmethod
-    def named(cls, name: str, objective: str, seed: int) -> Network:
-        """The network of this name where an experiment trains with `objective`.
-
-        Raises
-        ------
-        InputError
-            For a name that is neither a baseline's nor ``semantic_<lag>s``.
-        """
-        if name in BASELINES:
-            own, lag_s, views = BASELINES[name]
-            return cls(name, own or objective, lag_s, seed, views)
-        if match := re.fullmatch(r"semantic_(\d+(?:\.\d+)?)s", name):
-            return cls(lagged_name(float(match[1])), objective, float(match[1]), seed)
-        expected = f"semantic_<seconds>s, such as semantic_60s, or one of {', '.join(BASELINES)}"
-        raise InputError(f"network {name!r}: expected {expected}")
-
-    def __str__(self) -> str:
-        return f"{self.name}, seed {self.seed}"
-
-    def __repr__(self) -> str:
-        lag = f", {self.lag_s:g} s between the views" if self.lag_s > 0 else ""
-        return f"Network {self}: {self.objective}{lag}, {self.views}"
-
-    @property
-    def trained(self) -> bool:
-        """Whether it is trained here."""
-        return self.objective not in ("none", "labels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,12 +99,36 @@ class Experiment(Head):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Names of all networks: baselines first, then ``semantic_<lag>s`` by lag."""
-        return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)))
+        """Names of all networks: baselines, ``semantic_<lag>s`` by lag, then those of the section ``objectives``."""
+        return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)), *self._further)
+
+    @property
+    def _further(self) -> dict[str, tuple[str, float]]:
+        """Networks of the section ``objectives``: name to its line's, and lag (NaN: the line gives none)."""
+        lines = self.sections.get("objectives", {})
+        lags_s = {line: values["lags_s"] for line, values in lines.items() if "lags_s" in values}
+        lagged = {f"{line}_{lag_s:g}s": (line, float(lag_s)) for line in lags_s for lag_s in lags_s[line]}
+        return {line: (line, math.nan) for line in lines if line not in lags_s} | lagged
 
     def network(self, name: str, seed: int) -> Network:
         """The network of this name, also one that the YAML does not list; raises as `Network.named` does."""
+        if name in self._further:
+            line, lag_s = self._further[name]
+            return Network(name, self.sections["objectives"][line]["objective"], lag_s, seed)
         return Network.named(name, self.sections.get("training", {}).get("objective", ""), seed)
+
+    def is_further(self, network: Network) -> bool:
+        """Whether it is of the section ``objectives``."""
+        return network.name in self._further
+
+    def objective(self, network: Network) -> dict[str, Any]:
+        """What the YAML says of a network's objective: its name, its pairing if any, and keys of its own."""
+        if self.is_further(network):
+            line = dict(self.sections["objectives"][self._further[network.name][0]])
+            line.pop("lags_s", None)
+            return {"name": line.pop("objective"), **line}
+        said = self.sections["training"]["objective"]
+        return {"name": said} if isinstance(said, str) else dict(said)
 
     @property
     def runs(self) -> tuple[Network, ...]:
@@ -261,24 +217,6 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
     return file
 
 
-class Networks(tuple[Network, ...]):
-    """Networks of an experiment; those trained `by_hand` are marked where they are shown."""
-
-    by_hand: tuple[Network, ...]
-
-    def __new__(cls, networks: Iterable[Network], by_hand: Iterable[Network] = ()) -> Networks:
-        """Of all networks, and of those among them that the YAML does not list."""
-        made = super().__new__(cls, networks)
-        made.by_hand = tuple(by_hand)
-        return made
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{one!r}{', by hand' if one in self.by_hand else ''}" for one in self)
-
-    def _repr_html_(self) -> str:
-        return small_table([line.split(", ") for line in repr(self).splitlines()])
-
-
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:
     """Read an experiment by name or by the path of its YAML.
 
@@ -319,7 +257,22 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
         if file.name == COPY
         else (Path(results).resolve() if results else repository_root() / "results") / head.name
     )
+    for line, said in sections.get("objectives", {}).items():
+        _check_line(str(line), said, f"{file}, section objectives, {line}")
     return Experiment(**dataclasses.asdict(head), sections=sections, file=file, folder=place)
+
+
+def _check_line(name: str, said: Any, where: str) -> None:
+    """Refuse a line of the section ``objectives`` whose name, objective or lags cannot be."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in BASELINES or name.startswith("semantic"):
+        raise InputError(f"{where}: a name of its own, of small letters, digits and underscores; not semantic...")
+    if not isinstance(said, Mapping) or not isinstance(said.get("objective"), str):
+        raise InputError(f"{where}: expected `objective: <name>` and its keys, found {shown(said)}")
+    lags_s = said.get("lags_s", [1.0])
+    if not isinstance(lags_s, list) or not lags_s:
+        raise InputError(f"{where}, lags_s: expected a list of seconds, found {shown(lags_s)}")
+    for lag_s in lags_s:
+        lagged_name(lag_s)
 
 
 def fingerprint(experiment: str | Path) -> str:

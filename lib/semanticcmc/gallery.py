@@ -29,7 +29,7 @@ from semanticcmc.rsa.semantics import NO_CATEGORY, category_rdm
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.measured import association_maps
 from semanticcmc.training.batches import example_views
-from semanticcmc.training.recipe import TrainingConfig, chance_loss
+from semanticcmc.training.recipe import chance_loss
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.renderer import stills
 from semanticcmc.world.truth import true_persistence
@@ -178,7 +178,7 @@ def training_curve(E: Opened, shown: Selection, network: str | Network, seed: in
     file = E.experiment.run_folder(one) / "metrics.jsonl"
     if not file.is_file():
         raise InputError(f"{file}: missing; notebook 02_training makes it, of a network that is trained")
-    chance = chance_loss(E.experiment.section("training", TrainingConfig))
+    chance = chance_loss(E.experiment, one)
     drawn = training.training_curves(pd.read_json(file, lines=True), one.name, one.seed, chance)
     return drawn, f"training_{_of(one)}", [file]
 

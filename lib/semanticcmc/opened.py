@@ -20,11 +20,12 @@ from semanticcmc.evaluation.models import category_table, experiment_model
 from semanticcmc.evaluation.rdm_files import ByLayer, rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.evaluation.untrained import untrained_features
-from semanticcmc.experiment import Experiment, Network, Networks
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import LabelStream, experiment_labels, frequencies
+from semanticcmc.network import Networks
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names

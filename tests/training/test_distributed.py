@@ -13,11 +13,10 @@ import torch
 import yaml
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.experiment import Network, load_experiment
+from semanticcmc.experiment import load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.training.checkpoints import read_checkpoint
-from semanticcmc.training.distributed import Processes, embedder
-from semanticcmc.training.networks import NetworksConfig, build
+from semanticcmc.training.distributed import Processes, wrapped
 from semanticcmc.training.recipe import TrainingConfig
 
 NETWORKS = {
@@ -73,7 +72,15 @@ OBJECTIVES = {
     "memory_bank": {
         "objective": "memory_bank_nce",
         "learn_temperature": False,
-        "memory_bank": {"noise": 32, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+        "memory_bank": {
+            "noise": 32,
+            "momentum": 0.5,
+            "sharing": "batch",
+            "form": "nce",
+            "normaliser": "first_batch",
+            "bank": "random",
+            "every": 1,
+        },
     },
 }
 WORKER = """
@@ -219,8 +226,8 @@ def test_batches_that_cannot_be_dealt_out_evenly_are_refused():
 
 
 def test_batch_norm_over_processes_is_refused_on_a_cpu():
-    network = build(Network.named("augment", "info_nce", 0), configure(NetworksConfig, NETWORKS, "here"))
     config = configure(TrainingConfig, TRAINING | {"sync_batch_norm": True}, "here")
+    objective = torch.nn.Identity()
     with pytest.raises(InputError, match="sync_batch_norm"):
-        embedder(network, config, Processes(0, 2), torch.device("cpu"))
-    assert embedder(network, config, Processes(0, 1), torch.device("cpu")) == network.pair
+        wrapped(objective, config, Processes(0, 2), torch.device("cpu"))
+    assert wrapped(objective, config, Processes(0, 1), torch.device("cpu")) is objective

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.training.objectives.base import PairRows, alignment, uniformity
-from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE
+from semanticcmc.training.objectives.base import alignment, uniformity
+from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE, InfoNCEConfig
+from tests.training.drawn import drawn, no_pairing
 
 
 def embeddings(count, size, seed):
@@ -17,8 +18,11 @@ def embeddings(count, size, seed):
 
 
 def rows_of(films):
-    rows = torch.arange(len(films))
-    return PairRows(rows, rows + 1, torch.tensor(films))
+    return drawn(torch.arange(len(films)), torch.tensor(films))
+
+
+def info_nce(temperature, learnable=False, negatives="all"):
+    return InfoNCE(InfoNCEConfig(temperature, learnable, negatives), torch.nn.Identity(), no_pairing(), 0)
 
 
 def one_film(count):
@@ -40,7 +44,7 @@ def written_formula(first, second, temperature, allowed=lambda i, j: True):
 @pytest.mark.parametrize("temperature", [0.07, 0.3, 2.0])
 def test_the_loss_is_the_written_formula(temperature):
     first, second = embeddings(17, 5, 0), embeddings(17, 5, 1)
-    loss = InfoNCE(temperature, learnable=False).double()(first, second, one_film(17))
+    loss = info_nce(temperature, learnable=False).double().loss(first, second, one_film(17))
     expected = written_formula(first.numpy(), second.numpy(), temperature)
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
@@ -49,18 +53,18 @@ def test_the_loss_is_the_written_formula(temperature):
 def test_negatives_of_the_own_film_or_of_the_others_alone(negatives):
     films = [0, 0, 1, 2, 1, 0, 1]  # the pair of film 2 has no negative within its film
     first, second = embeddings(7, 4, 0), embeddings(7, 4, 1)
-    objective = InfoNCE(0.2, False, negatives).double()
+    objective = info_nce(0.2, False, negatives).double()
     expected = written_formula(
         first.numpy(), second.numpy(), 0.2, lambda i, j: (films[i] == films[j]) == (negatives == "within_film")
     )
-    assert objective(first, second, rows_of(films)).item() == pytest.approx(expected, rel=1e-6)
+    assert objective.loss(first, second, rows_of(films)).item() == pytest.approx(expected, rel=1e-6)
     inputs = (first.requires_grad_(), second.requires_grad_())
-    assert torch.autograd.gradcheck(lambda x, y: objective(x, y, rows_of(films)), inputs)
+    assert torch.autograd.gradcheck(lambda x, y: objective.loss(x, y, rows_of(films)), inputs)
 
 
 def test_a_batch_without_negatives_teaches_nothing():
     first, second = embeddings(3, 4, 0).requires_grad_(), embeddings(3, 4, 1)
-    loss = InfoNCE(0.2, False, "cross_film").double()(first, second, one_film(3))
+    loss = info_nce(0.2, False, "cross_film").double().loss(first, second, one_film(3))
     loss.backward()
     assert loss.item() == 0 and first.grad.abs().max() == 0
 
@@ -69,24 +73,26 @@ def test_known_values():
     one = torch.zeros(8, 4)
     one[:, 0] = 1
     rows = one_film(8)
-    assert InfoNCE(0.3, False)(one, one, rows).item() == pytest.approx(math.log(8), rel=1e-6)  # all alike
+    assert info_nce(0.3).loss(one, one, rows).item() == pytest.approx(math.log(8), rel=1e-6)  # all alike
     apart = torch.eye(8)
     expected = math.log(math.exp(1 / 0.3) + 7) - 1 / 0.3  # partners coincide, all others are orthogonal
-    assert InfoNCE(0.3, False)(apart, apart, rows).item() == pytest.approx(expected, rel=1e-5)
+    assert info_nce(0.3).loss(apart, apart, rows).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_which_view_is_first_does_not_matter():
     first, second, rows = embeddings(9, 6, 0), embeddings(9, 6, 1), one_film(9)
-    objective = InfoNCE(0.2, False).double()
-    assert objective(first, second, rows).item() == pytest.approx(objective(second, first, rows).item(), rel=1e-12)
+    objective = info_nce(0.2, False).double()
+    assert objective.loss(first, second, rows).item() == pytest.approx(
+        objective.loss(second, first, rows).item(), rel=1e-12
+    )
 
 
 def test_gradients_of_embeddings_and_of_the_temperature():
-    objective = InfoNCE(0.4, learnable=True).double()
+    objective = info_nce(0.4, learnable=True).double()
     rows = one_film(6)
     first, second = embeddings(6, 4, 0).requires_grad_(), embeddings(6, 4, 1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x, y: objective(x, y, rows), (first, second))
-    loss = objective(first, second, rows)
+    assert torch.autograd.gradcheck(lambda x, y: objective.loss(x, y, rows), (first, second))
+    loss = objective.loss(first, second, rows)
     (slope,) = torch.autograd.grad(loss, objective.log_temperature)
     step = 1e-5
     values = [
@@ -97,8 +103,8 @@ def test_gradients_of_embeddings_and_of_the_temperature():
 
 
 def test_a_fixed_temperature_is_not_learned_and_a_learned_one_has_a_floor():
-    assert not InfoNCE(0.07, learnable=False).log_temperature.requires_grad
-    objective = InfoNCE(0.07, learnable=True)
+    assert not info_nce(0.07, learnable=False).log_temperature.requires_grad
+    objective = info_nce(0.07, learnable=True)
     assert objective.measures()["temperature"] == pytest.approx(0.07)
     with torch.no_grad():
         objective.log_temperature.fill_(-20)

@@ -81,7 +81,15 @@ TRAINING = {
 BANK = {
     "objective": "memory_bank_nce",
     "learn_temperature": False,
-    "memory_bank": {"noise": 20, "momentum": 0.5, "sharing": "batch", "form": "nce"},
+    "memory_bank": {
+        "noise": 20,
+        "momentum": 0.5,
+        "sharing": "batch",
+        "form": "nce",
+        "normaliser": "first_batch",
+        "bank": "random",
+        "every": 1,
+    },
 }
 
 
@@ -266,7 +274,7 @@ def test_frames_of_several_sizes_need_one_size_given(experiment):
 
 def test_pairs_of_a_batch_come_from_few_films_where_so_said(experiment):
     run = run_of(experiment(films_per_batch=1), "semantic_1s", 0)
-    films = [set(batch.rows.film.tolist()) for batch in run.batches.after(run.generator_state, 12)]
+    films = [set(batch.draw.film.tolist()) for batch in run.batches.after(run.generator_state, 12)]
     assert all(len(film) == 1 for film in films) and len(set.union(*films)) == 3
     with pytest.raises(InputError, match=r"films_per_batch 4: only 3 films"):
         run_of(experiment(films_per_batch=4), "semantic_1s", 0)
@@ -280,8 +288,8 @@ def test_pairs_within_a_shot(experiment):
     (E.folder / "world").mkdir()
     columns = ["movie_id", "start_s", "stop_s", "shot"]
     pd.DataFrame(shots, columns=columns).to_parquet(E.folder / "world/shots.parquet")
-    rows = next(run_of(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).rows
-    assert torch.equal(rows.first + 5, rows.second) and torch.equal(rows.first // 10, rows.second // 10)
+    first, second = next(run_of(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).draw.rows.T
+    assert torch.equal(first + 5, second) and torch.equal(first // 10, second // 10)
 
 
 def test_a_gradient_is_clipped_to_its_greatest_norm(experiment):
@@ -413,7 +421,7 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
     generator = torch.Generator().manual_seed(0)
     for name, lag_s in (("augment", 0), ("cmc_lab", 0), ("semantic_5s", 5)):
         run = run_of(E, name, 0)
-        first, second = run.pairs.sample(200, generator)
+        first, second = run.pairing.draw(200, generator).rows.T
         index = run.store.index
         a, b = index.iloc[first.numpy()], index.iloc[second.numpy()]
         assert (a["movie_id"].to_numpy() == b["movie_id"].to_numpy()).all()
@@ -421,7 +429,7 @@ def test_pairs_are_a_lag_apart_and_cmc_lab_has_one_frame(experiment):
         assert a["time_s"].max() <= 59 - 5 * 1.1  # one range of first frames for every lag
     run = run_of(E, "cmc_lab", 0)
     batch = next(run.batches.after(run.generator_state, 1))
-    assert batch.first.shape == (16, 1, 44, 44) and batch.second.shape == (16, 2, 44, 44)
+    assert [images.shape for images in batch.images] == [(16, 3, 44, 44)]  # L, a, b of one frame
 
 
 def test_a_warm_start_begins_with_the_given_weights(experiment):
@@ -578,11 +586,13 @@ def test_learning_rates_are_pytorchs_schedules():
 @pytest.mark.parametrize("form", [None, "nce", "softmax"])
 def test_chance_is_the_loss_of_embeddings_that_are_all_alike(experiment, form):
     bank = BANK | {"memory_bank": BANK["memory_bank"] | {"form": form}} if form else {}
-    run = run_of(experiment(**bank), "augment", 0)
-    rows = next(run.batches.after(run.generator_state, 1)).rows
+    E = experiment(**bank)
+    run = run_of(E, "augment", 0)
+    draw = next(run.batches.after(run.generator_state, 1)).draw
     alike = torch.zeros(16, 8)
-    assert run.objective(alike, alike, rows).item() == pytest.approx(chance_loss(run.config), rel=1e-5)
-    assert chance_loss(config(negatives="within_film")) is None
+    assert run.objective.loss(alike, alike, draw).item() == pytest.approx(chance_loss(E, run.network), rel=1e-5)
+    E = experiment(negatives="within_film")
+    assert chance_loss(E, E.network("augment", 0)) is None
 
 
 def test_epochs_are_passes_over_the_first_frames_of_pairs(experiment):

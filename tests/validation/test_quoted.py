@@ -32,7 +32,7 @@ def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
         if name == "lag_curve":
             table.loc[table.world.eq("four_times_faster") & table.network.eq("semantic_1s"), "mantel_r"] = 0.9
             table.loc[table.world.eq("objects_shuffled"), "p"] = 0.001
-        if name == "objectives":
+        if name == "published_nce":
             table.loc[table.variant.eq("nce"), "p"] = 0.001
         return table
 

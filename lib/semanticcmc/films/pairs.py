@@ -55,13 +55,19 @@ class LaggedPairs:
         InputError
             For `films` below 1 or above the number of films with pairs.
         """
+        first = self.first_frames(n, generator, films)
+        return first, self.partner(first, self.lags(n, generator))
+
+    def first_frames(self, n: int, generator: torch.Generator, films: int | None = None) -> torch.Tensor:
+        """Rows of `n` first frames, as `sample` draws them."""
         if films is None:
-            at = torch.randint(len(self.anchors), (n,), generator=generator)
-        else:
-            at = self._anchors_of_films(n, films, generator)
-        first = self.anchors[at]
+            return self.anchors[torch.randint(len(self.anchors), (n,), generator=generator)]
+        return self.anchors[self._anchors_of_films(n, films, generator)]
+
+    def lags(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Lags in seconds, float64 (n,), as `sample` draws them."""
         u = 2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1
-        return first, self.partner(first, self.lag_s * (1 + self.tolerance * u))
+        return self.lag_s * (1 + self.tolerance * u)
 
     def _anchors_of_films(self, n: int, films: int, generator: torch.Generator) -> torch.Tensor:
         """Positions in `anchors`, int64 (n,), of at most `films` films."""

@@ -21,35 +21,33 @@ from torch import Tensor
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, Network
-from semanticcmc.films.pairs import LaggedPairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import available_cores
-from semanticcmc.training.networks import Encoder, NetworksConfig
-from semanticcmc.training.objectives.base import PairRows
+from semanticcmc.training.networks import NetworksConfig
+from semanticcmc.training.objectives.base import Objective
+from semanticcmc.training.pairings import Draw, Fixed, choose_pairing
 from semanticcmc.training.recipe import TrainingConfig
-from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, network_view, random_view
+from semanticcmc.training.views import ViewDraws, ViewsConfig, draw_views, evaluation_view, network_view, random_view
 
 
 class Batch(NamedTuple):
-    """One process's share of a batch, as an encoder takes it."""
+    """One process's share of a batch, as an objective takes it; all on the device."""
 
-    first: Tensor  # views, float32 (b, channels, input_px, input_px), on the device, channels last
-    second: Tensor
-    rows: PairRows  # which frames they are of
+    images: tuple[Tensor, ...]  # one a view, float32 (b, 3, px, px), channels last
+    draw: Draw  # which frames they are of, and targets
     state: Tensor  # of the generator after the whole batch was drawn
 
 
 class _Drawn(NamedTuple):
-    rows: PairRows
+    draw: Draw
     views: list[ViewDraws]
     state: Tensor
 
 
 class Batches:
-    """Batches of pairs of a frame store, as views that an encoder takes.
+    """Batches of a frame store, as the views that an objective asks for.
 
-    An encoder of CIE Lab gets one view of the first frame, its L against its a and b. `share` are the pairs of each
-    batch that this process takes.
+    `count` are the samples of a whole batch, `share` those that this process takes.
 
     Raises
     ------
@@ -60,16 +58,15 @@ class Batches:
     def __init__(
         self,
         store: FrameStore,
-        pairs: LaggedPairs,
+        objective: Objective,
         training: TrainingConfig,
         views: ViewsConfig,
-        encoder: Encoder,
         device: torch.device,
+        count: int,
         share: slice,
     ) -> None:
-        self.store, self.pairs, self.training, self.views = store, pairs, training, views
-        self.input_px, self.colour_space = encoder.input_px, encoder.colour_space
-        self.device, self.share = device, share
+        self.store, self.objective, self.training, self.views = store, objective, training, views
+        self.device, self.count, self.share = device, count, share
         sizes = store.index[["height", "width"]].drop_duplicates().to_numpy().tolist()
         if training.frame_px is None and len(sizes) > 1:
             found = ", ".join(f"{height} x {width}" for height, width in sizes[:5])
@@ -77,6 +74,11 @@ class Batches:
                 f"{store.folder}: frames of {found} px (height x width); give one size as training.frame_px"
             )
         self.height, self.width = training.frame_px or (int(sizes[0][0]), int(sizes[0][1]))
+
+    def images_of(self, rows: Tensor) -> Tensor:
+        """Frames `rows` as tests would see them (`views.evaluation_view`), on the device, in the encoder's colours."""
+        encoder, frames = self.objective.encoder, self.store.read_rows(rows, self.training.frame_px)
+        return evaluation_view(frames.to(self.device), encoder.input_px, self.views.normalisation, encoder.colour_space)
 
     def after(self, state: Tensor, count: int) -> Iterator[Batch]:
         """The `count` batches that follow from a generator's `state`; resident frames are read at the call."""
@@ -90,16 +92,19 @@ class Batches:
 
     def _draw(self, generator: torch.Generator) -> _Drawn:
         """Draw a whole batch and keep this process's share of it."""
-        count = self.training.batch_pairs
-        first, second = self.pairs.sample(count, generator, self.training.films_per_batch)
-        how = (count, self.height, self.width, self.views, generator)
-        if self.colour_space == "lab":
-            views = [draw_views(*how, distort=False)]
-        else:
-            views = [draw_views(*how), draw_views(*how)]
-        first, second = first[self.share], second[self.share]
-        rows = PairRows(first, second, self.pairs.film[first])
-        return _Drawn(rows, [view.part(self.share) for view in views], generator.get_state())
+        draw, views = self.objective.draw(self.count, generator), list[ViewDraws]()
+        for view in self.objective.views:
+            if view.crop_of is None:
+                how = (self.count, self.height, self.width, self.views, generator, view.distort)
+                views.append(draw_views(*how))
+            else:
+                same = views[view.crop_of]
+                views.append(same if view.distort else same._replace(steps=()))
+        return _Drawn(draw.part(self.share), [view.part(self.share) for view in views], generator.get_state())
+
+    def _rows(self, batch: _Drawn) -> Tensor:
+        """Rows of the index by view, int64 (views, b)."""
+        return torch.stack([batch.draw.rows[:, view.frame] for view in self.objective.views])
 
     def _loaded(self, drawn: Iterator[_Drawn]) -> Iterator[Batch]:
         """Batches whose frames threads read ahead, a batch a thread."""
@@ -121,48 +126,54 @@ class Batches:
 
     def _read(self, batch: _Drawn) -> tuple[Tensor, Tensor]:
         """Frames of a batch, each once, and where each view's are among them."""
-        rows, places = torch.unique(torch.stack(batch.rows[: len(batch.views)]), return_inverse=True)
+        rows, places = torch.unique(self._rows(batch), return_inverse=True)
         frames = self.store.read_rows(rows, self.training.frame_px, threads=1)
         return (frames.pin_memory() if self.device.type == "cuda" else frames), places
 
     def _batch(self, batch: _Drawn, frames: Tensor, places: Tensor | None) -> Batch:
         """Views of `frames`; those of each view at `places`, by default at the rows of the index."""
         frames = frames.to(self.device, non_blocking=True)
-        wanted = torch.stack(batch.rows[: len(batch.views)]) if places is None else places
-        first, *second = (
-            network_view(frames[at], draws, self.input_px, self.views.normalisation, self.colour_space)
-            for at, draws in zip(wanted.to(self.device, non_blocking=True), batch.views, strict=True)
+        wanted = (self._rows(batch) if places is None else places).to(self.device, non_blocking=True)
+        images = tuple(
+            network_view(
+                frames[at],
+                draws,
+                view.px or self.objective.encoder.input_px,
+                self.views.normalisation,
+                view.colour_space,
+            )
+            for at, draws, view in zip(wanted, batch.views, self.objective.views, strict=True)
         )
-        if not second:
-            return Batch(first[:, :1], first[:, 1:], batch.rows, batch.state)
-        return Batch(first, second[0], batch.rows, batch.state)
+        return Batch(images, batch.draw.to(self.device), batch.state)
 
 
-def pairs_of_network(
-    network: Network, config: TrainingConfig, experiment: Experiment, store: FrameStore
-) -> LaggedPairs:
-    """Pairs of a network's lag; first frames are those that the experiment's longest lag allows.
+def pairing_of(network: Network, experiment: Experiment, store: FrameStore) -> Fixed:
+    """How a network's frames are paired in time; first frames are those that the experiment's longest lag allows.
 
     Raises
     ------
     InputError
         For films too short, ``same_shot`` where shots are not known, more films a batch than there are.
     """
+    config = experiment.section("training", TrainingConfig)
     lag_s = 0.0 if math.isnan(network.lag_s) else network.lag_s
-    longest_lag_s = max(*experiment.lags_s, lag_s, 0.0)
     shots = None
     if config.same_shot:
         file = experiment.folder / "world" / "shots.parquet"
         if not file.exists():
             raise InputError(f"training.same_shot: {file} is not there; shots are known of the world alone")
         shots = pd.read_parquet(file)
-    pairs = store.lagged_pairs(lag_s, longest_lag_s, config.lag_tolerance, shots)
-    films = len(torch.unique(pairs.film[pairs.anchors]))
+    kind, keys = choose_pairing(experiment.objective(network).get("pairing", "fixed"), lag_s, str(experiment.file))
+    longest_lag_s = max(*experiment.lags_s, lag_s, 0.0)
+    pairing = kind(
+        keys, store.index, experiment.folder, lag_s, longest_lag_s, config.lag_tolerance, shots, config.films_per_batch
+    )
+    films = len(torch.unique(pairing.pairs.film[pairing.pairs.anchors]))
     if config.films_per_batch is not None and config.films_per_batch > films:
         raise InputError(f"training.films_per_batch {config.films_per_batch}: only {films} films have pairs")
     if config.negatives == "cross_film" and films == 1:
         raise InputError("training.negatives cross_film: only one film has pairs")
-    return pairs
+    return pairing
 
 
 def example_views(experiment: Experiment, network: Network, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,8 +181,9 @@ def example_views(experiment: Experiment, network: Network, count: int) -> tuple
     config, views = experiment.section("training", TrainingConfig), experiment.section("views", ViewsConfig)
     input_px, store = experiment.section("networks", NetworksConfig).input_px, FrameStore(experiment.folder / "frames")
     generator = torch.Generator().manual_seed(network.seed)
+    rows = pairing_of(network, experiment, store).draw(count, generator).rows
     first, second = (
-        random_view(store.read_rows(rows, config.frame_px), input_px, views, generator, network.views == "rgb")
-        for rows in pairs_of_network(network, config, experiment, store).sample(count, generator)
+        random_view(store.read_rows(some, config.frame_px), input_px, views, generator, network.views == "rgb")
+        for some in (rows[:, 0], rows[:, 1])
     )
     return first.permute(0, 2, 3, 1).numpy(), second.permute(0, 2, 3, 1).numpy()

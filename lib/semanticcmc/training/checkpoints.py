@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from semanticcmc.training.views import ViewsConfig
 
 # What changes how a run is made, not what it makes.
 WITHOUT_EFFECT = ("frames", "device", "checkpoint_every", "log_every")
+EARLIER_BANK = {"normaliser": "first_batch", "bank": "random", "every": 1}  # of checkpoints that do not say it
 PARTS = ("network", "objective", "optimiser", "generator", "step", "seconds")
 
 
@@ -107,6 +109,8 @@ def _effective(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON reads them, without those that do not change what a run makes."""
     settings = json.loads(json.dumps(settings))
     training = {k: v for k, v in settings.get("training", {}).items() if k not in WITHOUT_EFFECT}
+    if bank := training.get("memory_bank"):
+        training["memory_bank"] = EARLIER_BANK | bank
     return {**settings, "training": training}
 
 
@@ -149,6 +153,10 @@ def load_network(run_folder: str | Path) -> TrainedNetwork:
     settings, file = run["config"], run_folder / "checkpoint.pt"
     networks = configure(NetworksConfig, settings["networks"], run_folder / "run.json")
     views = configure(ViewsConfig, settings["views"], run_folder / "run.json")
-    encoder = build(Network.named(settings["network"], settings["training"]["objective"], settings["seed"]), networks)
+    if line := settings.get("objective"):  # of a network of the section `objectives`
+        network = Network(settings["network"], line["name"], math.nan, settings["seed"])
+    else:
+        network = Network.named(settings["network"], settings["training"]["objective"], settings["seed"])
+    encoder = build(network, networks)
     load_weights(encoder, read_checkpoint(file).get("network", {}), file)
     return TrainedNetwork(encoder, views).eval()

@@ -14,7 +14,9 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from semanticcmc.config import InputError
-from semanticcmc.training.networks import AlexNet, Encoder
+from semanticcmc.training.networks import AlexNet
+from semanticcmc.training.objectives.base import Objective
+from semanticcmc.training.pairings import Draw
 from semanticcmc.training.recipe import TrainingConfig
 
 
@@ -100,21 +102,10 @@ def terminated() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-class _Pair(nn.Module):
-    """An encoder whose forward pass takes both views, as DistributedDataParallel wants it."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder.pair(first, second)
-
-
-def embedder(
-    encoder: Encoder, config: TrainingConfig, processes: Processes, device: torch.device
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """`encoder.pair` as it is trained: compiled if wanted and, over several processes, with mean gradients.
+def wrapped(
+    objective: Objective, config: TrainingConfig, processes: Processes, device: torch.device
+) -> Callable[[tuple[Tensor, ...], Draw], Tensor]:
+    """The objective as it is trained: compiled if wanted and, over several processes, with mean gradients.
 
     Batch norm's running statistics, which training does not use, are those of process 0, which writes. Raises
     InputError for ``sync_batch_norm`` over several processes without CUDA.
@@ -122,12 +113,13 @@ def embedder(
     if processes.count > 1 and config.sync_batch_norm:
         if device.type != "cuda":
             raise InputError("training.sync_batch_norm: on CUDA only; say false for processes on a CPU")
-        nn.SyncBatchNorm.convert_sync_batchnorm(encoder)  # in place, with the same parameters
+        nn.SyncBatchNorm.convert_sync_batchnorm(objective)  # in place, with the same parameters
     if config.compile:
-        for half in encoder.modules():  # a LabPair has two
+        for half in objective.encoder.modules():  # a LabPair has two
             if isinstance(half, AlexNet):
                 half.compile()
     if processes.count == 1:
-        return encoder.pair
+        return objective
     devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(_Pair(encoder), device_ids=devices, broadcast_buffers=False)
+    unused = not objective.uses_whole_encoder
+    return DistributedDataParallel(objective, devices, broadcast_buffers=False, find_unused_parameters=unused)

@@ -29,14 +29,14 @@ from semanticcmc.experiment import Experiment, Network
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import Progress, Stopped, TrainingError, atomic, record, sha256, write_json
 from semanticcmc.training import recipe
-from semanticcmc.training.batches import Batch, Batches, pairs_of_network
+from semanticcmc.training.batches import Batch, Batches, pairing_of
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights
-from semanticcmc.training.distributed import embedder, terminated, this_process
+from semanticcmc.training.distributed import terminated, this_process, wrapped
 from semanticcmc.training.networks import NetworksConfig, build
-from semanticcmc.training.objectives.base import alignment, uniformity
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
+ENCODER = "encoder."  # of an objective's parameters and buffers: the checkpoint's network; the rest is its objective
 Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
 
 
@@ -98,6 +98,7 @@ class Run:
             "longest_lag_s": max(experiment.lags_s, default=0.0),
             "frames_sha256": sha256(self.store.folder / "index.parquet") if self.store else None,
             "warm_start_sha256": sha256(weights) if weights else None,
+            **({"objective": experiment.objective(network)} if experiment.is_further(network) else {}),
         }
         self.generator_state = torch.Generator().manual_seed(network.seed).get_state()
         self.folder = experiment.run_folder(network)
@@ -109,24 +110,30 @@ class Run:
             self._resume(checkpoint)
 
     def _prepare(self, store: FrameStore) -> None:
-        """Pairs and batches, objective and optimiser, network on its device."""
-        config = self.config
-        self.pairs = pairs_of_network(self.network, config, self.experiment, store)
-        per_pass = len(self.pairs) / config.batch_pairs
+        """Pairing and objective, batches and optimiser, all on its device."""
+        config, network = self.config, self.network
+        kind, keys = recipe.choose_objective(self.experiment, network)
+        recipe.warn_of_published_start(self.experiment, network, config)
+        self.pairing = pairing_of(network, self.experiment, store)
+        self.objective = kind(keys, self.model, self.pairing, network.seed)
+        self.objective.in_bfloat16 = config.precision == "bfloat16"
+        per_pass = len(self.pairing.pairs) / config.batch_pairs
         self.steps = config.steps or max(1, round((config.epochs or 0) * per_pass))
-        share = self.processes.share(config.batch_pairs)
-        self.batches = Batches(store, self.pairs, config, self.views, self.model, self.device, share)
-        self.model.to(self.device).to(memory_format=torch.channels_last)
-        self.embed = embedder(self.model, config, self.processes, self.device)
-        self.objective = recipe.make_objective(config, self.pairs, self.networks.embedding_dim, self.network.seed)
-        self.objective.to(self.device)
-        self.optimiser = recipe.make_optimiser(config, [*self.model.parameters(), *self.objective.parameters()])
+        count = recipe.samples_of(config, self.objective.images)
+        share = self.processes.share(count)
+        self.batches = Batches(store, self.objective, config, self.views, self.device, count, share)
+        self.objective.images_of = self.batches.images_of
+        self.objective.to(self.device).to(memory_format=torch.channels_last)
+        self.loss = wrapped(self.objective, config, self.processes, self.device)
+        heads = [p for name, p in self.objective.named_parameters() if not name.startswith(ENCODER)]
+        self.optimiser = recipe.make_optimiser(config, [*self.model.parameters(), *heads])
 
     def _resume(self, checkpoint: dict[str, Any]) -> None:
         """Go back to where the checkpoint was saved."""
         load_weights(self.model, checkpoint["network"], self.checkpoint)
         if self.steps:
-            load_state(self.objective, checkpoint["objective"], self.checkpoint)
+            encoder = {f"{ENCODER}{key}": value for key, value in checkpoint["network"].items()}
+            load_state(self.objective, encoder | checkpoint["objective"], self.checkpoint)
             load_state(self.optimiser, checkpoint["optimiser"], self.checkpoint)
         self.generator_state = checkpoint["generator"]
         self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
@@ -166,18 +173,20 @@ class Run:
     def _loop(self, watch: Watch | None) -> None:
         """Train from the step reached to the last; at SIGTERM or Ctrl-C save, then end as the signal would."""
         batches = self.batches.after(self.generator_state, self.steps - self.done)
-        self.model.train()
+        self.objective.train()
+        if not self.done:
+            self.objective.start()
         logged, logged_at = self.done, time.monotonic()
         with self._metrics(watch) as log, terminated() as signals:
             for batch in batches:
-                loss, first, second = self._step(batch)
+                loss = self._step(batch)
                 self.done, self.generator_state = self.done + 1, batch.state
                 last = self.done == self.steps
                 is_logged = self.done == 1 or self.done % self.config.log_every == 0 or last
                 if is_logged:
                     step_s = (time.monotonic() - logged_at) / (self.done - logged)
                     logged, logged_at = self.done, time.monotonic()
-                    log(self._measures(loss, first, second, step_s))
+                    log(self._measures(loss, step_s))
                 if self.done % self.config.checkpoint_every == 0 or last:
                     self._save()
                 # Several processes stop together, at a step that is logged: asking costs them a message.
@@ -195,31 +204,27 @@ class Run:
             print(said, file=sys.stderr)
             signal.raise_signal(signal.SIGTERM)
 
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """One step; returns the loss and the embeddings of both views, detached."""
+    def _step(self, batch: Batch) -> Tensor:
+        """One step; returns the loss, detached."""
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate(self.config, self.done, self.steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            first, second = self.embed(batch.first, batch.second)
-        first, second = first.float(), second.float()
-        loss = self.objective(first, second, batch.rows)
+        loss = self.loss(batch.images, batch.draw)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimiser.step()
-        return loss.detach(), first.detach(), second.detach()
+        self.objective.after_step(self.done + 1, self.steps)
+        return loss.detach()
 
-    def _measures(self, loss: Tensor, first: Tensor, second: Tensor, step_s: float) -> dict[str, float]:
-        """One line of ``metrics.jsonl``, of the step just done: all pairs' loss, this process's embeddings."""
+    def _measures(self, loss: Tensor, step_s: float) -> dict[str, float]:
+        """One line of ``metrics.jsonl``, of the step just done: all samples' loss, this process's embeddings."""
         value = loss.item()
         if not math.isfinite(value):
             raise self._not_finite("the loss")
         return {
             "step": self.done,
             "loss": value,
-            "alignment": alignment(first, second).item(),
-            "uniformity": (uniformity(first).item() + uniformity(second).item()) / 2,
             **self.objective.measures(),
             "learning_rate": self.optimiser.param_groups[0]["lr"],
             "frames_per_s": 2 * self.config.batch_pairs / step_s,
@@ -259,7 +264,9 @@ class Run:
         """Write the checkpoint: all that a resumed run needs to end bit-equal to an uninterrupted one."""
         state: dict[str, Any] = {"network": self.model.state_dict(), "objective": {}, "optimiser": {}}
         if self.steps:
-            state |= {"objective": self.objective.state_dict(), "optimiser": self.optimiser.state_dict()}
+            whole = self.objective.state_dict()
+            heads = {key: value for key, value in whole.items() if not key.startswith(ENCODER)}
+            state |= {"objective": heads, "optimiser": self.optimiser.state_dict()}
         for what in ("network", "objective"):
             for key, value in state[what].items():
                 if not torch.isfinite(value).all():

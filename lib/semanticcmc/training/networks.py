@@ -102,9 +102,9 @@ class Layered(nn.Module):
             pass
         return values
 
-    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of the two views of each pair, both by this one encoder."""
-        return self(first), self(second)
+    def pair(self, *views: Tensor) -> tuple[Tensor, ...]:
+        """Embeddings of two or more views of each sample, all by this one encoder."""
+        return tuple(self(view) for view in views)
 
 
 class AlexNet(Layered):
@@ -183,7 +183,7 @@ class LabPair(nn.Module):
         """L2-normalised (B, 2 embedding_dim): the embeddings of L and of ab side by side."""
         return torch.cat(self.pair(images[:, :1], images[:, 1:]), dim=1) / 2**0.5
 
-    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    def pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
         """Embeddings of L (B, 1, h, w) and of ab (B, 2, h, w), each by its half."""
         return self.l_to_ab(first), self.ab_to_l(second)
 

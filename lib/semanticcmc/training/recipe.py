@@ -5,17 +5,33 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 
-from semanticcmc.config import RISING, BelowOne, Count, InnerShare, InputError, NotNegative, Positive, Rule, Section
-from semanticcmc.experiment import Network, repository_root
-from semanticcmc.films.pairs import LaggedPairs
-from semanticcmc.training.objectives.base import Negatives
-from semanticcmc.training.objectives.info_nce import InfoNCE
-from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig, MemoryBankNCE
+from semanticcmc.config import (
+    RISING,
+    BelowOne,
+    Count,
+    InnerShare,
+    InputError,
+    NotNegative,
+    Positive,
+    Rule,
+    Section,
+    configure,
+)
+from semanticcmc.experiment import Experiment, Network, repository_root
+from semanticcmc.training import objectives
+from semanticcmc.training.objectives.base import Negatives, Objective, TwoViews
+from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig
+from semanticcmc.training.pairings import choose_pairing
+
+# What an objective's config takes from section `training` where the objective's own keys do not say it.
+SHARED = ("temperature", "learn_temperature", "negatives", "memory_bank")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +46,7 @@ class TrainingConfig(Section):
     steps: Count | None
     epochs: Positive | None
     lag_tolerance: BelowOne
-    objective: Literal["info_nce", "memory_bank_nce"]
+    objective: str | Mapping[str, Any]
     temperature: Positive
     learn_temperature: bool
     negatives: Negatives
@@ -58,10 +74,12 @@ class TrainingConfig(Section):
             raise ValueError("steps and epochs: one a number, the other null")
         if bool(self.drops) != (self.schedule == "step"):
             raise ValueError(f"drops {list(self.drops)}: given for the schedule step, and for it alone")
-        if (self.memory_bank is not None) != (self.objective == "memory_bank_nce"):
+        name = self.objective if isinstance(self.objective, str) else self.objective.get("name")
+        objectives.find(str(name))
+        if (self.memory_bank is not None) != (name == "memory_bank_nce"):
             raise ValueError("memory_bank: given for the objective memory_bank_nce, else null")
         if self.memory_bank is not None and self.learn_temperature:
-            raise ValueError("learn_temperature: of info_nce alone; for memory_bank_nce say false")
+            raise ValueError("learn_temperature: not of memory_bank_nce; say false")
         if self.negatives == "cross_film" and self.films_per_batch == 1:
             raise ValueError("negatives cross_film: a batch needs pairs of more than one film (films_per_batch)")
 
@@ -108,15 +126,46 @@ def make_optimiser(config: TrainingConfig, parameters: list[torch.nn.Parameter])
     return torch.optim.AdamW(learned, betas=(config.momentum, 0.999), **common)
 
 
-def make_objective(
-    config: TrainingConfig, pairs: LaggedPairs, embedding_dim: int, seed: int
-) -> InfoNCE | MemoryBankNCE:
-    """The objective over these pairs; `seed` is of a memory bank's first values and of its noise."""
-    if config.memory_bank is None:
-        return InfoNCE(config.temperature, config.learn_temperature, config.negatives)
-    return MemoryBankNCE(
-        pairs.anchors, pairs.film, embedding_dim, config.memory_bank, config.temperature, config.negatives, seed
-    )
+def choose_objective(experiment: Experiment, network: Network) -> tuple[type[Objective], Any]:
+    """Class and config of a trained network's objective, from its line in the YAML and the section ``training``.
+
+    Raises
+    ------
+    InputError
+        Names the file, the key and what is wrong with it; so for a pairing.
+    """
+    said, where = experiment.objective(network), f"{experiment.file}, objective of {network.name}"
+    kind, pairing = objectives.find(said.pop("name", "")), said.pop("pairing", "fixed")
+    training = dataclasses.asdict(experiment.section("training", TrainingConfig))
+    keys = {field.name for field in dataclasses.fields(kind.Config)}  # type: ignore[arg-type]
+    config = configure(kind.Config, {name: training[name] for name in SHARED if name in keys} | said, where)
+    timed, _ = choose_pairing(pairing, network.lag_s, where)
+    if timed.soft and not getattr(kind, "takes_soft", False):
+        raise InputError(f"{where}, pairing {pairing}: {kind.__name__} has no candidates to weigh; take window")
+    if network.views == "lab" and not issubclass(kind, TwoViews):
+        raise InputError(f"{where}: L against ab is for objectives of two views; leave {network.name} out of baselines")
+    return kind, config
+
+
+def samples_of(config: TrainingConfig, images: int) -> int:
+    """Samples of a batch whose objective sees `images` of each: as many images a step for all objectives."""
+    return 2 * config.batch_pairs // images
+
+
+def warn_of_published_start(experiment: Experiment, network: Network, config: TrainingConfig) -> None:
+    """Say so where the published NCE starts from drawn weights, from which it learns nothing."""
+    if network.objective != "memory_bank_nce" or network.views == "lab":
+        return
+    if starting_weights(network, config) is not None:
+        return
+    bank = choose_objective(experiment, network)[1].memory_bank
+    if bank.form == "nce" and bank.normaliser == "first_batch":
+        print(
+            f"{network}: memory_bank_nce with Z of the first batch, as published, starts from drawn weights, from "
+            "which it learned nothing (validation/published_nce.py). Name CMC's weights as training.warm_start, or say "
+            "memory_bank.normaliser running, with `every` so that each row is visited 50 times.",
+            file=sys.stderr,
+        )
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
@@ -140,16 +189,9 @@ def choose_device(config: TrainingConfig) -> torch.device:
     return torch.device("cuda", device)
 
 
-def chance_loss(config: TrainingConfig) -> float | None:
-    """Loss, in nats, where partners look like all others; None where negatives differ from pair to pair.
-
-    InfoNCE: the logarithm of the number of candidates. A memory bank, both directions added: of 1 + K
-    candidates, told apart by softmax, or each by NCE with P = p_n.
-    """
-    if config.negatives != "all":
-        return None
-    if config.memory_bank is None:
-        return math.log(config.batch_pairs)
-    noise = config.memory_bank.noise
-    told_one_by_one = noise * math.log1p(1 / noise) if config.memory_bank.form == "nce" else 0.0
-    return 2 * (math.log1p(noise) + told_one_by_one)
+def chance_loss(experiment: Experiment, network: Network) -> float | None:
+    """Loss, in nats, of a network that knows nothing; None where it is not known."""
+    kind, config = choose_objective(experiment, network)
+    timed, keys = choose_pairing(experiment.objective(network).get("pairing", "fixed"), network.lag_s, "")
+    frames = getattr(keys, "frames", None) or timed.frames
+    return kind.chance(config, samples_of(experiment.section("training", TrainingConfig), frames))

@@ -39,6 +39,21 @@ class ViewsConfig(Section):
     normalisation: Literal["imagenet", "published"]
 
 
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One view that an objective asks for of every sample; it comes as one tensor of images.
+
+    What else is to happen to it (patches, masks, quarter turns) the objective does to that tensor. Views of other
+    kinds than the picture (flow, segmentation, sound) would be told by a further field.
+    """
+
+    frame: int = 0  # which of a sample's frames
+    distort: bool = True  # whether colours are distorted as section views says
+    colour_space: str = "rgb"  # or lab
+    px: int | None = None  # side; None: the encoder's input
+    crop_of: int | None = None  # number of an earlier view whose crop and flip it has; None: its own
+
+
 class ViewDraws(NamedTuple):
     """What is random about one view of each image of a batch; made by `draw_views`, on the CPU."""
 

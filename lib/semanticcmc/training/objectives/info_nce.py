@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from semanticcmc.training.objectives.base import Negatives, PairRows, all_pairs, films_allowed
+from semanticcmc.config import Positive, Section
+from semanticcmc.training.networks import Encoder
+from semanticcmc.training.objectives.base import Negatives, TwoViews, films_allowed
+from semanticcmc.training.pairings import Draw, Fixed
 
 LEAST_TEMPERATURE = 0.01  # as in CLIP (Radford et al. 2021): a learned temperature must not run to 0
 
 
-class InfoNCE(nn.Module):
+@dataclasses.dataclass(frozen=True)
+class InfoNCEConfig(Section):
+    """Keys of section ``training``, explained in base.yaml."""
+
+    temperature: Positive
+    learn_temperature: bool
+    negatives: Negatives
+
+
+class InfoNCE(TwoViews):
     r"""Symmetric InfoNCE over a batch of pairs: each view finds its partner among candidates of the batch.
 
     With :math:`s_{ij} = x_i \cdot y_j / T` the loss is the mean over i of
@@ -26,20 +39,25 @@ class InfoNCE(nn.Module):
     is in the batch twice is a negative of itself, like the frame a second before it: pairs are drawn from so
     many frames that both are rare.
 
-    Parameters
-    ----------
-    temperature : float
-        T, or where it starts.
-    learnable : bool
-        Whether T is learned with the network (as ``log T``; never below 0.01).
-    negatives : {'all', 'within_film', 'cross_film'}
-        All other pairs of the batch, those of the pair's own film, or those of other films.
+    Where a pairing gives weights (`pairings.SoftTime`), the partner's log probability becomes the weighted mean of
+    those of all candidates.
+
+    The temperature T is learned as ``log T`` where the config says so, and is never below 0.01; negatives are all other
+    pairs of the batch, those of the pair's own film, or those of other films.
     """
 
-    def __init__(self, temperature: float, learnable: bool, negatives: Negatives = "all") -> None:
-        super().__init__()
-        self.negatives = negatives
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)), requires_grad=learnable)
+    Config = InfoNCEConfig
+    config: InfoNCEConfig
+    takes_soft = True
+
+    def __init__(self, config: InfoNCEConfig, encoder: Encoder, pairing: Fixed, seed: int) -> None:
+        super().__init__(config, encoder, pairing, seed)
+        start = torch.tensor(math.log(config.temperature))
+        self.log_temperature = nn.Parameter(start, requires_grad=config.learn_temperature)
+
+    @classmethod
+    def chance(cls, config: InfoNCEConfig, samples: int) -> float | None:
+        return math.log(samples) if config.negatives == "all" else None
 
     @property
     def temperature(self) -> Tensor:
@@ -47,18 +65,25 @@ class InfoNCE(nn.Module):
         return self.log_temperature.exp().clamp(min=LEAST_TEMPERATURE)
 
     def measures(self) -> dict[str, float]:
-        """What to log of the objective itself."""
-        return {"temperature": self.temperature.item()}
+        return super().measures() | {"temperature": self.temperature.item()}
 
-    def forward(self, first: Tensor, second: Tensor, rows: PairRows) -> Tensor:
+    def loss(self, first: Tensor, second: Tensor, draw: Draw) -> Tensor:
         """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
-        first, second, rows = all_pairs(first, second, rows)
         similarity = first @ second.T / self.temperature
         partner = torch.arange(len(first), device=first.device)
-        if self.negatives != "all":
-            allowed = films_allowed(rows.film, rows.film, self.negatives)
+        if self.config.negatives != "all":
+            allowed = films_allowed(draw.film, draw.film, self.config.negatives)
             allowed[partner, partner] = True
             similarity = similarity.masked_fill(~allowed, -torch.inf)
+        if self.pairing.soft:
+            weights = self.pairing.weights(draw) * similarity.isfinite()
+            return (_weighted(similarity, weights) + _weighted(similarity.T, weights.T)) / 2
         forth = functional.cross_entropy(similarity, partner)
         back = functional.cross_entropy(similarity.T, partner)
         return (forth + back) / 2
+
+
+def _weighted(similarity: Tensor, weights: Tensor) -> Tensor:
+    """Mean over rows of the weighted mean of -log softmax; candidates of weight 0 may be at -inf."""
+    surprise = -functional.log_softmax(similarity, dim=1).masked_fill(weights == 0, 0)
+    return ((surprise * weights).sum(dim=1) / weights.sum(dim=1)).mean()
