@@ -96,9 +96,10 @@ if WORLD:
             "labels/labels.parquet",
             "labels/label_times.parquet",
             "world/classes.csv",
-            "world/company.parquet",
             "world/look_rdm.parquet",
+            "world/met_rdm.parquet",
             "world/shots.parquet",
+            "world/theme_rdm.parquet",
             "world/truth.csv",
         log:
             "logs/world.log",

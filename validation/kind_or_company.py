@@ -69,7 +69,7 @@ def prepared(kind: str, seed: int) -> Experiment:
         build(one.section("world", WorldConfig), folder, processes=1)
         stream = labels_as_wnids(one, read_labels(folder / "labels"))
         pairs = label_pairs(stream, (0.0, *map(float, LAGS_S)), one.section("timescales", TimescalesConfig))
-        models = read_rdms(folder / "world" / "company.parquet") | read_rdms(folder / "world" / "look_rdm.parquet")
+        models = {name: read_rdms(folder / "world" / f"{name}_rdm.parquet")[name] for name in ("theme", "met", "look")}
         classes = models["theme"].classes
         models |= {"category": category_rdm(classes, folder / "world" / "classes.csv"), "lch": lch_rdm(classes)}
         dimensions = one.sections["networks"]["embedding_dim"]

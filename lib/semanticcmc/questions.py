@@ -19,7 +19,8 @@ import pandas as pd
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import comparisons
 from semanticcmc.evaluation import lag_curve as lag_curves
-from semanticcmc.evaluation.config import METHODS, EvaluationConfig, control_networks, with_evaluation
+from semanticcmc.evaluation.config import AND, METHODS, EvaluationConfig, control_networks, with_evaluation
+from semanticcmc.evaluation.models import MADE
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import BASELINES, Experiment, Network, lagged_name
 from semanticcmc.figures import rdms as matrices
@@ -89,8 +90,9 @@ class Question:
     def permutations(self) -> dict[str, int]:
         """As many as the declared family needs, by control, where less is asked too: no control is tested itself."""
         networks, models = self.declared
-        tested = {control: [name for name in networks if name != control] for control in ("none", self.shown.control)}
-        return {control: permutations_for_family(len(names) * len(models)) for control, names in tested.items()}
+        of = {control: lag_curves.parts_of(self.experiment, control) for control in ("none", self.shown.control)}
+        tests = {key: len({*networks} - {*parts}) * len({*models} - {*parts}) for key, parts in of.items()}
+        return {control: permutations_for_family(max(count, 1)) for control, count in tests.items()}
 
     def family(self, tests: int, of: str) -> str:
         """The family of tests, in words; `of` what it is made of."""
@@ -103,12 +105,12 @@ class Question:
 def choices(E: Opened) -> dict[str, tuple[str, ...]]:
     """What can be asked for: layers of the RDM files, controls, methods and models."""
     own = E.experiment.section("evaluation", EvaluationConfig).model_files
-    films = ("association",) if (E.folder / "rdms" / "association.parquet").is_file() else ()
+    made = tuple(name for name, (file, _) in MADE.items() if (E.folder / file).is_file())
     return {
         "layer": RDMFiles(E.experiment, E.shown.condition).layers,
-        "control": lag_curves.controls_there(E.experiment),
+        "control": tuple(dict.fromkeys((*lag_curves.controls_there(E.experiment), E.shown.control))),
         "method": METHODS,
-        "models": ("category", *WORDNET_MODELS, *own, *films),
+        "models": ("category", *WORDNET_MODELS, *own, *made),
     }
 
 
@@ -145,7 +147,8 @@ def asked(
         experiment = dataclasses.replace(experiment, lags_s=tuple(sorted({float(lag_s) for lag_s in lags})))
     for model in shown.models:
         one_of("model", model, there["models"])
-    one_of("control", shown.control, there["control"])
+    for part in shown.control.split(AND):
+        one_of("control", part, there["control"])
     one_of("method", method, there["method"])
     one_of("layer", shown.layer, there["layer"], f"the RDM files of {experiment.name} hold")
     changes = {"method": method, "models": shown.models, "controls": tuple(dict.fromkeys(("none", shown.control)))}
@@ -261,7 +264,7 @@ def kept(
     """A table of the cache and its file, made where it is not there; the name is a hash of all that it follows from."""
     networks = dict.fromkeys((*experiment.runs, *control_networks(experiment)))
     files = [rdm_file(experiment, network, condition) for condition in conditions for network in networks]
-    files += [lag_curves.look_file(experiment)]
+    files += [lag_curves.look_file(experiment), *(experiment.folder / made for made, _ in MADE.values())]
     files += [path for package in CODE for path in sorted((Path(__file__).parent / package).glob("*.py"))]
     models = experiment.section("evaluation", EvaluationConfig).models
     from_ = [

@@ -134,6 +134,47 @@ def test_rows_hold_the_mantel_tests_of_the_named_matrices(experiment):
                 assert row.ci_low < row.mantel_r < row.ci_high
 
 
+def test_models_looks_and_networks_are_controls_alone_and_together(experiment):
+    """Each against the partial test of the named matrices, of the classes that all of them have."""
+    folder, classes = experiment.folder, tuple(sorted(WORLD.wnid))
+    themed, rng = classes[:-3], np.random.default_rng(4)
+    theme = RDM(rng.random(len(themed) * (len(themed) - 1) // 2), themed)
+    association = RDM(rng.random(len(classes) * (len(classes) - 1) // 2), classes)
+    write_rdms(folder / "world" / "theme_rdm.parquet", {"theme": theme})
+    write_rdms(folder / "rdms" / "association.parquet", {"association": association})
+    controls = ("theme", "look + association", "shortest_lag", "augment + theme", "lch")
+    with pytest.warns(UserWarning, match="3 of 24 classes are not in the model theme"):
+        table = lag_curve(with_settings(experiment, controls=controls, models=("lch", "theme")), layers=["fc7"])
+    look = read_rdms(folder / "world" / "look_rdm.parquet")["look"]
+    fc7 = {name: read_rdms(folder / "rdms" / name / "seed-0_intact.parquet")["fc7"] for name in NETWORKS}
+    given = {
+        "theme": [theme],
+        "look + association": [look, association],
+        "shortest_lag": [fc7["semantic_60s"]],
+        "augment + theme": [fc7["augment"], theme],
+        "lch": [lch_rdm(classes)],
+    }
+    rows = table[table.seed == 0].set_index(["network", "model", "control"])
+    for control, matrices in given.items():
+        for name, model in {"lch": lch_rdm(classes), "theme": theme}.items():
+            for network in NETWORKS:
+                tested = network not in {"shortest_lag": "semantic_60s"}.get(control, control).split(" + ")
+                assert ((network, name, control) in rows.index) == (tested and name not in control)
+                if (network, name, control) in rows.index:
+                    row = rows.loc[(network, name, control)]
+                    kept = themed if "theme" in (name, *control.split(" + ")) else classes
+                    x, y, *z = (one.subset(kept) for one in (fc7[network], model, *matrices))
+                    truth = partial_mantel(x, y, z, int(row.permutations))
+                    assert (row.classes, row.p) == (len(kept), truth.p)
+                    assert row.mantel_r == pytest.approx(truth.r, abs=1e-12)
+
+
+@pytest.mark.parametrize("control", ["looks", "look + none", "look+association"])
+def test_an_unknown_control_is_refused_with_those_that_there_are(experiment, control):
+    with pytest.raises(InputError, match=r"controls: '.*' is none of none, random, cmc_lab, .* look \+ association"):
+        lag_curve(with_settings(experiment, controls=(control,)))
+
+
 def test_only_the_network_that_codes_the_category_is_found_to(experiment):
     table = lag_curve(experiment)
     rows = table[(table.model == "category") & (table.control == "look")].groupby("network")

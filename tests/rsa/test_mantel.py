@@ -223,7 +223,7 @@ def test_rdms_share_a_control_that_is_one_object():
     data = standardise_table({"a": x, "b": y, "c": x}, {"m": y}, {"a": z, "b": x, "c": z})
     assert data.own == (0, 1, 0) and data.z.shape == (2, 9, 9)
     for rdm, expected in enumerate((z, x, z)):
-        assert torch.equal(data.control(rdm), standardise({"z": expected})[0])
+        assert torch.equal(data.control(rdm), standardise({"z": expected}))
     assert standardise_table({"a": x}, {"m": y}).control(0) is None
 
 

@@ -43,10 +43,10 @@ def lag_comparisons(
     tables = [pd.DataFrame(columns=list(LAG_COMPARISONS))]
     for study, seed, rdms in _by_seed(experiment, layer, conditions, watch):
         for control in study.controls:
-            rest, given = study.given(rdms, layer, control)
-            if len(rest) < 2 or config.bootstrap_samples == 0:
+            rest, given, models = study.given(rdms, layer, control)
+            if len(rest) < 2 or not models or config.bootstrap_samples == 0:
                 continue
-            found = _compared(rest, given, study.models, config)
+            found = _compared(rest, given, models, config)
             tables.append(found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control))
     return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
 
@@ -68,8 +68,9 @@ def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:
     rows = []
     for study, seed, rdms in _by_seed(experiment, layer):
         for control in (control for control in ("none", "random") if control == "none" or control in study.controls):
-            rest, given = study.given(rdms, layer, control)
-            r = rdm_correlations({network.name: rdm for network, rdm in rest.items()}, given, config.method)
+            rest, given, _ = study.given(rdms, layer, control)
+            named = {network.name: rdm for network, rdm in rest.items()}
+            r = rdm_correlations(named, given[0] if given else None, config.method)
             rows += [
                 (study.files.condition, layer, seed, control, first, second, r.loc[first, second])
                 for first, second in itertools.combinations(r.index, 2)
@@ -93,7 +94,7 @@ def rdm_correlations(
     r = x @ x.T / 2  # a square holds each pair of classes twice
     if control is not None:
         with_control = r[:-1, -1]
-        r = partial_correlation(r[:-1, :-1], with_control[:, None], with_control[None, :])
+        r = partial_correlation(r[:-1, :-1], with_control[None, :, None], with_control[None, None, :])
     values = r.clamp(-1, 1).fill_diagonal_(1).cpu().numpy()
     values[:, r.isnan().all(0).cpu().numpy()] = math.nan
     return pd.DataFrame(values, index=list(rdms), columns=list(rdms))
@@ -134,17 +135,14 @@ def _by_seed(
 
 
 def _compared(
-    rdms: Mapping[Network, RDM], given: RDM | None, models: Mapping[str, RDM], config: EvaluationConfig
+    rdms: Mapping[Network, RDM], given: Sequence[RDM], models: Mapping[str, RDM], config: EvaluationConfig
 ) -> pd.DataFrame:
     """All comparisons of one family."""
     # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
     tests = math.comb(len(rdms), 2) * len(models)
     samples = max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05))
     tables = []
-    for group in by_classes(models):
-        kept = next(iter(group.values())).classes
-        x = {network.name: rdm.subset(kept) for network, rdm in rdms.items()}
-        z = given.subset(kept) if given is not None else None
+    for x, group, z in by_classes({network.name: rdm for network, rdm in rdms.items()}, models, given):
         tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(p_holm=holm(table["p"]))

@@ -12,6 +12,9 @@ from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.semantics import WORDNET_MODELS
 
+CONTROLS = ("random", "cmc_lab", "look", "augment", "shortest_lag")  # and models, and semantic networks
+AND = " + "  # between controls that are partialled out at once
+LAGGED = "semantic_"
 Method = Literal["pearson", "spearman"]
 METHODS = get_args(Method)
 
@@ -59,17 +62,24 @@ class EvaluationConfig(Section):
     models: Annotated[tuple[str, ...], SOME, DISTINCT]
     model_files: Mapping[str, str]
     categories: Path | None
-    controls: Annotated[tuple[Literal["none", "random", "cmc_lab", "look"], ...], SOME, DISTINCT]
+    controls: Annotated[tuple[str, ...], SOME, DISTINCT]
     random_seeds: Annotated[tuple[Natural, ...], DISTINCT]
     seed: Natural
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        own = (*WORDNET_MODELS, "category", "association")
+        own = (*WORDNET_MODELS, "category", "association", "theme")
         if unknown := [name for name in self.models if name not in own and name not in self.model_files]:
             raise ValueError(f"models: {unknown[0]!r} is none of {', '.join(own)}, nor a name in model_files")
         if taken := [name for name in self.model_files if name in own]:
             raise ValueError(f"model_files: {taken[0]!r} is a model already; give the file another name")
+        known = (*CONTROLS, *own, *self.model_files)
+        parts = [part for control in self.controls if control != "none" for part in control.split(AND)]
+        if unknown := [part for part in parts if part not in known and not part.startswith(LAGGED)]:
+            raise ValueError(
+                f"controls: {unknown[0]!r} is none of none, {', '.join(known)}, nor a network such as {LAGGED}1s; "
+                f"several at once are joined by {AND!r}, as in look{AND}association"
+            )
 
     @property
     def of_tests(self) -> dict[str, Any]:
@@ -86,7 +96,8 @@ def control_seeds(experiment: Experiment) -> tuple[int, ...]:
 
 def control_networks(experiment: Experiment) -> tuple[Network, ...]:
     """The untrained networks whose mean RDM is the control `random`; none where it is no control."""
-    if "random" not in experiment.section("evaluation", EvaluationConfig).controls:
+    controls = experiment.section("evaluation", EvaluationConfig).controls
+    if not any("random" in control.split(AND) for control in controls):
         return ()
     return tuple(experiment.network("random", seed) for seed in control_seeds(experiment))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, control_networks
-from semanticcmc.evaluation.models import experiment_model
+from semanticcmc.evaluation.config import AND, EvaluationConfig, StimuliConfig, control_networks
+from semanticcmc.evaluation.models import MADE, experiment_model
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
-from semanticcmc.experiment import Experiment, Network
+from semanticcmc.experiment import Experiment, Network, lagged_name
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
+from semanticcmc.rsa.semantics import WORDNET_MODELS
 from semanticcmc.run import Watch
 
 KEYS = ("network", "lag_s", "seed", "layer", "condition", "model", "control")
@@ -51,9 +52,9 @@ def lag_curve(
         One row a condition, network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
         partial r given the control, its p, p corrected by Holm's method over the family of all networks and
         models of one condition, seed, layer and control (with as many permutations as that needs), the bootstrap
-        interval over classes, and the number of classes. Not tested are a network given itself, and, against the
-        category model, classes without a category. A layer whose RDM is NaN or constant has NaN in its row,
-        with a warning.
+        interval over classes, and the number of classes. Not tested are a network or model given itself, and classes
+        that a model or a control lacks, such as those without a category. A layer whose RDM is NaN or constant has
+        NaN in its row, with a warning.
 
     Raises
     ------
@@ -70,9 +71,9 @@ def lag_curve(
                 by_network = {network: study.files.read(network) for network in experiment.runs if network.seed == seed}
             rdms = {network: by_layer[layer] for network, by_layer in by_network.items()}
             for control in study.controls:
-                rest, given = study.given(rdms, layer, control)
-                if rest:  # else the control is the only network
-                    found = _tested(rest, given, study.models, config, layer, (permutations or {}).get(control, 0))
+                rest, given, models = study.given(rdms, layer, control)
+                if rest and models:  # else the control is the only network, or model
+                    found = _tested(rest, given, models, config, layer, (permutations or {}).get(control, 0))
                     tables.append(found.assign(layer=layer, condition=condition, control=control))
     table = pd.concat(tables, ignore_index=True)
     # In the order of the experiment and its YAML, whatever was tested together.
@@ -115,9 +116,22 @@ def look_file(experiment: Experiment) -> Path:
 
 
 def controls_there(experiment: Experiment) -> tuple[str, ...]:
-    """Controls that can be had, whether or not the experiment declares them."""
-    there = {"cmc_lab": "cmc_lab" in experiment.networks, "look": look_file(experiment).is_file()}
-    return tuple(control for control in ("none", "random", "cmc_lab", "look") if there.get(control, True))
+    """Controls that can be had, declared or not; `AND` joins several to one."""
+    config = experiment.section("evaluation", EvaluationConfig)
+    networks = [name for name in experiment.networks if name != "random"]
+    looks = ["look"] if look_file(experiment).is_file() else []
+    shortest = ["shortest_lag"] if experiment.lags_s else []
+    made = [name for name, (file, _) in MADE.items() if (experiment.folder / file).is_file()]
+    models = ["category", *WORDNET_MODELS, *made, *config.model_files]
+    there = dict.fromkeys(["none", "random", "cmc_lab", *looks, *shortest, *networks, *models])
+    return tuple(name for name in there if name != "cmc_lab" or name in networks)
+
+
+def parts_of(experiment: Experiment, control: str) -> tuple[str, ...]:
+    """What a control is made of: models, looks and networks by name; nothing of `none`."""
+    shortest = lagged_name(min(experiment.lags_s)) if experiment.lags_s else "shortest_lag"
+    names = [] if control == "none" else control.split(AND)
+    return tuple(dict.fromkeys(shortest if name == "shortest_lag" else name for name in names))
 
 
 class Study:
@@ -136,45 +150,56 @@ class Study:
         self.files = files = RDMFiles(experiment, condition)
         own = config.model_files
         self.models = {name: experiment_model(name, files.classes, experiment, own) for name in config.models}
-        self.controls = tuple(control for control in config.controls if control in controls_there(experiment))
-        look = read_rdms(look_file(experiment))["look"] if "look" in self.controls else None
-        self._look = look.subset(files.classes) if look else None
+        there = controls_there(experiment)
+        parts = {control: parts_of(experiment, control) for control in config.controls}
+        self._parts = {control: names for control, names in parts.items() if all(name in there for name in names)}
+        self.controls = tuple(self._parts)
+        needed = {name for names in self._parts.values() for name in names} - {"random", *experiment.networks}
+        look = read_rdms(look_file(experiment)) if "look" in needed else {}
+        self._fixed = {name: rdm.subset(files.classes) for name, rdm in look.items()}
+        self._fixed |= {name: experiment_model(name, files.classes, experiment, own) for name in needed - {"look"}}
         self._random = files.mean(control_networks(experiment))
 
-    def given(self, rdms: Mapping[Network, RDM], layer: str, control: str) -> tuple[dict[Network, RDM], RDM | None]:
-        """RDMs that can be tested given a control, and its RDM (None for `none`): never a network given itself.
+    def given(
+        self, rdms: Mapping[Network, RDM], layer: str, control: str
+    ) -> tuple[dict[Network, RDM], list[RDM], dict[str, RDM]]:
+        """RDMs that can be tested given a control, the control's RDMs, and the models that can be tested given it.
 
-        `rdms` are of all networks of one seed at `layer`.
+        No network and no model is tested given itself. `rdms` are of all networks of one seed at `layer`.
         """
-        rest = {network: rdm for network, rdm in rdms.items() if network.name != control}
+        parts = self._parts[control]
         by_name = {network.name: rdm for network, rdm in rdms.items()}
-        matrices = {"random": self._random.get(layer), "cmc_lab": by_name.get("cmc_lab"), "look": self._look}
-        return rest, matrices.get(control)
+        matrices = self._fixed | by_name | ({"random": self._random[layer]} if "random" in parts else {})
+        rest = {network: rdm for network, rdm in rdms.items() if network.name not in parts}
+        models = {name: model for name, model in self.models.items() if name not in parts}
+        return rest, [matrices[name] for name in parts], models
 
 
-def by_classes(models: Mapping[str, RDM]) -> list[dict[str, RDM]]:
-    """Models in groups that hold the same classes, to be tested together."""
+def by_classes(
+    rdms: Mapping[Any, RDM], models: Mapping[str, RDM], given: Sequence[RDM]
+) -> Iterator[tuple[dict[Any, RDM], dict[str, RDM], list[RDM] | None]]:
+    """Networks, models and controls (None without one) in groups of the same classes, to be tested together."""
     groups: dict[tuple[str, ...], dict[str, RDM]] = {}
     for name, model in models.items():
-        groups.setdefault(model.classes, {})[name] = model
-    return list(groups.values())
+        kept = tuple(one for one in model.classes if all(one in control.classes for control in given))
+        groups.setdefault(kept, {})[name] = model if kept == model.classes else model.subset(kept)
+    for kept, group in groups.items():
+        of_group = [control.subset(kept) for control in given]
+        yield {key: rdm.subset(kept) for key, rdm in rdms.items()}, group, of_group or None
 
 
 def _tested(
     rdms: Mapping[Network, RDM],
-    given: RDM | None,
+    given: Sequence[RDM],
     models: Mapping[str, RDM],
     config: EvaluationConfig,
     layer: str,
     least: int,
 ) -> pd.DataFrame:
-    """All tests of one family: networks against models, given one control or none; warnings name the layer."""
+    """All tests of one family: networks against models, given some controls or none; warnings name the layer."""
     permutations = max(config.permutations, permutations_for_family(len(rdms) * len(models)), least)
     tables = []
-    for group in by_classes(models):
-        kept = next(iter(group.values())).classes
-        x = {f"{network}, {layer}": rdm.subset(kept) for network, rdm in rdms.items()}
-        z = given.subset(kept) if given is not None else None
+    for x, group, z in by_classes({f"{network}, {layer}": rdm for network, rdm in rdms.items()}, models, given):
         found = mantel_table(x, group, z, **config.of_tests | {"permutations": permutations})
         found = found.rename(columns={"n": "classes"}).drop(columns=["rdm", "seed"])
         for key in ("name", "lag_s", "seed"):

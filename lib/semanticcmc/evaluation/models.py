@@ -10,6 +10,12 @@ from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.semantics import model_rdm
 
+MADE = {
+    "association": (Path("rdms", "association.parquet"), "notebook 01 makes it for films with labels"),
+    "theme": (Path("world", "theme_rdm.parquet"), "semanticcmc world makes it of a drawn world; other films have none"),
+}
+"""Models that an experiment makes: their file in its folder, and what makes it."""
+
 
 def category_table(experiment: Experiment) -> Path:
     """Table of an experiment's superordinate categories.
@@ -32,7 +38,8 @@ def experiment_model(model: str, classes: Sequence[str], experiment: Experiment,
     ----------
     model : str
         ``category``, ``lch``, ``path``, ``wu_palmer``; ``association``: what the experiment's films predict
-        (``rdms/association.parquet``, made by notebook 01); or a key of `model_files`.
+        (``rdms/association.parquet``, made by notebook 01); ``theme``: of a world's scenes
+        (``world/theme_rdm.parquet``); or a key of `model_files`.
     classes : sequence of str
         wnids.
     model_files : mapping of str to str
@@ -41,15 +48,15 @@ def experiment_model(model: str, classes: Sequence[str], experiment: Experiment,
     Raises
     ------
     InputError
-        If the associations are missing, and as `rsa.semantics.model_rdm` does.
+        If the associations or themes are missing, and as `rsa.semantics.model_rdm` does.
     """
     if model == "category":
         return model_rdm(model, classes, category_table(experiment))
     if model in model_files:
         return model_rdm(model, classes, repository_root() / model_files[model])
-    if model != "association":
+    if model not in MADE:
         return model_rdm(model, classes)
-    file = experiment.folder / "rdms" / "association.parquet"
+    file, made_by = experiment.folder / MADE[model][0], MADE[model][1]
     if not file.is_file():
-        raise InputError(f"{file}: missing; notebook 01 makes it for films with labels")
+        raise InputError(f"{file}: missing; {made_by}")
     return model_rdm(model, classes, file)

@@ -27,6 +27,7 @@ CONTROL_STYLES = {
     "cmc_lab": {"color": "#B45F06", "marker": "v", "label": "L / ab network"},
     "look": {"color": "#4F8F5B", "marker": "^", "label": "true looks"},
 }
+MORE = [{"color": "#7A3E9D", "marker": "s"}, {"color": "#B03A5B", "marker": "P"}, {"color": "#2B6CB0", "marker": "X"}]
 CONNECTIVITY = {"none": "simple", "random": "given untrained networks"}
 
 
@@ -46,6 +47,8 @@ def controls(table: pd.DataFrame, shown: Selection) -> Drawn:
     rows = shown.rows(table, control=table.control)
     looks = style.network_styles(style.network_lags(rows))
     used = {control: look for control, look in CONTROL_STYLES.items() if control in set(rows.control)}
+    more = [control for control in rows.control.unique() if control not in CONTROL_STYLES]
+    used |= {one: MORE[i % len(MORE)] | {"label": one.replace("_", " ")} for i, one in enumerate(more)}
     for ax, model in zip(axes, shown.models, strict=True):
         means = summary(rows[rows.model == model], shown.confidence)
         style.beside(ax, means, "network", list(looks), "control", used, spread=0.6, filled=means.significant)

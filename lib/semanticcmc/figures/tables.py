@@ -149,14 +149,20 @@ def percent(confidence: float) -> str:
 
 
 def control_text(control: str, random_networks: int) -> str:
-    """What a correlation is given, of the controls `none`, `random`, `cmc_lab` and `look`, as a caption says it."""
+    """What a correlation is given, as a caption says it."""
+    if control == "none":
+        return "given nothing (simple r)"
     one = "the RDM of one untrained network"
-    return {
-        "none": "given nothing (simple r)",
-        "random": f"given {one if random_networks == 1 else f'the mean RDM of {random_networks} untrained networks'}",
-        "cmc_lab": "given the RDM of the same seed's L / ab network",
-        "look": "given the true looks",
-    }[control]
+    words = {
+        "random": one if random_networks == 1 else f"the mean RDM of {random_networks} untrained networks",
+        "cmc_lab": "the RDM of the same seed's L / ab network",
+        "look": "the true looks",
+        "augment": "the RDM of the network trained on single frames",
+        "shortest_lag": "the RDM of the network of the shortest lag",
+        "theme": "the scenes' themes",
+        "association": "the labels' association",
+    }
+    return "given " + " and ".join(words.get(part, part) for part in control.split(" + "))
 
 
 def values_text(column: Iterable[float]) -> str:

@@ -35,6 +35,7 @@ With numbers of classes that are fixed by design they cover 93.5-99.9 %.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,8 @@ import torch
 from scipy.special import ndtri, stdtrit  # the quantiles of scipy.stats, which takes seconds to import
 
 from semanticcmc.rsa.cosets import SINGLE_FROM
-from semanticcmc.rsa.permutation import partial_correlation, residual
-from semanticcmc.rsa.standardise import Matrix, Standardised, standardise_table
+from semanticcmc.rsa.permutation import partial_correlation
+from semanticcmc.rsa.standardise import Controls, Matrix, Standardised, residual, standardise_table
 from semanticcmc.rsa.threads import threads_for
 
 if TYPE_CHECKING:
@@ -90,12 +91,26 @@ def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Te
     r_xy = _ratio(xy - x1[:, None] * y1, x2[:, None] * y2)
     if not data.own:
         return r_xy
-    own = list(data.own)
     zy = torch.stack([_pair_means(one * y, counts) for one in z])
-    xz = torch.cat([_pair_means((one * z[place])[None], counts) for one, place in zip(x, own, strict=True)])
     r_zy = _ratio(zy - z1[:, None] * y1, z2[:, None] * y2)
-    r_xz = _ratio(xz - x1 * z1[own], x2 * z2[own])
-    return partial_correlation(r_xy, r_xz[:, None], r_zy[own])
+    partial = torch.empty_like(r_xy)
+    for rdm, own in enumerate(data.own):
+        of_set = list(data.sets[own])
+        xz = torch.cat([_pair_means((x[rdm] * z[place])[None], counts) for place in of_set])
+        r_xz, r_yz = _ratio(xz - x1[rdm] * z1[of_set], x2[rdm] * z2[of_set])[:, None], r_zy[of_set]
+        if len(of_set) > 1:  # controls do not correlate in the whole, but in a sample
+            r_xz, r_yz = _whitened(z[of_set], z1[of_set], z2[of_set], counts, r_xz, r_yz)
+        partial[rdm] = partial_correlation(r_xy[rdm], r_xz, r_yz)
+    return partial
+
+
+def _whitened(z: torch.Tensor, z1: torch.Tensor, z2: torch.Tensor, counts: torch.Tensor, *r: torch.Tensor) -> Any:
+    """Correlations (k, ..., B) with k controls as those with controls that do not correlate; NaN where two are one."""
+    zz = torch.stack([_pair_means(one * z, counts) for one in z])
+    r_zz = _ratio(zz - z1[:, None] * z1, z2[:, None] * z2)
+    lower, failed = torch.linalg.cholesky_ex(r_zz.nan_to_num(0.0).permute(2, 0, 1))
+    lower[(failed > 0) | r_zz.isnan().any(0).any(0)] = math.nan
+    return [torch.linalg.solve_triangular(lower, one.permute(2, 0, 1), upper=False).permute(1, 2, 0) for one in r]
 
 
 def _pair_means(matrices: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -128,7 +143,7 @@ def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray
 def bootstrap_intervals(
     rdms: Mapping[Any, Matrix],
     models: Mapping[Any, Matrix],
-    control: Matrix | Mapping[Any, Matrix] | None = None,
+    control: Controls | Mapping[Any, Controls] | None = None,
     samples: int = 1000,
     confidence: float = 0.95,
     method: str = "pearson",
@@ -190,7 +205,7 @@ def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = N
     Parameters
     ----------
     x, y, z : tensors, shape (n, n)
-        As `standardise.standardise` gives them.
+        As `standardise.standardise` gives them; several controls, shape (k, n, n), as `standardise.controlled` does.
 
     Returns
     -------
@@ -264,7 +279,7 @@ def interval_width(
 def compare(
     rdms: Mapping[Any, Matrix],
     models: Mapping[Any, Matrix],
-    control: Matrix | Mapping[Any, Matrix] | None = None,
+    control: Controls | Mapping[Any, Controls] | None = None,
     samples: int = 10_000,
     confidence: float = 0.95,
     method: str = "pearson",

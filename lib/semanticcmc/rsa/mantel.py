@@ -6,6 +6,8 @@ null distribution that permuting the items of one of them gives. The partial tes
 
     r_xy.z = (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)).
 
+Several controls are partialled out at once: r_xy.z is then the correlation of what regressions on all of them leave.
+
 ``partial="smouse"``: as in vegan's ``mantel.partial``, x moves against y and control, whose correlation r_yz stays.
 ``partial="dsp"``: what the control leaves of y moves against x and control, whose correlation r_xz stays (double
 semi-partialling, Dekker, Krackhardt and Snijders 2007; as ``sna::netlm(..., nullhyp = "qapspp")``). r is the same.
@@ -30,7 +32,15 @@ import numpy as np
 
 from semanticcmc.rsa.bootstrap import intervals
 from semanticcmc.rsa.permutation import holm, permutations_for_family, significance
-from semanticcmc.rsa.standardise import Matrix, Standardised, standardise, standardise_table
+from semanticcmc.rsa.standardise import (
+    Controls,
+    Matrix,
+    Standardised,
+    controlled,
+    named_controls,
+    standardise,
+    standardise_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +141,7 @@ def mantel(
 def partial_mantel(
     x: Matrix,
     y: Matrix,
-    control: Matrix,
+    control: Controls,
     permutations: int = 9999,
     alternative: str = "greater",
     method: str = "pearson",
@@ -143,14 +153,16 @@ def partial_mantel(
 ) -> MantelResult:
     """Partial Mantel test of x against y with a control partialled out of both.
 
-    Parameters and errors are those of `mantel`; `control` is a third matrix of the same items, and `partial` ('smouse'
+    Parameters and errors are those of `mantel`; `control` is a third matrix of the same items, or a list of
+    such, which are partialled out at once, and `partial` ('smouse'
     or 'dsp') says what is permuted: the module's docstring has it. Moreover r
     and p are NaN, with a RuntimeWarning, if the control is collinear with x or y (|r| = 1). The module's
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    stack = standardise({"x": x, "y": y, "control": control}, method, device)
-    data = Standardised(stack[:1], stack[1:], (0,))
+    controls = named_controls(control)
+    stack = standardise({"x": x, "y": y} | controls, method, device)
+    data = controlled(stack[:1], stack[1:], (0,), [len(controls)])
     return _tested(data, permutations, alternative, method, reference, seed, return_null, partial)
 
 
@@ -173,7 +185,7 @@ def _tested(
 def mantel_table(
     rdms: Mapping[Any, Matrix],
     models: Mapping[Any, Matrix],
-    control: Matrix | Mapping[Any, Matrix] | None = None,
+    control: Controls | Mapping[Any, Controls] | None = None,
     permutations: int = 9999,
     alternative: str = "greater",
     method: str = "pearson",
@@ -191,8 +203,8 @@ def mantel_table(
     ----------
     rdms, models : mapping of name to RDM, array, tensor or DataFrame
         All of the same classes (see `mantel`).
-    control : RDM, array, tensor or DataFrame, or mapping of the rdms' names to such, optional
-        Partialled out: the same for all RDMs, or each one's own.
+    control : RDM, array, tensor or DataFrame, list of such, or mapping of the rdms' names to either, optional
+        Partialled out, several at once: the same for all RDMs, or each one's own.
     permutations, alternative, method, reference, seed, device, partial
         As in `partial_mantel`.
     family : str, optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import torch
 
 from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
 from semanticcmc.rsa.fourier import Group
-from semanticcmc.rsa.standardise import Standardised
+from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
 from semanticcmc.rsa.threads import threads_for
 
 if TYPE_CHECKING:
@@ -27,21 +28,22 @@ TIE = 1e-10  # statistics this close to the observed one count as equal to it
 NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
 _BLOCK_VALUES = 2**21  # of independent permutations at a time
 MANY_NEAR = 100  # so many near ties a test: everything once more in float64 instead
-COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
 
 
 def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
-    """Correlation of x and y with z partialled out of both; NaN where z is collinear with x or y."""
-    left_x, left_y = 1 - r_xz.square(), 1 - r_yz.square()
+    """Correlation of x and y with controls that do not correlate partialled out; NaN where they explain x or y.
+
+    The first axis of `r_xz` and `r_yz` is that of the controls.
+    """
+    r_z = functools.reduce(torch.add, [x * y for x, y in zip(r_xz, r_yz, strict=True)])
+    left_x, left_y = left_by_controls(r_xz), left_by_controls(r_yz)
     collinear = (left_x < COLLINEAR) | (left_y < COLLINEAR)
-    return torch.where(collinear, torch.nan, (r_xy - r_xz * r_yz) / (left_x * left_y).sqrt())
+    return torch.where(collinear, torch.nan, (r_xy - r_z) / (left_x * left_y).sqrt())
 
 
-def residual(y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """What a regression on z leaves of y (n, n), standardised again; NaN if that is nothing."""
-    left = y - (y * z).sum() / 2 * z
-    squares = left.square().sum() / 2
-    return torch.where(squares < COLLINEAR, torch.nan, left / squares.sqrt())
+def left_by_controls(r: torch.Tensor) -> torch.Tensor:
+    """Share of the variance that controls, on the first axis, do not explain, from the correlations with them."""
+    return 1 - functools.reduce(torch.add, [one.square() for one in r])
 
 
 def significance(
@@ -85,7 +87,7 @@ def significance(
         fixed, moving = data.x, data.moving
         if residuals := partial == "dsp" and bool(data.own):
             fixed = torch.cat([data.x, data.z])
-            moving = torch.stack([residual(y, z) for z in data.z for y in data.y])
+            moving = torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y])
         tests = _tests(data, alternative, residuals)
         if reference == "independent":
             groups = [(one.fixed, one.moving) for one in tests]
@@ -110,10 +112,10 @@ class _Tests:
     """The x that share a control, or have none, their tests against all y, and what was counted so far."""
 
     x: list[int]
-    fixed: list[int]  # positions of these x and, for double semi-partialling, last, the control
-    moving: list[int]  # positions of all y and, for Smouse's test, last, the control
-    axis: int  # of correlations (fixed, moving, B), along which the control is the last
-    r_kept: torch.Tensor | None  # of the control with what it moves with, or stays with: (K, 1), or (x, 1, 1)
+    fixed: list[int]  # positions of these x and, for double semi-partialling, last, the controls
+    moving: list[int]  # positions of all y and, for Smouse's test, last, the controls
+    axis: int  # of correlations (fixed, moving, B), along which the controls are the last
+    r_kept: torch.Tensor | None  # of k controls with what they move, or stay, with: (k, 1, K, 1), or (k, x, 1, 1)
     observed: torch.Tensor  # (x, K)
     alternative: str
     count: torch.Tensor  # (x, K)
@@ -127,9 +129,11 @@ class _Tests:
         return partial_correlation(r_xy, r_control, self.r_kept)
 
     def _parted(self, correlations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Correlations without the control, and with it."""
-        without = correlations.shape[self.axis] - 1
-        return correlations.narrow(self.axis, 0, without), correlations.narrow(self.axis, without, 1)
+        """Correlations without the controls, and with each of them, these on a first axis of their own."""
+        controls = 0 if self.r_kept is None else len(self.r_kept)
+        without = correlations.shape[self.axis] - controls
+        of_controls = correlations.narrow(self.axis, without, controls).movedim(self.axis, 0)
+        return correlations.narrow(self.axis, 0, without), of_controls.unsqueeze(self.axis + 1)
 
     def directed(self, statistics: torch.Tensor) -> torch.Tensor:
         """Statistics of which greater ones are more extreme."""
@@ -141,7 +145,7 @@ class _Tests:
         """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
         distance = (self.directed(statistics) - self.directed(self.observed)[..., None]).abs()
         if self.r_kept is not None:  # partialling out magnifies what the correlations err by
-            left = (1 - self._parted(correlations)[1].square()) * (1 - self.r_kept.square())
+            left = left_by_controls(self._parted(correlations)[1]) * left_by_controls(self.r_kept)
             distance = distance * left.clamp(min=COLLINEAR).sqrt()
         return torch.nonzero(~(distance > NEAR) & ~torch.isnan(self.observed)[..., None])
 
@@ -151,12 +155,14 @@ class _Tests:
         """One statistic in float64."""
         pairs = [(member, model)]
         if self.r_kept is not None:
-            pairs.append((-1, model) if self.axis == 0 else (member, -1))
+            places = range(-len(self.r_kept), 0)
+            pairs += [(place, model) if self.axis == 0 else (member, place) for place in places]
         r = [permuted_correlation(fixed[self.fixed[i]], moving[self.moving[k]], permutation) for i, k in pairs]
         found = torch.tensor(r, dtype=torch.float64)
         if self.r_kept is None:
             return found[0]
-        return partial_correlation(found[0], found[1], self.r_kept.flatten()[(member, model)[self.axis]].cpu())
+        kept = self.r_kept[:, member, 0, 0] if self.axis == 0 else self.r_kept[:, 0, model, 0]
+        return partial_correlation(found[0], found[1:], kept.cpu())
 
     def add(self, statistics: torch.Tensor, keep: bool) -> None:
         """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
@@ -174,17 +180,18 @@ def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests
         every = list(range(len(data.x)))
         return [_Tests(every, every, models, 0, None, r_xy, alternative, torch.zeros_like(r_xy))]
     tests = []
-    for place, r_yz in enumerate(r_zy):
+    for place, of_set in enumerate(map(list, data.sets)):
         members = [index for index, its in enumerate(data.own) if its == place]
-        own_xy, own_xz = r_xy[members], r_xz[members, place, None]
+        own_xy, own_xz, r_yz = r_xy[members], r_xz[members][:, of_set].T[..., None], r_zy[of_set][:, None]
         observed = partial_correlation(own_xy, own_xz, r_yz)
-        if bool((torch.isnan(observed) & ~torch.isnan(own_xy + own_xz + r_yz)).any()):
+        if bool((torch.isnan(observed) & ~torch.isnan(own_xy + own_xz.sum(0) + r_yz.sum(0))).any()):
             warnings.warn(
                 "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
             )
-        moves = ([*members, len(data.x) + place], [place * len(models) + k for k in models], 0, own_xz[..., None])
+        fixed = [*members, *(len(data.x) + one for one in of_set)]
+        moves = (fixed, [place * len(models) + k for k in models], 0, own_xz[..., None])
         if not residuals:
-            moves = (members, [*models, len(data.y) + place], 1, r_yz[:, None])
+            moves = (members, [*models, *(len(data.y) + one for one in of_set)], 1, r_yz[..., None])
         tests.append(_Tests(members, *moves, observed, alternative, torch.zeros_like(observed)))
     return tests
 

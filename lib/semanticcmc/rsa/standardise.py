@@ -22,7 +22,10 @@ EXTREME = 1e100  # distances beyond, or all below its inverse, are scaled, so th
 SECONDS = 2e-8  # a distance, on one core
 KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
+COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
+
 Matrix = Any  # an RDM, or a square array, tensor or DataFrame
+Controls = Any  # a matrix, or a list or tuple of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +37,23 @@ class Standardised:
     x : tensor of float64, shape (M, n, n)
         RDMs, from `standardise`.
     moving : tensor of float64, shape (K + C, n, n)
-        Models and, after them, the different controls: what x is permuted against.
+        Models and, after them, the different controls: what x is permuted against. Of controls that are partialled
+        out together, each is what those before it leave of it: they do not correlate.
     own : tuple of int
-        Each RDM's control, counted from 0; empty without a control.
+        Each RDM's set of controls, counted from 0; empty without a control.
+    sets : tuple of tuple of int
+        Controls of each set, counted from 0.
     """
 
     x: torch.Tensor
     moving: torch.Tensor
     own: tuple[int, ...] = ()
+    sets: tuple[tuple[int, ...], ...] = ()
 
     @property
     def y(self) -> torch.Tensor:
         """Models, shape (K, n, n)."""
-        return self.moving[: len(self.moving) - len(set(self.own))]
+        return self.moving[: len(self.moving) - sum(map(len, self.sets))]
 
     @property
     def z(self) -> torch.Tensor:
@@ -54,38 +61,69 @@ class Standardised:
         return self.moving[len(self.y) :]
 
     def control(self, rdm: int) -> torch.Tensor | None:
-        """Control of an RDM, shape (n, n); None without one."""
-        return self.z[self.own[rdm]] if self.own else None
+        """Controls of an RDM, shape (k, n, n); None without one."""
+        return self.z[list(self.sets[self.own[rdm]])] if self.own else None
+
+
+def controlled(x: torch.Tensor, moving: torch.Tensor, own: Sequence[int], sizes: Sequence[int]) -> Standardised:
+    """RDMs, models and, behind these, sets of so many controls; a control that those before it explain is left out."""
+    models = len(moving) - sum(sizes)
+    kept, sets = list(moving[:models]), []
+    for start, size in zip(np.cumsum([models, *sizes]), sizes, strict=False):
+        of_set: list[torch.Tensor] = []
+        for one in moving[start : start + size]:
+            left = residual(one, torch.stack(of_set)) if of_set else one
+            if left is one or not (torch.isnan(left).all() and not torch.isnan(one).any()):
+                of_set.append(left)
+        sets.append(tuple(range(len(kept) - models, len(kept) - models + len(of_set))))
+        kept += of_set
+    return Standardised(x, torch.stack(kept), tuple(own), tuple(sets))
+
+
+def residual(y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """What a regression on the controls z (k, n, n), or (n, n), leaves of y (n, n), standardised; NaN if nothing."""
+    left = y
+    for one in z.reshape(-1, *y.shape):  # they do not correlate
+        left = left - (y * one).sum() / 2 * one
+    squares = left.square().sum() / 2
+    return torch.where(squares < COLLINEAR, torch.nan, left / squares.sqrt())
 
 
 def standardise_table(
     rdms: Mapping[Any, Matrix],
     models: Mapping[Any, Matrix],
-    control: Matrix | Mapping[Any, Matrix] | None = None,
+    control: Controls | Mapping[Any, Controls] | None = None,
     method: str = "pearson",
     device: str | torch.device | None = None,
 ) -> Standardised:
     """Standardise RDMs, models and controls as `mantel.mantel_table` takes them.
 
-    Several RDMs whose control is one and the same object share it.
+    Several RDMs whose control is one and the same object share it. Those of a list or tuple are partialled
+    out at once.
     """
     named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
     named |= {f"model {key}": matrix for key, matrix in models.items()}
     own: list[int] = []
-    if isinstance(control, Mapping):
-        if lacking := [str(key) for key in rdms if key not in control]:
-            raise ValueError(f"no control for RDM {listed(lacking)}")
-        different: list[Matrix] = []
-        for key in rdms:
-            if not any(control[key] is one for one in different):
-                different.append(control[key])
-                named[f"control of RDM {key}"] = control[key]
-            own.append(next(place for place, one in enumerate(different) if one is control[key]))
-    elif control is not None:
-        own = [0] * len(rdms)
-        named["control"] = control
+    different: dict[tuple[int, ...], dict[str, Matrix]] = {}  # by the identity of the controls
+    if isinstance(control, Mapping) and (lacking := [str(key) for key in rdms if key not in control]):
+        raise ValueError(f"no control for RDM {listed(lacking)}")
+    for key in rdms if control is not None else ():
+        mine, name = (control[key], f"control of RDM {key}") if isinstance(control, Mapping) else (control, "control")
+        controls = named_controls(mine, name)
+        identity = tuple(map(id, controls.values()))
+        different.setdefault(identity, controls)
+        own.append(list(different).index(identity))
+    for of_set in different.values():
+        named |= of_set
     stack = standardise(named, method, device, nan_allowed=True)
-    return Standardised(stack[: len(rdms)], stack[len(rdms) :], tuple(own))
+    return controlled(stack[: len(rdms)], stack[len(rdms) :], own, [len(of_set) for of_set in different.values()])
+
+
+def named_controls(control: Controls, name: str = "control") -> dict[str, Matrix]:
+    """Controls with names for messages."""
+    if not isinstance(control, (list, tuple)) or not any(isinstance(one, RDM) or np.ndim(one) == 2 for one in control):
+        return {name: control}  # one matrix, perhaps as a list of its rows
+    return {f"{name}, {place} of {len(control)}": one for place, one in enumerate(control, start=1)}
 
 
 def standardise(

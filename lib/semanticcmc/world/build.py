@@ -37,8 +37,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     """Write a world: ``frames/``, ``labels/``, ``stimuli/`` and ``world/`` below `folder`, an experiment's results.
 
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
-    ``world/company.parquet`` has the RDMs `truth.theme_rdm` and `truth.met_rdm`, and
-    ``world/shots.parquet`` (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as
+    ``world/theme_rdm.parquet`` and ``world/met_rdm.parquet`` are those of `truth`, and ``world/shots.parquet``
+    (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as
     `films.pairs.lagged_pairs` takes them.
 
     Parameters
@@ -74,7 +74,8 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
     write_labels(folder / "labels", *label_tables(config, films))
     write_csv(folder / "world" / "classes.csv", classes)
     write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
-    write_rdms(folder / "world" / "company.parquet", {"theme": theme_rdm(config), "met": met_rdm(config, films)})
+    write_rdms(folder / "world" / "theme_rdm.parquet", {"theme": theme_rdm(config)})
+    write_rdms(folder / "world" / "met_rdm.parquet", {"met": met_rdm(config, films)})
     shots = shot_table(films)
     shots = shots.assign(theme=names[shots["theme"]], setup=np.array(SETUPS)[shots["setup"]])
     with atomic(folder / "world" / "shots.parquet") as temporary:
