@@ -47,9 +47,11 @@ UNTRAINED = 5  # networks whose mean RDM is the control random
 PARTS = {
     "a": [("crossed", world, lag, 0) for lag in (60, 0, 1, 10, 180, 600) for world in range(6)],
     "b": [("crossed", world, 60, k) for k in (1, 2) for world in range(6)],
-    "c": [(name, world, 60, 0) for world in range(3) for name in ("mixed_0", "mixed_50", "mixed_25", "mixed_75")],
-    "d": [("second_order", world, lag, 0) for lag in (60, 0, 1) for world in range(6)],
-    "e": [(name, world, 60, 0) for world in range(3, 6) for name in ("mixed_0", "mixed_50", "mixed_25", "mixed_75")],
+    "c": [(name, 0, 60, 0) for name in ("mixed_0", "mixed_50", "mixed_25", "mixed_75")],
+    "d": [("second_order", world, 60, 0) for world in range(6)],
+    "e": [(name, world, 60, 0) for world in (1, 2) for name in ("mixed_0", "mixed_50", "mixed_25", "mixed_75")],
+    "f": [("second_order", world, lag, 0) for lag in (0, 1) for world in range(6)],
+    "g": [(name, world, 60, 0) for world in (3, 4, 5) for name in ("mixed_0", "mixed_50", "mixed_25", "mixed_75")],
 }
 """Networks by part of the study, most wanted first: kind of world, its seed, lag in s (0: augment), network seed."""
 
