@@ -115,7 +115,8 @@ def mantel(
         'spearman' ranks the distances once (ties averaged).
     reference : {'cosets', 'independent'}
         How the reference set of permutations is drawn. 'cosets': as whole cosets of a group, all of whose
-        correlations come from fast Fourier transforms (`cosets`); an exact test, hundreds of times faster.
+        correlations come from fast Fourier transforms (`cosets`); as exact as independent ones, and
+        hundreds of times faster with many items.
         'independent': one by one, for comparison.
     device : str or torch.device, optional
         Where to compute; by default where `x` is, if it is a tensor, else the CPU.
