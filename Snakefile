@@ -314,6 +314,7 @@ rule lag_curve:
     output:
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
+        "tables/joint.csv",
         "tables/accuracy.csv",
         "tables/noise_ceiling.csv",
         "tables/connectivity.csv",
@@ -430,6 +431,7 @@ rule poster:
         "tables/half_lives.csv",
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
+        "tables/joint.csv",
         "tables/accuracy.csv",
         "tables/published.csv",
         "figures/film_strip.svg",
@@ -457,6 +459,7 @@ rule paper:
         "tables/half_lives.csv",
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
+        "tables/joint.csv",
         "tables/accuracy.csv",
         "tables/published.csv",
         "tables/robustness.csv",

@@ -22,7 +22,7 @@ from semanticcmc import questions
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import comparisons, robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.lag_curve import gather, lag_curve, over_seeds
+from semanticcmc.evaluation.lag_curve import gather, lag_curve
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.evaluation.untrained import label_models
@@ -198,6 +198,10 @@ class Study(Opened):
         found = comparisons.lag_comparisons(self._with_added(), self.shown.layer, watch=watch)
         return self.write("lag_comparisons", found)
 
+    def joint(self) -> pd.DataFrame:
+        """What several seeds say together, the planned test and the interval of the peak, at the declared layer."""
+        return self.write("joint", comparisons.joint(self._with_added(), self.experiment.primary_layer))
+
     def connectivity(self) -> pd.DataFrame:
         """How alike any two networks see, at the layer shown."""
         return self.write("connectivity", comparisons.connectivity(self._with_added(), self.shown.layer))
@@ -206,11 +210,6 @@ class Study(Opened):
         """The published tests beside ours at the declared layer, as ``tables/published.csv``."""
         found = comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
         return self.write("published", found)
-
-    def over_seeds(self) -> pd.DataFrame:
-        """Means over seeds of the tests shown, and their intervals (`evaluation.lag_curve.over_seeds`)."""
-        rows = self.shown.rows(over_seeds(self.table("lag_curve"), self.shown.confidence))
-        return rows[["network", "model", "mantel_r", "ci_low", "ci_high", "seeds"]]
 
     def robustness(self) -> pd.DataFrame:
         """One change of the analysis a row (`evaluation.robustness`), as ``tables/robustness.csv``."""

@@ -133,12 +133,13 @@ def check_sections(experiment: Experiment) -> None:
         module, config = place.split(":")
         experiment.section(section, getattr(importlib.import_module(f"semanticcmc.{module}"), config))
     from semanticcmc.evaluation.conditions import MASKED
+    from semanticcmc.evaluation.config import planned_lag
     from semanticcmc.training.recipe import choose_objective
 
     for network in experiment.runs:
         if network.trained:
             choose_objective(experiment, network)
-
+    planned_lag(experiment)
     masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
     if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
         raise InputError(

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.comparisons import (
     CONNECTIVITY,
+    JOINT,
     LAG_COMPARISONS,
     connectivity,
+    joint,
     lag_comparisons,
     rdm_correlations,
     simple_by_layer,
@@ -165,3 +168,27 @@ def test_a_dead_rdm_has_no_correlations():
         found = rdm_correlations(rdms)
     assert found["dead"].isna().all() and found.loc["dead"].isna().all()
     assert np.isfinite(found.loc[["x", "y"], ["x", "y"]]).all(axis=None)
+
+
+def test_seeds_together_are_means_with_intervals_over_seeds_and_classes(experiment):  # noqa: F811
+    table = joint(with_settings(experiment, planned_lag_s=None), "fc7")
+    assert tuple(table.columns) == JOINT and (table.seeds == 2).all()
+    curve = lag_curve(experiment)
+    means = curve[curve.layer == "fc7"].groupby(["model", "control", "network"]).mantel_r.mean()
+    for row in table[table.kind == "network"].itertuples():
+        assert row.mantel_r == pytest.approx(means[row.model, row.control, row.first], abs=1e-12)
+        assert row.ci_low < row.mantel_r < row.ci_high and row.p <= row.p_holm
+    differences = table[table.kind == "difference"]
+    assert len(differences) == 2 * (6 + 3 + 3 + 6)
+    for row in differences.itertuples():
+        expected = means[row.model, row.control, row.first] - means[row.model, row.control, row.second]
+        assert row.mantel_r == pytest.approx(expected, abs=1e-12)
+    peaks = table[table.kind == "peak"]  # one lag alone
+    assert (peaks[["lag_s", "ci_low", "ci_high"]] == 60).all(axis=None) and "planned" not in set(table.kind)
+
+
+def test_a_single_seed_has_the_planned_test_and_the_peak_alone(experiment):  # noqa: F811
+    alone = with_settings(dataclasses.replace(experiment, seeds=(0,)), planned_lag_s=None)
+    assert set(joint(alone, "fc7").kind) == {"peak"}
+    with pytest.raises(InputError, match=r"planned_lag_s is 60, lags_s are 60; give one of them between"):
+        joint(with_settings(experiment, planned_lag_s=60.0), "fc7")

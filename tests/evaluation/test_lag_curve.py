@@ -31,6 +31,7 @@ SETTINGS = {
     "model_files": {},
     "categories": None,
     "controls": ["none", "random", "cmc_lab", "look"],
+    "planned_lag_s": None,
     "random_seeds": [1, 2, 5],
     "seed": 0,
 }

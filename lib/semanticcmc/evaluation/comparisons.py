@@ -5,20 +5,38 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, planned_lag
+from semanticcmc.evaluation.inference import Units
 from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.permutation import holm, partial_correlation
 from semanticcmc.rsa.rdm import RDM
-from semanticcmc.rsa.standardise import Matrix, standardise
+from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
 from semanticcmc.run import Watch
 
 KEYS = ("condition", "seed", "layer", "model", "control", "first", "second")
 LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")
+JOINT = (
+    "layer",
+    "model",
+    "control",
+    "kind",
+    "first",
+    "second",
+    "lag_s",
+    "mantel_r",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+    "p_nothing",
+    "seeds",
+)
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -49,6 +67,56 @@ def lag_comparisons(
             found = _compared(rest, given, models, config)
             tables.append(found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control))
     return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
+
+
+def joint(experiment: Experiment, layer: str) -> pd.DataFrame:
+    """What several seeds say together, the planned test, and which lag is best: ``tables/joint.csv``.
+
+    Returns
+    -------
+    DataFrame
+        Of intact stimuli, one row a model, control and ``kind``, with intervals over seeds and classes at once
+        (`inference`): ``network``, the mean over seeds of ``mantel_r`` of `first`, and ``difference``, `first` minus
+        `second`, both for several seeds alone; ``planned``, the smaller difference of ``evaluation.planned_lag_s`` and
+        the shortest and the longest lag with p of the intersection-union test, where one is declared; ``peak``, the
+        lag (`lag_s`) with the largest mean, and in ``ci_low, ci_high`` the lags that bound it. ``p_holm`` is
+        corrected over the models of a control and kind; ``p_nothing`` is the p of equivalence with 0.
+    """
+    config, planned = experiment.section("evaluation", EvaluationConfig), planned_lag(experiment)
+    by_seed = [(study, rdms) for study, _, rdms in _by_seed(experiment, layer, ["intact"])]
+    study, several, rows = by_seed[0][0], len(by_seed) > 1, []
+    for control in study.controls:
+        given = [study.given(rdms, layer, control) for _, rdms in by_seed]
+        networks, tested = list(given[0][0]), list(given[0][2])
+        lagged = sorted((i for i, one in enumerate(networks) if one.lag_s > 0), key=lambda i: networks[i].lag_s)
+        ends = [networks[i].lag_s for i in (*lagged[:1], *lagged[-1:])]
+        for name in tested if networks else ():
+            tables = []
+            for rest, z, models in given:
+                ((x, group, own),) = by_classes({one.name: rdm for one, rdm in rest.items()}, {name: models[name]}, z)
+                tables.append(standardise_table(x, group, own, config.method))
+            units = Units(tables)
+            pairs: list[tuple[int, int | None]] = [(i, None) for i in range(len(networks))] if several else []
+            pairs += itertools.combinations(range(len(networks)), 2) if several else []
+            found: list[tuple[Any, ...]] = []
+            for i, j in pairs:
+                one, what = units.network(i, j), "network" if j is None else "difference"
+                p = one.p(config.alternative if j is None else "two-sided")
+                found.append((what, i, j, one.value, *one.interval(config.confidence), p, one.equivalence()))
+            declared = next((i for i in lagged if networks[i].lag_s == planned), None)
+            if declared is not None and planned not in ends:  # a network that is controlled is not among them
+                one, p = units.inverted_u(declared, lagged[0], lagged[-1])
+                found.append(("planned", declared, None, one.value, *one.interval(config.confidence), p, math.nan))
+            if lagged and config.bootstrap_samples:
+                best, *bounds = units.peak(lagged, config.bootstrap_samples, config.confidence, config.seed)
+                limits = [networks[i].lag_s for i in bounds]
+                found.append(("peak", best, None, float(units.r.mean(0)[best]), *limits, math.nan, math.nan))
+            for what, i, j, *numbers in found:
+                second = "" if j is None else networks[j].name
+                rows.append((layer, name, control, what, networks[i].name, second, networks[i].lag_s, *numbers))
+    table = pd.DataFrame(rows, columns=[name for name in JOINT if name not in ("p_holm", "seeds")])
+    corrected = table.groupby(["control", "kind"])["p"].transform(holm)
+    return table.assign(p_holm=corrected, seeds=len(by_seed))[list(JOINT)]
 
 
 def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from semanticcmc.config import DISTINCT, SOME, Confidence, Count, Natural, Positive, Rule, Section, Several
+from semanticcmc.config import DISTINCT, SOME, Confidence, Count, InputError, Natural, Positive, Rule, Section, Several
 from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.semantics import WORDNET_MODELS
@@ -63,6 +63,7 @@ class EvaluationConfig(Section):
     model_files: Mapping[str, str]
     categories: Path | None
     controls: Annotated[tuple[str, ...], SOME, DISTINCT]
+    planned_lag_s: Positive | None
     random_seeds: Annotated[tuple[Natural, ...], DISTINCT]
     seed: Natural
 
@@ -92,6 +93,19 @@ def control_seeds(experiment: Experiment) -> tuple[int, ...]:
     """Seeds of the untrained networks whose mean RDM is the control `random`."""
     config = experiment.section("evaluation", EvaluationConfig)
     return tuple(sorted({*config.random_seeds, *experiment.seeds}))
+
+
+def planned_lag(experiment: Experiment) -> float | None:
+    """``evaluation.planned_lag_s``; an InputError where no shorter or no longer lag is trained beside it."""
+    planned = experiment.section("evaluation", EvaluationConfig).planned_lag_s
+    lags_s = sorted(network.lag_s for network in experiment.runs if network.lag_s > 0)
+    if planned is not None and (planned not in lags_s or planned in (lags_s[0], lags_s[-1])):
+        listed = ", ".join(f"{lag_s:g}" for lag_s in dict.fromkeys(lags_s))
+        raise InputError(
+            f"{experiment.file}: evaluation.planned_lag_s is {planned:g}, lags_s are {listed}; give one of them "
+            "between the shortest and the longest, or null"
+        )
+    return planned
 
 
 def control_networks(experiment: Experiment) -> tuple[Network, ...]:

@@ -180,7 +180,7 @@ def intervals(data: Standardised, samples: int, confidence: float, seed: int) ->
 
 def corrected_interval(data: Standardised, found: torch.Tensor, confidence: float) -> NDArray[np.float64]:
     """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same data."""
-    r, left_out = _all_and_left_out(data)
+    r, left_out = all_and_left_out(data)
     z, resampled, jackknife = (a.clamp(-CERTAIN, CERTAIN).atanh() for a in (r, found, left_out))
     degenerate = degenerate_variances(data) * z.cosh() ** 4  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
     width = interval_width(resampled, jackknife, degenerate, confidence)
@@ -188,7 +188,7 @@ def corrected_interval(data: Standardised, found: torch.Tensor, confidence: floa
     return np.tanh((z + width * (limits - z)).cpu().numpy())
 
 
-def _all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
+def all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
     """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
     n = data.x.shape[-1]
     found = bootstrap_correlations(data, torch.cat([torch.ones(1, n), 1 - torch.eye(n)]))
@@ -241,36 +241,31 @@ def degenerate_variances(data: Standardised) -> torch.Tensor:
     return torch.stack(variances).view(len(data.x), len(data.y))
 
 
+def class_variance(left_out: torch.Tensor, degenerate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Variance of a statistic over samples of classes, and how many degrees of freedom it is known with.
+
+    ``V = max(V_jackknife - V_deg, V_deg)``, from the statistic without each class, (..., n), and V_deg, (...). Its
+    degrees of freedom are those of a mean of n squares of kurtosis k (Satterthwaite 1946), ``2 n / (k - 1)``, at most
+    n - 1: with few classes, or a few that weigh much, V itself is not well known.
+    """
+    n = left_out.shape[-1]
+    deviations = left_out - left_out.nanmean(-1, keepdim=True)
+    jackknife = (n - 1) * deviations.square().nanmean(-1)
+    kurtosis = deviations.pow(4).nanmean(-1) / deviations.square().nanmean(-1).square()
+    freedom = (2 * n / (kurtosis - 1)).nan_to_num(nan=n - 1.0).clamp(1, n - 1)
+    return torch.maximum(jackknife - degenerate, degenerate), freedom
+
+
 def interval_width(
     resampled: torch.Tensor, left_out: torch.Tensor, degenerate: torch.Tensor, confidence: float
 ) -> torch.Tensor:
     """Factor that brings the deviations of bootstrap samples to those of samples of classes.
 
-    ``sqrt(V / V_bootstrap)``, with ``V = max(V_jackknife - V_deg, V_deg)``, times the ratio of Student's quantile to
-    the normal one. Its degrees of freedom are those of a mean of n squares of kurtosis k (Satterthwaite 1946),
-    ``2 n / (k - 1)``, at most n - 1: with few classes, or a few that weigh much, V itself is not well known.
-
-    Parameters
-    ----------
-    resampled : tensor, shape (..., B)
-        A statistic in bootstrap samples; NaN is left out.
-    left_out : tensor, shape (..., n)
-        It without each class.
-    degenerate : tensor, shape (...)
-        V_deg.
-
-    Returns
-    -------
-    tensor, shape (...)
-        1 where the samples do not vary.
+    ``sqrt(V / V_bootstrap)``, with V from `class_variance`, times the ratio of Student's quantile to the normal one; 1
+    where the samples `resampled`, (..., B), do not vary. NaN among them is left out.
     """
-    n = left_out.shape[-1]
-    deviations = left_out - left_out.nanmean(-1, keepdim=True)
-    jackknife = (n - 1) * deviations.square().nanmean(-1)
-    variance = torch.maximum(jackknife - degenerate, degenerate)
+    variance, freedom = class_variance(left_out, degenerate)
     spread = (resampled - resampled.nanmean(-1, keepdim=True)).square().nanmean(-1)
-    kurtosis = deviations.pow(4).nanmean(-1) / deviations.square().nanmean(-1).square()
-    freedom = (2 * n / (kurtosis - 1)).nan_to_num(nan=n - 1.0).clamp(1, n - 1)
     quantile = stdtrit(freedom.cpu().numpy(), 0.5 + confidence / 2) / ndtri(0.5 + confidence / 2)
     width = (variance / spread).sqrt() * torch.as_tensor(quantile).to(variance)
     return torch.where(spread > CONSTANT, width, 1.0)
@@ -310,7 +305,7 @@ def compare(
 
     data = standardise_table(rdms, models, control, method, device)
     with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
-        once, left_out = _all_and_left_out(data)
+        once, left_out = all_and_left_out(data)
         found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
         rows = []
         for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
