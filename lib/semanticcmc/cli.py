@@ -145,13 +145,15 @@ def train(
     seed: Annotated[int, typer.Option(help="of the initial weights and all sampling")] = 0,
 ) -> None:
     """Train one network; several processes train it together where torchrun starts them."""
+    from semanticcmc.evaluation.watched import watched_stimuli
     from semanticcmc.training import loop, recipe
     from semanticcmc.training.distributed import joined
 
     E = load_experiment(experiment)
     try:
         with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
-            print(loop.train(E, E.network(network, seed)))
+            one = E.network(network, seed)
+            print(loop.train(E, one, watched_stimuli(E, one)))
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         raise typer.Exit(128 + signal.SIGINT) from stopped

@@ -18,7 +18,7 @@ from semanticcmc.network import BASELINES, Network, lagged_name
 Config = TypeVar("Config")
 
 SECTIONS = (
-    *("world", "movies", "labels", "stimuli", "networks", "views", "training", "objectives"),
+    *("world", "movies", "labels", "stimuli", "networks", "views", "training", "objectives", "watch"),
     *("activations", "evaluation", "timescales", "prediction", "classification"),
 )
 COPY = "experiment.yaml"  # of the results folder: the experiment as the workflow ran it

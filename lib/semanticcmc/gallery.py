@@ -173,7 +173,7 @@ def pairs(E: Opened, shown: Selection, network: str | Network, seed: int | None 
 
 
 def training_curve(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
-    """Loss, alignment, uniformity and temperature of a network in training, by step."""
+    """What a network was watched by in training, by step: loss, alignment, class accuracy and so on."""
     one = E.network(network, seed)
     file = E.experiment.run_folder(one) / "metrics.jsonl"
     if not file.is_file():

@@ -120,10 +120,12 @@ class Study(Opened):
 
     def train(self, run: Run | str | Network) -> None:
         """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""
+        from semanticcmc.evaluation.watched import watched_stimuli
         from semanticcmc.figures.training import LiveCurve
 
         run = self.run(run) if isinstance(run, str | Network) else run
-        run.train(None if self.write_results else LiveCurve(run.folder / "metrics.jsonl", str(run.network)))
+        live = None if self.write_results else LiveCurve(run.folder / "metrics.jsonl", str(run.network))
+        run.train(live, watched_stimuli(self.experiment, run.network))
         print(run.report())
 
     def represent(self, network: str | Network, seed: int | None = None) -> Representation:

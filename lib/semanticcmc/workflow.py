@@ -29,6 +29,7 @@ CONFIGURED_BY = {
     "networks": "training.networks:NetworksConfig",
     "views": "training.views:ViewsConfig",
     "training": "training.recipe:TrainingConfig",
+    "watch": "evaluation.config:WatchConfig",
     "activations": "evaluation.config:ActivationsConfig",
     "evaluation": "evaluation.config:EvaluationConfig",
     "timescales": "timescales.curves:TimescalesConfig",

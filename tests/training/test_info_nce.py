@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from semanticcmc.training.objectives.base import alignment, uniformity
+from semanticcmc.training.objectives.base import alignment, effective_rank, uniformity
 from semanticcmc.training.objectives.info_nce import LEAST_TEMPERATURE, InfoNCE, InfoNCEConfig
 from tests.training.drawn import drawn, no_pairing
 
@@ -109,6 +109,14 @@ def test_a_fixed_temperature_is_not_learned_and_a_learned_one_has_a_floor():
     with torch.no_grad():
         objective.log_temperature.fill_(-20)
     assert objective.temperature.item() == pytest.approx(LEAST_TEMPERATURE)
+
+
+def test_effective_rank_where_it_is_known():
+    axes = torch.eye(8)[:, :6].repeat(3, 1)  # six orthogonal directions, all as long
+    assert effective_rank(axes).item() == pytest.approx(6, rel=1e-4)
+    assert effective_rank(axes[:1].expand(20, -1)).item() == pytest.approx(1, rel=1e-3)
+    shares = torch.tensor([0.5, 0.25, 0.125, 0.125])  # 1.75 bits
+    assert effective_rank(torch.diag(shares)).item() == pytest.approx(2**1.75, rel=1e-4)
 
 
 def test_alignment_and_uniformity_where_they_are_known():

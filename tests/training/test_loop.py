@@ -345,6 +345,7 @@ def test_what_a_run_leaves(experiment):
     assert [line["step"] for line in lines] == [1, 5, 10, 15, 20, 25, 30, 35, 40]
     for line in lines:
         assert 0 <= line["alignment"] <= 4 and -8 <= line["uniformity"] <= 0
+        assert 1 <= line["effective_rank"] <= 8.01 and 0 < line["waiting_share"] < 1
         assert line["frames_per_s"] > 0 and line["seconds_left"] >= 0 and line["temperature"] > 0
     progress = json.loads(next((E.folder / "progress").glob("*.json")).read_text())
     assert progress["done"] == progress["total"] == 40

@@ -49,6 +49,14 @@ class ActivationsConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class WatchConfig(Section):
+    """Which stimuli a network in training is shown: section ``watch`` of an experiment, explained in base.yaml."""
+
+    every: Count | None  # None: no stimuli
+    images_per_class: Several
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Section):
     """How RDMs are tested: section ``evaluation`` of an experiment, explained in base.yaml."""
 

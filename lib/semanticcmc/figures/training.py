@@ -14,36 +14,44 @@ from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
 from semanticcmc.run import duration
 
-MEASURES = ("loss", "alignment", "uniformity", "temperature")
+MEASURES = ("loss", "alignment", "uniformity", "effective_rank", "temperature", "class_accuracy", "category_r")
 
 
 def training_curves(metrics: pd.DataFrame, network: str, seed: int, chance: float | None = None) -> Drawn:
-    """Loss, alignment, uniformity and temperature against the step.
+    """Those of `MEASURES` that were taken, against the step.
 
     Parameters
     ----------
     metrics : DataFrame
-        Lines of ``metrics.jsonl``; lines without a measure are left out.
+        Lines of ``metrics.jsonl``; lines without a measure are left out of its curve.
     chance : float, optional
         Loss of a network that knows nothing (for InfoNCE: the logarithm of the number of candidates).
     """
-    axes = style.panels(1, len(MEASURES), 13 / style.COLUMN_IN, 3 / style.COLUMN_IN)
-    for ax, measure in zip(axes, MEASURES, strict=True):
+    measures = [measure for measure in MEASURES if measure in metrics]
+    rows = -(-len(measures) // 4)
+    axes = style.panels(rows, -(-len(measures) // rows), 13 / style.COLUMN_IN, 3 * rows / style.COLUMN_IN)
+    for ax, measure in zip(axes, measures, strict=False):
         _curve(ax, metrics, measure)
+    for ax in axes[len(measures) :]:
+        ax.remove()
+    axes = axes[: len(measures)]
     if chance is not None:
         style.chance_line(axes[0], chance)
-    told = f"{', '.join(MEASURES[:-1])} and {MEASURES[-1]}"
+    told = ", ".join(measures).replace("_", " ")
     return Drawn(axes, f"{told.capitalize()} by step, network {network}, seed {seed}.")
 
 
 def _curve(ax: Axes, metrics: pd.DataFrame, measure: str) -> None:
     rows = metrics.dropna(subset=measure)
-    ax.plot(rows.step, rows[measure], color=style.INK, linewidth=1.6, gid=measure)
+    marker = "o" if len(rows) < len(metrics) else None  # of measures taken at some of the steps
+    ax.plot(rows.step, rows[measure], color=style.INK, linewidth=1.6, marker=marker, markersize=3, gid=measure)
     ax.set(xlabel="step", ylabel=measure.replace("_", " "))
 
 
 class LiveCurve:
-    """A measure of training, drawn again in the notebook's cell while training goes on; above it, the time left.
+    """The loss, and category r where it is taken, drawn again in the notebook's cell while training goes on.
+
+    Above them stand step, loss, the last category r, and the time left.
 
     Parameters
     ----------
@@ -55,8 +63,8 @@ class LiveCurve:
         Least seconds between two drawings.
     """
 
-    def __init__(self, metrics: Path, what: str, measure: str = "loss", every_s: float = 2.0) -> None:
-        self.metrics, self.what, self.measure, self.every_s = metrics, what, measure, every_s
+    def __init__(self, metrics: Path, what: str, every_s: float = 2.0) -> None:
+        self.metrics, self.what, self.every_s = metrics, what, every_s
         self.drawn, self.handle = -math.inf, None
 
     def __call__(self, line: Mapping[str, float]) -> None:
@@ -66,11 +74,15 @@ class LiveCurve:
         import matplotlib.pyplot as plt
         from IPython.display import display
 
-        [ax] = style.panels()
-        _curve(ax, pd.read_json(self.metrics, lines=True), self.measure)
+        metrics = pd.read_json(self.metrics, lines=True)
+        measures = [measure for measure in ("loss", "category_r") if measure in metrics]
+        axes = style.panels(1, len(measures), float(len(measures)))
+        for ax, measure in zip(axes, measures, strict=True):
+            _curve(ax, metrics, measure)
+        r = f", category r {metrics.category_r.dropna().iloc[-1]:.3f}" if "category_r" in metrics else ""
         left = f"{duration(line['seconds_left'])} left" if line["seconds_left"] > 0 else "done"
-        ax.set_title(f"{self.what}: step {line['step']:g}, {self.measure} {line[self.measure]:.3f}, {left}")
-        figure = ax.figure
+        axes[0].set_title(f"{self.what}: step {line['step']:g}, loss {line['loss']:.3f}{r}, {left}")
+        figure = axes[0].figure
         plt.close(figure)  # shown here alone, not once more at the end of the cell
         if self.handle is None:
             self.handle = display(figure, display_id=True)

@@ -32,15 +32,16 @@ from semanticcmc.training import recipe
 from semanticcmc.training.batches import Batch, Batches, pairing_of
 from semanticcmc.training.checkpoints import checkpoint_to_resume, load_state, load_weights
 from semanticcmc.training.distributed import terminated, this_process, wrapped
-from semanticcmc.training.networks import NetworksConfig, build
+from semanticcmc.training.networks import Encoder, NetworksConfig, build
 from semanticcmc.training.views import ViewsConfig
 from semanticcmc.training.weights import read_weights
 
 ENCODER = "encoder."  # of an objective's parameters and buffers: the checkpoint's network; the rest is its objective
 Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
+Test = Callable[[Encoder, int, int], dict[str, float]]  # of encoder, step and steps: what to log besides
 
 
-def train(experiment: Experiment, network: Network) -> Path:
+def train(experiment: Experiment, network: Network, test: Test | None = None) -> Path:
     """Train one network to the end, from its own checkpoint where it has one.
 
     The experiment has the sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``. A
@@ -58,7 +59,7 @@ def train(experiment: Experiment, network: Network) -> Path:
     TrainingError
         When the loss or a weight is no longer finite; the last good checkpoint stays.
     """
-    return Run(experiment, network).train()
+    return Run(experiment, network).train(test=test)
 
 
 class Run:
@@ -138,10 +139,11 @@ class Run:
         self.generator_state = checkpoint["generator"]
         self.done, self._seconds_before = checkpoint["step"], checkpoint["seconds"]
 
-    def train(self, watch: Watch | None = None) -> Path:
+    def train(self, watch: Watch | None = None, test: Test | None = None) -> Path:
         """Train to the end, unless the folder holds this run whole; returns the run folder.
 
-        `watch` is called with each line of ``metrics.jsonl`` when it is written, and shows the progress. Ctrl-C
+        `watch` is called with each line of ``metrics.jsonl`` when it is written, and shows the progress; `test`, at
+        each step that is logged, gives what to log besides (`evaluation.watched`), and uses no random numbers. Ctrl-C
         raises `Stopped` once the step is saved.
         """
         self._started = time.monotonic()
@@ -152,7 +154,7 @@ class Run:
             return self.folder
         self._record("started")
         if self.done < self.steps:
-            self._loop(watch)
+            self._loop(watch, test)
         else:
             self._save()
         self._record("finished", hours=self._seconds() / 3600)
@@ -170,23 +172,27 @@ class Run:
             lines.append(", ".join(f"{name} {last[name]:.4g}" for name in ("frames_per_s", *shown) if name in last))
         return "\n".join(lines)
 
-    def _loop(self, watch: Watch | None) -> None:
+    def _loop(self, watch: Watch | None, test: Test | None) -> None:
         """Train from the step reached to the last; at SIGTERM or Ctrl-C save, then end as the signal would."""
         batches = self.batches.after(self.generator_state, self.steps - self.done)
         self.objective.train()
         if not self.done:
             self.objective.start()
-        logged, logged_at = self.done, time.monotonic()
+        logged, waited = self.done, 0.0
+        logged_at = since = time.monotonic()
         with self._metrics(watch) as log, terminated() as signals:
             for batch in batches:
+                waited += time.monotonic() - since
                 loss = self._step(batch)
                 self.done, self.generator_state = self.done + 1, batch.state
                 last = self.done == self.steps
                 is_logged = self.done == 1 or self.done % self.config.log_every == 0 or last
                 if is_logged:
-                    step_s = (time.monotonic() - logged_at) / (self.done - logged)
-                    logged, logged_at = self.done, time.monotonic()
-                    log(self._measures(loss, step_s))
+                    took_s = time.monotonic() - logged_at
+                    line = self._measures(loss, took_s / (self.done - logged))
+                    more = test(self.model, self.done, self.steps) if test and not self.processes.rank else {}
+                    log({**line, "waiting_share": waited / took_s, **more})
+                    logged, logged_at, waited = self.done, time.monotonic(), 0.0
                 if self.done % self.config.checkpoint_every == 0 or last:
                     self._save()
                 # Several processes stop together, at a step that is logged: asking costs them a message.
@@ -194,6 +200,7 @@ class Run:
                     stopped = self.processes.any(bool(signals), self.device)
                     if stopped:
                         break
+                since = time.monotonic()
             if stopped and not last:
                 self._save()
                 self._seconds_before = self._seconds()

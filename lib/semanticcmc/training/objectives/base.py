@@ -87,11 +87,14 @@ class Objective(nn.Module):
         """Called after each optimiser step (from 1): momentum encoders and the like."""
 
     def measures(self) -> dict[str, float]:
-        """What to log of the last step; alignment and uniformity of this process's embeddings, where it has pairs."""
+        """What to log of the last step; how this process's embeddings are spread, where it has pairs."""
         if len(self.watched) < 2:
             return {}
-        uniform = [uniformity(one).item() for one in self.watched]
-        return {"alignment": alignment(*self.watched[:2]).item(), "uniformity": sum(uniform) / len(uniform)}
+        spread = {
+            measure.__name__: sum(measure(one).item() for one in self.watched) / len(self.watched)
+            for measure in (uniformity, effective_rank)
+        }
+        return {"alignment": alignment(*self.watched[:2]).item(), **spread}
 
     def embed(self, *images: Tensor) -> tuple[Tensor, ...]:
         """L2-normalised embeddings (b, d) of two or more views, float32, watched by `measures`."""
@@ -205,3 +208,9 @@ def alignment(first: Tensor, second: Tensor) -> Tensor:
 def uniformity(embeddings: Tensor) -> Tensor:
     """Log of the mean of exp(-2 d^2) of pairs of L2-normalised rows (Wang & Isola 2020, t 2): 0 where all coincide."""
     return functional.pdist(embeddings.float()).square().mul(-2).exp().mean().log()
+
+
+def effective_rank(embeddings: Tensor) -> Tensor:
+    """RankMe of rows (B, d): exp of the entropy of the singular values' shares (Garrido et al. 2023); collapsed: 1."""
+    values = torch.linalg.svdvals(embeddings.float())
+    return torch.special.entr(values / values.sum() + 1e-7).sum().exp()
