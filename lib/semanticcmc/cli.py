@@ -145,7 +145,7 @@ def train(
     seed: Annotated[int, typer.Option(help="of the initial weights and all sampling")] = 0,
 ) -> None:
     """Train one network; several processes train it together where torchrun starts them."""
-    from semanticcmc.evaluation.watched import watched_stimuli
+    from semanticcmc.evaluation.represent import watched_stimuli
     from semanticcmc.training import loop, recipe
     from semanticcmc.training.distributed import joined
 

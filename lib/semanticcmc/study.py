@@ -120,7 +120,7 @@ class Study(Opened):
 
     def train(self, run: Run | str | Network) -> None:
         """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""
-        from semanticcmc.evaluation.watched import watched_stimuli
+        from semanticcmc.evaluation.represent import watched_stimuli
         from semanticcmc.figures.training import LiveCurve
 
         run = self.run(run) if isinstance(run, str | Network) else run

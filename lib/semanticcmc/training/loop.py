@@ -143,7 +143,7 @@ class Run:
         """Train to the end, unless the folder holds this run whole; returns the run folder.
 
         `watch` is called with each line of ``metrics.jsonl`` when it is written, and shows the progress; `test`, at
-        each step that is logged, gives what to log besides (`evaluation.watched`), and uses no random numbers. Ctrl-C
+        each step that is logged, gives what to log besides (`evaluation.represent`), and uses no random numbers. Ctrl-C
         raises `Stopped` once the step is saved.
         """
         self._started = time.monotonic()

@@ -15,8 +15,8 @@ from sklearn.neighbors import NearestCentroid
 from semanticcmc.config import package_table
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.rdm_files import network_rdms
+from semanticcmc.evaluation.represent import nearest_mean_accuracy, watched_stimuli
 from semanticcmc.evaluation.stimuli import StimulusFolder
-from semanticcmc.evaluation.watched import nearest_mean_accuracy, watched_stimuli
 from semanticcmc.experiment import read_values
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import Run
