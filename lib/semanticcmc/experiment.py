@@ -105,10 +105,11 @@ class Experiment(Head):
     @property
     def _further(self) -> dict[str, tuple[str, float]]:
         """Networks of the section ``objectives``: name to its line's, and lag (NaN: the line gives none)."""
-        lines = self.sections.get("objectives", {})
-        lags_s = {line: values["lags_s"] for line, values in lines.items() if "lags_s" in values}
-        lagged = {f"{line}_{lag_s:g}s": (line, float(lag_s)) for line in lags_s for lag_s in lags_s[line]}
-        return {line: (line, math.nan) for line in lines if line not in lags_s} | lagged
+        found = {}
+        for line, values in self.sections.get("objectives", {}).items():
+            for lag_s in values.get("lags_s", [math.nan]):
+                found[line if math.isnan(lag_s) else f"{line}_{lag_s:g}s"] = (line, float(lag_s))
+        return found
 
     def network(self, name: str, seed: int) -> Network:
         """The network of this name, also one that the YAML does not list; raises as `Network.named` does."""

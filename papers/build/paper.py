@@ -20,6 +20,7 @@ SOURCES = ("paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 """Files of ``papers/`` that the paper is made from, and figures of the experiment that it always shows."""
 
+OBJECTIVES = ("info_nce", "memory_bank_nce")  # that have a paragraph of their own
 OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
 """Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
@@ -105,7 +106,8 @@ def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tu
         said["conditions"] = spoken(conditions)
         texts["table_conditions"] = conditions_table(experiment, evidence)
     partials = {name: name if name in shown else "" for name in (*OPTIONAL, "comparisons", "conditions")}
-    partials |= {"data": experiment.source, "objective": experiment.sections["training"]["objective"]}
+    objective = experiment.sections["training"]["objective"]
+    partials |= {"data": experiment.source, "objective": objective if objective in OBJECTIVES else ""}
     for section, name in partials.items():
         source = values.source_file(f"_paper_{name}.md") if name else None
         texts[f"section_{section}"] = source.read_text(encoding="utf-8") if source else ""

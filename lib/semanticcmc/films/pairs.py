@@ -148,7 +148,7 @@ def lagged_pairs(
         keep &= (axis[partner] - axis - reach_s).abs() <= step_s / 2 + 1e-6
     keep &= axis[most] - axis[least] <= (most - least + 0.5) * step_s + 1e-6  # no gap between these two
     if shots is not None:
-        shot = torch.from_numpy(_shot_of_frames(index, shots))
+        shot = torch.from_numpy(shot_of_frames(index, shots))
         keep &= (shot >= 0) & (shot == shot[most])
     if not keep.any():
         where = "have no gap between them" if shots is None else "lie in one shot"
@@ -156,7 +156,7 @@ def lagged_pairs(
     return dataclasses.replace(pairs, anchors=torch.nonzero(keep)[:, 0])
 
 
-def _shot_of_frames(index: pd.DataFrame, shots: pd.DataFrame) -> np.ndarray:
+def shot_of_frames(index: pd.DataFrame, shots: pd.DataFrame) -> np.ndarray:
     """Row of `shots` that each frame lies in (start <= time < stop), -1 for none; int64 (N,)."""
     shot = np.full(len(index), -1, dtype=np.int64)
     frames = index.groupby("movie_id").indices

@@ -98,11 +98,15 @@ class Objective(nn.Module):
 
     def embed(self, *images: Tensor) -> tuple[Tensor, ...]:
         """L2-normalised embeddings (b, d) of two or more views, float32, watched by `measures`."""
-        with self.precision(images[0]):
-            embeddings = self.encoder.pair(*images)
-        embeddings = tuple(one if one.dtype == torch.float64 else one.float() for one in embeddings)
+        embeddings = self.embed_by(self.encoder, *images)
         self.watched = tuple(one.detach() for one in embeddings)
         return embeddings
+
+    def embed_by(self, encoder: Any, *images: Tensor) -> tuple[Tensor, ...]:
+        """The same by another encoder, such as one that follows, unwatched."""
+        with self.precision(images[0]):
+            embeddings = encoder.pair(*images)
+        return tuple(one if one.dtype == torch.float64 else one.float() for one in embeddings)
 
     def activations(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
         """Activations of the encoder's `layers`, float32, with their gradients."""
@@ -131,10 +135,12 @@ class TwoViews(Objective):
     def images(self) -> int:
         return 2 if self.encoder.colour_space == "lab" else len(self.views)
 
+    def inputs(self, images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Images as `encoder.pair` takes them: those of a `LabPair` as L and ab."""
+        return images if self.encoder.colour_space == "rgb" else (images[0][:, :1], images[0][:, 1:])
+
     def forward(self, images: tuple[Tensor, ...], draw: Draw) -> Tensor:
-        if self.encoder.colour_space == "lab":
-            images = (images[0][:, :1], images[0][:, 1:])
-        draw, *embeddings = all_samples(draw, *self.embed(*images))
+        draw, *embeddings = all_samples(draw, *self.embed(*self.inputs(images)))
         pairs = list(combinations(range(len(embeddings)), 2))
         losses = [self.loss(embeddings[a], embeddings[b], draw.columns(a, b)) for a, b in pairs]
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean()

@@ -108,12 +108,8 @@ class MemoryBankNCE(TwoViews):
         was_training = self.training
         self.eval()
         for first in self.anchors.cpu().split(AT_ONCE):
-            images = self.images_of(first)
-            if self.encoder.colour_space == "lab":
-                views = (images[:, :1], images[:, 1:])
-            else:
-                pairs = self.pairing.pairs
-                views = (images, self.images_of(pairs.partner(first, pairs.lag_s)))
+            second = self.pairing.pairs.partner(first, self.pairing.pairs.lag_s)
+            views = self.inputs((self.images_of(first), self.images_of(second)))
             for bank, embeddings in zip(self.banks, self.embed(*views), strict=True):
                 bank[first.to(bank.device)] = embeddings
         self.train(was_training)
