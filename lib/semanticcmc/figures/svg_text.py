@@ -91,7 +91,7 @@ def _subset(letters: str, weight: Weight, style: Style, family: str = FAMILY) ->
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
-    font = TTFont(_font_file(weight, style, family), recalcTimestamp=False)  # equal letters, equal bytes
+    font = TTFont(_font_file(weight, style, family), recalcTimestamp=False, lazy=True)  # equal letters, equal bytes
     options = Options(hinting=False, name_IDs=[], notdef_outline=True, layout_features=["kern"])
     options.drop_tables += ["FFTM", "GDEF", "GSUB", "MATH"]
     subsetter = Subsetter(options)
