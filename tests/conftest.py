@@ -1,12 +1,20 @@
 """What several test modules share: the repository, the smoke experiment run once through the whole pipeline."""
 
+import contextlib
+import gc
 import os
 import subprocess
 import sys
+import tempfile
+import unittest.mock
 from pathlib import Path
 
 import pytest
 
+from semanticcmc.cli import main
+
+# Processes that tests start import the same modules: compiled once, also where the environment forbids it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -16,17 +24,41 @@ def repository():
     return ROOT
 
 
-def run_pipeline(experiment, results, *arguments, **options):
+def run_pipeline(experiment, results, *arguments):
     """`python -m semanticcmc.workflow` as a user runs it; returns the finished process."""
     command = [sys.executable, "-m", "semanticcmc", "run", str(experiment), "--results", str(results), *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, **options
-    )
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def run_pipeline_here(experiment, results, *arguments):
+    """The same command within this process, which has imported torch already; Snakemake and its jobs are as ever."""
+    command = ["run", str(experiment), "--results", str(results), *arguments]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+", buffering=1)) for _ in range(2)]
+        for number, file in enumerate(files, start=1):  # what Snakemake says comes by the descriptors 1 and 2
+            kept = os.dup(number)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, number)
+            os.dup2(file.fileno(), number)
+        stack.enter_context(contextlib.redirect_stdout(files[0]))
+        stack.enter_context(contextlib.redirect_stderr(files[1]))
+        stack.enter_context(contextlib.chdir(ROOT))
+        stack.enter_context(unittest.mock.patch.dict(os.environ, OMP_NUM_THREADS="1"))
+        status = main(command)
+        for file in files:
+            file.seek(0)
+        return subprocess.CompletedProcess(command, status, *(file.read() for file in files))
 
 
 @pytest.fixture(scope="session")
 def pipeline():
-    return run_pipeline
+    return run_pipeline_here
+
+
+def pytest_collection_finish():
+    """What was imported lives to the end: Python need not look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

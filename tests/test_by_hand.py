@@ -1,11 +1,13 @@
 """Notebooks run by hand, with parameters changed, on a finished experiment: the results stay as they are."""
 
 import ast
+import asyncio
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -27,7 +29,15 @@ CHANGED = {
 }
 
 
-def run(name, experiment, more="", **changed):
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for one notebook after the other, as imports take longest."""
+    manager = AsyncKernelManager(kernel_name="python3")
+    yield manager
+    asyncio.run(manager.shutdown_kernel(now=True))
+
+
+def run(kernel, name, experiment, more="", **changed):
     """Run a notebook as a person does in its folder, the values of its tagged cell edited; what its cells say."""
     notebook = nbformat.read(ROOT / "analysis" / f"{name}.ipynb", as_version=4)
     [tagged] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -37,21 +47,21 @@ def run(name, experiment, more="", **changed):
     kept = [line for line in tagged.source.splitlines() if line.split(" = ")[0] not in values]
     tagged.source = "\n".join([*(f"{key} = {value!r}" for key, value in values.items()), *kept, more])
     ast.parse(tagged.source)
-    client = NotebookClient(
-        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": ROOT / "analysis"}}
-    )
-    client.execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("get_ipython().reset()"))  # no name or cell of the one before
+    NotebookClient(notebook, km=kernel, timeout=900, resources={"metadata": {"path": ROOT / "analysis"}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert not [output for output in outputs if output.get("name") == "stderr"], outputs  # no red boxes
     return "".join(output.text for output in outputs if output.output_type == "stream"), outputs
 
 
 @pytest.fixture(scope="module")
-def by_hand(smoke):
+def by_hand(smoke, kernel):
     """Every notebook run once by hand: what each said and showed, and the results' checksums before and after."""
     folder = smoke[0]
     before = checksums(folder)
-    runs = {name: (*run(name, folder / "experiment.yaml", **CHANGED[name]), checksums(folder)) for name in CHANGED}
+    runs = {
+        name: (*run(kernel, name, folder / "experiment.yaml", **CHANGED[name]), checksums(folder)) for name in CHANGED
+    }
     return before, runs
 
 
@@ -91,9 +101,9 @@ def test_by_papermill_notebook_00_is_still_and_reads_only(smoke, tmp_path, monke
     assert checksums(folder) == before
 
 
-def test_paths_count_from_the_notebook_or_from_the_repository_and_a_wrong_name_is_one_line(smoke):
+def test_paths_count_from_the_notebook_or_from_the_repository_and_a_wrong_name_is_one_line(kernel):
     with pytest.raises(CellExecutionError) as error:
-        run("05_wordnet", "analysis/experiments/nothing.yaml")
+        run(kernel, "05_wordnet", "analysis/experiments/nothing.yaml")
     said = str(error.value)
     for place in ("analysis/analysis/experiments/nothing.yaml", "analysis/experiments/nothing.yaml"):
         assert str(ROOT / place) in said
@@ -101,7 +111,7 @@ def test_paths_count_from_the_notebook_or_from_the_repository_and_a_wrong_name_i
     assert "Traceback" not in said and "experiment_file" not in said  # no line of the library
 
 
-def test_a_name_that_is_no_parameter_is_told(smoke):
-    said, _ = run("05_wordnet", smoke[0] / "experiment.yaml", more="modles = ['lch']")
+def test_a_name_that_is_no_parameter_is_told(smoke, kernel):
+    said, _ = run(kernel, "05_wordnet", smoke[0] / "experiment.yaml", more="modles = ['lch']")
     assert "modles: no parameter of this notebook, which takes experiment; nothing follows from it." in said
     assert Path(smoke[0]).name == "smoke"

@@ -202,9 +202,10 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
                 stimuli / wnid / f"{number}.jpg"
             )
     values = read_values("clips")[0]
-    values |= {"name": "own", "baselines": ["random"], "lags_s": [2]}
     smoke = read_values("smoke")[0]
-    values["training"] = smoke["training"]
+    small = ("networks", "training", "evaluation", "timescales", "prediction")
+    values |= {key: smoke[key] for key in small} | {"name": "own", "baselines": ["random"], "lags_s": [2]}
+    values["evaluation"] |= {"controls": ["none", "random"], "random_seeds": [0]}
     source = tmp_path / "own.yaml"
     source.write_text(yaml.safe_dump(values))
     done = pipeline(source, tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
