@@ -212,7 +212,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
             raise InputError(f"{experiment.folder}: another run is at work there; wait for it or stop it") from error
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
         command += ["--directory", str(experiment.folder), "--config", f"experiment={experiment.file}"]
-        if (experiment.folder / ".snakemake").exists():
+        if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
         process = subprocess.Popen(
