@@ -18,12 +18,9 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 
 SIGNIFICANT = 0.05
-
-CONTROL = "random"
-"""The RDM that is controlled in the tests that a claim rests on: that of untrained networks."""
-
-LOOKS = {"augment": "the same frame twice", "cmc_lab": "CMC’s lightness and colour"}
-"""Networks that see looks alone, as what they see."""
+NOTHING = 0.05  # r within this of 0 counts as nothing
+CONTROL = "random"  # what is controlled in the tests that a claim rests on: the RDM of untrained networks
+LOOKS = {"augment": "the same frame twice", "cmc_lab": "CMC’s lightness and colour"}  # what networks of looks see
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +31,12 @@ class Evidence:
     best: Effect  # of the semantic network with the largest partial r
     by_network: Mapping[str, Effect]
     against_best: Mapping[str, Effect]  # by each other network's name: `best` minus it
+    planned: Effect | None = None  # of the declared lag: how far it is above the shortest and the longest, at least
+    peak: Effect | None = None  # its lag, and in place of the interval of r those that bound it, s
 
     @property
     def learned(self) -> bool:
-        """Whether `best` is above 0 in every seed."""
+        """Whether `best` is above 0."""
         return above_zero(self.best)
 
     @property
@@ -46,13 +45,9 @@ class Evidence:
         return sorted((e for e in self.by_network.values() if e.lag_s > 0), key=lambda effect: effect.lag_s)
 
     def below_best(self, effect: Effect) -> bool:
-        """Whether a paired comparison shows, corrected and in every seed, that a network learned less than `best`."""
-        return self.apart_from_best(effect) and self.against_best[effect.network].p < SIGNIFICANT
-
-    def apart_from_best(self, effect: Effect) -> bool:
-        """Whether the interval of the difference, of one comparison alone, lies below `best` in every seed."""
+        """Whether a paired comparison shows, corrected, that a network learned less than `best`."""
         found = self.against_best.get(effect.network)
-        return bool(self.learned and found and found.ci_low > 0)
+        return bool(self.learned and found and found.ci_low > 0 and found.p < SIGNIFICANT)
 
     @property
     def shorter(self) -> list[Effect]:
@@ -66,8 +61,9 @@ class Evidence:
 
     @property
     def peaks(self) -> bool:
-        """Whether shorter as well as longer lags are shown to have taught less."""
-        return bool(self.shorter and self.longer)
+        """Whether shorter as well as longer lags are shown to have taught less: by the planned test, or in pairs."""
+        planned = self.planned is not None and self.planned.network == self.best.network and above_zero(self.planned)
+        return self.learned and (planned or bool(self.shorter and self.longer))
 
 
 def above_zero(effect: Effect) -> bool:
@@ -87,7 +83,12 @@ def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
         semantic = [effect for effect in by_network.values() if effect.lag_s > 0]
         if semantic:
             best = max(semantic, key=lambda effect: effect.r)
-            return Evidence(model, best, by_network, values.comparisons(compared, model, CONTROL, best.network))
+            against = values.comparisons(compared, model, CONTROL, best.network)
+            more = {}
+            for kind in ("planned", "peak"):
+                rows = values.joint(experiment, kind).rename(columns={"first": "network"}).fillna({"p": 1})
+                more[kind] = next(iter(values.effects(rows, model, CONTROL, p="p").values()), None)
+            return Evidence(model, best, by_network, against, **more)
     raise InputError(
         f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no partial test (control random) of a semantic "
         f"network at {experiment.primary_layer} with model {' or '.join(WORDS['models'])}; list random in baselines"
@@ -95,15 +96,15 @@ def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
 
 
 def correlation(effect: Effect) -> str:
-    """``partial r = 0.21 [0.12, 0.30], p < 0.001``; the interval is left out where there is none."""
-    return f"partial r = {values.interval(effect.r, effect.ci_low, effect.ci_high)}, {values.probability(effect.p)}"
+    """``partial r = 0.21 [0.12, 0.30], p < 0.001, r² = 0.04``; the interval is left out where there is none."""
+    r = values.interval(effect.r, effect.ci_low, effect.ci_high)
+    return f"partial r = {r}, {values.probability(effect.p)}, r² = {values.number(effect.r**2)}"
 
 
 def verdict(evidence: Evidence, setting: str, too_little: str = "") -> dict[str, str]:
-    """What was found: as the headline, a panel's heading, the few words set large, and the conclusion.
+    """What was found in a `setting`: as headline, a panel's heading, the few words set large, and conclusion.
 
-    `setting`: where it was found (``a world whose scenes last 2–4 minutes``); `too_little`: the amount of film if it is
-    too little to carry a claim (``3.7 minutes of film``).
+    `too_little` is the amount of film (``3.7 minutes of film``) if it is too little to carry a claim.
     """
     best, lag, model = evidence.best, seconds(evidence.best.lag_s), WORDS["models"][evidence.model]
     found = f"{correlation(best)} at {lag}"
@@ -143,8 +144,23 @@ def reading(evidence: Evidence) -> str:
     start += f"the largest of {values.count(lags, 'lag')}" if lags > 1 else "the only lag tried"
     if not evidence.learned:
         possible = f" An effect up to {values.number(best.ci_high)} remains possible." if best.ci_high > 0 else ""
+        if best.ci_low > -NOTHING and best.ci_high < NOTHING:
+            possible = f" Its interval lies within ±{NOTHING}: equivalent to nothing."
         return f"{start}, not shown to be above chance.{possible}"
-    return f"{start}, above chance. {pairs(evidence)}".strip()
+    told = "" if evidence.planned else pairs(evidence)
+    return " ".join(filter(None, (f"{start}, above chance.", told, planned(evidence))))
+
+
+def planned(evidence: Evidence) -> str:
+    """The planned test of the inverted U, and which lags the bootstrap leaves for the largest correlation."""
+    said = []
+    if found := evidence.planned:
+        by = f"{values.interval(found.r, found.ci_low, found.ci_high)}, {values.probability(found.p)}"
+        above = f"{'' if above_zero(found) else 'not shown to be '}above both the shortest and the longest lag"
+        said = [f"{seconds(found.lag_s)}, planned, is {above} (by {by})."]
+    if (found := evidence.peak) and len(evidence.semantic) > 1:
+        said.append(f"In 95 % of resamples the largest is at {seconds(found.ci_low)} to {seconds(found.ci_high)}.")
+    return " ".join(said)
 
 
 def pairs(evidence: Evidence) -> str:
@@ -152,15 +168,8 @@ def pairs(evidence: Evidence) -> str:
     others = [effect for effect in evidence.semantic if effect.network in evidence.against_best]
     less = [seconds(effect.lag_s) for effect in others if evidence.below_best(effect)]
     rest = [seconds(effect.lag_s) for effect in others if not evidence.below_best(effect)]
-    apart = [seconds(effect.lag_s) for effect in others if evidence.apart_from_best(effect)]
     if less:
         return f"In pairs it is above {spoken(less)}" + (f"; not told apart from {spoken(rest)}." if rest else ".")
-    if apart:
-        told = spoken(apart) if len(apart) < len(others) else "every other lag"
-        return (
-            f"In pairs, intervals of the difference exclude 0 for {told}, one by one; "
-            "after Holm’s correction over all pairs no lag is told apart from it."
-        )
     return "In pairs, no lag is told apart from it." if others else ""
 
 
@@ -176,10 +185,7 @@ def headings(evidence: Evidence, published: Mapping[str, Effect]) -> dict[str, s
 
 
 def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
-    """What networks learned that saw looks alone: the same frame twice, or its two colour halves.
-
-    Where there is too little film for any claim, and where no lag taught anything, the numbers stand alone.
-    """
+    """What networks of looks alone learned; in numbers alone where no claim can be made, or no lag taught anything."""
     sentences = []
     for effect in (evidence.by_network[network] for network in LOOKS if network in evidence.by_network):
         said = ""
@@ -188,16 +194,12 @@ def baselines(evidence: Evidence, claims_allowed: bool = True) -> str:
         elif claims_allowed and evidence.learned:
             said = " taught it too" if above_zero(effect) else " is not shown to have taught it"
         sentences.append(f"{LOOKS[effect.network]}{said} ({correlation(effect)})")
-    return (
-        f"Looks alone: {spoken(sentences)}." if sentences else "No network of looks alone was trained to compare with."
-    )
+    none = "No network of looks alone was trained to compare with."
+    return f"Looks alone: {spoken(sentences)}." if sentences else none
 
 
 def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = False) -> str:
-    """Whether the network that tells classes apart best is also the most semantic one; rows of a table `accuracy`.
-
-    A description, no test; as a `heading` in few words.
-    """
+    """Whether the network that tells classes apart best is the most semantic one too: a description, no test."""
     knn = accuracy[accuracy["measure"].eq("knn") & accuracy["network"].isin(list(evidence.by_network))]
     knn = knn.dropna(subset="accuracy")
     if knn.empty and heading:
@@ -207,7 +209,7 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
     means = 100 * knn.groupby("network").agg({"accuracy": "mean", "ci_low": "min", "ci_high": "max"})
     best, own = evidence.by_network[str(means["accuracy"].idxmax())], evidence.best
     if heading:
-        if best == own:
+        if best.network == own.network:
             return f"accuracy and partial r both highest at {seconds(own.lag_s)}"
         where = f"at {seconds(best.lag_s)}" if best.lag_s > 0 else f"for {values.network_phrase(best)}"
         return f"accuracy highest {where}, partial r at {seconds(own.lag_s)}"
@@ -218,7 +220,7 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
         return f"{values.whole(share)} %{bounds} correct"
 
     first = f"Highest class accuracy: {values.network_phrase(best)} ({correct(best)}"
-    if best == own:
+    if best.network == own.network:
         return f"{first}), which also has the largest partial r: here the two agree."
     first += f", partial r = {values.number(best.r)})."
     if own.network not in means.index:
@@ -243,7 +245,7 @@ def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_
             said.append(f"With the true looks controlled instead, {correlation(look)}.")
     if too_little:
         said.append(f"No test on {too_little} bears on semantics.")
-    several = "means, with the largest p and the widest bounds of the intervals"
-    caution = several if len(experiment.seeds) > 1 else "neighbouring lags may differ by chance"
-    said.append(f"{values.count(len(experiment.seeds), 'seed').capitalize()} a network: {caution}.")
+    alone, seeds = "neighbouring lags may differ by chance", values.count(len(experiment.seeds), "seed").capitalize()
+    together = "means, with p and intervals by Student’s t over seeds and classes at once"
+    said.append(f"{seeds} a network: {alone if len(experiment.seeds) == 1 else together}.")
     return " ".join(said)

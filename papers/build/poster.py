@@ -33,8 +33,7 @@ LETTERS = "".join(map(chr, (*range(32, 127), *range(160, 384)))) + "‘’“”
 QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
 """Rows of ``tables/dataset.csv``."""
 
-HALF = "half_strength_s half_strength_low_s half_strength_high_s"
-"""When a measure is down to half, and its interval: columns of ``tables/half_lives.csv``."""
+HALF = "half_strength_s half_strength_low_s half_strength_high_s"  # and its interval: of ``tables/half_lives.csv``
 
 
 def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:

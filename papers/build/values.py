@@ -14,8 +14,7 @@ from papers.build import ROOT
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
 
-CONDITION = "intact"
-"""The stimuli that the poster reports: whole pictures."""
+CONDITION = "intact"  # the stimuli that documents report: whole pictures
 
 
 def existing(path: Path, remedy: str) -> Path:
@@ -62,10 +61,23 @@ def read_table(experiment: Experiment, name: str, columns: str) -> pd.DataFrame:
 
 
 def reported(experiment: Experiment, name: str, columns: str) -> pd.DataFrame:
-    """Rows of a table for the experiment's seeds, its primary layer and intact stimuli."""
+    """Rows of a table for the experiment's seeds, its primary layer and intact stimuli; of several, seeds together."""
     table = read_table(experiment, name, f"seed layer condition {columns}")
     keep = table["condition"].eq(CONDITION) & table["layer"].eq(experiment.primary_layer)
-    return table[keep & table["seed"].isin(experiment.seeds)]
+    table = table[keep & table["seed"].isin(experiment.seeds)]
+    kind = {"lag_curve": "network", "lag_comparisons": "difference"}.get(name)
+    if kind is None or len(experiment.seeds) == 1:
+        return table
+    own = joint(experiment, kind).rename(columns={"first": "network"} if kind == "network" else {"mantel_r": kind})
+    found = [name for name in ("mantel_r", "difference", "p_holm", "ci_low", "ci_high") if name in own]
+    keys = [key for key in ("network", "first", "second", "model", "control") if key in table]
+    return table.drop(columns=found).drop_duplicates(keys).merge(own[keys + found], on=keys)
+
+
+def joint(experiment: Experiment, kind: str) -> pd.DataFrame:
+    """Rows of ``tables/joint.csv`` of one kind."""
+    table = read_table(experiment, "joint", "kind model control first second lag_s mantel_r ci_low ci_high p p_holm")
+    return table[table["kind"].eq(kind) & table["layer"].eq(experiment.primary_layer)]
 
 
 def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
@@ -82,40 +94,29 @@ def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """A correlation, or a difference of two correlations, over the seeds it was computed for."""
+    """A correlation, or a difference of two; of the rows of several seeds their mean, largest p and widest bounds."""
 
     network: str
     lag_s: float  # 0 for ``augment``, NaN for networks without a lag
-    r: float  # mean over seeds
-    p: float  # the largest of the seeds: significant means significant in every one of them
-    ci_low: float  # the lowest bound of the seeds' bootstrap intervals
-    ci_high: float  # the highest
-
-    def __eq__(self, other: object) -> bool:
-        """Whether all fields are equal; NaN equals NaN."""
-        if not isinstance(other, Effect):
-            return False
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return all(one == its or (one != one and its != its) for one, its in pairs)
-
-    def __hash__(self) -> int:
-        """Of the network's name."""
-        return hash(self.network)
+    r: float
+    p: float
+    ci_low: float
+    ci_high: float
 
     @property
     def cells(self) -> dict[str, str]:
         """What a table shows of it: ``0.21``, ``0.21 [0.12, 0.30]``, ``0.032`` and ``0.21 ***``."""
         r = number(self.r)
         estimate = interval(self.r, self.ci_low, self.ci_high)
-        return {"r": r, "interval": estimate, "p": bare(self.p), "stars": f"{r} {stars(self.p)}"}
+        share = percent(self.r**2, 1)  # of the RDM's variance, of which a control leaves a part
+        return {"r": r, "interval": estimate, "p": bare(self.p), "stars": f"{r} {stars(self.p)}", "share": share}
 
 
 def effects(table: pd.DataFrame, model: str, control: str, p: str = "p_holm") -> dict[str, Effect]:
     """Effects by network, for one semantic model and one controlled RDM (``none``: simple Mantel); `p`: its column."""
     rows = table[table["model"].eq(model) & table["control"].eq(control)].dropna(subset=["mantel_r", p])
     found = {}
-    for name, seeds in rows.groupby("network", sort=False):
-        network = str(name)
+    for network, seeds in rows.astype({"network": str}).groupby("network", sort=False):
         low, high = seeds["ci_low"].min(skipna=False), seeds["ci_high"].max(skipna=False)
         found[network] = Effect(network, seeds["lag_s"].iloc[0], seeds["mantel_r"].mean(), seeds[p].max(), low, high)
     return found

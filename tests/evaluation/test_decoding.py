@@ -10,7 +10,14 @@ import pytest
 from scipy.stats import norm
 
 from semanticcmc.evaluation import decoding
-from semanticcmc.evaluation.decoding import accuracy_table, chance, class_interval, linear_probe_accuracy, obstacle
+from semanticcmc.evaluation.decoding import (
+    accuracy_table,
+    category_readout,
+    chance,
+    class_interval,
+    linear_probe_accuracy,
+    obstacle,
+)
 
 
 def linear_probe(x, y, folds=5):
@@ -184,3 +191,33 @@ def test_shapes_and_folds_are_checked(accuracy):
         accuracy(x[1:], y)
     with pytest.raises(ValueError, match="folds 1"):
         accuracy(x, y, folds=1)
+
+
+def categories_of_classes(shift, seed, per_category=6, images=5):
+    """Images of 4 categories of classes whose looks are their own, and share `shift` of their category's."""
+    rng = np.random.default_rng(seed)
+    category = np.repeat(np.arange(4), per_category)
+    looks = shift * rng.standard_normal((4, 20))[category] + rng.standard_normal((len(category), 20))
+    of = np.repeat(np.arange(len(category)), images)
+    return looks[of] + 0.1 * rng.standard_normal((len(of), 20)), of, [f"c{one}" for one in category]
+
+
+def test_category_is_read_out_of_classes_that_were_held_out():
+    found = category_readout(*categories_of_classes(5.0, 0), folds=6)
+    assert found.shape == (4,) and found.mean() > 0.95
+
+
+def test_looks_that_tell_classes_apart_say_nothing_of_the_category_of_a_new_class():
+    """Within classes it would be perfect: only because a class is held out as a whole, it is chance."""
+    found = [category_readout(*categories_of_classes(0.0, seed), folds=6).mean() for seed in range(12)]
+    assert np.mean(found) == pytest.approx(0.25, abs=4 * np.std(found) / np.sqrt(12))
+    x, of, category = categories_of_classes(0.0, 0)
+    assert linear_probe_accuracy(x, np.asarray(category)[of], 5).mean() > 0.95
+
+
+def test_a_category_of_one_class_cannot_be_held_out():
+    x, of, category = categories_of_classes(1.0, 0)
+    with pytest.raises(ValueError, match="lonely: a single class"):
+        category_readout(x, of, ["lonely", *category[1:]], 5)
+    with pytest.raises(ValueError, match="the only category"):
+        category_readout(x, of, ["one"] * len(category), 5)

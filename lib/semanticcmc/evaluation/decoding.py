@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,53 @@ def linear_probe() -> Pipeline:
 def linear_probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
     """Accuracy of each class by `linear_probe`, whose features are standardised within each fold; as `knn_accuracy`."""
     return _recognised(linear_probe(), features, labels, folds)
+
+
+def category_readout(
+    features: ArrayLike, class_index: ArrayLike, categories: Sequence[str], folds: int
+) -> NDArray[np.float64]:
+    """Linear read-out of category on classes that were held out: does a new class fall to its kind?
+
+    No distance and no model of distances is involved. `linear_probe` learns the categories from the images of some
+    classes and names those of others, so that it cannot know a category by the looks of one of its classes.
+
+    Parameters
+    ----------
+    features : array, shape (N, d)
+        One row an image, or a class.
+    class_index : array of int, shape (N,)
+        Class of each row, as a position in `categories`.
+    categories : sequence of str
+        Category of each class.
+    folds : int
+        Groups of whole classes, of each category as alike in number as can be; at most as many as the smallest
+        category has classes.
+
+    Returns
+    -------
+    array of float64, shape (categories,)
+        Share of each category's images, in sorted order, that are named rightly when their class is held out. Their
+        mean without any effect is 1 / categories; `class_interval` gives its interval over categories.
+
+    Raises
+    ------
+    ValueError
+        If there is one category, or one of them has a single class.
+    """
+    from sklearn.metrics import recall_score
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+    x, groups = np.asarray(features, dtype=np.float64), np.asarray(class_index)
+    y = np.asarray(categories)[groups]
+    names, counts = np.unique(np.asarray(categories)[np.unique(groups)], return_counts=True)
+    if len(names) < 2 or counts.min() < 2:
+        few = ", ".join(names[counts < 2]) or "all classes"
+        raise ValueError(
+            f"{few}: a single class, or the only category; 2 categories of 2 classes are needed to hold out"
+        )
+    split = StratifiedGroupKFold(min(folds, int(counts.min())), shuffle=True, random_state=0)
+    predicted = cross_val_predict(linear_probe(), x, y, cv=split, groups=groups)
+    return recall_score(y, predicted, labels=names, average=None, zero_division=0)
 
 
 def accuracy_table(
