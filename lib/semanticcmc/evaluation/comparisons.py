@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig, planned_lag
+from semanticcmc.evaluation.config import LAGGED, EvaluationConfig, StimuliConfig, planned_lag
 from semanticcmc.evaluation.inference import Units
 from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.experiment import Experiment, Network, repository_root
@@ -88,7 +88,8 @@ def joint(experiment: Experiment, layer: str) -> pd.DataFrame:
     for control in study.controls:
         given = [study.given(rdms, layer, control) for _, rdms in by_seed]
         networks, tested = list(given[0][0]), list(given[0][2])
-        lagged = sorted((i for i, one in enumerate(networks) if one.lag_s > 0), key=lambda i: networks[i].lag_s)
+        lagged = [i for i, one in enumerate(networks) if one.name.startswith(LAGGED)]
+        lagged.sort(key=lambda i: networks[i].lag_s)
         ends = [networks[i].lag_s for i in (*lagged[:1], *lagged[-1:])]
         for name in tested if networks else ():
             tables = []

@@ -106,9 +106,9 @@ def control_seeds(experiment: Experiment) -> tuple[int, ...]:
 def planned_lag(experiment: Experiment) -> float | None:
     """``evaluation.planned_lag_s``; an InputError where no shorter or no longer lag is trained beside it."""
     planned = experiment.section("evaluation", EvaluationConfig).planned_lag_s
-    lags_s = sorted(network.lag_s for network in experiment.runs if network.lag_s > 0)
-    if planned is not None and (planned not in lags_s or planned in (lags_s[0], lags_s[-1])):
-        listed = ", ".join(f"{lag_s:g}" for lag_s in dict.fromkeys(lags_s))
+    lags_s = sorted(experiment.lags_s)
+    if planned is not None and planned not in lags_s[1:-1]:
+        listed = ", ".join(f"{lag_s:g}" for lag_s in lags_s)
         raise InputError(
             f"{experiment.file}: evaluation.planned_lag_s is {planned:g}, lags_s are {listed}; give one of them "
             "between the shortest and the longest, or null"

@@ -14,11 +14,13 @@ semi-partialling, Dekker, Krackhardt and Snijders 2007; as ``sna::netlm(..., nul
 
 What a partial test does *not* do. It takes away the share of x that is linear in the control's distances,
 and no more: where x and y each measure, with noise, the class features behind the control, it rejects too
-often (9 % at .05 with 50 classes), and where neighbouring items are alike, far too often (41 %). Where
-x = a z + e it holds its level with hundreds of items. With few it is somewhat too liberal at small levels (12
-items: 1.4 % at .01, and 2 % where distances are very skewed; 50 skewed items: 1.4 %); on the skewed data independent
-permutations are as liberal as cosets, since both permute x and not e. And a control that measures its variable with
-noise leaves part of that variable in partial r. (All measured: ``validation/mantel.csv``.)
+often (9 % at .05 with 50 classes), and where neighbouring items are alike, far too often (41 %). And a control that
+measures its variable with noise leaves part of that variable in partial r (``validation/mantel.csv``).
+
+Where x = a z + e and distances are skewed, Smouse's test is too liberal at small levels for graded models, since it
+permutes x and not e (rejected at .001: 1.1 %, .3 % and .2 % with 12, 48 and 256 items), and too strict for categories
+(3.0-3.6 % at .05). Double semi-partialling is nearer its level (.3 %, .1 % and .2 %; 4.3-5.0 %) and as powerful
+(``validation/partial_tests.csv``).
 """
 
 from __future__ import annotations
