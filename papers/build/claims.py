@@ -84,11 +84,9 @@ def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
         if semantic:
             best = max(semantic, key=lambda effect: effect.r)
             against = values.comparisons(compared, model, CONTROL, best.network)
-            more = {}
-            for kind in ("planned", "peak"):
-                rows = values.joint(experiment, kind).rename(columns={"first": "network"}).fillna({"p": 1})
-                more[kind] = next(iter(values.effects(rows, model, CONTROL, p="p").values()), None)
-            return Evidence(model, best, by_network, against, **more)
+            rows = [values.joint(experiment, kind).fillna({"p": 1}) for kind in ("planned", "peak")]
+            more = (next(iter(values.effects(one, model, CONTROL, p="p").values()), None) for one in rows)
+            return Evidence(model, best, by_network, against, *more)
     raise InputError(
         f"{experiment.folder / 'tables' / 'lag_curve.csv'}: no partial test (control random) of a semantic "
         f"network at {experiment.primary_layer} with model {' or '.join(WORDS['models'])}; list random in baselines"

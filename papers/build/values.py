@@ -68,7 +68,7 @@ def reported(experiment: Experiment, name: str, columns: str) -> pd.DataFrame:
     kind = {"lag_curve": "network", "lag_comparisons": "difference"}.get(name)
     if kind is None or len(experiment.seeds) == 1:
         return table
-    own = joint(experiment, kind).rename(columns={"first": "network"} if kind == "network" else {"mantel_r": kind})
+    own = joint(experiment, kind)
     found = [name for name in ("mantel_r", "difference", "p_holm", "ci_low", "ci_high") if name in own]
     keys = [key for key in ("network", "first", "second", "model", "control") if key in table]
     return table.drop(columns=found).drop_duplicates(keys).merge(own[keys + found], on=keys)
@@ -77,7 +77,8 @@ def reported(experiment: Experiment, name: str, columns: str) -> pd.DataFrame:
 def joint(experiment: Experiment, kind: str) -> pd.DataFrame:
     """Rows of ``tables/joint.csv`` of one kind."""
     table = read_table(experiment, "joint", "kind model control first second lag_s mantel_r ci_low ci_high p p_holm")
-    return table[table["kind"].eq(kind) & table["layer"].eq(experiment.primary_layer)]
+    own = table[table["kind"].eq(kind) & table["layer"].eq(experiment.primary_layer)]
+    return own.rename(columns={"mantel_r": kind} if kind == "difference" else {"first": "network"})
 
 
 def read_lag_curve(experiment: Experiment) -> pd.DataFrame:
@@ -108,8 +109,7 @@ class Effect:
         """What a table shows of it: ``0.21``, ``0.21 [0.12, 0.30]``, ``0.032`` and ``0.21 ***``."""
         r = number(self.r)
         estimate = interval(self.r, self.ci_low, self.ci_high)
-        share = percent(self.r**2, 1)  # of the RDM's variance, of which a control leaves a part
-        return {"r": r, "interval": estimate, "p": bare(self.p), "stars": f"{r} {stars(self.p)}", "share": share}
+        return {"r": r, "interval": estimate, "p": bare(self.p), "stars": f"{r} {stars(self.p)}"}
 
 
 def effects(table: pd.DataFrame, model: str, control: str, p: str = "p_holm") -> dict[str, Effect]:
