@@ -22,7 +22,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from semanticcmc.config import Section
-from semanticcmc.training.networks import Encoder
+from semanticcmc.training.networks import Encoder, LabPair, Layered
 from semanticcmc.training.pairings import Draw, Fixed
 from semanticcmc.training.views import View
 
@@ -53,6 +53,7 @@ class Objective(nn.Module):
     Config: ClassVar[type[Section]] = NoKeys
     views: tuple[View, ...] = (View(),)
     encoder: Encoder
+    unit_length = True  # of embeddings; False: fc8 as it is
     uses_whole_encoder = True  # False: fc8 or more has no part in the loss
     in_bfloat16 = False  # of the encoder's forward passes; set by the loop
     images_of: Callable[[Tensor], Tensor]  # evaluation views of rows of the index; set by the loop
@@ -97,15 +98,16 @@ class Objective(nn.Module):
         return {"alignment": alignment(*self.watched[:2]).item(), **spread}
 
     def embed(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """L2-normalised embeddings (b, d) of two or more views, float32, watched by `measures`."""
+        """Embeddings (b, d) of two or more views, float32, watched by `measures` once L2-normalised."""
         embeddings = self.embed_by(self.encoder, *images)
-        self.watched = tuple(one.detach() for one in embeddings)
+        watched = (one.detach() for one in embeddings)
+        self.watched = tuple(one if self.unit_length else functional.normalize(one, dim=1) for one in watched)
         return embeddings
 
     def embed_by(self, encoder: Any, *images: Tensor) -> tuple[Tensor, ...]:
         """The same by another encoder, such as one that follows, unwatched."""
         with self.precision(images[0]):
-            embeddings = encoder.pair(*images)
+            embeddings = encoder.pair(*images) if self.unit_length else _outputs(encoder, *images)
         return tuple(one if one.dtype == torch.float64 else one.float() for one in embeddings)
 
     def activations(self, images: Tensor, *layers: str) -> tuple[Tensor, ...]:
@@ -148,6 +150,27 @@ class TwoViews(Objective):
     def loss(self, first: Tensor, second: Tensor, draw: Draw) -> Tensor:
         """Loss of the embeddings (B, d) of both views of all processes' samples."""
         raise NotImplementedError
+
+
+class OneFrame(Objective):
+    """An objective of single frames: a head reads a layer of the encoder, and fc8 has no part in the loss."""
+
+    uses_whole_encoder = False
+
+    def units(self, layer: str) -> int:
+        """Units of a layer, those of all places of a map."""
+        was_training, px = self.encoder.training, self.encoder.input_px
+        self.encoder.eval()
+        with torch.no_grad():
+            values = self.encoder.activations(torch.zeros(1, 3, px, px))[layer]
+        self.encoder.train(was_training)
+        return values.numel()
+
+
+def _outputs(encoder: Encoder, *images: Tensor) -> tuple[Tensor, ...]:
+    """What `Encoder.pair` gives before it is normalised."""
+    halves = (encoder.l_to_ab, encoder.ab_to_l) if isinstance(encoder, LabPair) else (encoder,) * len(images)
+    return tuple(Layered.forward(half, view) for half, view in zip(halves, images, strict=True))
 
 
 def films_allowed(film: Tensor, other: Tensor, negatives: Negatives) -> Tensor:
