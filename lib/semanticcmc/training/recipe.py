@@ -26,7 +26,7 @@ from semanticcmc.config import (
 )
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.training import objectives
-from semanticcmc.training.objectives.base import Negatives, Objective, TwoViews
+from semanticcmc.training.objectives.base import Negatives, Objective, OneFrame, TwoViews
 from semanticcmc.training.objectives.memory_bank_nce import MemoryBankConfig
 from semanticcmc.training.pairings import choose_pairing
 
@@ -142,6 +142,8 @@ def choose_objective(experiment: Experiment, network: Network) -> tuple[type[Obj
     timed, _ = choose_pairing(pairing, network.lag_s, where)
     if timed.soft and not getattr(kind, "takes_soft", False):
         raise InputError(f"{where}, pairing {pairing}: {kind.__name__} has no candidates to weigh; take window")
+    if network.lag_s > 0 and issubclass(kind, OneFrame):
+        raise InputError(f"{where}: {kind.__name__} sees single frames; leave lags_s out (found {network.lag_s:g} s)")
     if network.views == "lab" and not issubclass(kind, TwoViews):
         raise InputError(f"{where}: L against ab is for objectives of two views; leave {network.name} out of baselines")
     return kind, config

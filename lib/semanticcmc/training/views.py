@@ -49,7 +49,7 @@ class View:
 
     frame: int = 0  # which of a sample's frames
     distort: bool = True  # whether colours are distorted as section views says
-    colour_space: str = "rgb"  # or lab
+    colour_space: str = "rgb"  # or lab, or lightness: L in the place of red, green and blue
     px: int | None = None  # side; None: the encoder's input
     crop_of: int | None = None  # number of an earlier view whose crop and flip it has; None: its own
 
@@ -125,7 +125,12 @@ def evaluation_view(images: Tensor, size_px: int, normalisation: str, colour_spa
 
 
 def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> Tensor:
-    """RGB in [0, 1], or its CIE Lab, minus the named mean, over the named standard deviation; channels last."""
+    """RGB in [0, 1], or its CIE Lab, minus the named mean, over the named standard deviation; channels last.
+
+    ``lightness`` is L / 100 in all three channels, normalised as RGB is.
+    """
+    if colour_space == "lightness":
+        images = crops.rgb_to_lab(images)[:, :1].div(100).expand(-1, 3, -1, -1)
     if colour_space == "lab":
         images, (mean, std) = crops.rgb_to_lab(images), LAB
     else:
