@@ -8,11 +8,15 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from semanticcmc.config import configure
+from semanticcmc.experiment import Network
+from semanticcmc.training.networks import NetworksConfig, build
 from semanticcmc.training.objectives.align_uniform import AlignUniform, AlignUniformConfig
 from semanticcmc.training.objectives.spectral import Spectral
 from semanticcmc.training.objectives.swav import SwAV, SwAVConfig, sinkhorn
 from semanticcmc.training.objectives.vicreg import VICReg, VICRegConfig
 from tests.training.drawn import drawn, no_pairing
+from tests.training.test_loop import NETWORKS
 
 
 def values(count, size, seed):
@@ -132,3 +136,15 @@ def test_spectral_ends_at_the_eigenvectors_of_the_lagged_pair_graph():
 def test_spectral_has_its_chance_at_an_embedding_that_is_the_same_for_all():
     lengths = [loss_of(made(Spectral), *[torch.full((5, 1), length).double()] * 2) for length in (0.9, 1.0, 1.1)]
     assert min(lengths) == lengths[1] == pytest.approx(Spectral.chance(None, 5))
+
+
+@pytest.mark.parametrize("name", ["augment", "cmc_lab"])
+def test_embeddings_of_any_length_point_where_the_encoders_do(name):
+    encoder = build(Network.named(name, "spectral", 0), configure(NetworksConfig, NETWORKS, "here")).eval()
+    objective = Spectral(None, encoder, no_pairing(), 0)
+    generator, px = torch.Generator().manual_seed(0), NETWORKS["input_px"]
+    sizes = (1, 2) if name == "cmc_lab" else (3, 3)
+    images = [torch.randn(4, channels, px, px, generator=generator) for channels in sizes]
+    for own, unit in zip(objective.embed(*images), encoder.pair(*images), strict=True):
+        assert (own.norm(dim=1) - 1).abs().min() > 1e-3
+        torch.testing.assert_close(normalize(own, dim=1), unit)
