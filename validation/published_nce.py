@@ -170,7 +170,9 @@ def draw(table: pd.DataFrame) -> None:
     ax.axhline(0, color=style.QUIET, linewidth=1)
     words = {"info_nce": "InfoNCE (mean of 3 seeds)"} | {name: said for name, (said, *_) in VARIANTS.items()}
     for (name, said), marker in zip(words.items(), "os^vDXPp<>*h", strict=True):
-        mean = table[table.variant == name].groupby("lag_s").partial_r.mean()
+        mean = table[table.variant == name].groupby("lag_s").partial_r.mean().dropna()
+        if mean.empty:  # not trained yet
+            continue
         ax.plot(mean.index, mean, marker=marker, label=said, linestyle="-" if len(mean) > 1 else "none")
     ax.set(xscale="log", xlabel="time lag (s)", ylabel="Partial r with category, fc7")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1))

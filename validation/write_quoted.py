@@ -277,12 +277,18 @@ def objectives() -> dict[str, Any]:
     rows = rows.replace({"objective": values.WORDS["objectives"]})
     others = found[found["variant"].ne("info_nce")]
     learned, above = int(others["p"].lt(SIGNIFICANT).sum()), others["loss"].gt(others["chance_loss"])
+    is_mended = others["variant"].str.startswith("mended")
+    mended = others[is_mended & others["lag_s"].eq(curves.best_s["info_nce"])]
+    is_mended = others["variant"].str.startswith("mended")
+    mended = others[is_mended & others["lag_s"].eq(curves.best_s["info_nce"])]
     numbers = {
         "networks": values.count(len(others), "network"),
         "learned": str(learned) if learned else "none",
         "smallest": probability(others["p"].min()),
         "above": "all" if above.all() else str(above.sum()),
-        "nothing_learned": learned == 0,
+        "mended_r": over_seeds(mended["mantel_r"]),
+        "mended_p": probability(mended["p"].max()),
+        "needs_mending": bool(mended["p"].max() < SIGNIFICANT <= others[~is_mended]["p"].min()),
     }
     return study(numbers, "The published objective in the miniature world", rows)
 

@@ -360,13 +360,13 @@ def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch)
     quoted = yaml.safe_load((ROOT / "validation" / "quoted.yml").read_text(encoding="utf-8"))
     outcomes = {key for study in quoted.values() for key, value in study["numbers"].items() if isinstance(value, bool)}
     assert outcomes == set(values.WORDS["studies"])
-    assert "The result is negative" in paper.studies()[0]["objectives"]["nothing_learned"]
-    quoted["objectives"]["numbers"]["nothing_learned"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
+    assert "not as published" in paper.studies()[0]["objectives"]["needs_mending"]
+    quoted["objectives"]["numbers"]["needs_mending"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
     (tmp_path / "validation").mkdir()
     (tmp_path / "validation" / "quoted.yml").write_text(yaml.safe_dump(quoted), encoding="utf-8")
     monkeypatch.setattr("papers.build.paper.ROOT", tmp_path)
     said, texts = paper.studies()
-    assert said["objectives"]["nothing_learned"] == "" and said["worlds"]["shuffled_shows_nothing"].startswith("some")
+    assert said["objectives"]["needs_mending"] == "" and said["worlds"]["shuffled_shows_nothing"].startswith("some")
     assert texts["study_tests"].count("\n|") == 2 + len(quoted["tests"]["table"]["rows"])  # heads, rule
 
 

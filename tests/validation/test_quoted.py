@@ -37,12 +37,12 @@ def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
         return table
 
     assert study.worlds()["numbers"]["followed"] == 3
-    assert study.worlds()["numbers"]["shuffled_shows_nothing"] and study.objectives()["numbers"]["nothing_learned"]
+    assert study.worlds()["numbers"]["shuffled_shows_nothing"] and study.objectives()["numbers"]["needs_mending"]
     monkeypatch.setattr(study, "table", otherwise)
     assert study.places()["numbers"]["coded"]["places"] == "under background"
     assert study.worlds()["numbers"]["followed"] == 2
     assert not study.worlds()["numbers"]["shuffled_shows_nothing"]
-    assert not study.objectives()["numbers"]["nothing_learned"]
+    assert not study.objectives()["numbers"]["needs_mending"]
 
 
 def test_differences_and_coverage_are_those_of_the_tables(study, monkeypatch):
