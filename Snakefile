@@ -6,17 +6,21 @@
 # Every path below is relative to results/<experiment>/, Snakemake's working directory. A rule's `settings` are the parts
 # of the experiment's YAML that it depends on: edit one, and only what depends on it runs again.
 
-import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
+from semanticcmc.contents import Contents
 from semanticcmc.experiment import load_experiment
 
-E = load_experiment(config["experiment"])
+E = load_experiment(config.get("experiment", "experiment.yaml"))
 ROOT = Path(workflow.basedir)
-ANALYSIS = ROOT / "analysis"
-PYTHON = sys.executable
+# Jobs find the checkout by these, so that no command holds a path: results that are moved or copied stay as they are.
+os.environ |= {"SEMANTICCMC_ROOT": str(ROOT), "SEMANTICCMC_PYTHON": sys.executable,
+               "PYTHONPATH": os.pathsep.join(filter(None, (f"{ROOT}/lib", str(ROOT), os.environ.get("PYTHONPATH"))))}
+COMMAND = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
+CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
@@ -31,34 +35,40 @@ NOUNS = (IMPORTED and E.sections["labels"].get("nouns")) or []  # table of label
 
 
 def settings(*keys):
-    """The parts of the experiment that a rule depends on, as text that does not depend on the order of keys."""
+    """The parts of the experiment that a rule depends on, files by their content, as text whatever the order of keys."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
             "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
             "distance": E.sections.get("evaluation", {}).get("distance"),
             "imports": {key: value for key, value in E.sections.get("labels", {}).items() if key != "nouns"},
+            "nouns": NOUNS,
             "intervals": [E.sections["evaluation"][key] for key in ("method", "bootstrap_samples", "confidence", "seed")]}
-    return json.dumps({key: head[key] if key in head else E.sections.get(key) for key in keys}, sort_keys=True)
+    chosen = {key: head[key] if key in head else E.sections.get(key) for key in keys}
+    return json.dumps(CONTENTS.values(chosen), sort_keys=True)
 
 
-def folder_state(folder):
-    """Names, sizes and times of a folder's files, or of one file: what is added or exchanged makes the rule run again."""
-    files = sorted(path for path in [Path(folder), *Path(folder).rglob("*")] if path.is_file()) if folder else []
-    state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr(state).encode()).hexdigest()  # short: labels may be tens of thousands of files
+def notebook(name):
+    """Digest of a notebook of analysis/ and of the package, which it calls."""
+    return CONTENTS.of(f"analysis/{name}.ipynb") + CONTENTS.code("semanticcmc.study")
+
+PAGES = CONTENTS.code("papers.build.notebook_pages") + CONTENTS.of("papers/notebook.lua", "papers/notebook.css")
+DOCUMENTS = CONTENTS.code("papers.build.render")
+DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", "validation/timescales.png",
+                         *sorted(path for path in (ROOT / "papers").iterdir() if path.is_file()))
 
 
-def papermill(notebook):
+def papermill(name):
     """Shell command: run a notebook of analysis/; its file is there once it has ended well."""
     return (
-        f"OMP_NUM_THREADS={{threads}} PYTHONHASHSEED=0 {PYTHON} -m semanticcmc execute {ANALYSIS / notebook} {{output.notebook}} "
-        f"-p experiment={E.file} {{params.parameters}} > {{log}} 2>&1"
+        'cd notebooks && OMP_NUM_THREADS={threads} PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc execute '
+        f'"$SEMANTICCMC_ROOT"/analysis/{name}.ipynb ../{{output.notebook:q}} '
+        "-p experiment=../experiment.yaml {params.parameters} > ../{log:q} 2>&1"
     )
 
 
 # Over several GPUs torchrun trains first (--set-resources train:gpu=4); the notebook then finds the network trained.
 TORCHRUN = (
-    f"{{{{ [ {{resources.gpu}} -le 1 ] || {PYTHON} -m torch.distributed.run --standalone --nproc-per-node {{resources.gpu}} "
-    f"-m semanticcmc train {E.file} --network {{wildcards.network}} --seed {{wildcards.seed}} > {{log}} 2>&1; }}}} && "
+    '{{ [ {resources.gpu} -le 1 ] || "$SEMANTICCMC_PYTHON" -m torch.distributed.run --standalone --nproc-per-node {resources.gpu} '
+    "-m semanticcmc train experiment.yaml --network {wildcards.network} --seed {wildcards.seed} > {log:q} 2>&1; }} && "
 )
 
 
@@ -104,10 +114,11 @@ if WORLD:
         log:
             "logs/world.log",
         params:
+            made_by=CONTENTS.code("semanticcmc.world.build"),
             settings=settings("world"),
         threads: workflow.cores
         shell:
-            "{PYTHON} -m semanticcmc world {E.file} --processes {threads} > {log} 2>&1"
+            COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
 
 else:
 
@@ -117,10 +128,10 @@ else:
         log:
             "logs/check_stimuli.log",
         params:
+            made_by=CONTENTS.code("semanticcmc.evaluation.stimulus_checks"),
             settings=settings("stimuli"),
-            folder=folder_state(E.sections.get("stimuli", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc stimuli {E.file} > {log} 2>&1"
+            COMMAND + "stimuli experiment.yaml > {log:q} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -130,22 +141,24 @@ else:
         log:
             "logs/probe_films.log",
         params:
+            made_by=CONTENTS.code("semanticcmc.films.ingest"),
             settings=settings("movies", "lags_s"),
-            folder=folder_state(E.sections.get("movies", {}).get("folder")),
         shell:
-            "{PYTHON} -m semanticcmc probe {E.file} > {log} 2>&1"
+            COMMAND + "probe experiment.yaml > {log:q} 2>&1"
 
     rule ingest:
         input:
             "frames/probe.csv",
-            E.sections.get("movies", {}).get("manifest") or [],
         output:
             touch("frames/{movie_id}.ingested"),
         log:
             "logs/ingest_{movie_id}.log",
+        params:
+            made_by=CONTENTS.code("semanticcmc.films.ingest"),
+            settings=settings("movies"),
         threads: 2
         shell:
-            "{PYTHON} -m semanticcmc ingest {E.file} {wildcards.movie_id:q} --threads {threads} > {log} 2>&1"
+            COMMAND + "ingest experiment.yaml {wildcards.movie_id:q} --threads {threads} > {log:q} 2>&1"
 
     def ingested(wildcards):
         """One mark a film that the probe found usable."""
@@ -162,8 +175,10 @@ else:
             "frames/films.csv",
         log:
             "logs/merge_frames.log",
+        params:
+            made_by=CONTENTS.code("semanticcmc.films.ingest"),
         shell:
-            "{PYTHON} -m semanticcmc merge {E.file} > {log} 2>&1"
+            COMMAND + "merge experiment.yaml > {log:q} 2>&1"
 
 
 if IMPORTED:
@@ -178,32 +193,31 @@ if IMPORTED:
         log:
             "logs/labels.log",
         params:
+            made_by=CONTENTS.code("semanticcmc.labels.ingest"),
             settings=settings("imports"),
-            folder=folder_state(IMPORTED),
         shell:
-            "{PYTHON} -m semanticcmc labels {E.file} > {log} 2>&1"
+            COMMAND + "labels experiment.yaml > {log:q} 2>&1"
 
     rule label_nouns:
         input:
             "labels/labels.parquet",
             "labels/label_times.parquet",
-            NOUNS,
-            ROOT / "lib" / "semanticcmc" / "data" / "label_nouns.csv",
         output:
             "labels/label_nouns.csv",
             "labels/unmapped_labels.csv",
         log:
             "logs/label_nouns.log",
+        params:
+            made_by=CONTENTS.code("semanticcmc.labels.nouns"),
+            settings=settings("nouns"),
         shell:
-            "{PYTHON} -m semanticcmc nouns {E.file} > {log} 2>&1"
+            COMMAND + "nouns experiment.yaml > {log:q} 2>&1"
 
 
 rule statistics:
     input:
         "frames/index.parquet",
         ["labels/labels.parquet", "labels/label_times.parquet"] if WORLD or IMPORTED else [],
-        NOUNS,
-        code=ANALYSIS / "01_dataset_statistics.ipynb",
     output:
         "tables/dataset.csv",
         "tables/timescales.csv",
@@ -214,11 +228,12 @@ rule statistics:
     log:
         "logs/01_dataset_statistics.log",
     params:
-        settings=settings("timescales", "prediction", "models", "lags_s", "networks", "views", "activations",
+        made_by=notebook("01_dataset_statistics"),
+        settings=settings("nouns", "timescales", "prediction", "models", "lags_s", "networks", "views", "activations",
                           "primary_layer", "seeds"),
         parameters="",
     shell:
-        papermill("01_dataset_statistics.ipynb")
+        papermill("01_dataset_statistics")
 
 
 def run_parameters(wildcards):
@@ -232,25 +247,24 @@ def run_parameters(wildcards):
 rule train:
     input:
         "frames/index.parquet",
-        code=ANALYSIS / "02_training.ipynb",
     output:
         notebook="notebooks/02_training_{network}_seed-{seed}.ipynb",
     log:
         "logs/02_training_{network}_seed-{seed}.log",
     params:
+        made_by=notebook("02_training"),
         settings=settings("networks", "views", "training", "objectives", "lags_s"),
         parameters=run_parameters,
     threads: THREADS
     resources:
         gpu=1,
     shell:
-        TORCHRUN + papermill("02_training.ipynb")
+        TORCHRUN + papermill("02_training")
 
 
 rule represent:
     input:
         "notebooks/02_training_{network}_seed-{seed}.ipynb",
-        code=ANALYSIS / "03_representations.ipynb",
     output:
         [f"rdms/{{network}}/seed-{{seed}}_{condition}.parquet" for condition in CONDITIONS],
         "rdms/{network}/seed-{seed}_intact_distances.parquet",
@@ -260,12 +274,13 @@ rule represent:
     log:
         "logs/03_representations_{network}_seed-{seed}.log",
     params:
+        made_by=notebook("03_representations"),
         settings=settings("stimuli", "activations", "distance", "intervals", "primary_layer"),
         parameters=run_parameters,
     resources:
         gpu=1,
     shell:
-        papermill("03_representations.ipynb")
+        papermill("03_representations")
 
 
 if UNTRAINED:
@@ -281,11 +296,12 @@ if UNTRAINED:
         log:
             "logs/controls.log",
         params:
+            made_by=CONTENTS.code("semanticcmc.evaluation.rdm_files"),
             settings=settings("networks", "views", "stimuli", "activations", "distance", "world"),
         resources:
             gpu=1,
         shell:
-            "OMP_NUM_THREADS={threads} {PYTHON} -m semanticcmc controls {E.file} > {log} 2>&1"
+            "OMP_NUM_THREADS={threads} " + COMMAND + "controls experiment.yaml > {log:q} 2>&1"
 
 
 # Not part of the poster: semanticcmc run <experiment> -- tables/classification.csv
@@ -297,11 +313,12 @@ rule classification:
     log:
         "logs/classification.log",
     params:
+        made_by=CONTENTS.code("semanticcmc.evaluation.probes"),
         settings=settings("classification", "stimuli", "activations"),
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m semanticcmc classify {E.file} > {log} 2>&1"
+        COMMAND + "classify experiment.yaml > {log:q} 2>&1"
 
 
 rule lag_curve:
@@ -310,7 +327,6 @@ rule lag_curve:
         [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
         [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "noise_ceiling")],
         "tables/dataset.csv",
-        code=ANALYSIS / "04_lag_curve.ipynb",
     output:
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
@@ -327,17 +343,17 @@ rule lag_curve:
     log:
         "logs/04_lag_curve.log",
     params:
+        made_by=notebook("04_lag_curve"),
         settings=settings("evaluation", "primary_layer", "title"),
         parameters="",
     shell:
-        papermill("04_lag_curve.ipynb")
+        papermill("04_lag_curve")
 
 
 rule robustness:
     input:
         [f"rdms/{network}/seed-{seed}_{kind}.parquet" for network, seed in RUNS for kind in ("intact", "intact_distances")],
         [f"rdms/random/seed-{seed}_{kind}.parquet" for seed in UNTRAINED for kind in ("intact", "intact_distances")],
-        code=ANALYSIS / "07_robustness.ipynb",
     output:
         "tables/robustness.csv",
         "figures/robustness.svg",
@@ -345,83 +361,84 @@ rule robustness:
     log:
         "logs/07_robustness.log",
     params:
+        made_by=notebook("07_robustness"),
         settings=settings("evaluation", "activations", "primary_layer", "title"),
         parameters="",
     shell:
-        papermill("07_robustness.ipynb")
+        papermill("07_robustness")
 
 
 rule estimators:  # no part of the poster: shows what python -m validation.estimators found
-    input:
-        code=ANALYSIS / "06_estimators.ipynb",
-        study=[path for ending in ("csv", "json", "png") for path in sorted((ROOT / "validation").glob(f"estimators*.{ending}"))],
     output:
         notebook="notebooks/06_estimators.ipynb",
     log:
         "logs/06_estimators.log",
     params:
+        made_by=notebook("06_estimators"),
+        study=CONTENTS.of(*sorted((ROOT / "validation").glob("estimators*.*"))),
         parameters="",
     shell:
-        papermill("06_estimators.ipynb")
+        papermill("06_estimators")
 
 
 rule explore:  # no part of the poster: stills in place of widgets, for the site; writes into explore/ besides
     input:
         "tables/lag_curve.csv",
-        code=ANALYSIS / "00_explore.ipynb",
     output:
         notebook="notebooks/00_explore.ipynb",
     log:
         "logs/00_explore.log",
     params:
+        made_by=notebook("00_explore"),
         settings=settings("evaluation", "primary_layer", "title", "lags_s"),
         parameters="",
     shell:
-        papermill("00_explore.ipynb")
+        papermill("00_explore")
 
 
 rule wordnet:
     input:
         "tables/lag_curve.csv",
-        published=ROOT / "data_manifests" / "published_results.csv",
-        study=[ROOT / "validation" / f"real_images.{ending}" for ending in ("csv", "json", "png")],
-        code=ANALYSIS / "05_wordnet.ipynb",
     output:
         "tables/published.csv",
         notebook="notebooks/05_wordnet.ipynb",
     log:
         "logs/05_wordnet.log",
     params:
+        made_by=notebook("05_wordnet"),
+        shown=CONTENTS.of("data_manifests/published_results.csv", *sorted((ROOT / "validation").glob("real_images.*"))),
         settings=settings("evaluation"),
         parameters="",
     shell:
-        papermill("05_wordnet.ipynb")
+        papermill("05_wordnet")
 
 
 rule pages:  # one process for all: what it imports would cost more than its work
     input:
         notebooks=[f"notebooks/{name}.ipynb" for name in NOTEBOOKS],
-        style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
     output:
         [f"notebooks/{name}.html" for name in NOTEBOOKS],
     log:
         "logs/pages.log",
+    params:
+        made_by=PAGES,
     shell:
-        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebooks} > {log} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m papers.build.notebook_pages {input.notebooks:q} > {log:q} 2>&1'
 
 
 rule page_for_the_site:
     input:
         notebook="notebooks/{name}.ipynb",
-        style=[ROOT / "papers" / "notebook.lua", ROOT / "papers" / "notebook.css"],
     output:
         "notebooks/{name}.html",
     wildcard_constraints:
         name="00_explore|06_estimators",
     log:
         "logs/page_{name}.log",
+    params:
+        made_by=PAGES,
     shell:
-        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.notebook_pages {input.notebook} > {log} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m papers.build.notebook_pages {input.notebook:q} > {log:q} 2>&1'
 
 
 rule poster:
@@ -439,17 +456,16 @@ rule poster:
         "figures/lag_curve.svg",
         "figures/rdms.svg",
         "figures/dissociation.svg",
-        citation=ROOT / "CITATION.cff",
-        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.suffix in (".qmd", ".lua", ".typst", ".css", ".svg", ".bib", ".yml")),
     output:
         "poster/poster.html",
         "poster/poster.pdf",
     log:
         "logs/poster.log",
     params:
+        made_by=DOCUMENTS,
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
-        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.render {E.file} poster > {log} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m papers.build.render experiment.yaml poster > {log:q} 2>&1'
 
 
 rule paper:
@@ -468,16 +484,17 @@ rule paper:
         "figures/rdms.svg",
         "figures/dissociation.svg",
         "figures/robustness.svg",
-        citation=ROOT / "CITATION.cff",
-        papers=sorted(path for path in (ROOT / "papers").iterdir() if path.name.removeprefix("_").startswith(("paper", "references", "words"))),
-        studies=[ROOT / "validation" / name for name in ("quoted.yml", "timescales.png")],
     output:
         "paper/paper.html",
         "paper/paper.pdf",
     log:
         "logs/paper.log",
     params:
+        made_by=DOCUMENTS,
         settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
                           "timescales"),
     shell:
-        "PYTHONPATH={ROOT}/lib:{ROOT} {PYTHON} -m papers.build.render {E.file} paper > {log} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m papers.build.render experiment.yaml paper > {log:q} 2>&1'
+
+
+CONTENTS.save()

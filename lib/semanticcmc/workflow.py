@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import importlib
@@ -9,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ CONFIGURED_BY = {
     "classification": "evaluation.probes:ClassificationConfig",
 }
 NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}  # by source
+_LOCKED: dict[Path, int] = {}  # folders that this process keeps others out of
 # Relative paths in the YAML count from the repository.
 PATHS = (
     ("movies", "folder"),
@@ -50,14 +52,7 @@ PATHS = (
 )
 
 
-def resolve_experiment(
-    experiment: str | Path,
-    results: str | Path | None = None,
-    films: str | None = None,
-    stimuli: str | None = None,
-    labels: str | None = None,
-    seeds: int | None = None,
-) -> Experiment:
+def resolve_experiment(experiment: str | Path, results: str | Path | None = None, **given: Any) -> Experiment:
     """Write ``results/<name>/experiment.yaml``: all values of an experiment with what this machine and call add.
 
     Parameters
@@ -81,8 +76,25 @@ def resolve_experiment(
     Raises
     ------
     InputError
-        For a folder that is absent, or that the experiment has no use for.
+        For a folder that is absent, or that the experiment has no use for; while a run is at work in the results.
     """
+    file, text = _resolved(experiment, results, **given)
+    with locked(file.parent):
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            with atomic(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return load_experiment(file)
+
+
+def _resolved(
+    experiment: str | Path,
+    results: str | Path | None = None,
+    films: str | None = None,
+    stimuli: str | None = None,
+    labels: str | None = None,
+    seeds: int | None = None,
+) -> tuple[Path, str]:
+    """Path and text of the copy that `resolve_experiment` writes."""
     values, _, source = read_values(experiment)
     for option, path, section, key in (
         ("FILMS", films, "movies", "folder"),
@@ -111,13 +123,40 @@ def resolve_experiment(
     file = (Path(results).resolve() if results else repository_root() / "results") / head.name / COPY
     text = f"# As run, from {source.name} ({fingerprint(experiment)}): made by the workflow; edit the source instead.\n"
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return file, text
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Keep other runs out of a results folder, which is made; gives the lock's descriptor.
+
+    The lock lives as long as this process or one that inherits the descriptor, so that a killed run leaves none behind.
+
+    Raises
+    ------
+    InputError
+        When another run is at work there, or the folder cannot be written.
+    """
+    if folder in _LOCKED:
+        yield _LOCKED[folder]
+        return
     try:
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            with atomic(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".workflow.lock").open("a")
     except OSError as error:
-        raise InputError(f"{file.parent}: cannot be written ({error.strerror}); free it or give results=") from error
-    return load_experiment(file)
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); free it or give results=") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{folder}: another run is at work there; wait for it or stop it") from error
+        except OSError as error:  # such as a network disk without locks
+            print(f"{folder}: cannot be locked ({error.strerror}); start no second run there", file=sys.stderr)
+        _LOCKED[folder] = lock.fileno()
+        try:
+            yield lock.fileno()
+        finally:
+            del _LOCKED[folder]
 
 
 def check_sections(experiment: Experiment) -> None:
@@ -171,7 +210,13 @@ def run(
     InputError
         Before long work starts.
     """
-    E = resolve_experiment(experiment, results, films, stimuli, labels, seeds)
+    given = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
+    with locked(_resolved(experiment, results, **given)[0].parent):
+        E = resolve_experiment(experiment, results, **given)
+        return _run(E, cores, snakemake)
+
+
+def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
     check_sections(E)
     cores = cores or available_cores()
     sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
@@ -204,20 +249,16 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
     InputError
         When another run is at work in the same results folder.
     """
-    # The lock lives as long as this process or Snakemake does, so a killed run leaves none behind.
-    with experiment.path(".workflow.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{experiment.folder}: another run is at work there; wait for it or stop it") from error
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
-        command += ["--directory", str(experiment.folder), "--config", f"experiment={experiment.file}"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
+    command += ["--directory", str(experiment.folder)]
+    options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
+    options.append(f"--max-checksum-file-size={2**60}")  # bytes decide, not times: results may be copied
+    with locked(experiment.folder) as lock:
         if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
-        options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
         process = subprocess.Popen(
             [*command, *options, *snakemake],
-            pass_fds=[lock.fileno()],
+            pass_fds=[lock],
             env={**os.environ, "PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
         )
         previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
@@ -232,7 +273,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
-    """Run a notebook by papermill, in its own folder; `output` is there only once it has ended well.
+    """Run a notebook by papermill, in the current folder; `output` is there only once it has ended well.
 
     Parameters
     ----------
@@ -251,7 +292,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         notebook,
         unfinished,
         parameters,
-        cwd=notebook.parent,
+        cwd=str(Path.cwd()),
         kernel_name="python3",
         progress_bar=False,
         log_output=True,
