@@ -50,7 +50,8 @@ def notebook(name):
     """Digest of a notebook of analysis/ and of the package, which it calls."""
     return CONTENTS.of(f"analysis/{name}.ipynb") + CONTENTS.code("semanticcmc.study")
 
-PAGES = CONTENTS.code("papers.build.notebook_pages") + CONTENTS.of("papers/notebook.lua", "papers/notebook.css")
+PAGES = CONTENTS.code("papers.build.notebook_pages")
+PAGES += CONTENTS.of("papers/notebook.lua", "papers/notebook.css", *sorted((ROOT / "validation").glob("*.json")))
 DOCUMENTS = CONTENTS.code("papers.build.render")
 DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", "validation/timescales.png",
                          *sorted(path for path in (ROOT / "papers").iterdir() if path.is_file()))

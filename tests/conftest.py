@@ -24,13 +24,14 @@ def repository():
     return ROOT
 
 
-def run_pipeline(experiment, results, *arguments):
-    """`python -m semanticcmc.workflow` as a user runs it; returns the finished process."""
+def run_pipeline(experiment, results, *arguments, environment=()):
+    """`python -m semanticcmc run` as a user does it; returns the finished process."""
     command = [sys.executable, "-m", "semanticcmc", "run", str(experiment), "--results", str(results), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
 
 
-def run_pipeline_here(experiment, results, *arguments):
+def run_pipeline_here(experiment, results, *arguments, environment=()):
     """The same command within this process, which has imported torch already; Snakemake and its jobs are as ever."""
     command = ["run", str(experiment), "--results", str(results), *arguments]
     with contextlib.ExitStack() as stack:
@@ -43,7 +44,7 @@ def run_pipeline_here(experiment, results, *arguments):
         stack.enter_context(contextlib.redirect_stdout(files[0]))
         stack.enter_context(contextlib.redirect_stderr(files[1]))
         stack.enter_context(contextlib.chdir(ROOT))
-        stack.enter_context(unittest.mock.patch.dict(os.environ, OMP_NUM_THREADS="1"))
+        stack.enter_context(unittest.mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"} | dict(environment)))
         status = main(command)
         for file in files:
             file.seek(0)
@@ -65,6 +66,8 @@ def pytest_collection_finish():
 def smoke(tmp_path_factory):
     """The smoke experiment from the world to the poster: the results folder and what the command said."""
     results = tmp_path_factory.mktemp("smoke")
-    done = run_pipeline("smoke", results)
+    (results / "opened").mkdir()  # files that its jobs open, for test_contents
+    path = os.pathsep.join(filter(None, (str(ROOT / "tests" / "opened"), os.environ.get("PYTHONPATH"))))
+    done = run_pipeline("smoke", results, environment={"OPENED": str(results / "opened"), "PYTHONPATH": path})
     assert done.returncode == 0, done.stdout + done.stderr
     return results / "smoke", done.stdout

@@ -44,7 +44,11 @@ class Contents:
         listed = [[(name, _mark(path)) for name, path in _files(self.root / Path(one).expanduser())] for one in paths]
         unread = sum(int(mark.split()[2]) for one in listed for _, mark in one if mark and mark not in self.before)
         if unread > LONG_READ_BYTES:
-            print(f"Reading {unread / 1e9:.0f} GB once, to know what results are made from ...", file=sys.stderr, flush=True)
+            print(
+                f"Reading {unread / 1e9:.0f} GB once, to know what results are made from ...",
+                file=sys.stderr,
+                flush=True,
+            )
         found = [[(name, self._file(self.root / Path(one).expanduser() / name)) for name, _ in files]
                  for one, files in zip(paths, listed, strict=True)]  # fmt: skip
         return _sha256(repr(found).encode())
@@ -87,10 +91,15 @@ class Contents:
                 temporary.write_text(json.dumps(self.digests), encoding="utf-8")
 
     def _places(self, module: str) -> list[Path]:
-        """The file of a module of this repository; none for others."""
-        path = Path(*module.split("."))
-        named = (path.with_suffix(".py"), path / "__init__.py")
-        return [place for top in (self.root / "lib", self.root) for one in named if (place := top / one).is_file()]
+        """Files of a module of this repository and of the packages that it is in, but the first; none for others."""
+        parts, found = module.split("."), []
+        for depth in range(2, len(parts) + 1):
+            path = Path(*parts[:depth])
+            named = (path.with_suffix(".py"), path / "__init__.py")
+            found += [
+                place for top in (self.root / "lib", self.root) for one in named if (place := top / one).is_file()
+            ]
+        return found
 
     def _file(self, path: Path) -> str:
         mark = _mark(path)
@@ -148,9 +157,9 @@ def _digest(path: Path) -> str:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body[:1] = [ast.Pass()]
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     return tree
 
 
