@@ -10,6 +10,11 @@ PROFILE    ?=
 VENV       := .venv
 RUN        := $(VENV)/bin/python
 
+# Values go to commands through the environment, as they are: what a shell or make would expand in them is no matter.
+GIVEN := EXPERIMENT FILMS STIMULI LABELS SEEDS CORES PROFILE
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
+
 .DEFAULT_GOAL := help
 .PHONY: help install quarto poster films site serve test coverage lint lab validate benchmark lock clean
 
@@ -39,12 +44,12 @@ quarto: $(VENV)/.ready ## add Quarto to .venv, which downloads the program; docu
 	    echo "  and the site takes any Quarto on the path: https://quarto.org/docs/get-started/"; exit 2; }
 
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
-	@$(RUN) -m semanticcmc run $(EXPERIMENT) $(if $(FILMS),--films "$(FILMS)") $(if $(STIMULI),--stimuli "$(STIMULI)") $(if $(LABELS),--labels "$(LABELS)") \
-	  $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CORES),--cores $(CORES)) $(if $(PROFILE),-- --profile "$(PROFILE)")
+	@$(RUN) -m semanticcmc run "$$EXPERIMENT" $${FILMS:+--films "$$FILMS"} $${STIMULI:+--stimuli "$$STIMULI"} $${LABELS:+--labels "$$LABELS"} \
+	  $${SEEDS:+--seeds "$$SEEDS"} $${CORES:+--cores "$$CORES"} $${PROFILE:+-- --profile "$$PROFILE"}
 
 films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
-	@test -n "$(FILMS)" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
-	@$(RUN) -m semanticcmc films "$(FILMS)"
+	@test -n "$$FILMS" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }
+	@$(RUN) -m semanticcmc films "$$FILMS"
 
 site: $(VENV)/.ready ## render the site into _site/ from the finished miniature experiment (needs Quarto, and says how to get it)
 	@$(RUN) -m papers.build.site

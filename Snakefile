@@ -76,6 +76,7 @@ TORCHRUN = (
 wildcard_constraints:
     seed=r"\d+",
     network=r"[a-z_]+|semantic_[\d.]+s",
+    movie_id=r"[^/]+",
 
 
 localrules: all, site

@@ -1,4 +1,3 @@
-import dataclasses
 import math
 import os
 import re
@@ -8,11 +7,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semanticcmc.checks import check_experiment
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Network, lagged_name, load_experiment, read_values
 from semanticcmc.training.recipe import TrainingConfig
-from semanticcmc.workflow import check_sections, resolve_experiment
+from semanticcmc.workflow import resolve_experiment
 from tests.conftest import ROOT
 
 HEAD = {
@@ -193,7 +193,7 @@ def test_what_cannot_be_extended_is_refused_by_name(tmp_path, values, message):
     write(tmp_path, "two", extends="one.yaml")
     one = write(tmp_path, "one", **(values | ({"extends": "two.yaml"} if "circle" in message else {})))
     with pytest.raises(InputError, match=message):
-        check_sections(load_experiment(one))
+        check_experiment(load_experiment(one))
 
 
 @pytest.mark.parametrize("name", ["miniature", "poster:fast"])
@@ -253,16 +253,7 @@ EXPERIMENTS = [path.stem for path in (ROOT / "analysis/experiments").glob("*.yam
 def test_the_repository_experiments_are_complete(name, tmp_path):
     experiment = load_experiment(name, results=tmp_path)
     assert experiment.name == name
-    check_sections(experiment)
-
-
-def test_exemplars_on_grey_have_no_background_to_show(tmp_path):
-    experiment = load_experiment("miniature", results=tmp_path)
-    sections = experiment.sections | {"stimuli": experiment.sections["stimuli"] | {"conditions": ["intact", "object"]}}
-    with pytest.raises(InputError, match=r"names object, which(?s:.*)world\.stimuli_in_context: true"):
-        check_sections(dataclasses.replace(experiment, sections=sections))
-    sections["world"] = sections["world"] | {"stimuli_in_context": True}
-    check_sections(dataclasses.replace(experiment, sections=sections))
+    check_experiment(experiment)
 
 
 def test_a_relative_folder_in_the_yaml_counts_from_the_repository(tmp_path, repository):

@@ -1,10 +1,14 @@
 """What is counted and told of Snakemake's jobs, by events made here and by Snakemake itself."""
 
+import errno
+import os
+import subprocess
+import sys
 import types
 
 import pytest
 
-from semanticcmc.workflow import run_snakemake
+from semanticcmc.workflow import locked, resolve_experiment, run_snakemake
 from snakemake_logger_plugin_semanticcmc import MOST_ERRORS, Jobs
 
 
@@ -110,3 +114,49 @@ def test_many_errors_are_cut_short_and_one_told_by_many_jobs_is_told_once(tmp_pa
     assert said.splitlines()[:2] == ["error: value <0>", "remedy"]
     assert [said.count(f"<{n}>") for n in range(errors)] == [1] * MOST_ERRORS + [0, 0]
     assert said.endswith(f"and 2 more errors; all logs are in {tmp_path / 'logs'}")
+
+
+def test_make_hands_values_on_as_they_are(repository, tmp_path):
+    show = tmp_path / "show"
+    show.write_text('#!/bin/sh\nfor one in "$@"; do printf \'%s\\n\' "$one"; done\n')
+    show.chmod(0o755)
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".ready").touch()
+    values = {
+        "EXPERIMENT": "a b'c",
+        "FILMS": 'a"; touch pwned; "',
+        "STIMULI": "$(shell touch pwned)`touch pwned`",
+        "LABELS": "d$HOME $$ é",
+        "CORES": "-1",
+    }
+    make = ["make", "--makefile", str(repository / "Makefile"), f"RUN={show}", f"VENV={tmp_path}", "poster"]
+    for given in ([f"{name}={value}" for name, value in values.items()], []):
+        run = subprocess.run([*make, *given], cwd=tmp_path, capture_output=True, text=True, env=os.environ | values)
+        options = [
+            line for name in ("films", "stimuli", "labels", "cores") for line in (f"--{name}", values[name.upper()])
+        ]
+        assert run.stdout.splitlines() == ["-m", "semanticcmc", "run", values["EXPERIMENT"], *options], run.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_second_start_changes_nothing_of_the_first(tmp_path, capfd):
+    first = resolve_experiment("smoke", results=tmp_path)
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+    (first.folder / "workflow.log").write_text("of the first")
+    code = "import sys; from semanticcmc.cli import main; sys.exit(main(sys.argv[1:]))"
+    with locked(first.folder):
+        command = [sys.executable, "-c", code, "run", "smoke", "--seeds", "3", "--results", str(tmp_path)]
+        second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 2 and "another run is at work there" in second.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    assert (first.folder / "workflow.log").read_text() == "of the first"
+
+
+def test_a_disk_without_locks_is_not_another_run(tmp_path, monkeypatch, capsys):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with locked(tmp_path):
+        assert "cannot be locked (No locks available); start no second run there" in capsys.readouterr().err

@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from semanticcmc.checks import check_experiment
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.figures.lag_curve import lag_curve
 from semanticcmc.figures.tables import Selection
 from semanticcmc.run import atomic, available_cores, record, write_json
-from semanticcmc.workflow import check_sections, resolve_experiment, run_snakemake
+from semanticcmc.workflow import resolve_experiment, run_snakemake
 
 HERE = Path(__file__).parent
 SEEDS = 3
@@ -70,7 +71,7 @@ def run_variant(name: str, changes: dict[str, Any], seeds: int) -> tuple[Experim
     with atomic(source) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     experiment = resolve_experiment(source, results=results, seeds=seeds)
-    check_sections(experiment)
+    check_experiment(experiment)
     if run_snakemake(experiment, available_cores(), ["tables/lag_curve.csv"]):
         sys.exit(f"{name} failed: see {experiment.folder}/workflow.log")
     return experiment, primary_layer(experiment.folder / "tables/lag_curve.csv", experiment.primary_layer)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
-import importlib
 import os
 import signal
 import subprocess
@@ -16,28 +15,13 @@ from typing import Any
 
 import yaml
 
+from semanticcmc.checks import CONFIGURED_BY, check_experiment
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import COPY, Experiment, Head, fingerprint, load_experiment, read_values, repository_root
 from semanticcmc.run import NOTEBOOK, atomic, available_cores, counted
 
 LOG = "workflow.log"
-# Module and dataclass that each section of the YAML fills.
-CONFIGURED_BY = {
-    "world": "world.config:WorldConfig",
-    "movies": "films.ingest:MoviesConfig",
-    "labels": "labels.stream:LabelsConfig",
-    "stimuli": "evaluation.config:StimuliConfig",
-    "networks": "training.networks:NetworksConfig",
-    "views": "training.views:ViewsConfig",
-    "training": "training.recipe:TrainingConfig",
-    "watch": "evaluation.config:WatchConfig",
-    "activations": "evaluation.config:ActivationsConfig",
-    "evaluation": "evaluation.config:EvaluationConfig",
-    "timescales": "timescales.curves:TimescalesConfig",
-    "prediction": "timescales.prediction:PredictionConfig",
-    "classification": "evaluation.probes:ClassificationConfig",
-}
-NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}  # by source
+MOST_SEEDS = 1000
 _LOCKED: dict[Path, int] = {}  # folders that this process keeps others out of
 # Relative paths in the YAML count from the repository.
 PATHS = (
@@ -116,8 +100,8 @@ def _resolved(
         if isinstance(path, str) and not Path(path).is_absolute():
             values[section][key] = str((repository_root() / Path(path).expanduser()).resolve())
     if seeds is not None:
-        if seeds < 1:
-            raise InputError(f"SEEDS={seeds}: at least 1")
+        if not 1 <= seeds <= MOST_SEEDS:
+            raise InputError(f"SEEDS={seeds}: expected 1 to {MOST_SEEDS}")
         values["seeds"] = list(range(seeds))
     head = configure(Head, {key: value for key, value in values.items() if key not in CONFIGURED_BY}, source)
     file = (Path(results).resolve() if results else repository_root() / "results") / head.name / COPY
@@ -159,35 +143,6 @@ def locked(folder: Path) -> Iterator[int]:
             del _LOCKED[folder]
 
 
-def check_sections(experiment: Experiment) -> None:
-    """Fill every section's dataclass once, so that a wrong key or value stops the run before it starts.
-
-    Raises
-    ------
-    InputError
-        Names file, section, key and value.
-    """
-    for section, place in CONFIGURED_BY.items():
-        if experiment.source in NOT_CONFIGURED.get(section, ()) and section not in experiment.sections:
-            continue
-        module, config = place.split(":")
-        experiment.section(section, getattr(importlib.import_module(f"semanticcmc.{module}"), config))
-    from semanticcmc.evaluation.conditions import MASKED
-    from semanticcmc.evaluation.config import planned_lag
-    from semanticcmc.training.recipe import choose_objective
-
-    for network in experiment.runs:
-        if network.trained:
-            choose_objective(experiment, network)
-    planned_lag(experiment)
-    masked = [condition for condition in experiment.sections["stimuli"]["conditions"] if condition in MASKED]
-    if masked and experiment.source == "world" and not experiment.sections["world"]["stimuli_in_context"]:
-        raise InputError(
-            f"{experiment.file}: stimuli.conditions names {masked[0]}, which exemplars on grey do not "
-            "have; set world.stimuli_in_context: true"
-        )
-
-
 def run(
     experiment: str,
     results: str | None = None,
@@ -210,6 +165,8 @@ def run(
     InputError
         Before long work starts.
     """
+    if cores is not None and cores < 1:
+        raise InputError(f"CORES={cores}: expected 1 or more")
     given = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
     with locked(_resolved(experiment, results, **given)[0].parent):
         E = resolve_experiment(experiment, results, **given)
@@ -217,7 +174,7 @@ def run(
 
 
 def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
-    check_sections(E)
+    check_experiment(E)
     cores = cores or available_cores()
     sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
     print(f"{E.title}\n  {', '.join(counted(n, noun) for noun, n in sizes.items())}; results in {E.folder}", flush=True)

@@ -9,6 +9,7 @@ file is written last and holds the tar's SHA-256 (`is_finished`), so that a film
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import re
@@ -40,6 +41,7 @@ COLUMNS = {
 }
 SCHEMA = pa.schema(COLUMNS)
 _METADATA = b"semanticcmc"
+LONGEST_ID_BYTES = 150  # names of files have 255, of which endings and marks of temporary files take up to 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,9 +242,15 @@ def file_state(path: Path) -> dict[str, int]:
 def movie_id_of(name: str) -> str:
     """A film's id from its file's name without suffix: ``Title (1994)`` gives ``Title_1994``.
 
-    Letters and digits of any script, dot, dash and underscore stay; the id of an id is itself.
+    Letters and digits of any script, dot, dash and underscore stay; the id of an id is itself. A name too long for
+    the files that are named by it, or that repeats itself at its end (Snakemake takes that for a rule that feeds
+    itself), is cut, and ends in 8 hexadecimal digits of its SHA-256.
     """
-    return re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("._-") or "film"
+    movie_id = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("._-") or "film"
+    if len(movie_id.encode()) <= LONGEST_ID_BYTES and not re.search(r"(.+)\1{9}$", movie_id):
+        return movie_id
+    kept = movie_id.encode()[: LONGEST_ID_BYTES - 9].decode(errors="ignore")
+    return f"{kept}_{hashlib.sha256(movie_id.encode()).hexdigest()[:8]}"
 
 
 def name_of(path: str | Path) -> str:

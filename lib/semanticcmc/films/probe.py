@@ -93,6 +93,9 @@ def probe(
     for path, movie_id in zip(paths, _movie_ids(paths), strict=True):
         row: dict[str, Any] = {"movie_id": movie_id, "path": str(path)} | unknown
         try:
+            if not row["path"].isprintable():  # no table could hold it
+                row["path"] = row["path"].encode("unicode_escape", "backslashreplace").decode()
+                raise InputError("its name, or that of a folder it is in, is no text in UTF-8 of one line; rename it")
             row |= probe_folder(path, frame_folders_per_s) if path.is_dir() else _probe(path)
             if row["duration_s"] <= longest_lag_s:
                 raise InputError(f"{row['duration_s']:g} s long, not longer than the longest lag, {longest_lag_s:g} s")

@@ -67,7 +67,8 @@ class FrameStore:
 
     def __repr__(self) -> str:
         hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
-        return f"FrameStore: {len(self.movies)} films, {len(self):,} frames, {hours:.1f} h; {self.folder}"
+        place = "/".join(self.folder.parts[-2:])  # a page of this goes to others
+        return f"FrameStore: {len(self.movies)} films, {len(self):,} frames, {hours:.1f} h; {place}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a row a film."""
