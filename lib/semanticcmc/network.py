@@ -21,9 +21,10 @@ BASELINES: dict[str, tuple[str | None, float, str]] = {
 
 
 def lagged_name(lag_s: float) -> str:
-    """Name of the network of a lag, ``semantic_60s`` for 60 s; an InputError for what is no number above 0."""
-    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not 0 < lag_s < math.inf:
-        raise InputError(f"lag_s {lag_s!r}: a time lag is a number of seconds above 0 (for none: network augment)")
+    """Name of the network of a lag, ``semantic_60s`` for 60 s; an InputError for what is no such number."""
+    if isinstance(lag_s, bool) or not isinstance(lag_s, (int, float)) or not 1e-4 <= lag_s < 1e6:
+        above = "seconds above 0, such as 0.5 or 60, and below 1,000,000"
+        raise InputError(f"lag_s {lag_s!r}: a time lag is a number of {above} (for none: network augment)")
     return f"semantic_{lag_s:g}s"
 
 

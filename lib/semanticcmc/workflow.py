@@ -15,9 +15,18 @@ from typing import Any
 
 import yaml
 
-from semanticcmc.checks import CONFIGURED_BY, check_experiment
+from semanticcmc.checks import check_experiment
 from semanticcmc.config import InputError, configure
-from semanticcmc.experiment import COPY, Experiment, Head, fingerprint, load_experiment, read_values, repository_root
+from semanticcmc.experiment import (
+    COPY,
+    SECTIONS,
+    Experiment,
+    Head,
+    fingerprint,
+    load_experiment,
+    read_values,
+    repository_root,
+)
 from semanticcmc.run import NOTEBOOK, atomic, available_cores, counted
 
 LOG = "workflow.log"
@@ -103,7 +112,7 @@ def _resolved(
         if not 1 <= seeds <= MOST_SEEDS:
             raise InputError(f"SEEDS={seeds}: expected 1 to {MOST_SEEDS}")
         values["seeds"] = list(range(seeds))
-    head = configure(Head, {key: value for key, value in values.items() if key not in CONFIGURED_BY}, source)
+    head = configure(Head, {key: value for key, value in values.items() if key not in SECTIONS}, source)
     file = (Path(results).resolve() if results else repository_root() / "results") / head.name / COPY
     text = f"# As run, from {source.name} ({fingerprint(experiment)}): made by the workflow; edit the source instead.\n"
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
