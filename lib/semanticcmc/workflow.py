@@ -176,7 +176,7 @@ def run(
     """
     if cores is not None and cores < 1:
         raise InputError(f"CORES={cores}: expected 1 or more")
-    given = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
+    given: dict[str, Any] = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
     with locked(_resolved(experiment, results, **given)[0].parent):
         E = resolve_experiment(experiment, results, **given)
         return _run(E, cores, snakemake)
