@@ -34,7 +34,7 @@ def main():
     draw(left, few, "n")
     draw(right, many, "permutations")
     n = np.geomspace(few.n.min(), few.n.max())
-    for tool, grow, label in (("scikit-bio (cython)", n**2, r"$n^2$"), ("cosets", n**2 * np.log(n), r"$n^2 \log n$")):
+    for tool, grow, label in (("scikit-bio (cython)", n**2, "n²"), ("cosets", n**2 * np.log(n), "n² log n")):
         last = few[(few.tool == tool) & (few.n == few.n.max())].seconds.iloc[0]
         left.loglog(n, grow * last / grow[-1], "--", color="0.6", zorder=0)
         left.text(n[-1], last * 1.15, label, color="0.4", ha="right", va="bottom")

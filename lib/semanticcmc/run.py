@@ -258,6 +258,13 @@ def _cell(text: Any, wraps: bool) -> str:
     return f'<td style="text-align: left; {look}">{html.escape(str(text))}</td>'
 
 
+def plain(text: str) -> str:
+    """Text of others, such as a label or a title, so that Markdown shows it as it stands, in one line."""
+    line = " ".join(text.split()).replace("://", "\0")  # an address is made a link by some readers
+    line = "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|&!" else letter for letter in line)
+    return line.replace("\0", "\\://")
+
+
 def counted(number: int, noun: str) -> str:
     """Number and noun as a person would say them: ``1 seed``, ``3 seeds``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

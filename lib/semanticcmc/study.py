@@ -31,7 +31,7 @@ from semanticcmc.figures.save import Picture, save
 from semanticcmc.gallery import draw
 from semanticcmc.opened import Opened
 from semanticcmc.rsa.rdm import RDM, write_rdms
-from semanticcmc.run import NOTEBOOK, is_run_by_papermill, refuse_unknown_parameters
+from semanticcmc.run import NOTEBOOK, is_run_by_papermill, plain, refuse_unknown_parameters
 from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
 
 if TYPE_CHECKING:
@@ -234,7 +234,12 @@ class Study(Opened):
         if table.empty and empty:
             return Markdown(empty)
         index = not isinstance(table.index, pd.RangeIndex) and table.index.name is not None
-        text = table.head(most).to_markdown(index=index, floatfmt=floatfmt)
+        shown = table.head(most).reset_index() if index else table.head(most)
+        words = [
+            n for n, (_, column) in enumerate(shown.items()) if column.map(lambda value: isinstance(value, str)).all()
+        ]
+        shown = shown.map(lambda value: plain(value) if isinstance(value, str) else value)  # labels are no markup
+        text = shown.to_markdown(index=False, floatfmt=floatfmt, disable_numparse=words)
         more = f"\n\nand {len(table) - most} more" if len(table) > most else ""
         return Markdown((f"{head}\n\n" if head else "") + text + more)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -91,7 +92,7 @@ def films(E: Study) -> Any:
             row = store.rows(film.value).start + int(np.abs(times_s - time_s).argmin())
             frame = store.read_rows([row])[0].permute(1, 2, 0).numpy()
             picture.value = _png(frame if there else np.zeros_like(frame))
-            text.value = f"<b>{time_s:g} s</b> {seen(time_s)}" if there else "after the end"
+            text.value = f"<b>{time_s:g} s</b> {escape(seen(time_s))}" if there else "after the end"
 
     _follow([film, lag, step], show)
     columns = [ipw.VBox([picture, text]) for picture, text in zip(pictures, words, strict=True)]
@@ -147,7 +148,7 @@ def rdm(E: Study) -> Any:
             return
         at = np.ravel(points.point_inds[0])
         nouns = [figure.data[0].y[int(one)] for one in at]
-        said.value = " and ".join(nouns)
+        said.value = escape(" and ".join(nouns))
         for picture, noun in zip(pictures, [*nouns, nouns[0]], strict=False):
             picture.value = files[E.wnid(noun)].read_bytes()
 

@@ -35,6 +35,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     known by what `figures.save.save` left in their outputs. Every image has its ``alt``. A file that is no notebook,
     or was not executed to its end, is an `InputError`.
     """
+    notebook = notebook.absolute()
     try:
         page = json.loads(relative(notebook.read_text(encoding="utf-8")))
         cells = [cell | {"source": _LINKS.sub(r"\1", "".join(cell["source"]))} for cell in page["cells"]]
@@ -59,7 +60,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
                 if figure := shown.get("figure"):
                     kept.append(_markdown(cell, "sources", sources(notebook.parent.parent, figure, results)))
     head, newline, rest = kept[0]["source"].partition("\n")
-    kept[0]["source"] = f"{head}\n\n{_provenance(page, notebook.name, results)}{newline}{rest}"
+    kept[0]["source"] = f"{head}\n\n{_provenance(page, notebook, results)}{newline}{rest}"
     return page | {"cells": kept}
 
 
@@ -99,14 +100,18 @@ def sources(folder: Path, figure: str, results: str) -> str:
     return _small(f"{made}; {link(f'{stem}.json', 'record')}")
 
 
-def _provenance(page: dict[str, Any], name: str, results: str) -> str:
+def _provenance(page: dict[str, Any], notebook: Path, results: str) -> str:
     """Which run this is, and when: from what papermill wrote into the notebook."""
     run = page["metadata"].get("papermill", {})
     given = dict(run.get("parameters", {}))
-    experiment = Path(str(given.pop("experiment", ""))).parent.name
-    parts = ["Executed notebook", experiment and f"experiment {experiment}"]
+    given.pop("experiment", None)
+    parts = ["Executed notebook", f"experiment {notebook.parents[1].name}"]
     parts += [", ".join(f"{key} {value}" for key, value in given.items()), str(run.get("end_time", ""))[:10]]
-    return _small(" · ".join([*(escape(part) for part in parts if part), _link(f"{results}/notebooks/{name}", name)]))
+    return _small(
+        " · ".join(
+            [*(escape(part) for part in parts if part), _link(f"{results}/notebooks/{notebook.name}", notebook.name)]
+        )
+    )
 
 
 def _link(address: str, text: str) -> str:
@@ -146,8 +151,10 @@ def write_page(notebook: Path) -> Path:
     target = notebook.with_suffix(".html").absolute()
     with atomic(target) as temporary:
         kinds = ("--from=ipynb", "--to=html", f"--output={temporary}", f"--metadata=pagetitle={title(page['cells'])}")
-        look = (f"--lua-filter={papers / 'notebook.lua'}", f"--css={papers / 'notebook.css'}", "--metadata=lang=en")
-        pandoc(json.dumps(page), notebook, *kinds, *look, "--syntax-highlighting=monochrome")
+        style = f"<style>\n{(papers / 'notebook.css').read_text(encoding='utf-8')}</style>"
+        look = (f"--lua-filter={papers / 'notebook.lua'}", f"--variable=header-includes:{style}", "--metadata=lang=en")
+        closed = ("--sandbox", "--metadata=document-css=false")  # pandoc reads no file that a notebook names
+        pandoc(json.dumps(page), notebook, *kinds, *look, *closed, "--syntax-highlighting=monochrome")
     return target
 
 

@@ -13,6 +13,7 @@ from papers.build import ROOT
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment
+from semanticcmc.run import plain
 
 CONDITION = "intact"  # the stimuli that documents report: whole pictures
 
@@ -212,11 +213,6 @@ def network_phrase(found: Effect) -> str:
     """A network inside a sentence: ``the network of 60 s``."""
     known = WORDS["networks"].get(found.network)
     return known["phrase"] if known else f"the network of {seconds(found.lag_s)}"
-
-
-def plain(text: str) -> str:
-    """Text from outside, so that Markdown prints it as it stands."""
-    return "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|" else letter for letter in text)
 
 
 def table(name: str, rows: pd.DataFrame, left: Collection[int] = (0,)) -> str:

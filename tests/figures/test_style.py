@@ -1,6 +1,7 @@
 """One palette that survives greyscale, styles without names to parse, and points with their intervals."""
 
 import itertools
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -83,3 +84,15 @@ def test_drawn_is_axes_text_and_caption():
     drawn = Drawn(axes, "what it shows")
     assert tuple(drawn) == (axes, "what it shows", "")
     assert drawn.figure is axes[0].figure
+
+
+@pytest.mark.parametrize("text", ["Ba$$in", "50% off: $5 #1", "$x^2$", "a_b^c", "<b>&amp;", "\\frac{1}{2}"])
+def test_text_of_others_is_drawn_as_it_stands(text, tmp_path):
+    style.use_house_style()
+    [ax] = style.panels()
+    ax.set(title=text, xlabel=text)
+    ax.plot([0], [0], label=text)
+    ax.legend()
+    ax.figure.savefig(tmp_path / "a.svg")
+    drawn = "".join((tmp_path / "a.svg").read_text())
+    assert drawn.count(f">{escape(text, quote=False)}<") == 3

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import bs4
 import nbformat
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from papers.build.notebook_pages import annotated, main, relative, write_page
 from semanticcmc.config import InputError
 from semanticcmc.figures.save import Picture
 from semanticcmc.run import small_table
+from semanticcmc.study import Study
 from tests.conftest import ROOT
 from tests.papers.accessibility import assert_readable
 
@@ -222,3 +224,43 @@ def test_two_clicks_lead_from_the_poster_to_the_data_of_its_central_figure(smoke
 def test_paths_of_the_machine_that_executed_a_notebook_are_not_shown():
     text = '{"experiment": "/home/a/b/analysis/experiments/x.yaml", "said": "/home/a/b/results/x/n.pt"}'
     assert relative(text) == '{"experiment": "analysis/experiments/x.yaml", "said": "results/x/n.pt"}'
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![x](/etc/hostname)",
+    "![x](http://example.org/a.png)",
+    "[a](javascript:alert(1))",
+    "`<b>`{=html}",
+    "::: {.x}",
+    "{{< include /etc/passwd >}}",
+    "a|b\nc",
+    "&lt;i&gt; $x$ *b* ~~s~~ ^a^ @cite \\newpage",
+    "Ba$$in, 50% off: $5 #1",
+    "007",
+]
+
+
+def test_labels_of_others_are_shown_as_they_stand(tmp_path):
+    table = pd.DataFrame({"label": HOSTILE, "count": 1.5})
+    notebook = executed_notebook(tmp_path, "a")
+    page = nbformat.read(notebook, 4)
+    page.cells[1].outputs = [nbformat.v4.new_output("display_data", data={"text/markdown": Study.show(table).data})]
+    nbformat.write(page, notebook)
+    shown = bs4.BeautifulSoup(write_page(notebook).read_text(encoding="utf-8"), "html.parser")
+    rows = [row.find("td").get_text() for row in shown.find("table").find_all("tr")[1:]]
+    assert rows == [" ".join(label.split()) for label in HOSTILE]
+    assert not shown.find("table").find_all(["script", "img", "a", "b", "i", "math"])
+
+
+def test_a_page_never_holds_a_file_that_a_notebook_names(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"of this machine")
+    notebook = executed_notebook(tmp_path, "a")
+    page = nbformat.read(notebook, 4)
+    page.cells[1].outputs = [
+        nbformat.v4.new_output("display_data", data={"text/markdown": f"![x]({tmp_path / 'secret.png'})"})
+    ]
+    nbformat.write(page, notebook)
+    with pytest.raises(InputError, match="Could not fetch"):
+        write_page(notebook)

@@ -74,7 +74,7 @@ def use_house_style() -> None:
     from matplotlib import rc
 
     rc("font", family=FAMILY, size=TEXT_PT)  # comes with matplotlib: the same letters on every machine
-    rc("text", color=INK)
+    rc("text", color=INK, parse_math=False)  # a title may cost $5
     rc("figure", figsize=(COLUMN_IN, 0.65 * COLUMN_IN), dpi=100, titlesize=TEXT_PT, titleweight="bold")
     rc("figure.constrained_layout", use=True)
     rc("axes", titlesize=TEXT_PT, titleweight="bold", titlelocation="left", titlepad=8.0)
