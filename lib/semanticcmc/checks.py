@@ -39,6 +39,7 @@ def check_experiment(experiment: Experiment) -> None:
     InputError
         Names file, section, key, value and remedy; of faults between sections all at once.
     """
+    from semanticcmc.evaluation.config import planned_lag
     from semanticcmc.training.recipe import choose_objective
 
     sections: dict[str, Any] = {}
@@ -51,6 +52,7 @@ def check_experiment(experiment: Experiment) -> None:
     for network in experiment.runs:
         if network.trained:
             choose_objective(experiment, network)
+    planned_lag(experiment)
     if faults := [*_networks(experiment, sections), *_layers(experiment, sections), *_files(experiment, sections),
                   *_stimuli(experiment, sections)]:  # fmt: skip
         raise InputError(f"{experiment.file}: " + "\n  ".join(faults))

@@ -260,9 +260,8 @@ def _cell(text: Any, wraps: bool) -> str:
 
 def plain(text: str) -> str:
     """Text of others, such as a label or a title, so that Markdown shows it as it stands, in one line."""
-    line = " ".join(text.split()).replace("://", "\0")  # an address is made a link by some readers
-    line = "".join("\\" + letter if letter in r"\`*_{}[]()<>#$@^~|&!" else letter for letter in line)
-    return line.replace("\0", "\\://")
+    special = r"\`*_{}[]()<>#$@^~|&!:"  # the colon, since an address is made a link by some readers
+    return "".join("\\" + letter if letter in special else letter for letter in " ".join(text.split()))
 
 
 def counted(number: int, noun: str) -> str:
