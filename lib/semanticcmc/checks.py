@@ -39,7 +39,6 @@ def check_experiment(experiment: Experiment) -> None:
     InputError
         Names file, section, key, value and remedy; of faults between sections all at once.
     """
-    from semanticcmc.evaluation.config import planned_lag
     from semanticcmc.training.recipe import choose_objective
 
     sections: dict[str, Any] = {}
@@ -52,7 +51,6 @@ def check_experiment(experiment: Experiment) -> None:
     for network in experiment.runs:
         if network.trained:
             choose_objective(experiment, network)
-    planned_lag(experiment)
     if faults := [*_networks(experiment, sections), *_layers(experiment, sections), *_files(experiment, sections),
                   *_stimuli(experiment, sections)]:  # fmt: skip
         raise InputError(f"{experiment.file}: " + "\n  ".join(faults))
@@ -60,6 +58,8 @@ def check_experiment(experiment: Experiment) -> None:
 
 def _networks(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
     """Faults of the networks' names and lags."""
+    from semanticcmc.evaluation.config import planned_lag
+
     if not experiment.networks:
         yield "no network: name lags_s or baselines"
     named: dict[str, float] = {}
@@ -78,6 +78,10 @@ def _networks(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]
             yield f"lags_s {lag_s:g}: shorter than the time between frames, {step_s:g} s"
         if lag_s * (1 + sections["training"].lag_tolerance) >= film_s:
             yield f"lags_s {lag_s:g}: with its tolerance longer than a film, {film_s:g} s"
+    try:
+        planned_lag(experiment)
+    except InputError as error:
+        yield str(error).removeprefix(f"{experiment.file}: ")
 
 
 def _layers(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
