@@ -25,12 +25,13 @@ from tests.training.test_loop import NETWORKS, TRAINING, VIEWS, assert_bit_equal
 
 LINES = read_values("miniature:objectives")[0]["objectives"]
 LAG_S = 4.0  # in place of the lines' own: the films are short
+SHORT = {"after_s": [1, 4], "runs": 2, "frames": 3}  # also: so that batches are of several samples
 NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LINES.items()]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three films of 60 s in looks of ten seconds, their shots and scenes, and a label a look."""
+    """Three films of 60 s in looks of ten seconds, their shots, scenes and tracks, and a label a look."""
     folder = tmp_path_factory.mktemp("world")
     generator, films = np.random.default_rng(0), [f"film{film}" for film in range(3)]
     for film in films:
@@ -38,10 +39,14 @@ def folder(tmp_path_factory):
         write_film(folder / "frames", film, (Frame(t, t, t, looks[t // 10]) for t in range(60)), quality=90)
     merge_index(folder / "frames")
     shots = [(film, t, t + 10.0, t // 10, t // 20) for film in films for t in range(0, 60, 10)]
-    (folder / "world").mkdir()
+    (folder / "world/tracks").mkdir(parents=True)
     pd.DataFrame(shots, columns=["movie_id", "start_s", "stop_s", "shot", "scene"]).to_parquet(
         folder / "world/shots.parquet"
     )
+    boxes = [(t * 1.0, t // 10, thing, 5, 5 + thing, 30, 40) for t in range(60) for thing in (0, 1)]
+    for film in films:
+        names = ["time_s", "shot", "object", "top", "left", "height", "width"]
+        pd.DataFrame(boxes, columns=names).to_parquet(folder / f"world/tracks/{film}.parquet")
     (folder / "labels").mkdir()
     labels = [(film, t / 2, "abc"[t // 20 % 3], 90.0) for film in films for t in range(120)]
     table = pd.DataFrame(labels, columns=["movie_id", "time_s", "label", "confidence"])
@@ -56,7 +61,11 @@ def write_experiment(target, folder, lines=LINES, **changes):
     target.mkdir(parents=True)
     for part in ("frames", "world", "labels"):
         (target / part).symlink_to(folder / part)
-    lines = {name: line | ({"lags_s": [LAG_S]} if "lags_s" in line else {}) for name, line in lines.items()}
+    short = SHORT | {"lags_s": [LAG_S]}
+    lines = {
+        name: {key: said if isinstance(said, dict) else short.get(key, said) for key, said in line.items()}
+        for name, line in lines.items()
+    }
     training = {"steps": 6, "batch_pairs": 12, "checkpoint_every": 2, "log_every": 3, "learning_rate": 0.01}
     values = {
         "name": "own",

@@ -82,6 +82,7 @@ class Fixed:
     ) -> None:
         self.config, self.index, self.folder = config, index, folder
         self.lag_s, self.tolerance, self.films_per_batch = lag_s, lag_tolerance, films_per_batch
+        self.made_of = (index, folder, lag_s, longest_lag_s, lag_tolerance, shots, films_per_batch)
         middle_s, tolerance = self.reach()
         longest_s = longest_lag_s * ((1 + lag_tolerance) / (1 + tolerance))
         self.pairs = lagged_pairs(index, middle_s, max(middle_s, longest_s), tolerance, shots)

@@ -195,5 +195,5 @@ def chance_loss(experiment: Experiment, network: Network) -> float | None:
     """Loss, in nats, of a network that knows nothing; None where it is not known."""
     kind, config = choose_objective(experiment, network)
     timed, keys = choose_pairing(experiment.objective(network).get("pairing", "fixed"), network.lag_s, "")
-    frames = getattr(keys, "frames", None) or timed.frames
+    frames = getattr(config, "images", None) or getattr(keys, "frames", None) or timed.frames
     return kind.chance(config, samples_of(experiment.section("training", TrainingConfig), frames))

@@ -11,7 +11,8 @@ from semanticcmc.config import one_of
 if TYPE_CHECKING:
     from semanticcmc.training.objectives.base import Objective
 
-NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"))
+SHARED = ("base", "order")  # what several of them are made of
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED))
 
 
 def find(name: str) -> type[Objective]:

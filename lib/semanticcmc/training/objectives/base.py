@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
-from semanticcmc.config import Section
+from semanticcmc.config import InputError, Section
 from semanticcmc.training.networks import Encoder, LabPair, Layered
 from semanticcmc.training.pairings import Draw, Fixed
 from semanticcmc.training.views import View
@@ -171,6 +171,12 @@ def _outputs(encoder: Encoder, *images: Tensor) -> tuple[Tensor, ...]:
     """What `Encoder.pair` gives before it is normalised."""
     halves = (encoder.l_to_ab, encoder.ab_to_l) if isinstance(encoder, LabPair) else (encoder,) * len(images)
     return tuple(Layered.forward(half, view) for half, view in zip(halves, images, strict=True))
+
+
+def refuse_lag(pairing: Fixed, instead: str) -> None:
+    """Refuse a network with a lag whose objective has times of its own, which are `instead`."""
+    if pairing.lag_s > 0:
+        raise InputError(f"lags_s {pairing.lag_s:g}: leave them away; the objective's times are {instead}")
 
 
 def films_allowed(film: Tensor, other: Tensor, negatives: Negatives) -> Tensor:
