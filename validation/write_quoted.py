@@ -128,7 +128,13 @@ def tests() -> dict[str, Any]:
     variance = tests[tests["quantity"].eq("variance against independent")]
     skewed = variance["condition"].eq("skewed")
     speed = table("mantel", "tool test n permutations seconds ratio", HERE.parent / "benchmarks" / "results")
-    speed = speed[speed["n"].eq(1000) & speed["permutations"].eq(9999)].set_index(["tool", "test"])
+    speed = speed[speed["permutations"].eq(9999)]
+    by_n = (
+        speed[speed["tool"].eq("scikit-bio (cython)") & speed["test"].eq("simple")]
+        .dropna(subset="ratio")
+        .sort_values("n")
+    )
+    speed = speed[speed["n"].eq(1000)].set_index(["tool", "test"])
     one_by_one = [
         f"{percent(own['independent'], 1)} instead of {percent(own['cosets'], 1)} with {n} classes"
         for (_, n), own in rates.iterrows()
@@ -143,7 +149,9 @@ def tests() -> dict[str, Any]:
         "variance_category": span(variance[~skewed]["value"], 1),
         "time": f"{number(1000 * speed.loc[('cosets', 'partial'), 'seconds'], 0)} ms",
         "times_vegan": whole(float(f"{speed.loc[('vegan', 'partial'), 'ratio']:.2g}")),
-        "times_skbio": whole(float(f"{speed.loc[('scikit-bio (cython)', 'simple'), 'ratio']:.2g}")),
+        "times_skbio": spoken(
+            [f"{float(f'{ratio:.2g}'):g} (n = {n:g})" for n, ratio in by_n[["n", "ratio"]].to_numpy()]
+        ),
     }
     return study(numbers, "Type I error of the permutation tests", rows, words=2)
 
@@ -321,8 +329,65 @@ def places() -> dict[str, Any]:
     return study(numbers, "Objects and places", rows, words=2)
 
 
+def company() -> dict[str, Any]:
+    """What networks learn where company and kind are parted (``kind_or_company.py``): means over worlds."""
+    columns = "kind lag_s model control pairs mean low high p worlds"
+    means = table("kind_or_company_summary", columns).query("lag_s == 60")
+
+    def found(kind: str, model: str, control: str, pairs: str = "all") -> pd.Series:
+        keys = {"kind": kind, "model": model, "control": control, "pairs": pairs}
+        own = means[(means[list(keys)] == pd.Series(keys)).all(axis=1)]
+        return (
+            own.iloc[0]
+            if len(own)
+            else pd.Series({**dict.fromkeys(("mean", "low", "high"), float("nan")), "worlds": 0})
+        )
+
+    cases = {
+        "theme": found("crossed", "theme", "look + category"),
+        "kind": found("crossed", "category", "look + crossed"),
+        "mix": found("slope over the mix", "category", "look"),
+        "default": found("mixed_0", "category", "look"),
+        "default_given": found("mixed_0", "category", "look + association"),
+        "never_met": found("second_order", "category", "look", "never met"),
+        "never_met_given": found("second_order", "category", "look + association", "never met"),
+    }
+    said = {name: values.interval(one["mean"], one["low"], one["high"]) for name, one in cases.items()}
+    numbers = said | {f"{name}_worlds": values.count(int(one["worlds"]), "world") for name, one in cases.items()}
+    outcomes = {
+        "company_taught": cases["theme"]["low"] > 0,
+        "company_teaches_no_kind": not cases["kind"]["low"] > 0,
+        "kind_follows_mix": cases["mix"]["high"] < 0,
+        "company_of_company": cases["never_met"]["low"] > 0,
+    }
+    numbers |= {name: bool(holds) for name, holds in outcomes.items()}
+    learned = "was learned" if outcomes["company_taught"] else "was not shown to be learned"
+    kind = "no category was shown" if outcomes["company_teaches_no_kind"] else "and so was category"
+    numbers["lag"] = seconds(60)
+    numbers["conclusion"] = (
+        f"With themes across categories ({numbers['theme_worlds']}) company {learned} ({said['theme']}), "
+        f"{kind} ({said['kind']})."
+    )
+    rows = [
+        [words, numbers[f"{name}_worlds"].split()[0], said[name]]
+        for name, words in (
+            ("theme", "crossed: theme, given looks and category"),
+            ("kind", "crossed: category, given looks and theme"),
+            ("default", "by category: category, given looks"),
+            ("default_given", "by category: category, given looks and association"),
+            ("mix", "from by category to crossed: change of category, given looks"),
+            ("never_met", "second order: category of pairs that never met, given looks"),
+            ("never_met_given", "the same, given looks and association"),
+        )
+        if cases[name]["worlds"]
+    ]
+    return study(
+        numbers, "Kind and company", pd.DataFrame(rows, columns=["world and model", "worlds", "partial r [95 %]"])
+    )
+
+
 # by the names that their variables have in paper.qmd
-STUDIES = (timescales, worlds, tests, intervals, predicted, objectives, places, images, software)
+STUDIES = (timescales, worlds, company, tests, intervals, predicted, objectives, places, images, software)
 
 
 def quoted() -> str:

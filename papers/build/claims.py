@@ -7,7 +7,7 @@ effects of both signs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 
 import pandas as pd
@@ -71,14 +71,14 @@ def above_zero(effect: Effect) -> bool:
     return effect.r > 0 and effect.p < SIGNIFICANT and not effect.ci_low <= 0
 
 
-def weigh(experiment: Experiment, table: pd.DataFrame) -> Evidence:
-    """Evidence from the rows of `values.read_lag_curve` and ``tables/lag_comparisons.csv``.
+def weigh(experiment: Experiment, table: pd.DataFrame, models: Iterable[str] = WORDS["models"]) -> Evidence:
+    """Evidence on the first of `models` tested, from `values.read_lag_curve` and ``tables/lag_comparisons.csv``.
 
     An `InputError` is raised if no semantic network was tested with the random network controlled.
     """
     columns = "model control first second difference p_holm ci_low ci_high"
     compared = values.reported(experiment, "lag_comparisons", columns)
-    for model in WORDS["models"]:
+    for model in models:
         by_network = values.effects(table, model, CONTROL)
         semantic = [effect for effect in by_network.values() if effect.lag_s > 0]
         if semantic:
@@ -102,9 +102,10 @@ def correlation(effect: Effect) -> str:
 def verdict(evidence: Evidence, setting: str, too_little: str = "") -> dict[str, str]:
     """What was found in a `setting`: as headline, a panel's heading, the few words set large, and conclusion.
 
-    `too_little` is the amount of film (``3.7 minutes of film``) if it is too little to carry a claim.
+    Where themes are categories, so is company. `too_little` is the amount of film if it cannot carry a claim.
     """
-    best, lag, model = evidence.best, seconds(evidence.best.lag_s), WORDS["models"][evidence.model]
+    best, lag, by_design = evidence.best, seconds(evidence.best.lag_s), WORDS["themes"]["category"] in setting
+    model = WORDS["models"][evidence.model] | (WORDS["company"] if by_design else {})
     found = f"{correlation(best)} at {lag}"
     if too_little:
         headline = f"{too_little} cannot teach meaning: this poster tests the way from film to result"
@@ -120,8 +121,7 @@ def verdict(evidence: Evidence, setting: str, too_little: str = "") -> dict[str,
         headline = f"In {setting}, {result}" + (f"; {less} taught less" if less else "")
         conclusion = f"A network that never saw a label picked up {model['learned']} from frames {lag} apart"
         conclusion += f", less from {less}" if less else ""
-        peak = ", as if a pair had to share a scene but not a view."
-        conclusion += peak if evidence.peaks else ". Which lag serves best remains open."
+        conclusion += "." if evidence.peaks else ". Which lag serves best remains open."
     return {"headline": headline, "result": result, "mark": mark, "conclusion": conclusion}
 
 
@@ -158,6 +158,20 @@ def planned(evidence: Evidence) -> str:
         said = [f"{seconds(found.lag_s)}, planned, is {above} (by {by})."]
     if (found := evidence.peak) and len(evidence.semantic) > 1:
         said.append(f"In 95 % of resamples the largest is at {seconds(found.ci_low)} to {seconds(found.ci_high)}.")
+    return " ".join(said)
+
+
+def other_models(experiment: Experiment, table: pd.DataFrame, evidence: Evidence) -> str:
+    """Of each further model: what its curve shows, what is left at the longest lag, and whether that is a peak."""
+    rest = [one for one in WORDS["models"] if one != evidence.model and values.effects(table, one, CONTROL)]
+    said = []
+    for its in (weigh(experiment, table, [model]) for model in rest):
+        last, less = its.semantic[-1], [seconds(effect.lag_s) for effect in its.semantic if its.below_best(effect)]
+        found = f"{correlation(its.best)} at {seconds(its.best.lag_s)}, {last.cells['stars']} at {seconds(last.lag_s)}"
+        told = f"in pairs above {spoken(less)}" if less else "no lag told apart"
+        said.append(
+            f"{WORDS['models'][its.model]['name']}: {found}; {told}{'' if its.peaks else ', no inverted U shown'}."
+        )
     return " ".join(said)
 
 
@@ -221,17 +235,15 @@ def dissociation(evidence: Evidence, accuracy: pd.DataFrame, heading: bool = Fal
     if best.network == own.network:
         return f"{first}), which also has the largest partial r: here the two agree."
     first += f", partial r = {values.number(best.r)})."
-    if own.network not in means.index:
-        return first
-    return f"{first} Largest partial r: {values.network_phrase(own)} ({correct(own)})."
+    known = own.network in means.index
+    return first + (f" Largest partial r: {values.network_phrase(own)} ({correct(own)})." if known else "")
 
 
 def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_little: str) -> str:
     """What the reader must know before believing the headline."""
     said = []
     if experiment.source == "world":
-        put_in = "how long its scenes last: the time scale found is the one put in."
-        said.append(f"We drew this world and chose {put_in if evidence.learned else 'what there is to find in it.'}")
+        said.append("We drew this world: what goes together in it, and for how long, was put in.")
         random = values.effects(tests, evidence.model, "none").get("random")
         rho = experiment.sections["world"].get("appearance_semantics")
         if random and rho is not None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
-from papers.build import ROOT, claims, poster, values
+from papers.build import claims, poster, values
 from papers.build.claims import CONTROL, SIGNIFICANT, Evidence
 from papers.build.values import WORDS, Effect, count, network_title, number, percent, probability, seconds, spoken
 
@@ -47,7 +46,8 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         parts |= texts
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
     parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
-    shutil.copyfile(_validation("timescales.png"), folder / "study_timescales.png")
+    for study in ("timescales", "kind_or_company"):
+        shutil.copyfile(values.validation(f"{study}.png"), folder / f"study_{study}.png")
     return poster.unbroken(said) | {"part": parts}
 
 
@@ -73,7 +73,7 @@ def words(
 def studies() -> tuple[dict[str, Any], dict[str, str]]:
     """What is quoted of the studies, in the words that their outcomes allow, and their tables ``study_<name>``."""
     said, texts = {}, {}
-    for name, study in yaml.safe_load(_validation("quoted.yml").read_text(encoding="utf-8")).items():
+    for name, study in values.QUOTED.items():
         said[name] = {
             key: WORDS["studies"][key][0 if value else 1] if isinstance(value, bool) else value
             for key, value in study["numbers"].items()
@@ -82,11 +82,6 @@ def studies() -> tuple[dict[str, Any], dict[str, str]]:
             rows = pd.DataFrame(found["rows"], columns=found["heads"])
             texts[f"study_{name}"] = values.table(found["name"], rows, left=range(found["words"]))
     return said, texts
-
-
-def _validation(name: str) -> Path:
-    remedy = "`git checkout -- validation` restores it, `make validate` makes it anew"
-    return values.existing(ROOT / "validation" / name, remedy)
 
 
 def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -134,12 +129,9 @@ def amounts(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]
     time = " ".join(poster.film_time(counted["hours"]))
     amounts = [time, f"{values.whole(counted['frames'])} frames"]
     amounts += [f"{values.whole(counted['label sets'])} sets of labels"] if counted["label sets"] > 0 else []
-    where, caveat = f"{time} of film", ""
-    if experiment.source == "world":
-        where = poster.world_setting(experiment).replace("a world", "a drawn world", 1)
-        caveat = "The world’s scenes are as long as we made them, so that the lag found is no measure of real films. "
-    films = count(int(counted["films"]), "film")
-    return {"films": films, "amounts": spoken(amounts), "where": where, "caveat": caveat}
+    drawn, films = experiment.source == "world", count(int(counted["films"]), "film")
+    where = poster.world_setting(experiment).replace("a world", "a drawn world", 1) if drawn else f"{time} of film"
+    return {"films": films, "amounts": spoken(amounts), "where": where, "caveat": WORDS["caveat"] if drawn else ""}
 
 
 def method(experiment: Experiment) -> dict[str, str]:

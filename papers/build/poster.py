@@ -63,6 +63,7 @@ def words(
         "claim": claim(experiment, evidence, counted, tests),
         "data": data(experiment, counted),
         "method": method(experiment, tests),
+        "company": values.QUOTED["company"]["numbers"],
         "world": world(experiment) | came_out(experiment, evidence, tests),
         "figure": {name: alternative_text(experiment, name) for name in figures},
     }
@@ -229,6 +230,7 @@ def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float],
         "accuracy": claims.dissociation(evidence, accuracy(experiment), heading=True),
         **claims.headings(evidence, values.published_effects(experiment, claims.CONTROL)),
         "reading": claims.reading(evidence),
+        "others": claims.other_models(experiment, tests, evidence),
         "prediction": prediction(experiment, evidence),
         "baselines": claims.baselines(evidence, claims_allowed=not too_little),
         "dissociation": claims.dissociation(evidence, accuracy(experiment)),
@@ -280,8 +282,7 @@ def came_out(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame) ->
     constants = values.read_table(experiment, "half_lives", f"measure level {HALF}")
     found = {name: _half(constants, name).removesuffix(" and ") or "–" for name in ("appearance", "association")}
     random = values.effects(tests, evidence.model, "none").get("random")
-    found["untrained"] = f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"
-    return found | {"best": seconds(evidence.best.lag_s) + ("" if evidence.learned else ", not above chance")}
+    return found | {"untrained": f"r = {values.number(random.r)} ({values.probability(random.p)})" if random else "–"}
 
 
 def world_setting(experiment: Experiment) -> str:
@@ -295,8 +296,8 @@ def world_setting(experiment: Experiment) -> str:
             f"{experiment.file}, section world: expected scene_s: [shortest, longest] in s, time_scale: 1.0 and "
             "shuffle_objects: false"
         ) from error
-    setting = f"a world whose scenes last {values.time_range(low, high)}"
-    return f"{setting}, its objects shuffled across scenes" if shuffled else setting
+    put_in = ", its objects shuffled across scenes" if shuffled else WORDS["themes"][world.get("theme_by", "category")]
+    return f"a world whose scenes last {values.time_range(low, high)}{put_in}"
 
 
 def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:

@@ -30,6 +30,13 @@ def source_file(name: str) -> Path:
     return existing(ROOT / "papers" / name, "`git checkout -- papers` restores it")
 
 
+def validation(name: str) -> Path:
+    """A file of ``validation/``."""
+    return existing(ROOT / "validation" / name, "`git checkout -- validation` restores it; `make validate` makes it")
+
+
+QUOTED = yaml.safe_load(validation("quoted.yml").read_text(encoding="utf-8"))  # what documents quote of studies
+
 WORDS = yaml.safe_load(source_file("words.yml").read_text(encoding="utf-8"))
 """What networks, models, controls and worlds are called in documents: ``papers/words.yml``."""
 

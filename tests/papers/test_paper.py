@@ -163,7 +163,7 @@ def test_the_page_can_be_read_by_everybody(made):
 
 def test_an_absent_effect_is_reported_as_absent(tmp_path):
     text = wording(with_methods(results(tmp_path / "absent", dict.fromkeys(PEAK, 0.0213))), "paper")
-    assert "no lag was found to teach categories" in text and "not shown to be above chance" in text
+    assert "no lag was found to teach what goes together" in text and "not shown to be above chance" in text
     assert "not above 0 under any of them" in text
 
 
@@ -218,9 +218,9 @@ def test_a_missing_result_stops_with_the_command_that_makes_it(tmp_path, capsys,
     said = capsys.readouterr().err
     assert said.startswith("error:") and "papermill analysis/01_dataset_statistics.ipynb" in said
     assert not (experiment.folder / "paper").exists() and not list(experiment.folder.glob("paper*"))
-    monkeypatch.setattr("papers.build.paper.ROOT", tmp_path)
+    monkeypatch.setattr("papers.build.values.ROOT", tmp_path)
     with pytest.raises(InputError, match=r"quoted\.yml: missing\. `git checkout -- validation` restores it"):
-        paper.studies()
+        values.validation("quoted.yml")
 
 
 SHORT = """
@@ -355,16 +355,14 @@ def test_settings_are_said_as_they_stand():
     }
 
 
-def test_a_study_with_another_outcome_is_reported_with_it(tmp_path, monkeypatch):
+def test_a_study_with_another_outcome_is_reported_with_it(monkeypatch):
     """Every outcome has words for both cases, and the paper says those of the case that holds."""
     quoted = yaml.safe_load((ROOT / "validation" / "quoted.yml").read_text(encoding="utf-8"))
     outcomes = {key for study in quoted.values() for key, value in study["numbers"].items() if isinstance(value, bool)}
     assert outcomes == set(values.WORDS["studies"])
     assert "not as published" in paper.studies()[0]["objectives"]["needs_mending"]
     quoted["objectives"]["numbers"]["needs_mending"] = quoted["worlds"]["numbers"]["shuffled_shows_nothing"] = False
-    (tmp_path / "validation").mkdir()
-    (tmp_path / "validation" / "quoted.yml").write_text(yaml.safe_dump(quoted), encoding="utf-8")
-    monkeypatch.setattr("papers.build.paper.ROOT", tmp_path)
+    monkeypatch.setattr(values, "QUOTED", quoted)
     said, texts = paper.studies()
     assert said["objectives"]["needs_mending"] == "" and said["worlds"]["shuffled_shows_nothing"].startswith("some")
     assert texts["study_tests"].count("\n|") == 2 + len(quoted["tests"]["table"]["rows"])  # heads, rule
@@ -381,5 +379,5 @@ def test_every_section_but_the_references_has_a_number_in_the_contents():
 def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
     monkeypatch.undo()
     paths = make(with_methods(results(tmp_path / "e")), "paper")
-    assert "taught categories" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
+    assert "taught what goes together" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
     assert_readable(paths[0])

@@ -346,7 +346,10 @@ def test_the_page_says_what_the_tables_say(made):
 
 def test_the_claim_names_the_worlds_scenes_and_the_lag(made):
     _, _, page = made
-    assert page.claim.startswith("In a world whose scenes last 1–2 minutes, a lag of about 60 s taught categories")
+    put_in = "In a world whose scenes last 1–2 minutes and whose themes are its categories"
+    assert page.claim.startswith(f"{put_in}, a lag of about 60 s taught what goes together")
+    assert "picked up what goes together (here, by design, things of one category)" in page.text
+    assert "picked up superordinate categories" not in page.text
     assert "lags up to 20 s and of 10 min taught less" in page.claim
 
 
@@ -764,7 +767,7 @@ def test_quarto_makes_the_same_poster_and_makes_it_again(tmp_path, monkeypatch):
     html, pdf = make(results(tmp_path / "e"), "poster")
     assert json.loads(html.with_suffix(".json").read_text())["rendered_by"].startswith("Quarto ")
     for _ in range(2):
-        assert "taught categories" in html.read_text(encoding="utf-8") and "?var:" not in html.read_text(
+        assert "taught what goes together" in html.read_text(encoding="utf-8") and "?var:" not in html.read_text(
             encoding="utf-8"
         )
         assert pdf.stat().st_size > 0

@@ -157,12 +157,8 @@ def control_text(control: str, random_networks: int) -> str:
         "random": one if random_networks == 1 else f"the mean RDM of {random_networks} untrained networks",
         "cmc_lab": "the RDM of the same seed's L / ab network",
         "look": "the true looks",
-        "augment": "the RDM of the network trained on single frames",
-        "shortest_lag": "the RDM of the network of the shortest lag",
-        "theme": "the scenes' themes",
-        "association": "the labels' association",
     }
-    return "given " + " and ".join(words.get(part, part) for part in control.split(" + "))
+    return "given " + " and ".join(words.get(part, part.replace("_", " ")) for part in control.split(" + "))
 
 
 def values_text(column: Iterable[float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +15,28 @@ WARM_UP = 12  # scenes before the first of a film
 
 @dataclasses.dataclass(frozen=True)
 class Themes:
-    """Which themes follow and accompany each other, two tables (themes, themes), a row a scene's theme.
+    """Themes of one kind, of which a scene has one: which follow and accompany each other, and whom they cast.
 
-    Both grow with closeness in WordNet as exp(theme_relatedness * closeness), brought to equal sums of rows
-    and columns, so that no theme is more common for having more relatives.
+    `follow` and `accompany` (themes, themes), a row a scene's theme, grow with closeness in WordNet as
+    exp(theme_relatedness * closeness), brought to equal sums of rows and columns, so that no theme is more common for
+    having more relatives.
     """
 
     follow: np.ndarray  # weight of each theme as the next scene's, before the film's preference
     accompany: np.ndarray  # probability of each theme for a member of the scene's cast
+    stream: str = "themes"  # of the random numbers that they are drawn from
+    names: tuple[str, ...] = ()
+    members: np.ndarray | None = None  # classes of each theme, bool (themes, classes)
+    halves: np.ndarray | None = None  # of categories, if themes are made of them: each class's, (classes,)
 
     @classmethod
-    def of(cls, config: WorldConfig, close: np.ndarray) -> Themes:
-        """From the closeness of the themes, which are categories or all alike (`classes.closeness`)."""
+    def of(cls, config: WorldConfig, close: np.ndarray, *kind: Any) -> Themes:
+        """From the closeness of the themes, categories or all alike (`classes.closeness`); `kind`: the other fields."""
         weights = np.exp(config.theme_relatedness * close)
         same = np.eye(len(close))
         others = _balanced(weights * (1 - same))
         stay = config.cast_from_theme
-        return cls(_balanced(weights), stay * same + (1 - stay) * others)
+        return cls(_balanced(weights), stay * same + (1 - stay) * others, *kind)
 
     def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
         """Themes of the successive scenes of `chains` films, int64 (chains, scenes).
@@ -50,35 +56,6 @@ class Themes:
             preference = keep * preference + np.sqrt(1 - keep**2) * generator.normal(size=shape)
         return themes[:, WARM_UP:]
 
-
-@dataclasses.dataclass(frozen=True)
-class Scheme:
-    """Themes of one kind, of which each scene has one.
-
-    Attributes
-    ----------
-    stream : str
-        Of the random numbers that its themes are drawn from.
-    names : tuple of str
-        Of the themes.
-    members : bool array (themes, classes)
-        Classes of each theme.
-    themes : Themes
-        What follows and accompanies what.
-    halves : int64 array (classes,) or None
-        Where themes are made of halves of categories: the half that each class is in, numbered through the categories.
-    """
-
-    stream: str
-    names: tuple[str, ...]
-    members: np.ndarray
-    themes: Themes
-    halves: np.ndarray | None = None
-
-    def draw(self, config: WorldConfig, generator: np.random.Generator, chains: int, scenes: int) -> np.ndarray:
-        """`Themes.draw` of its themes."""
-        return self.themes.draw(config, generator, chains, scenes)
-
     def cast(self, config: WorldConfig, generator: np.random.Generator, theme: int) -> np.ndarray:
         """Classes of a scene, int64 (cast_size,), no class twice.
 
@@ -86,8 +63,9 @@ class Scheme:
         are made of halves of categories, a member that is not of the scene's theme is any class of the other
         categories; but of each category one half, drawn for the scene, is left out, so that halves never meet.
         """
+        assert self.members is not None  # of a world's own themes
         if self.halves is None:
-            weights = self.themes.accompany[theme]
+            weights = self.accompany[theme]
             group = np.where(self.members.any(0), self.members.argmax(0), -1)
         else:
             weights = np.array([config.cast_from_theme, 1 - config.cast_from_theme])
@@ -100,8 +78,8 @@ class Scheme:
         return np.array([waiting[g].pop() for g in generator.choice(len(weights), config.cast_size, p=weights)])
 
 
-def schemes(config: WorldConfig) -> tuple[Scheme, ...]:
-    """Schemes of a world's themes: two, categories and crossed ones, where `theme_by` is mixed; else one.
+def schemes(config: WorldConfig) -> tuple[Themes, ...]:
+    """A world's themes: of two kinds, categories and crossed ones, where `theme_by` is mixed; else of one.
 
     - category: the classes of a category.
     - crossed: class i of category c has theme (c + i) mod n, so that a theme has no two classes of a category.
@@ -117,12 +95,11 @@ def schemes(config: WorldConfig) -> tuple[Scheme, ...]:
         pairs = [(a, b) for c in range(0, n, 2) for a in (2 * c, 2 * c + 1) for b in (2 * c + 2, 2 * c + 3)]
         titles = tuple(" + ".join(f"{names[half // 2]} {half % 2 + 1}" for half in pair) for pair in pairs)
         members = np.array([np.isin(halves, pair) for pair in pairs])
-        themes = Themes.of(config, np.zeros((len(pairs), len(pairs))))
-        return (Scheme("themes", titles, members, themes, halves),)
-    number, themes = np.arange(n)[:, None], Themes.of(config, closeness(classes))
-    by_category = Scheme("themes", tuple(names), (category == number) & filmed, themes)
-    titles = tuple(f"crossed {i + 1}" for i in range(n))
-    crossed = Scheme("crossed themes", titles, ((category + place) % n == number) & filmed, themes)
+        return (Themes.of(config, np.zeros((len(pairs), len(pairs))), "themes", titles, members, halves),)
+    number, close = np.arange(n)[:, None], closeness(classes)
+    by_category = Themes.of(config, close, "themes", tuple(names), (category == number) & filmed)
+    members, titles = ((category + place) % n == number) & filmed, tuple(f"crossed {i + 1}" for i in range(n))
+    crossed = Themes.of(config, close, "crossed themes", titles, members)
     return {"category": (by_category,), "crossed": (crossed,), "mixed": (by_category, crossed)}[config.theme_by]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from semanticcmc.world.config import WorldConfig
-from semanticcmc.world.themes import Scheme, schemes
+from semanticcmc.world.themes import Themes, schemes
 
 TWO_SHOT, CLOSE_UP = 0, 1
 SETUPS = ("two-shot", "close-up")
@@ -66,7 +66,7 @@ def pieces(generator: np.random.Generator, total_s: float, range_s: tuple[float,
     return durations * (total_s / durations.sum())
 
 
-def _film(config: WorldConfig, of_world: Sequence[Scheme], index: int, movie_id: str) -> Timeline:
+def _film(config: WorldConfig, of_world: Sequence[Themes], index: int, movie_id: str) -> Timeline:
     generator = config.generator("timeline", index)
     low, high = (config.time_scale * s for s in config.scene_s)
     beat_s = (config.time_scale * config.beat_s[0], config.time_scale * config.beat_s[1])
@@ -104,7 +104,7 @@ def _film(config: WorldConfig, of_world: Sequence[Scheme], index: int, movie_id:
     first, last = shots["beat"].iloc[[0, -1]]
     shots["beat"] -= first
     shown = np.array(objects)[first : last + 1]
-    theme += scheme * len(of_world[0].members)
+    theme += scheme * len(of_world[0].names)
     return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], shown, shown[:, 0])
 
 

@@ -119,7 +119,7 @@ def theme_agreement(config: WorldConfig, scenes: int) -> np.ndarray:
     From a long run of the chain of themes (`themes.Themes`), where each class has one; the last is for themes that
     are independent.
     """
-    themes = schemes(config)[0].themes
+    themes = schemes(config)[0]
     chain = themes.draw(config, config.generator("long run of themes"), CHAINS, 2 * scenes)
     one_theme = themes.accompany @ themes.accompany.T  # of two themes; members are drawn independently
     agree = [one_theme[chain[:, :scenes], chain[:, k : k + scenes]].mean() for k in range(scenes)]
@@ -185,8 +185,9 @@ def theme_rdm(config: WorldConfig) -> RDM:
     same = np.zeros((config.categories * config.classes_per_category,) * 2)
     of_world = schemes(config)
     shares = (1 - config.crossed_share, config.crossed_share) if len(of_world) == 2 else (1.0,)
-    for scheme, share in zip(of_world, shares, strict=True):
-        both = scheme.members.T.astype(np.float64) @ scheme.members
+    for themes, share in zip(of_world, shares, strict=True):
+        members = np.asarray(themes.members, dtype=np.float64)
+        both = members.T @ members
         same += share * both / both.max()  # every filmed class has as many themes
     return _filmed_rdm(config, 1 - same)
 
@@ -196,13 +197,10 @@ def met_rdm(config: WorldConfig, films: list[Timeline]) -> RDM:
 
     By wnid, of the filmed classes; 1 where two never met (or one is never seen). Ochiai's coefficient (1957).
     """
-    scenes = []
-    for film in films:
-        of_beat = film.shots.groupby("beat")["scene"].first().to_numpy()
-        shown = np.zeros((len(film.themes), config.categories * config.classes_per_category))
-        shown[of_beat[:, None], film.objects] = 1
-        scenes.append(shown)
-    together = np.concatenate(scenes).T @ np.concatenate(scenes)
+    shown = [np.zeros((len(film.themes), config.categories * config.classes_per_category)) for film in films]
+    for film, scenes in zip(films, shown, strict=True):
+        scenes[film.shots.groupby("beat")["scene"].first().to_numpy()[:, None], film.objects] = 1
+    together = np.concatenate(shown).T @ np.concatenate(shown)
     of_each = np.sqrt(together.diagonal())
     return _filmed_rdm(config, 1 - together / np.maximum(np.outer(of_each, of_each), 1))
 
