@@ -268,8 +268,9 @@ def draw(means: pd.DataFrame) -> None:
                 look | ({"label": f"{lag_s} s" if lag_s else "same frame"} if not place else {}),
             )
     ax.set_xticks(range(3), list(shown))
-    ax.set_title("second order: category, given looks", fontsize="medium")
-    ax.margins(x=0.15, y=0.3)
+    ax.set_title("second order: category", fontsize="medium")
+    ax.margins(x=0.15)
+    ax.set_ylim(-0.3, 0.4)  # intervals of two worlds go beyond
     for ax in axes.flat:
         style.zero_line(ax)
     axes[0][0].legend(loc="upper left", frameon=False)
