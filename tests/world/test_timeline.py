@@ -47,6 +47,7 @@ WORLD = WorldConfig(
     label_false_alarms=0.0,
     stimuli_per_class=3,
     stimuli_in_context=False,
+    other_views=(),
 )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import simplejpeg
 import torch
 from torch.nn.functional import interpolate
@@ -36,6 +37,8 @@ class FrameStore:
     ----------
     folder : str or Path
         Holds ``index.parquet`` and the films' tars.
+    view : str, optional
+        Read another view of the same frames instead, ``<movie_id>.<view>.tar``, such as ``flow``.
 
     Attributes
     ----------
@@ -43,8 +46,8 @@ class FrameStore:
         Sorted as text.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, view: str = "") -> None:
+        self.folder, self.view = Path(folder), view
         path = self.folder / "index.parquet"
         if not path.exists():
             raise InputError(f"{path}: no such frame store; make it with merge_index or the workflow")
@@ -61,9 +64,23 @@ class FrameStore:
         self._time_s, self._offset, self._nbytes, self._height, self._width = (
             self._table[name].to_numpy() for name in ("time_s", "offset", "nbytes", "height", "width")
         )
+        if view:
+            self._take_view(path)
         in_order = (np.diff(self._time_s) > 0) | (np.diff(self._film) > 0)
         if not in_order.all() or list(self.movies) != sorted(set(self.movies)):
             raise InputError(f"{path}: rows are not sorted by movie_id and time_s; make it with merge_index")
+
+    def _take_view(self, path: Path) -> None:
+        """Take places and sizes from the films' own indices of the view, which must have the same frames."""
+        files = [self.folder / f"{movie_id}.{self.view}.parquet" for movie_id in self.movies]
+        for file in files:
+            if not file.exists():
+                raise InputError(f"{file}: no view {self.view} of this film; a world writes it (world.other_views)")
+        table = pa.concat_tables([read_index(file).cast(SCHEMA) for file in files])
+        if not np.array_equal(table["time_s"].to_numpy(), self._time_s):
+            raise InputError(f"{path}: the films' {self.view} has other frames than they have; make it anew")
+        names = ("offset", "nbytes", "height", "width")
+        self._offset, self._nbytes, self._height, self._width = (table[name].to_numpy() for name in names)
 
     def __repr__(self) -> str:
         hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
@@ -186,7 +203,8 @@ class FrameStore:
         for places in np.split(piece, np.flatnonzero(np.diff(films)) + 1):
             if not len(places):
                 continue
-            tar = self.folder / f"{self.movies[self._film[rows[places[0]]]]}.tar"
+            movie_id = self.movies[self._film[rows[places[0]]]]
+            tar = self.folder / (f"{movie_id}.{self.view}.tar" if self.view else f"{movie_id}.tar")
             try:
                 with tar.open("rb", buffering=0) as handle:
                     for i in places.tolist():

@@ -73,6 +73,10 @@ class Batches:
             raise InputError(
                 f"{store.folder}: frames of {found} px (height x width); give one size as training.frame_px"
             )
+        if training.frame_px is not None and any(view.box is not None for view in objective.views):
+            raise InputError("training.frame_px: say null; boxes are in pixels of the frames as stored")
+        kinds = dict.fromkeys(["", *(view.kind for view in objective.views)])
+        self.stores = {kind: FrameStore(store.folder, kind) if kind else store for kind in kinds}
         self.height, self.width = training.frame_px or (int(sizes[0][0]), int(sizes[0][1]))
 
     def images_of(self, rows: Tensor) -> Tensor:
@@ -87,7 +91,7 @@ class Batches:
         drawn = (self._draw(generator) for _ in range(count))
         if self.training.frames == "loader":
             return self._loaded(drawn)
-        frames = self.store.resident(self.training.frame_px, self.device)
+        frames = {kind: store.resident(self.training.frame_px, self.device) for kind, store in self.stores.items()}
         return (self._batch(batch, frames, None) for batch in drawn)
 
     def _draw(self, generator: torch.Generator) -> _Drawn:
@@ -97,6 +101,8 @@ class Batches:
             if view.crop_of is None:
                 how = (self.count, self.height, self.width, self.views, generator, view.distort)
                 views.append(draw_views(*how))
+                if view.box is not None:
+                    views[-1] = views[-1]._replace(boxes=draw.targets[:, view.box : view.box + 4])
             else:
                 same = views[view.crop_of]
                 views.append(same if view.distort else same._replace(steps=()))
@@ -110,7 +116,7 @@ class Batches:
         """Batches whose frames threads read ahead, a batch a thread."""
         cores = available_cores()
         threads = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        waiting: deque[tuple[_Drawn, Future[tuple[Tensor, Tensor]]]] = deque()
+        waiting: deque[tuple[_Drawn, Future[tuple[dict[str, Tensor], Tensor]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
         try:
             for batch in islice(drawn, threads + 1):
@@ -124,19 +130,21 @@ class Batches:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read(self, batch: _Drawn) -> tuple[Tensor, Tensor]:
+    def _read(self, batch: _Drawn) -> tuple[dict[str, Tensor], Tensor]:
         """Frames of a batch, each once, and where each view's are among them."""
         rows, places = torch.unique(self._rows(batch), return_inverse=True)
-        frames = self.store.read_rows(rows, self.training.frame_px, threads=1)
-        return (frames.pin_memory() if self.device.type == "cuda" else frames), places
+        read = {kind: store.read_rows(rows, self.training.frame_px, threads=1) for kind, store in self.stores.items()}
+        if self.device.type == "cuda":
+            read = {kind: frames.pin_memory() for kind, frames in read.items()}
+        return read, places
 
-    def _batch(self, batch: _Drawn, frames: Tensor, places: Tensor | None) -> Batch:
+    def _batch(self, batch: _Drawn, frames: dict[str, Tensor], places: Tensor | None) -> Batch:
         """Views of `frames`; those of each view at `places`, by default at the rows of the index."""
-        frames = frames.to(self.device, non_blocking=True)
+        there = {kind: pictures.to(self.device, non_blocking=True) for kind, pictures in frames.items()}
         wanted = (self._rows(batch) if places is None else places).to(self.device, non_blocking=True)
         images = tuple(
             network_view(
-                frames[at],
+                there[view.kind][at],
                 draws,
                 view.px or self.objective.encoder.input_px,
                 self.views.normalisation,

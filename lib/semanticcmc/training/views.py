@@ -43,8 +43,7 @@ class ViewsConfig(Section):
 class View:
     """One view that an objective asks for of every sample; it comes as one tensor of images.
 
-    What else is to happen to it (patches, masks, quarter turns) the objective does to that tensor. Views of other
-    kinds than the picture (flow, segmentation, sound) would be told by a further field.
+    What else is to happen to it (patches, masks, quarter turns) the objective does to that tensor.
     """
 
     frame: int = 0  # which of a sample's frames
@@ -52,6 +51,8 @@ class View:
     colour_space: str = "rgb"  # or lab, or lightness: L in the place of red, green and blue
     px: int | None = None  # side; None: the encoder's input
     crop_of: int | None = None  # number of an earlier view whose crop and flip it has; None: its own
+    kind: str = ""  # another view of the frame than the picture: flow, segmentation, pose (`FrameStore`)
+    box: int | None = None  # column of the draw's targets from which on top, left, height, width of the crop stand
 
 
 class ViewDraws(NamedTuple):

@@ -25,6 +25,7 @@ from semanticcmc.world.classes import read_classes
 from semanticcmc.world.config import WorldConfig, mask_file
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
+from semanticcmc.world.other_views import pictures, tracks
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.themes import schemes
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
@@ -51,7 +52,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     _write_tables(config, folder, films, classes)
     made_from = _made_from(config)
     unfinished = [film for film in films if not is_finished(folder / "frames", film.movie_id, made_from)]
-    _remove_other(folder / "frames", set(config.movie_ids))
+    kinds = ("", *(f".{view}" for view in config.other_views))
+    _remove_other(folder / "frames", {f"{movie_id}{kind}" for movie_id in config.movie_ids for kind in kinds})
     _remove_other(folder / "stimuli", set(classes["wnid"]))
     missing = [i for i, wnid in enumerate(classes["wnid"]) if not _is_drawn(folder, wnid, made_from)]
 
@@ -104,9 +106,15 @@ def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
     """Render and write one film, or the stimuli of the class of a number; returns its movie_id or wnid."""
     made_from, looks = _made_from(config), class_looks(config)
     if isinstance(what, Timeline):
-        images = FilmRenderer(config, what, looks).frames(config.times_s)
-        times = enumerate(zip(config.times_s.tolist(), images, strict=True))
-        frames = (Frame(time_s, time_s, i, image) for i, (time_s, image) in times)
+        renderer = FilmRenderer(config, what, looks)
+        for view in config.other_views:
+            if view == "tracks":
+                with atomic(folder / "world" / "tracks" / f"{what.movie_id}.parquet") as temporary:
+                    tracks(renderer, config.times_s).to_parquet(temporary, index=False)
+                continue
+            frames = _shown(config, pictures(renderer, config.times_s, view))
+            write_film(folder / "frames", f"{what.movie_id}.{view}", frames, config.jpeg_quality)
+        frames = _shown(config, renderer.frames(config.times_s))  # last: a film that is there has all its views
         write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
         return what.movie_id
     wnid = read_classes(config)["wnid"][what]
@@ -122,6 +130,11 @@ def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
         Image.fromarray(image).save(file, quality=95)
     write_json(_marker(folder, wnid), made_from)  # last: an interrupted class has none
     return wnid
+
+
+def _shown(config: WorldConfig, images: np.ndarray) -> Iterator[Frame]:
+    for i, (time_s, image) in enumerate(zip(config.times_s.tolist(), images, strict=True)):
+        yield Frame(time_s, time_s, i, image)
 
 
 def _made_from(config: WorldConfig) -> dict[str, Any]:

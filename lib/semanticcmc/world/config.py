@@ -55,6 +55,7 @@ class WorldConfig(Section):
     label_false_alarms: Share
     stimuli_per_class: Count
     stimuli_in_context: bool
+    other_views: tuple[Literal["flow", "segmentation", "pose", "tracks"], ...]
 
     def __post_init__(self) -> None:
         super().__post_init__()

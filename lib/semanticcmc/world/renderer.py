@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,18 @@ Layers = Literal["all", "objects", "background"]
 GREY = 0.5
 SIDE, GROUND, RADIUS = (0.48, 0.24, 0.38)  # of objects on the stage: right or left of the middle, below it, their size
 FRAMES_AT_ONCE = 128  # fixed, so that a frame does not depend on what is rendered beside it
+
+
+class Cameras(NamedTuple):
+    """What the camera shows at each of n moments: the middle, in the stage's lengths, and half the width."""
+
+    shot: np.ndarray  # (n,), as beat, setup, width, and sway: the turn of the objects, rad
+    beat: np.ndarray
+    setup: np.ndarray
+    centre: np.ndarray  # (n, 2): x, y
+    width: np.ndarray
+    sway: np.ndarray
+    speed: np.ndarray  # (n, 4): change a second of x, y, log width and sway
 
 
 class FilmRenderer:
@@ -57,6 +70,7 @@ class FilmRenderer:
         classes = timeline.objects.ravel()  # (beats * 2,): appearances
         shown = instances(config, looks[classes], generator)
         tilt = generator.normal(0, 0.25, len(classes))
+        self.tilt = tilt.reshape(beats, N_IN_BEAT)
         beat = np.repeat(np.arange(beats), N_IN_BEAT)
         drawn = self._row[beat] >= 0
         self._near = draw_objects(shown[drawn], tilt[drawn], light[beat[drawn]], even(1.4 * config.image_px))
@@ -66,8 +80,8 @@ class FilmRenderer:
         offset = side[:, None] * np.array([-SIDE, SIDE])
         x = offset + generator.normal(0, 0.05, (beats, 2))
         y = generator.normal(GROUND, 0.07, (beats, 2))
-        self._position = np.stack([x, y], 2)  # (beats, 2, xy)
-        self._radius = RADIUS * np.exp(generator.normal(0, 0.1, (beats, 2)))
+        self.position = np.stack([x, y], 2)  # (beats, 2, xy)
+        self.radius = RADIUS * np.exp(generator.normal(0, 0.1, (beats, 2)))
 
         # Cameras: each set-up of a beat has its framing; each shot drifts from one side of it to the other.
         generator = config.generator("cameras", index)
@@ -76,7 +90,7 @@ class FilmRenderer:
         b, setup = shots["beat"].to_numpy(), shots["setup"].to_numpy()
         close = setup == CLOSE_UP
         width = np.where(close, 0.62, 1.02) * np.exp(0.07 * framing[b, setup, 2])
-        centre = np.where(close[:, None], self._position[b, 0], [0.0, 0.06])
+        centre = np.where(close[:, None], self.position[b, 0], [0.0, 0.06])
         centre = centre + 0.08 * width[:, None] * framing[b, setup, :2]
         self._camera = np.column_stack([centre, np.log(width)])  # (shots, x y log half-width)
         self._drift = drift * np.array([0.10, 0.05, 0.06, 0.12])  # x, y, zoom, sway of the objects (rad)
@@ -94,36 +108,44 @@ class FilmRenderer:
             out[i : i + FRAMES_AT_ONCE] = to_uint8(pictures)
         return out
 
-    def _frames(self, times_s: np.ndarray, layers: Layers) -> Tensor:
+    def cameras(self, times_s: np.ndarray) -> Cameras:
+        """The cameras at given times (n,), which lie in beats that were drawn."""
         shots = self.timeline.shots
         shot = self.timeline.shot_at(times_s)
         start_s, stop_s = (shots[name].to_numpy()[shot] for name in ("start_s", "stop_s"))
         way = ((times_s - start_s) / (stop_s - start_s) - 0.5)[:, None]
         camera = self._camera[shot] + way * self._drift[shot, :3]
         sway = way[:, 0] * self._drift[shot, 3]
-        centre, width = camera[:, :2], np.exp(camera[:, 2])
         beat, setup = (shots[name].to_numpy()[shot] for name in ("beat", "setup"))
-        size, row = self.config.image_px, self._row
-        if (row[beat] < 0).any():
+        if (self._row[beat] < 0).any():
             raise ValueError("times_s: some lie in a beat that was not drawn; give FilmRenderer all times_s")
+        speed = self._drift[shot] / (stop_s - start_s)[:, None]
+        return Cameras(shot, beat, setup, camera[:, :2], np.exp(camera[:, 2]), sway, speed)
+
+    def objects(self, cameras: Cameras) -> Iterator[tuple[int, np.ndarray, Tensor]]:
+        """Objects in view, the hindmost first: which of the two, in which pictures, red, green, blue and opacity."""
+        for which, kind, pictures_of in ((1, TWO_SHOT, self._far), (0, TWO_SHOT, self._far), (0, CLOSE_UP, self._near)):
+            rows = np.flatnonzero(cameras.setup == kind)
+            if not rows.size:
+                continue
+            b, width = cameras.beat[rows], cameras.width[rows]
+            offset, reach = cameras.centre[rows] - self.position[b, which], REACH * self.radius[b, which]
+            grid = _grid(offset, width, cameras.sway[rows], reach, self.config.image_px)
+            yield which, rows, grid_sample(pictures_of[self._row[b] * N_IN_BEAT + which], grid, align_corners=False)
+
+    def _frames(self, times_s: np.ndarray, layers: Layers) -> Tensor:
+        cameras, size = self.cameras(times_s), self.config.image_px
+        shot, beat, setup, centre, width, *_ = cameras
 
         if layers == "objects":
             pictures = torch.full((len(shot), 3, size, size), GREY)
         else:
-            pictures = _view_of_places(self._places[row[beat]], centre, width, size)
+            pictures = _view_of_places(self._places[self._row[beat]], centre, width, size)
         for which in (1, 0) if layers == "all" else ():  # the second object stands behind the first
             rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
-            position, radius = self._position[beat[rows], which], self._radius[beat[rows], which]
+            position, radius = self.position[beat[rows], which], self.radius[beat[rows], which]
             _cast_shadow(pictures, rows, position, radius, centre[rows], width[rows])
-        drawn = ((1, TWO_SHOT, self._far), (0, TWO_SHOT, self._far), (0, CLOSE_UP, self._near))
-        for which, kind, pictures_of in drawn if layers != "background" else ():
-            rows = np.flatnonzero(setup == kind)
-            if not rows.size:
-                continue
-            b = beat[rows]
-            offset, reach = centre[rows] - self._position[b, which], REACH * self._radius[b, which]
-            grid = _grid(offset, width[rows], sway[rows], reach, size)
-            layer = grid_sample(pictures_of[row[b] * N_IN_BEAT + which], grid, align_corners=False)
+        for _, rows, layer in self.objects(cameras) if layers != "background" else ():
             pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
         return self._grade.apply(pictures)
 
