@@ -31,13 +31,17 @@ NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LI
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three films of 60 s in looks of ten seconds, their shots, scenes and tracks, and a label a look."""
+    """Three films of 60 s in looks of ten seconds, their shots, scenes, tracks, other views, and a label a look."""
     folder = tmp_path_factory.mktemp("world")
     generator, films = np.random.default_rng(0), [f"film{film}" for film in range(3)]
     for film in films:
         looks = generator.integers(0, 256, (6, 3, 3, 3), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
         write_film(folder / "frames", film, (Frame(t, t, t, looks[t // 10]) for t in range(60)), quality=90)
-    merge_index(folder / "frames")
+        for view in ("flow", "segmentation", "pose"):
+            write_film(
+                folder / "frames", f"{film}.{view}", (Frame(t, t, t, looks[t // 7 % 6]) for t in range(60)), quality=90
+            )
+    merge_index(folder / "frames", films)
     shots = [(film, t, t + 10.0, t // 10, t // 20) for film in films for t in range(0, 60, 10)]
     (folder / "world/tracks").mkdir(parents=True)
     pd.DataFrame(shots, columns=["movie_id", "start_s", "stop_s", "shot", "scene"]).to_parquet(
