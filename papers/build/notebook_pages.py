@@ -25,7 +25,6 @@ PUBLISHED = ("figures", "explore", "tables", "rdms", "labels", "validation")
 
 # To notebooks in Lab, which pages have not.
 _LINKS = re.compile(r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE)
-_GUARD = re.compile(r"^refuse_unknown_parameters\(.*\)\n?", re.MULTILINE)
 
 
 def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
@@ -51,7 +50,6 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
         kept.append(cell)
         if cell["cell_type"] != "code":
             continue
-        cell["source"] = _GUARD.sub("", cell["source"])
         cell["outputs"] = [out for out in cell["outputs"] if out.get("name") != "stderr"]
         for output in cell["outputs"]:
             for kind in (kind for kind in output.get("data", {}) if kind.startswith("image/")):
@@ -103,8 +101,7 @@ def sources(folder: Path, figure: str, results: str) -> str:
 def _provenance(page: dict[str, Any], notebook: Path, results: str) -> str:
     """Which run this is, and when: from what papermill wrote into the notebook."""
     run = page["metadata"].get("papermill", {})
-    given = dict(run.get("parameters", {}))
-    given.pop("experiment", None)
+    given = {key: value for key, value in run.get("parameters", {}).items() if key != "experiment"}
     parts = ["Executed notebook", f"experiment {notebook.parents[1].name}"]
     parts += [", ".join(f"{key} {value}" for key, value in given.items()), str(run.get("end_time", ""))[:10]]
     return _small(
@@ -119,8 +116,7 @@ def _link(address: str, text: str) -> str:
 
 
 def _small(html: str) -> str:
-    # HTML, which Markdown keeps: pandoc reads no fenced divs in notebooks
-    return f'<p class="sources">{html}</p>\n'
+    return f'<p class="sources">{html}</p>\n'  # HTML, which Markdown keeps: pandoc reads no fenced divs in notebooks
 
 
 def _markdown(cell: dict[str, Any], part: str, text: str) -> dict[str, Any]:
@@ -153,8 +149,8 @@ def write_page(notebook: Path) -> Path:
         kinds = ("--from=ipynb", "--to=html", f"--output={temporary}", f"--metadata=pagetitle={title(page['cells'])}")
         style = f"<style>\n{(papers / 'notebook.css').read_text(encoding='utf-8')}</style>"
         look = (f"--lua-filter={papers / 'notebook.lua'}", f"--variable=header-includes:{style}", "--metadata=lang=en")
-        closed = ("--sandbox", "--metadata=document-css=false")  # pandoc reads no file that a notebook names
-        pandoc(json.dumps(page), notebook, *kinds, *look, *closed, "--syntax-highlighting=monochrome")
+        look += ("--sandbox", "--metadata=document-css=false")  # pandoc reads no file that a notebook names
+        pandoc(json.dumps(page), notebook, *kinds, *look, "--syntax-highlighting=monochrome")
     return target
 
 

@@ -150,6 +150,7 @@ def method(experiment: Experiment) -> dict[str, str]:
         "schedule": WORDS["schedules"][training["schedule"]],
         "temperature": " and is learned" if training.get("learn_temperature") else "",
         "distance": WORDS["distances"][evaluation["distance"]],
+        "partial": WORDS["partial_tests"][evaluation.get("partial", "smouse")],
         "confidence": percent(float(evaluation["confidence"])),
         "confidence_films": percent(float(timescales["confidence"])),
         "frame_px": " by ".join(str(side) for side in reversed(timescales["frame_px"])),

@@ -79,7 +79,7 @@ def executed_notebook(folder, name):
     ]
     cells = [
         v4.new_markdown_cell("# Where is meaning?\n\nThe square is $a^2$."),
-        v4.new_code_cell("answer = 6 * 7\nrefuse_unknown_parameters(In, ['experiment'])", execution_count=1),
+        v4.new_code_cell("answer = 6 * 7", execution_count=1),
         v4.new_code_cell("draw(answer)", execution_count=2, outputs=outputs),
     ]
     run = {"parameters": {"experiment": str(folder / "experiment.yaml"), "seed": 3}, "end_time": "2026-11-21T03:05:42"}
