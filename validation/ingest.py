@@ -10,9 +10,9 @@ calls are logged) and their files must be the same ones (inode and time of chang
 """
 
 import hashlib
+import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -28,6 +28,8 @@ from semanticcmc.run import atomic, record, write_json
 
 FOLDER = Path(__file__).parent
 FILMS, SECONDS, KILLS, SEED = 6, (20, 60), 20, 0
+PROCESSES = multiprocessing.get_context("forkserver")  # whose server has no threads, which a fork could leave locked
+PROCESSES.set_forkserver_preload([__name__])
 
 
 def make_films(folder, seconds):
@@ -56,32 +58,34 @@ def experiment(folder, films):
 
 
 def start(file, movie_ids, log):
-    """The whole ingest in a process of its own; the films that it decodes are written to `log`. Returns its pid."""
-    if pid := os.fork():
-        return pid
-    decode, status = movies.decode, 1
+    """The whole ingest in a process of its own, which is returned; the films that it decodes are written to `log`."""
+    process = PROCESSES.Process(target=ingest, args=(file, movie_ids, log))
+    process.start()
+    return process
+
+
+def ingest(file, movie_ids, log):
+    """What that process does; it ends with status 0 where all went well."""
+    decode = movies.decode
 
     def logged(path, *arguments):
         with log.open("a") as lines:
             lines.write(Path(path).stem.replace(" ", "_") + "\n")
         return decode(path, *arguments)
 
-    try:
-        said = os.open(file.parent / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(said, 2)
-        movies.decode = logged
-        cli.main(["probe", str(file)])
-        for movie_id in movie_ids:
-            cli.main(["ingest", str(file), movie_id, "--threads", "1"])
-        cli.main(["merge", str(file)])
-        status = 0
-    finally:
-        os._exit(status)
+    said = os.open(file.parent / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 2)
+    movies.decode = logged
+    cli.main(["probe", str(file)])
+    for movie_id in movie_ids:
+        cli.main(["ingest", str(file), movie_id, "--threads", "1"])
+    cli.main(["merge", str(file)])
 
 
-def finish(pid):
+def finish(process):
     """Wait for a process; whether it ended well."""
-    return os.waitpid(pid, 0)[1] == 0
+    process.join()
+    return process.exitcode == 0
 
 
 def files(store):
@@ -100,12 +104,11 @@ def identities(store, movie_ids):
 def one_kill(folder, films, movie_ids, after_s, undisturbed):
     """Ingest, kill after `after_s`, ingest again; what was found."""
     file, store = experiment(folder, films), folder / "frames"
-    pid = start(file, movie_ids, folder / "decoded_before.txt")
+    process = start(file, movie_ids, folder / "decoded_before.txt")
     time.sleep(after_s)
-    running = os.waitpid(pid, os.WNOHANG)[0] == 0
-    if running:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    running = process.is_alive()
+    process.kill()
+    process.join()
     done = [movie_id for movie_id in movie_ids if (store / f"{movie_id}.parquet").exists()]
     torn = len(list(store.glob(".*.part.tar"))) if store.exists() else 0
     before = identities(store, done)

@@ -69,7 +69,7 @@ def _means(store):
     return store.read_rows(range(len(store))).float().mean(dim=(2, 3))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "threads"])
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "threads"])
 def test_a_store_works_in_other_processes_and_threads(tmp_path, method):
     store = make(tmp_path, {"a": 5, "b": 5})
     expected = _means(store)

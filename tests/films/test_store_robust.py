@@ -4,6 +4,7 @@ import importlib
 import os
 import resource
 import sys
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from semanticcmc.films.files import Frame, is_finished, write_film
 from semanticcmc.run import DiskFullError, atomic
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a server that forks")
 
 
 def noise(n):
@@ -30,33 +31,21 @@ def test_an_ingest_killed_once_ends_as_if_undisturbed(tmp_path):
     assert row["decoded_again"] == 0 and row["unfinished_files_left"] == 0
 
 
-def in_child_with_small_files(work):
-    """Run `work` in a process whose files may have 64 KiB, as on a disk that is full then; what it returned."""
-    reading, writing = os.pipe()
-    if not (pid := os.fork()):
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
-            os.write(writing, work().encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read().decode()
-    os.waitpid(pid, 0)
-    return said
+def write_with_small_files(folder):
+    """Write a film where files may have 64 KiB, as on a disk that is full then; what was said."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    try:
+        write_film(folder, "a", noise(100), 90, {"source": "x"})
+    except DiskFullError as error:
+        return str(error)
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
     """The limit gives EFBIG where a full disk gives ENOSPC; no small file system need be mounted for it."""
     write_film(tmp_path, "before", noise(2), 90, {"source": "x"})
 
-    def too_long():
-        try:
-            write_film(tmp_path, "a", noise(100), 90, {"source": "x"})
-        except DiskFullError as error:
-            return str(error)
-
-    said = in_child_with_small_files(too_long)
+    with get_context("forkserver").Pool(1) as child:
+        said = child.apply(write_with_small_files, (tmp_path,))
     assert "a.tar" in said and f"disk that holds {tmp_path}" in said
     assert "MB free" in said and "Make room and start again" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["before.parquet", "before.tar"]
