@@ -25,7 +25,7 @@ from tests.training.test_loop import NETWORKS, TRAINING, VIEWS, assert_bit_equal
 
 LINES = read_values("miniature:objectives")[0]["objectives"]
 LAG_S = 4.0  # in place of the lines' own: the films are short
-SHORT = {"after_s": [1, 4], "runs": 2, "frames": 3}  # also: so that batches are of several samples
+SHORT = {"after_s": [1, 4], "runs": 2, "frames": 3, "clusters": 8}  # also: so that batches are of several samples
 NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LINES.items()]
 
 
