@@ -34,10 +34,7 @@ MOST_SEED = 2**32 - 1  # of NumPy's and scikit-learn's generators
 def check_experiment(experiment: Experiment) -> None:
     """Fill every section's dataclass once, and hold sections and files against each other.
 
-    Raises
-    ------
-    InputError
-        Names file, section, key, value and remedy; of faults between sections all at once.
+    An InputError names file, section, key, value and remedy; of faults between sections all at once.
     """
     from semanticcmc.training.recipe import choose_objective
 

@@ -136,11 +136,8 @@ def read_text_table(path: Path, columns: Sequence[str], key: str, remarks: bool 
     """Read a CSV as text, no value taken for a number or for missing, one row a `key`; `remarks` are `#` lines.
 
     Lines above the head, the delimiter and quotes are as of `table_head`; missing values at a row's end are empty.
-
-    Raises
-    ------
-    InputError
-        If the file is absent or no CSV in UTF-8, lacks one of `columns`, has two of one name or two rows of one `key`.
+    Raises InputError if the file is absent or no CSV in UTF-8, lacks one of `columns`, has two of one name or two rows
+    of one `key`.
     """
     import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
 
@@ -171,6 +168,8 @@ def read_text_table(path: Path, columns: Sequence[str], key: str, remarks: bool 
 def configure(config: type[Config], values: Mapping[str, Any] | None, where: str | Path) -> Config:
     """Fill a frozen dataclass from a mapping, refusing unknown, missing and ill-typed keys.
 
+    An InputError names `where`, the key, the value found and what was expected.
+
     Parameters
     ----------
     config : type
@@ -179,11 +178,6 @@ def configure(config: type[Config], values: Mapping[str, Any] | None, where: str
         Key to value, as read from YAML. Lists become tuples.
     where : str or Path
         Named in every message, for instance ``analysis/experiments/smoke.yaml, section world``.
-
-    Raises
-    ------
-    InputError
-        Names `where`, the key, the value found and what was expected.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: expected a section of `key: value` lines, found {shown(values)}")

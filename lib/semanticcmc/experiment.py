@@ -27,10 +27,7 @@ COPY = "experiment.yaml"  # of the results folder: the experiment as the workflo
 def repository_root() -> Path:
     """The checkout that this package was imported from; the current folder decides nothing.
 
-    Raises
-    ------
-    InputError
-        Where the package is installed without a checkout: experiments then go by the path of their YAML.
+    Raises InputError where the package is installed without a checkout: experiments then go by the path of their YAML.
     """
     folder = Path(__file__).resolve().parents[2]
     if (folder / "analysis" / "experiments").is_dir():
@@ -164,6 +161,8 @@ class Experiment(Head):
 def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str], Path]:
     """The values of an experiment's YAML laid over those of the YAML that it extends, and so on.
 
+    Raises as of `layers.read_layers`.
+
     Parameters
     ----------
     experiment : str or Path
@@ -178,11 +177,6 @@ def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str,
         File name by the keys that lead to a value.
     file : Path
         The experiment's own YAML.
-
-    Raises
-    ------
-    InputError
-        As of `layers.read_layers`.
     """
     file = experiment_file(experiment)
     values, origins = read_layers(file, experiment_file)
@@ -198,11 +192,7 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
     """Path of an experiment's YAML, given by its name or by a path.
 
     A path counts from `folder`; without one from the current folder, a notebook's own, or else from the repository.
-
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises InputError if there is none.
     """
     name = str(experiment)
     if name.endswith((".yaml", ".yml")):

@@ -56,10 +56,7 @@ class Network:
     def named(cls, name: str, objective: str | Mapping[str, Any], seed: int) -> Network:
         """The network of this name where an experiment trains with `objective`, a name or `{name: ..., keys}`.
 
-        Raises
-        ------
-        InputError
-            For a name that is neither a baseline's nor ``semantic_<lag>s``.
+        Raises InputError for a name that is neither a baseline's nor ``semantic_<lag>s``.
         """
         objective = objective if isinstance(objective, str) else str(objective.get("name", ""))
         if name in BASELINES:

@@ -188,10 +188,7 @@ class Opened:
     def network(self, network: str | Network, seed: int | None = None) -> Network:
         """A network by its name; `seed` is by default the experiment's first.
 
-        Raises
-        ------
-        InputError
-            For one that is neither in the YAML nor in the results; the message lists those that are.
+        Raises InputError for one that is neither in the YAML nor in the results; the message lists those that are.
         """
         if isinstance(network, Network):
             return network
@@ -208,13 +205,7 @@ class Opened:
         return rdm_file(self.experiment, self.network(network), self.shown.condition).is_file()
 
     def rdms(self, network: str | Network, seed: int | None = None, condition: str = "intact") -> dict[str, RDM]:
-        """RDMs of a network by layer.
-
-        Raises
-        ------
-        InputError
-            If it has not been represented yet.
-        """
+        """RDMs of a network by layer. Raises InputError if it has not been represented yet."""
         file = rdm_file(self.experiment, self.network(network, seed), condition)
         if not file.is_file():
             raise InputError(f"{file}: missing; notebook 03_representations makes it")
@@ -228,10 +219,7 @@ class Opened:
     def table(self, name: str) -> pd.DataFrame:
         """A table of the results, such as ``lag_curve``, or what this notebook wrote under that name.
 
-        Raises
-        ------
-        InputError
-            If there is none; the message lists those that there are.
+        Raises InputError if there is none; the message lists those that there are.
         """
         if name not in self._tables:
             file = self.folder / "tables" / f"{name}.csv"

@@ -118,10 +118,7 @@ class TrainingError(RuntimeError):
 def atomic(path: str | Path) -> Iterator[Path]:
     """Path to write to beside `path`; renamed to `path` when the block ends well, removed when not.
 
-    Raises
-    ------
-    DiskFullError
-        Names the disk, what is free on it, and the remedy.
+    The DiskFullError names the disk, what is free on it, and the remedy.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

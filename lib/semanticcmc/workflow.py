@@ -48,6 +48,9 @@ PATHS = (
 def resolve_experiment(experiment: str | Path, results: str | Path | None = None, **given: Any) -> Experiment:
     """Write ``results/<name>/experiment.yaml``: all values of an experiment with what this machine and call add.
 
+    Raises InputError for a folder that is absent, or that the experiment has no use for; while a run is at work in the
+    results.
+
     Parameters
     ----------
     experiment : str or Path
@@ -65,11 +68,6 @@ def resolve_experiment(experiment: str | Path, results: str | Path | None = None
     -------
     Experiment
         As read back from the file written. The file is touched only if its content changes.
-
-    Raises
-    ------
-    InputError
-        For a folder that is absent, or that the experiment has no use for; while a run is at work in the results.
     """
     file, text = _resolved(experiment, results, **given)
     with locked(file.parent):
@@ -124,11 +122,7 @@ def locked(folder: Path) -> Iterator[int]:
     """Keep other runs out of a results folder, which is made; gives the lock's descriptor.
 
     The lock lives as long as this process or one that inherits the descriptor, so that a killed run leaves none behind.
-
-    Raises
-    ------
-    InputError
-        When another run is at work there, or the folder cannot be written.
+    Raises InputError when another run is at work there, or the folder cannot be written.
     """
     if folder in _LOCKED:
         yield _LOCKED[folder]
@@ -198,6 +192,8 @@ def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
 def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:
     """Run Snakemake on an experiment that `resolve_experiment` wrote; `LogHandler` shows its progress.
 
+    Raises InputError when another run is at work in the same results folder.
+
     Parameters
     ----------
     cores : int
@@ -209,11 +205,6 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
     -------
     int
         Snakemake's exit status.
-
-    Raises
-    ------
-    InputError
-        When another run is at work in the same results folder.
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
     command += ["--directory", str(experiment.folder)]

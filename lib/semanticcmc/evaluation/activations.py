@@ -119,6 +119,8 @@ class ImageFeatures:
 def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: RowsOf, *takers: Taker) -> None:
     """Show every batch to the network once and hand its activations to all `takers`: rows by layer, and classes.
 
+    Raises InputError for a layer that the network lacks, and for activations that are not finite.
+
     Parameters
     ----------
     network : Module
@@ -131,11 +133,6 @@ def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: R
         Makes rows (B, d) of a layer's activations.
     *takers : callable
         Called with the rows of each layer and the class of each row.
-
-    Raises
-    ------
-    InputError
-        For a layer that the network lacks, and for activations that are not finite.
     """
     layers = tuple(dict.fromkeys(layers))
     with _testing(network) as device:
@@ -155,15 +152,12 @@ def class_means(
 ) -> dict[str, NDArray[np.float64]]:
     """Mean activation of each class, by layer, in one stream; network and batches as of `show`.
 
+    Raises as of `show`, and for a class without an image.
+
     Returns
     -------
     dict of str to array of float64, shape (n_classes, d)
         d is the number of channels of a convolutional layer under ``spatial_mean``, else of its units.
-
-    Raises
-    ------
-    InputError
-        As of `show`, and for a class without an image.
     """
     sums = ClassSums(config.layers, n_classes)
     show(network, batches, config.layers, _rows_of(config), sums.add)

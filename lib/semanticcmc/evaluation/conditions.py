@@ -30,12 +30,8 @@ _LUMA = (0.299, 0.587, 0.114)  # red, green, blue (ITU-R BT.601)
 def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:
     """Read the mask of an image, one channel of 8 bits: 255 on the object, 0 on the background.
 
-    `size` is the width and height of the upright image.
-
-    Raises
-    ------
-    InputError
-        If the mask is missing, unreadable, of another size, in colour, or marks no object with 255.
+    `size` is the width and height of the upright image. Raises InputError if the mask is missing, unreadable, of
+    another size, in colour, or marks no object with 255.
     """
     path = mask_file(image)
     remedy = "white (255) where the object is, black (0) elsewhere"

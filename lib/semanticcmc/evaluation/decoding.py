@@ -105,7 +105,8 @@ def category_readout(
     """Linear read-out of category on classes that were held out: does a new class fall to its kind?
 
     No distance and no model of distances is involved. `linear_probe` learns the categories from the images of some
-    classes and names those of others, so that it cannot know a category by the looks of one of its classes.
+    classes and names those of others, so that it cannot know a category by the looks of one of its classes. Raises
+    ValueError if there is one category, or one of them has a single class.
 
     Parameters
     ----------
@@ -124,11 +125,6 @@ def category_readout(
     array of float64, shape (categories,)
         Share of each category's images, in sorted order, that are named rightly when their class is held out. Their
         mean without any effect is 1 / categories; `class_interval` gives its interval over categories.
-
-    Raises
-    ------
-    ValueError
-        If there is one category, or one of them has a single class.
     """
     from sklearn.metrics import recall_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict

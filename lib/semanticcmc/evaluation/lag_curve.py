@@ -92,12 +92,8 @@ def lag_curve(
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     """Rows that notebook 03 wrote of every network, as one table ``tables/<measure>.csv``.
 
-    `measure` is ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``.
-
-    Raises
-    ------
-    InputError
-        If a network's file is missing.
+    `measure` is ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``. Raises InputError if a
+    network's file is missing.
     """
     parts = []
     for network in experiment.runs:

@@ -34,6 +34,8 @@ def category_table(experiment: Experiment) -> Path:
 def experiment_model(model: str, classes: Sequence[str], experiment: Experiment, model_files: Mapping[str, str]) -> RDM:
     """Semantic model, by name, of an experiment's classes, as `rsa.semantics.model_rdm` gives it.
 
+    Raises InputError if the associations or themes are missing, and as `rsa.semantics.model_rdm` does.
+
     Parameters
     ----------
     model : str
@@ -44,11 +46,6 @@ def experiment_model(model: str, classes: Sequence[str], experiment: Experiment,
         wnids.
     model_files : mapping of str to str
         Files of the user's own models, relative to the repository.
-
-    Raises
-    ------
-    InputError
-        If the associations or themes are missing, and as `rsa.semantics.model_rdm` does.
     """
     if model == "category":
         return model_rdm(model, classes, category_table(experiment))

@@ -235,10 +235,7 @@ def classify(experiment: Experiment, network: Network, images: Images) -> pd.Dat
 def classification(experiment: Experiment, networks: Sequence[str] | None = None) -> pd.DataFrame:
     """`classify` every network, or those of some names, and write ``tables/classification.csv``.
 
-    Raises
-    ------
-    InputError
-        For a network that the experiment does not have.
+    Raises InputError for a network that the experiment does not have.
     """
     names = networks or experiment.networks
     if unknown := [name for name in names if name not in experiment.networks]:

@@ -130,15 +130,12 @@ def networks_to_make(experiment: Experiment) -> tuple[Network, ...]:
 def make_controls(experiment: Experiment) -> list[Path]:
     """Write the RDMs of the untrained networks that no notebook makes.
 
+    Raises InputError for stimuli that cannot be read, or a layer that the network lacks.
+
     Returns
     -------
     list of Path
         The RDM files, a network's conditions together; beside them a JSON file a network says what made them.
-
-    Raises
-    ------
-    InputError
-        For stimuli that cannot be read, or a layer that the network lacks.
     """
     networks = networks_to_make(experiment)
     config = experiment.section("activations", ActivationsConfig)
@@ -180,16 +177,13 @@ class ByLayer(dict[str, RDM]):
 class RDMFiles:
     """The RDM files of an experiment under one condition, all of the same classes and layers.
 
+    Raises InputError if the first network's file is missing.
+
     Attributes
     ----------
     classes : tuple of str
         Sorted, as in the first network's file; every RDM is brought into this order.
     layers : tuple of str
-
-    Raises
-    ------
-    InputError
-        If the first network's file is missing.
     """
 
     def __init__(self, experiment: Experiment, condition: str) -> None:
@@ -210,10 +204,7 @@ class RDMFiles:
     def read(self, network: Network) -> dict[str, RDM]:
         """RDMs of one network by layer.
 
-        Raises
-        ------
-        InputError
-            If the file is missing, or has other classes or layers than the first network's.
+        Raises InputError if the file is missing, or has other classes or layers than the first network's.
         """
         found = self._open(network)
         file = rdm_file(self.experiment, network, self.condition)

@@ -106,10 +106,7 @@ def represent(
 class WatchedStimuli:
     """The first images of each class, called with an encoder in training; `watched_stimuli` says where there are any.
 
-    Raises
-    ------
-    InputError
-        For an image that cannot be read.
+    Raises InputError for an image that cannot be read.
     """
 
     def __init__(self, experiment: Experiment, every: int, images_per_class: int) -> None:

@@ -56,10 +56,8 @@ class Material:
 def material(experiment: Experiment) -> Material:
     """RDMs of an experiment's networks, read from the folder ``rdms``.
 
-    Raises
-    ------
-    InputError
-        If a file is missing, networks have different classes or layers, or none is there but the untrained one.
+    Raises InputError if a file is missing, networks have different classes or layers, or none is there but the
+    untrained one.
     """
     files, distances = (RDMFiles(experiment, condition) for condition in ("intact", "intact_distances"))
     runs = [network for network in experiment.runs if network.objective != "none"]

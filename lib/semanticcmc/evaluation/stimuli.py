@@ -68,13 +68,9 @@ def images_in(class_folder: Path) -> list[Path]:
 def read_image(path: str | Path) -> Image.Image:
     """Read an image of any kind as upright 8-bit RGB.
 
-    The camera's orientation (EXIF) is applied; greyscale, palette and CMYK are converted; 16 bits a channel
-    become 8 by division by 257; what is transparent becomes white; of an animation the first frame is taken.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read to its end as an image.
+    The camera's orientation (EXIF) is applied; greyscale, palette and CMYK are converted; 16 bits a channel become 8 by
+    division by 257; what is transparent becomes white; of an animation the first frame is taken. Raises InputError if
+    the file cannot be read to its end as an image.
     """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
@@ -117,10 +113,7 @@ def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
 def shown(path: str | Path, upright: Image.Image, condition: str, config: StimuliConfig) -> NDArray[np.uint8]:
     """Show an image, read already (`read_image`), as a `square` under a condition.
 
-    Raises
-    ------
-    InputError
-        If the condition needs a mask that is missing, does not fit, or leaves nothing to show.
+    Raises InputError if the condition needs a mask that is missing, does not fit, or leaves nothing to show.
     """
     mask = None
     if condition in MASKED:
@@ -137,17 +130,15 @@ def shown(path: str | Path, upright: Image.Image, condition: str, config: Stimul
 class StimulusFolder:
     """Class folders, named by wnid, as streams of batches (`stimulus_folder` gives an experiment's).
 
+    Raises InputError if the folder holds no class folders, or one of them no image. `stimulus_checks.probe` looks
+    deeper.
+
     Attributes
     ----------
     classes : tuple of str
         The wnids, sorted.
     files : DataFrame
         wnid, path: one row an image, sorted by class and name.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no class folders, or one of them no image. `stimulus_checks.probe` looks deeper.
     """
 
     def __init__(self, folder: str | Path, config: StimuliConfig) -> None:

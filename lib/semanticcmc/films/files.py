@@ -71,6 +71,8 @@ def write_film(
 ) -> Path:
     """Write one film into a frame store, atomically and in memory that does not grow with its length.
 
+    Raises InputError for a `movie_id` that is no file name, frames out of order, or a film without frames.
+
     Parameters
     ----------
     folder : str or Path
@@ -87,11 +89,6 @@ def write_film(
     -------
     Path
         ``<folder>/<movie_id>.parquet``. The same frames give the same bytes on the same machine.
-
-    Raises
-    ------
-    InputError
-        For a `movie_id` that is no file name, frames out of order, or a film without frames.
     """
     folder = Path(folder)
     if not movie_id or "/" in movie_id or movie_id.startswith(".") or movie_id == "index":
@@ -150,6 +147,8 @@ def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any])
 def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) -> pd.DataFrame:
     """Merge the films' indices into ``index.parquet``; print which films are left out, and why.
 
+    Raises InputError if no film is usable.
+
     Parameters
     ----------
     folder : str or Path
@@ -160,11 +159,6 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
     -------
     DataFrame
         `COLUMNS`, one row a frame, sorted by ``movie_id`` (as text) and ``time_s``.
-
-    Raises
-    ------
-    InputError
-        If no film is usable.
     """
     folder = Path(folder)
     if movie_ids is None:

@@ -51,8 +51,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     """Bring a list of films up to date with a folder; returns messages on films that are new, renamed or changed.
 
-    There are messages also on films that are not in the folder or cannot be used, and on folders of pictures, which
-    are never on the list.
+    There are messages also on films that are not in the folder or cannot be used, and on folders of pictures, which are
+    never on the list. Raises InputError if the folder holds no film, or the list is no such table.
 
     Parameters
     ----------
@@ -62,11 +62,6 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
         CSV; made if it is not there. Rows of films that are not in the folder stay as they are.
     memory : Path
         Folder in which checksums are kept.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no film, or the list is no such table.
     """
     films = _by_movie_id(probe(folder))
     old = read_manifest(manifest) if manifest.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
@@ -117,10 +112,7 @@ def _text(number: float) -> str:
 def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> None:
     """Refuse a film whose file is not the one on the list; `memory` as for `remembered_sha256`.
 
-    Raises
-    ------
-    InputError
-        Names both checksums and the remedy.
+    An InputError names both checksums and the remedy.
     """
     listed = read_manifest(manifest).set_index("movie_id")["sha256"]
     remedy = f"look at the file; if it is the right one, bring {manifest} up to date: make films FILMS=<folder>"

@@ -37,6 +37,8 @@ class LaggedPairs:
     def sample(self, n: int, generator: torch.Generator, films: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw pairs at random, with replacement: rows of their first and second frames, int64 tensors (n,).
 
+        Raises InputError for `films` below 1 or above the number of films with pairs.
+
         Parameters
         ----------
         n : int
@@ -49,11 +51,6 @@ class LaggedPairs:
             Stat. 20:333), so that each pair's first frame is uniform over all first frames, as without `films`; only
             the pairs of one batch are no longer independent. A film with more than ``1 / films`` of the first frames
             can be drawn several times: then a batch has fewer films.
-
-        Raises
-        ------
-        InputError
-            For `films` below 1 or above the number of films with pairs.
         """
         first = self.first_frames(n, generator, films)
         return first, self.partner(first, self.lags(n, generator))

@@ -124,6 +124,8 @@ class FrameStore:
     def read_rows(self, rows: Rows, size_px: tuple[int, int] | None = None, threads: int | None = None) -> torch.Tensor:
         """Frames by their rows in the index, uint8 (n, 3, height, width).
 
+        Raises InputError for frames of several sizes without `size_px`, or a JPEG that cannot be read.
+
         Parameters
         ----------
         rows : sequence of int
@@ -132,11 +134,6 @@ class FrameStore:
             (height, width) to which each whole frame is resized, whatever its proportions.
         threads : int, optional
             Frames decoded at once; by default as many as torch may use.
-
-        Raises
-        ------
-        InputError
-            For frames of several sizes without `size_px`, or a JPEG that cannot be read.
         """
         wanted = np.asarray(rows, dtype=np.int64)
         frames = torch.empty((len(wanted), 3, *self._common_size(wanted, size_px)), dtype=torch.uint8)
@@ -146,17 +143,14 @@ class FrameStore:
     def resident(self, size_px: tuple[int, int] | None = None, device: str | torch.device = "cpu") -> torch.Tensor:
         """All frames at once, uint8 (N, 3, height, width) on `device`, in the order of the index.
 
+        Raises as `read_rows`; and, before anything is read, where the frames do not fit the free memory.
+
         Parameters
         ----------
         size_px : tuple of int, optional
             As for `read_rows`.
         device : str or torch.device
             A GPU is filled in parts: its frames need not fit the computer's own memory.
-
-        Raises
-        ------
-        InputError
-            As `read_rows`; and, before anything is read, where the frames do not fit the free memory.
         """
         height, width = self._common_size(np.arange(len(self)), size_px)
         needed, free = len(self) * 3 * height * width, available_bytes(device)

@@ -70,9 +70,10 @@ def decode(
 ) -> Iterator[Frame]:
     """Frames of a film on the grid of `frames_per_s`, in time order, as displayed.
 
-    The frame at t is the last with presentation time <= t, counted from the film's first frame, and the grid ends
-    with the last frame's time on screen. Times are compared as fractions, so that no frame is missed by rounding. A
-    damaged picture is never shown: the one before stays.
+    The frame at t is the last with presentation time <= t, counted from the film's first frame, and the grid ends with
+    the last frame's time on screen. Times are compared as fractions, so that no frame is missed by rounding. A damaged
+    picture is never shown: the one before stays. Raises InputError at the film's end, if it is truncated or more than
+    `MOST_LOST` of its pictures are damaged.
 
     Parameters
     ----------
@@ -87,11 +88,6 @@ def decode(
         The part of each picture that is kept.
     damage : Damage, optional
         Counts the film's pictures and those lost.
-
-    Raises
-    ------
-    InputError
-        At the film's end, if it is truncated or more than `MOST_LOST` of its pictures are damaged.
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
     damage = damage or Damage()

@@ -106,6 +106,8 @@ def refuse_beyond(until_s: float, film_s: float, where: str) -> None:
 def sampling(sampled_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
     """Start and interval of the regular grid nearest to the sampled times; None for too few to tell the interval.
 
+    Raises InputError for times that are on no regular grid within `TOLERANCE`.
+
     Parameters
     ----------
     sampled_s : float array
@@ -115,11 +117,6 @@ def sampling(sampled_s: np.ndarray, interval_s: float | None, where: str) -> tup
         made exact by the whole length, so that rounded stamps do not drift away from it.
     where : str
         Named in messages.
-
-    Raises
-    ------
-    InputError
-        For times that are on no regular grid within `TOLERANCE`.
     """
     times = np.unique(sampled_s)
     if interval_s is None:
@@ -159,12 +156,8 @@ def on_grid(film: FilmLabels, movie_id: str, start_s: float, interval_s: float) 
 
     Label times end with the film, where its length is known, else with the last sampled time. A time less than
     `TOLERANCE` of the interval before the end counts only if it has a label, since an inferred interval is not exact.
-    Labels a little after the end (`slack_s`) are left out.
-
-    Raises
-    ------
-    InputError
-        For too many label times (`stream.refuse_many`).
+    Labels a little after the end (`slack_s`) are left out. Raises InputError for too many label times
+    (`stream.refuse_many`).
     """
     until_s = film.duration_s if math.isfinite(film.duration_s) else film.sampled_s.max(initial=0.0)
     refuse_many(until_s / interval_s, interval_s, film.where)

@@ -53,10 +53,7 @@ class FilmSource(NamedTuple):
 def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
     """Films in a folder or file of labels in any format, sorted by `movie_id`.
 
-    Raises
-    ------
-    InputError
-        If nothing there has a known format, or settings that it needs are not stated.
+    Raises InputError if nothing there has a known format, or settings that it needs are not stated.
     """
     if not (path.is_file() or path.is_dir()):
         raise InputError(f"labels.path {path}: no such file or folder")
@@ -193,15 +190,12 @@ def films_with_labels(stream: LabelStream, films: pd.DataFrame, problems: Mappin
 def import_experiment(experiment: Experiment) -> pd.DataFrame:
     """Import an experiment's labels into its results, and match them with its films.
 
+    Raises as `import_labels`; also if no film that can be used has labels.
+
     Returns
     -------
     DataFrame
         As of `films_with_labels`; written to ``labels/films.csv``.
-
-    Raises
-    ------
-    InputError
-        As `import_labels`; also if no film that can be used has labels.
     """
     config = experiment.section("labels", LabelsConfig)
     if config.path is None:

@@ -53,6 +53,8 @@ def label_nouns(
 ) -> pd.DataFrame:
     """Nouns of labels.
 
+    Raises InputError if a table cannot be read, has two rows of one label, or a wnid that is none.
+
     Parameters
     ----------
     labels : iterable of str
@@ -70,11 +72,6 @@ def label_nouns(
     DataFrame
         `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and so is
         source where no table has the label. wnids need not be in the package's taxonomy.
-
-    Raises
-    ------
-    InputError
-        If a table cannot be read, has two rows of one label, or a wnid that is none.
     """
     decided: dict[str, Noun] = {}
     for file in filter(None, (package_table("label_nouns.csv"), table)):

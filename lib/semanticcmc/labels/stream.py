@@ -95,6 +95,8 @@ class LabelStream:
 def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream") -> LabelStream:
     """A label stream from tables in any order, checked and sorted; of duplicate labels the most confident one is kept.
 
+    Raises InputError for a missing column, a film without a row in `times`, a label off its film's times.
+
     Parameters
     ----------
     labels : DataFrame
@@ -103,11 +105,6 @@ def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = 
         `movie_id, start_s, interval_s, count`, one row a film.
     where : str or Path
         Named in messages.
-
-    Raises
-    ------
-    InputError
-        For a missing column, a film without a row in `times`, a label off its film's times.
     """
     for table, columns in ((labels, LABELS), (times, TIMES)):
         if missing := [name for name in columns if name not in table]:
@@ -204,10 +201,7 @@ def read_labels(folder: str | Path) -> LabelStream:
 def experiment_labels(experiment: Experiment) -> LabelStream | None:
     """The label stream of an experiment; None where its films have no labels.
 
-    Raises
-    ------
-    InputError
-        If the labels that the experiment names have not been imported.
+    Raises InputError if the labels that the experiment names have not been imported.
     """
     folder = experiment.folder / "labels"
     if experiment.source != "world":

@@ -54,6 +54,8 @@ def event_films(files: Sequence[Path], join_runs: bool) -> dict[str, tuple[Path,
 def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float) -> FilmLabels:
     """Labels of one film from its event tables, each from its onset to the end of its duration.
 
+    Raises InputError for a table without the columns, or an onset or duration that is no number from 0.
+
     Parameters
     ----------
     files : sequence of Path
@@ -62,11 +64,6 @@ def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float
         Columns whose values are labels; of several, a label is ``column:value``. ``n/a`` and empty are none.
     interval_s : float
         Time from one label set to the next. An event between two counts for the nearest.
-
-    Raises
-    ------
-    InputError
-        For a table without the columns, or an onset or duration that is no number from 0.
     """
     times, labels, begin_s = [], [], 0.0
     for file in files:
@@ -106,12 +103,7 @@ def read_label_csv(path: Path, interval_s: float | None) -> dict[str, FilmLabels
     """Labels of films from one CSV, or TSV: ``movie_id, time_s, label`` or ``movie_id, start_s, stop_s, label``.
 
     There may be a column ``confidence`` (0 to 100); without it all labels have 100. Spans need `interval_s`, the time
-    from one label set to the next.
-
-    Raises
-    ------
-    InputError
-        For a missing column or value, or a table that is not readable.
+    from one label set to the next. Raises InputError for a missing column or value, or a table that is not readable.
     """
     head = table_head(path)[2]
     spans = "start_s" in head

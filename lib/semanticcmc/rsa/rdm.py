@@ -133,11 +133,9 @@ def named_square(table: pd.DataFrame, name: str = "RDM") -> RDM:
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
     """Square array of distances in float64, exactly symmetric and with a diagonal of 0, on the device of `square`.
 
-    Raises
-    ------
-    ValueError
-        If the array is not square or symmetric, or its diagonal is not zero, each within the rounding of its dtype
-        (``1 - np.corrcoef`` misses symmetry by 2e-16; a root in Euclidean distances magnifies what float32 rounds).
+    Raises ValueError if the array is not square or symmetric, or its diagonal is not zero, each within the rounding of
+    its dtype (``1 - np.corrcoef`` misses symmetry by 2e-16; a root in Euclidean distances magnifies what float32
+    rounds).
     """
     given = square_tensor(square, name)
     values = given.to(torch.float64)

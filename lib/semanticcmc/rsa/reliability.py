@@ -29,6 +29,8 @@ def split_half_rdms(
 ) -> Iterator[tuple[RDM, RDM]]:
     """Pairs of RDMs, each from one random half of every class's images.
 
+    Raises ValueError if a class has fewer than 2 images.
+
     Parameters
     ----------
     features : array or tensor, shape (N, d)
@@ -40,11 +42,6 @@ def split_half_rdms(
         As in `from_class_means`.
     splits : int
         Number of random splits.
-
-    Raises
-    ------
-    ValueError
-        If a class has fewer than 2 images.
     """
     rows = as_tensor(features, "features").to(torch.float64)
     labels = np.asarray(class_index)

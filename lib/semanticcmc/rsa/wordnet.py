@@ -72,15 +72,12 @@ REMEDY = (
 def read_taxonomy(path: Path | None = None) -> Taxonomy:
     """Read a taxonomy that ``make_taxonomy.py`` made.
 
+    Raises InputError if the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
+
     Parameters
     ----------
     path : Path, optional
         By default the package's, ``semanticcmc/data/wordnet_taxonomy.csv``.
-
-    Raises
-    ------
-    InputError
-        If the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
     """
     path = path or package_table("wordnet_taxonomy.csv")
     rows = read_text_table(path, ("wnid", "synset", "noun", "hypernyms"), "wnid")
@@ -101,10 +98,7 @@ def read_taxonomy(path: Path | None = None) -> Taxonomy:
 def taxonomy_of(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> Taxonomy:
     """A taxonomy that has these classes: by default the package's, `extended` by what it lacks of them.
 
-    Raises
-    ------
-    InputError
-        Names the classes that it lacks, and the remedy.
+    An InputError names the classes that it lacks, and the remedy.
     """
     taxonomy = taxonomy or extended(read_taxonomy(), wnids)
     if unknown := [wnid for wnid in wnids if wnid not in taxonomy.hypernyms]:
@@ -185,6 +179,8 @@ def names(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> dict[str, s
 def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.int64]:
     """Fewest steps between each two classes, up to a common hypernym and down again.
 
+    Raises InputError for a wnid that the taxonomy lacks, or two classes that share no hypernym.
+
     Parameters
     ----------
     wnids : sequence of str, length n
@@ -192,11 +188,6 @@ def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDAr
     Returns
     -------
     array of int, shape (n, n)
-
-    Raises
-    ------
-    InputError
-        For a wnid that the taxonomy lacks, or two classes that share no hypernym.
     """
     taxonomy = taxonomy_of(wnids, taxonomy)
     above = [taxonomy.distances_above(wnid) for wnid in wnids]

@@ -86,6 +86,8 @@ def compare_frames(
 ) -> Looks:
     """Compare all pairs of frames of each film at every lag.
 
+    Raises InputError if no film is longer than the longest lag, or frames do not lie on a grid of time.
+
     Parameters
     ----------
     index : DataFrame
@@ -96,11 +98,6 @@ def compare_frames(
         Seconds; each is taken to the nearest frame of a film. Those above 0 that come nearest to 0 are left out.
     correlation : bool
         Bring every vector to mean 0 and length 1 first (a constant one becomes 0).
-
-    Raises
-    ------
-    InputError
-        If no film is longer than the longest lag, or frames do not lie on a grid of time.
     """
     codes, movies = pd.factorize(index["movie_id"])
     ends = np.searchsorted(codes, np.arange(len(movies) + 1)).tolist()

@@ -88,12 +88,8 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
     """Count the pairs of labels at each lag in each film.
 
     Lags are seconds, rising, the first of them 0 (`curves.lag_grid`); each is taken to the nearest multiple of its
-    film's label interval.
-
-    Raises
-    ------
-    InputError
-        If fewer than two films have label sets, or they have fewer than two labels of `config.min_confidence`.
+    film's label interval. Raises InputError if fewer than two films have label sets, or they have fewer than two labels
+    of `config.min_confidence`.
     """
     if not len(lags_s) or lags_s[0] != 0 or np.any(np.diff(lags_s) <= 0):
         raise ValueError(f"lags_s {list(lags_s)}: expected 0 first, then rising")

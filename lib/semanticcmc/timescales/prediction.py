@@ -145,6 +145,9 @@ def predicted_lag_curve(
 ) -> Prediction:
     """Predict how much of each model networks would show if trained at each lag.
 
+    Raises InputError if fewer than two films are longer than the shortest lag, or fewer than four classes of a model
+    occur.
+
     Parameters
     ----------
     pairs : LabelPairs
@@ -162,11 +165,6 @@ def predicted_lag_curve(
     -------
     Prediction
         Lags that no two films reach are left out.
-
-    Raises
-    ------
-    InputError
-        If fewer than two films are longer than the shortest lag, or fewer than four classes of a model occur.
     """
     kept = [k for k in range(1, len(pairs.lags_s)) if (pairs.count[k] > 0).sum() > 1]
     if not kept:
@@ -260,12 +258,8 @@ def _correlations(rdms: Sequence[RDM], models: Mapping[str, RDM]) -> np.ndarray:
 def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
     """An experiment's labels with each noun as its wnid: the world's own nouns, else those of `label_nouns`.
 
-    Of the films' labels the most frequent ones, as many as ``timescales.labels`` says.
-
-    Raises
-    ------
-    InputError
-        If no label is a noun.
+    Of the films' labels the most frequent ones, as many as ``timescales.labels`` says. Raises InputError if no label is
+    a noun.
     """
     if experiment.source == "world":
         nouns = read_text_table(experiment.folder / "world" / "classes.csv", ("wnid", "noun"), "wnid")

@@ -47,12 +47,8 @@ class _Drawn(NamedTuple):
 class Batches:
     """Batches of a frame store, as the views that an objective asks for.
 
-    `count` are the samples of a whole batch, `share` those that this process takes.
-
-    Raises
-    ------
-    InputError
-        For frames of several sizes without ``frame_px``.
+    `count` are the samples of a whole batch, `share` those that this process takes. Raises InputError for frames of
+    several sizes without ``frame_px``.
     """
 
     def __init__(
@@ -158,10 +154,7 @@ class Batches:
 def pairing_of(network: Network, experiment: Experiment, store: FrameStore) -> Fixed:
     """How a network's frames are paired in time; first frames are those that the experiment's longest lag allows.
 
-    Raises
-    ------
-    InputError
-        For films too short, ``same_shot`` where shots are not known, more films a batch than there are.
+    Raises InputError for films too short, ``same_shot`` where shots are not known, more films a batch than there are.
     """
     config = experiment.section("training", TrainingConfig)
     lag_s = 0.0 if math.isnan(network.lag_s) else network.lag_s

@@ -27,12 +27,8 @@ PARTS = ("network", "objective", "optimiser", "generator", "step", "seconds")
 def read_checkpoint(file: str | Path, stand_ins: Sequence[tuple[type, str]] = ()) -> dict[str, Any]:
     """A checkpoint's tensors and plain values, on the CPU; nothing in the file is ever executed.
 
-    `stand_ins` are harmless types that take the place of the named ones, such as ``argparse.Namespace``.
-
-    Raises
-    ------
-    InputError
-        For a file that is absent, torn, or holds anything but tensors and plain values.
+    `stand_ins` are harmless types that take the place of the named ones, such as ``argparse.Namespace``. Raises
+    InputError for a file that is absent, torn, or holds anything but tensors and plain values.
     """
     if not Path(file).is_file():
         raise InputError(f"{file}: {'a folder, not a' if Path(file).is_dir() else 'no such'} checkpoint")
@@ -63,12 +59,8 @@ def check_weights(
 ) -> None:
     """Refuse `weights` that do not fit a network's `own`, key by key, in shape, kind of number and finite values.
 
-    `spelt` says how the file spells the keys of `weights`, where it has names of its own.
-
-    Raises
-    ------
-    InputError
-        Names the file, `where`, and the first key that does not fit.
+    `spelt` says how the file spells the keys of `weights`, where it has names of its own. An InputError names the file,
+    `where`, and the first key that does not fit.
     """
     spelt = spelt or {}
     for key, value in own.items():
@@ -138,10 +130,7 @@ def checkpoint_to_resume(folder: Path, settings: dict[str, Any]) -> dict[str, An
 def load_network(run_folder: str | Path) -> TrainedNetwork:
     """The network of a finished run, in eval mode, taking uint8 images.
 
-    Raises
-    ------
-    InputError
-        For a folder that holds no finished run, or a checkpoint that does not fit its ``run.json``.
+    Raises InputError for a folder that holds no finished run, or a checkpoint that does not fit its ``run.json``.
     """
     run_folder = Path(run_folder)
     try:

@@ -22,12 +22,8 @@ def _table(file: Path, remedy: str) -> pd.DataFrame:
 def scenes_of_frames(index: pd.DataFrame, folder: Path) -> Tensor:
     """Number of the scene that each frame is in, no two films sharing one, -1 for none: int64 (N,).
 
-    `index` has `movie_id, time_s`, one row a frame; `folder` holds the results of an experiment over a world.
-
-    Raises
-    ------
-    InputError
-        Where shots are not known: of films.
+    `index` has `movie_id, time_s`, one row a frame; `folder` holds the results of an experiment over a world. Raises
+    InputError where shots are not known: of films.
     """
     shots = _table(folder / "world" / "shots.parquet", "scenes are known of a world alone; take positives label")
     scene = shots.groupby(["movie_id", "scene"], sort=False).ngroup().to_numpy()
@@ -38,16 +34,13 @@ def scenes_of_frames(index: pd.DataFrame, folder: Path) -> Tensor:
 def labels_of_frames(index: pd.DataFrame, folder: Path) -> tuple[Tensor, list[str]]:
     """Labels in the label set nearest to each frame, and their names.
 
+    Raises InputError where the films have no labels.
+
     Returns
     -------
     labels : int64 tensor (N, most)
         Numbers of a frame's labels, filled up with the number of labels that there are.
     names : list of str
-
-    Raises
-    ------
-    InputError
-        Where the films have no labels.
     """
     remedy = "the films have no labels; make poster LABELS=<folder> imports them"
     labels, times = (_table(folder / "labels" / f"{name}.parquet", remedy) for name in ("labels", "label_times"))

@@ -129,10 +129,7 @@ def make_optimiser(config: TrainingConfig, parameters: list[torch.nn.Parameter])
 def choose_objective(experiment: Experiment, network: Network) -> tuple[type[Objective], Any]:
     """Class and config of a trained network's objective, from its line in the YAML and the section ``training``.
 
-    Raises
-    ------
-    InputError
-        Names the file, the key and what is wrong with it; so for a pairing.
+    An InputError names the file, the key and what is wrong with it; so for a pairing.
     """
     said, where = experiment.objective(network), f"{experiment.file}, objective of {network.name}"
     kind, pairing = objectives.find(said.pop("name", "")), said.pop("pairing", "fixed")

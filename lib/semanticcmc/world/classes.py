@@ -15,10 +15,7 @@ from semanticcmc.world.config import WorldConfig
 def read_classes(config: WorldConfig) -> pd.DataFrame:
     """Classes of a world: `wnid, noun, category`, those of one category together.
 
-    Raises
-    ------
-    InputError
-        If the table has fewer categories or classes than `config` asks for.
+    Raises InputError if the table has fewer categories or classes than `config` asks for.
     """
     path = package_table("world_classes.csv")
     table = pd.read_csv(path)
