@@ -168,16 +168,9 @@ def read_text_table(path: Path, columns: Sequence[str], key: str, remarks: bool 
 def configure(config: type[Config], values: Mapping[str, Any] | None, where: str | Path) -> Config:
     """Fill a frozen dataclass from a mapping, refusing unknown, missing and ill-typed keys.
 
-    An InputError names `where`, the key, the value found and what was expected.
-
-    Parameters
-    ----------
-    config : type
-        A dataclass, whose fields may be dataclasses. Its ``__post_init__`` may raise ``ValueError``.
-    values : mapping
-        Key to value, as read from YAML. Lists become tuples.
-    where : str or Path
-        Named in every message, for instance ``analysis/experiments/smoke.yaml, section world``.
+    `config` is a dataclass, whose fields may be dataclasses; its ``__post_init__`` may raise ``ValueError``. `values`
+    are as read from YAML; lists become tuples. `where` is for instance ``analysis/experiments/smoke.yaml, section
+    world``. An InputError names `where`, the key, the value found and what was expected.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: expected a section of `key: value` lines, found {shown(values)}")

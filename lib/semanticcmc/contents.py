@@ -20,15 +20,10 @@ LONG_READ_BYTES = 2**31  # from here on it is said that files are read
 class Contents:
     """Digests (SHA-256) of files, folders and code, each file read once.
 
-    A notebook counts by its cells without their outputs, Python by its code without comments and docstrings, any
-    other file by its bytes. Where a file lies, its owner and its times play no part.
-
-    Parameters
-    ----------
-    root : Path
-        The checkout: relative paths count from it, and modules are found in it and in its ``lib``.
-    known : Path
-        File that keeps digests by (device, inode, size, time of change), so that the next start reads none again.
+    A notebook counts by its cells without their outputs, Python by its code without comments and docstrings, any other
+    file by its bytes. Where a file lies, its owner and its times play no part. Relative paths count from `root`, the
+    checkout, and modules are found in it and in its ``lib``. The file `known` keeps digests by (device, inode, size,
+    time of change), so that the next start reads none again.
     """
 
     def __init__(self, root: Path, known: Path) -> None:

@@ -15,15 +15,10 @@ Origins = dict[tuple[str, ...], str]
 def read_layers(file: Path, find: Callable[[str, Path], Path]) -> tuple[dict[str, Any], Origins]:
     """Values of a YAML laid over those of the YAML that its key ``extends`` names, and so on.
 
-    `find` gives the path of what ``extends`` names in a file of a folder. Raises InputError for no YAML, files that
-    extend each other, or a value in place of a section.
-
-    Returns
-    -------
-    values : dict
-        Sections are merged key by key, at any depth; any other value is replaced.
-    origins : dict
-        Name of the file that says a value, by the keys that lead to it.
+    `find` gives the path of what ``extends`` names in a file of a folder. Of the values returned, sections are merged
+    key by key, at any depth, and any other value is replaced; the second dict has the name of the file that says a
+    value, by the keys that lead to it. Raises InputError for no YAML, files that extend each other, or a value in place
+    of a section.
     """
     chain = [file]
     while (above := read_yaml(chain[-1]).get("extends")) is not None:

@@ -125,12 +125,8 @@ def asked(
 ) -> Question:
     """What is asked, checked: None is what notebook and YAML say; a value that there is not lists those that there are.
 
-    Parameters
-    ----------
-    lags : float or sequence of float, optional
-        Lags in seconds whose networks are tested, beside those without a lag.
-    also : str or sequence of str, optional
-        Networks beyond the YAML's, by default all that were trained and represented by hand.
+    `lags` are seconds, whose networks are tested beside those without a lag; `also` networks beyond the YAML's, by
+    default all that were trained and represented by hand.
     """
     experiment, shown = E.experiment, E.showing(layer=layer, models=models, control=control)
     config = experiment.section("evaluation", EvaluationConfig)

@@ -232,12 +232,8 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
     """Run a notebook by papermill, in the current folder; `output` is there only once it has ended well.
 
-    Parameters
-    ----------
-    notebook : Path
-        With a cell tagged ``parameters``.
-    output : Path
-        The notebook as executed; while it runs, or after an error, it is found in the folder ``unfinished`` beside it.
+    The notebook has a cell tagged ``parameters``. While it runs, or after an error, the executed one is found in the
+    folder ``unfinished`` beside `output`.
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # jsonschema's check of URIs: slow to import, not needed
     import papermill

@@ -152,12 +152,8 @@ def class_means(
 ) -> dict[str, NDArray[np.float64]]:
     """Mean activation of each class, by layer, in one stream; network and batches as of `show`.
 
-    Raises as of `show`, and for a class without an image.
-
-    Returns
-    -------
-    dict of str to array of float64, shape (n_classes, d)
-        d is the number of channels of a convolutional layer under ``spatial_mean``, else of its units.
+    By layer float64 (n_classes, d), with d the channels of a convolutional layer under ``spatial_mean``, else its
+    units. Raises as of `show`, and for a class without an image.
     """
     sums = ClassSums(config.layers, n_classes)
     show(network, batches, config.layers, _rows_of(config), sums.add)
@@ -169,14 +165,10 @@ def features(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Activations of every image at one layer, for decoding.
 
-    A layer wider than ``config.decoding_features`` is projected by a Gaussian matrix, the same for every
-    network of that width. It keeps distances and angles nearly (Johnson and Lindenstrauss 1984: relative error
-    of a squared distance about sqrt(2 / features), 6 % at 512), and memory at features x images.
-
-    Returns
-    -------
-    features : array of float32, shape (N, d)
-    class_index : array of int64, shape (N,)
+    A layer wider than ``config.decoding_features`` is projected by a Gaussian matrix, the same for every network of
+    that width. It keeps distances and angles nearly (Johnson and Lindenstrauss 1984: relative error of a squared
+    distance about sqrt(2 / features), 6 % at 512), and memory at features x images. Features are float32 (N, d),
+    classes int64 (N,).
     """
     kept = ImageFeatures(layer, config.decoding_features)
     show(network, batches, [layer], _rows_of(config), kept.add)

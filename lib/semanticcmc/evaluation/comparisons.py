@@ -45,17 +45,12 @@ def lag_comparisons(
 ) -> pd.DataFrame:
     """Compare networks two by two at one layer: ``tables/lag_comparisons.csv``.
 
-    Which lag is better than which is a question about differences, which two overlapping intervals do not
-    answer: both networks are tested on the same classes, so that much of their uncertainty is shared. Each
-    difference comes from the paired bootstrap over classes (`bootstrap.compare`).
-
-    Returns
-    -------
-    DataFrame
-        One row a condition, seed, model, control and pair of networks, with the columns `LAG_COMPARISONS`:
-        `difference` is the (partial) correlation of `first` minus that of `second`, `p` two-sided, `p_holm`
-        corrected over all pairs and models of one condition, seed and control. Networks are in the order of the
-        experiment; the control itself is not among them. Without bootstrap samples the table is empty.
+    Which lag is better than which is a question about differences, which two overlapping intervals do not answer: both
+    networks are tested on the same classes, so that much of their uncertainty is shared. Each difference comes from the
+    paired bootstrap over classes (`bootstrap.compare`). One row a condition, seed, model, control and pair of networks,
+    with the columns `LAG_COMPARISONS`: `difference` is the (partial) correlation of `first` minus that of `second`, `p`
+    two-sided, `p_holm` corrected over all pairs and models of one condition, seed and control. Networks are in the
+    order of the experiment; the control itself is not among them. Without bootstrap samples the table is empty.
     """
     config = experiment.section("evaluation", EvaluationConfig)
     tables = [pd.DataFrame(columns=list(LAG_COMPARISONS))]
@@ -72,15 +67,12 @@ def lag_comparisons(
 def joint(experiment: Experiment, layer: str) -> pd.DataFrame:
     """What several seeds say together, the planned test, and which lag is best: ``tables/joint.csv``.
 
-    Returns
-    -------
-    DataFrame
-        Of intact stimuli, one row a model, control and ``kind``, with intervals over seeds and classes at once
-        (`inference`): ``network``, the mean over seeds of ``mantel_r`` of `first`, and ``difference``, `first` minus
-        `second`, both for several seeds alone; ``planned``, the smaller difference of ``evaluation.planned_lag_s`` and
-        the shortest and the longest lag with p of the intersection-union test, where one is declared; ``peak``, the
-        lag (`lag_s`) with the largest mean, and in ``ci_low, ci_high`` the lags that bound it. ``p_holm`` is
-        corrected over the models of a control and kind; ``p_nothing`` is the p of equivalence with 0.
+    Of intact stimuli, one row a model, control and ``kind``, with intervals over seeds and classes at once
+    (`inference`): ``network``, the mean over seeds of ``mantel_r`` of `first`, and ``difference``, `first` minus
+    `second`, both for several seeds alone; ``planned``, the smaller difference of ``evaluation.planned_lag_s`` and the
+    shortest and the longest lag with p of the intersection-union test, where one is declared; ``peak``, the lag
+    (`lag_s`) with the largest mean, and in ``ci_low, ci_high`` the lags that bound it. ``p_holm`` is corrected over the
+    models of a control and kind; ``p_nothing`` is the p of equivalence with 0.
     """
     config, planned = experiment.section("evaluation", EvaluationConfig), planned_lag(experiment)
     by_seed = [(study, rdms) for study, _, rdms in _by_seed(experiment, layer, ["intact"])]
@@ -124,14 +116,10 @@ def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:
     """Correlate the networks' RDMs with each other at one layer: ``tables/connectivity.csv``.
 
     Representational connectivity (Kriegeskorte, Mur & Bandettini 2008): how alike two networks see the classes,
-    whatever any model says. Given `random`, the mean RDM of untrained networks is partialled out of both: what
-    they share because they learned it, and not because both see pixels.
-
-    Returns
-    -------
-    DataFrame
-        One row a condition, seed, control (``none``, and ``random`` where it is a control of the experiment) and
-        pair of networks, with the columns `CONNECTIVITY`. NaN where an RDM is NaN or constant.
+    whatever any model says. Given `random`, the mean RDM of untrained networks is partialled out of both: what they
+    share because they learned it, and not because both see pixels. One row a condition, seed, control (``none``, and
+    ``random`` where it is a control of the experiment) and pair of networks, with the columns `CONNECTIVITY`. NaN where
+    an RDM is NaN or constant.
     """
     config = experiment.section("evaluation", EvaluationConfig)
     rows = []
@@ -152,10 +140,7 @@ def rdm_correlations(
 ) -> pd.DataFrame:
     """(Partial) correlation of each two RDMs of the same classes; the control is partialled out of both.
 
-    Returns
-    -------
-    DataFrame
-        Square, symmetric, 1 on its diagonal (or NaN); rows and columns are the names.
+    Square, symmetric, 1 on its diagonal (or NaN); rows and columns are the names.
     """
     named = {f"RDM {name}": rdm for name, rdm in rdms.items()}
     given = {} if control is None else {"control": control}
@@ -172,12 +157,8 @@ def rdm_correlations(
 def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: EvaluationConfig) -> pd.DataFrame:
     """Correlation of one network's RDMs with a model, with its bootstrap interval over classes and nothing controlled.
 
-    The RDMs, by condition and layer, are of the model's classes and perhaps others.
-
-    Returns
-    -------
-    DataFrame
-        One row a condition and layer: ``condition, layer, mantel_r, ci_low, ci_high``.
+    The RDMs, by condition and layer, are of the model's classes and perhaps others. One row a condition and layer:
+    ``condition, layer, mantel_r, ci_low, ci_high``.
     """
     tables = []
     for condition, layers in rdms.items():

@@ -124,12 +124,7 @@ class Units:
         """One planned test: is the network `declared` beforehand above the first *and* above the last?
 
         An intersection-union test (Berger 1982): each difference one-sided, and both must be there, so that neither
-        needs a correction.
-
-        Returns
-        -------
-        Estimate, float
-            The smaller of both differences, and the larger of both p.
+        needs a correction. Returned are the smaller of both differences, and the larger of both p.
         """
         both = [self.network(declared, end) for end in (first, last)]
         return min(both, key=lambda one: one.value), max(one.p() for one in both)

@@ -34,18 +34,10 @@ def category_table(experiment: Experiment) -> Path:
 def experiment_model(model: str, classes: Sequence[str], experiment: Experiment, model_files: Mapping[str, str]) -> RDM:
     """Semantic model, by name, of an experiment's classes, as `rsa.semantics.model_rdm` gives it.
 
-    Raises InputError if the associations or themes are missing, and as `rsa.semantics.model_rdm` does.
-
-    Parameters
-    ----------
-    model : str
-        ``category``, ``lch``, ``path``, ``wu_palmer``; ``association``: what the experiment's films predict
-        (``rdms/association.parquet``, made by notebook 01); ``theme``: of a world's scenes
-        (``world/theme_rdm.parquet``); or a key of `model_files`.
-    classes : sequence of str
-        wnids.
-    model_files : mapping of str to str
-        Files of the user's own models, relative to the repository.
+    Besides ``category``, ``lch``, ``path`` and ``wu_palmer`` there are ``association``, what the experiment's films
+    predict, and ``theme``, of a world's scenes (`MADE`), and the keys of `model_files`, paths relative to the
+    repository; `classes` are wnids. Raises InputError if the associations or themes are missing, and as
+    `rsa.semantics.model_rdm` does.
     """
     if model == "category":
         return model_rdm(model, classes, category_table(experiment))

@@ -188,11 +188,8 @@ def top1(
 def classify(experiment: Experiment, network: Network, images: Images) -> pd.DataFrame:
     """Probe every layer of one finished network; read back where that has been done with these settings.
 
-    Returns
-    -------
-    DataFrame
-        One row a layer: ``network, lag_s, seed, layer`` and what `top1` found; also
-        ``classification/<network>_seed-<k>.csv``.
+    One row a layer: ``network, lag_s, seed, layer`` and what `top1` found; also
+    ``classification/<network>_seed-<k>.csv``.
     """
     config, activations = images.config, experiment.section("activations", ActivationsConfig)
     trained = load_network(experiment.run_folder(network))

@@ -65,14 +65,8 @@ def distance_rdms(
 ) -> dict[str, RDM]:
     """RDMs of class means at every distance, of convolutional layers with and without spatial mean, by `column`.
 
-    Parameters
-    ----------
-    means : mapping of str to array, shape (n, d)
-        Class means by layer, every unit; of a convolutional layer channel by channel.
-    channels : mapping of str to int
-        Of the convolutional layers.
-    classes : sequence of str
-        The n names.
+    `means` holds class means (n, d) by layer, every unit, of a convolutional layer channel by channel; `channels` the
+    number of channels of the convolutional layers; `classes` the n names.
     """
     rdms = {}
     for layer, values in means.items():
@@ -130,12 +124,8 @@ def networks_to_make(experiment: Experiment) -> tuple[Network, ...]:
 def make_controls(experiment: Experiment) -> list[Path]:
     """Write the RDMs of the untrained networks that no notebook makes.
 
+    Returned are the RDM files, a network's conditions together; beside them a JSON file a network says what made them.
     Raises InputError for stimuli that cannot be read, or a layer that the network lacks.
-
-    Returns
-    -------
-    list of Path
-        The RDM files, a network's conditions together; beside them a JSON file a network says what made them.
     """
     networks = networks_to_make(experiment)
     config = experiment.section("activations", ActivationsConfig)

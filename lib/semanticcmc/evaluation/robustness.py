@@ -160,10 +160,7 @@ def survival(table: pd.DataFrame) -> pd.DataFrame:
 def largest(table: pd.DataFrame) -> pd.DataFrame:
     """Find the network with a lag whose mean correlation over seeds is the largest, in each row of the panel.
 
-    Returns
-    -------
-    DataFrame
-        One row a model, varied and value: ``network``, ``lag_s``, ``mantel_r``.
+    One row a model, varied and value: ``network``, ``lag_s``, ``mantel_r``.
     """
     rows = survival(table)
     rows = rows[rows.lag_s > 0].dropna(subset="mantel_r")
@@ -195,11 +192,8 @@ def verdict(table: pd.DataFrame, network: str, model: str) -> str:
 def panel(rows: Iterable[Choice], models: Mapping[str, RDM], config: EvaluationConfig) -> pd.DataFrame:
     """Test every row of the panel against every model.
 
-    Returns
-    -------
-    DataFrame
-        One row a network, seed, model and choice, with the columns `COLUMNS`. A choice that leaves a model too few
-        classes, or only one category, has no row with it.
+    One row a network, seed, model and choice, with the columns `COLUMNS`. A choice that leaves a model too few classes,
+    or only one category, has no row with it.
     """
     tables = []
     for row in rows:

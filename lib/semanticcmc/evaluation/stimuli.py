@@ -168,13 +168,8 @@ class StimulusFolder:
     def batches(self, batch_size: int, condition: str = "intact") -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All images in the order of `files`, each once, under a condition of `conditions.CONDITIONS`.
 
-        Images are decoded in as many threads as torch was given, two batches ahead.
-
-        Returns
-        -------
-        images : tensor of uint8, shape (B, 3, size_px, size_px)
-        class_index : tensor of int64, shape (B,)
-            Position in `classes`.
+        Images are decoded in as many threads as torch was given, two batches ahead. A batch is images, uint8 (B, 3,
+        size_px, size_px), and their positions in `classes`, int64 (B,).
         """
         index = torch.from_numpy(np.searchsorted(self.classes, self.files["wnid"].to_list()))
         paths = self.files["path"].tolist()

@@ -18,16 +18,9 @@ def dissociation(
 ) -> Drawn:
     """How well classes are told apart against how their distances go with the first model: a point a network.
 
-    Several seeds are small points around their mean.
-
-    Parameters
-    ----------
-    table, accuracy : DataFrame
-        ``tables/lag_curve.csv`` and ``tables/accuracy.csv``, whose row ``chance``, where there is one, is the dotted
-        line.
-    measure : {'knn', 'linear_probe'}
-    remark : str
-        What a reader must not overlook.
+    Several seeds are small points around their mean. `table` is ``tables/lag_curve.csv``, `accuracy`
+    ``tables/accuracy.csv``, whose row ``chance``, where there is one, is the dotted line; `measure` is knn or
+    linear_probe, `remark` what a reader must not overlook.
     """
     import seaborn as sns
 
@@ -69,14 +62,7 @@ def dissociation(
 def accuracy_by_condition(accuracy: pd.DataFrame, shown: Selection) -> Drawn:
     """Class accuracy of every network, a panel a measure: a marker a condition, chance dotted.
 
-    Points carry the condition as their gid.
-
-    Parameters
-    ----------
-    accuracy : DataFrame
-        ``tables/accuracy.csv``.
-    shown : Selection
-        Layer; all conditions are drawn.
+    Points carry the condition as their gid. `accuracy` is ``tables/accuracy.csv``; all conditions are drawn.
     """
     axes = style.panels(1, len(MEASURES), len(MEASURES), 0.55, sharey=True)
     rows = shown.rows(accuracy, condition=accuracy.condition)
@@ -104,13 +90,8 @@ def accuracy_by_condition(accuracy: pd.DataFrame, shown: Selection) -> Drawn:
 def noise_ceiling(table: pd.DataFrame, ceilings: pd.DataFrame, shown: Selection) -> Drawn:
     """How much of the noise ceiling each network's simple correlations reach: a dash the ceiling, points below it.
 
-    Points carry the model as their gid, dashes ``ceiling``.
-
-    Parameters
-    ----------
-    table, ceilings : DataFrame
-        ``tables/lag_curve.csv``, of which simple correlations are drawn, since the ceiling holds for them alone, and
-        ``tables/noise_ceiling.csv``.
+    Points carry the model as their gid, dashes ``ceiling``. Of ``tables/lag_curve.csv`` simple correlations are drawn,
+    since the ceiling (``tables/noise_ceiling.csv``) holds for them alone.
     """
     [ax] = axes = style.panels(height=0.55)
     above, rows = shown.rows(ceilings), shown.rows(table, control="none")

@@ -34,14 +34,8 @@ CONNECTIVITY = {"none": "simple", "random": "given untrained networks"}
 def controls(table: pd.DataFrame, shown: Selection) -> Drawn:
     """Correlation with each model, given each control: a panel a model, a group of markers a network.
 
-    Filled markers: Holm-corrected p below .05 in every seed. Points carry the control as their gid.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``.
-    shown : Selection
-        All controls are drawn.
+    Filled markers: Holm-corrected p below .05 in every seed. Points carry the control as their gid. `table` is
+    ``tables/lag_curve.csv``; all controls are drawn.
     """
     axes = style.panels(len(shown.models), 1, height=0.5 * len(shown.models) + 0.16, sharex=True)
     rows = shown.rows(table, control=table.control)
@@ -68,15 +62,9 @@ def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, 
     """Difference of two networks' correlations with each model, row minus column, a dot a seed that tells them apart.
 
     The number of a cell has the gid ``<row> <column>``, its dots, a seed each whose Holm-corrected p is below .05,
-    ``<row> <column> told apart``.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_comparisons.csv``; several seeds are averaged.
-    lags_s : mapping of str to float
-        Network to its lag (`style.network_lags`), in the order of rows and columns, which is the table's; those that it
-        lacks are left out.
+    ``<row> <column> told apart``. `table` is ``tables/lag_comparisons.csv``, whose seeds are averaged; `lags_s` the
+    networks' lags (`style.network_lags`) in the order of rows and columns, which is the table's. Networks that it lacks
+    are left out.
     """
     axes = style.panels(1, len(shown.models), len(shown.models), 1.0)
     tested = shown.rows(table, model=table.model)
@@ -98,16 +86,8 @@ def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, 
 def connectivity(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:
     """Correlation of the RDMs of each two networks, as numbers on a scale of grey from 0 to 1: a panel a control.
 
-    The number of a cell has the gid ``<row> <column>``.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/connectivity.csv``; several seeds are averaged.
-    shown : Selection
-        All controls are drawn.
-    lags_s : mapping of str to float
-        As `lag_comparisons` takes it.
+    The number of a cell has the gid ``<row> <column>``. `table` is ``tables/connectivity.csv``, whose seeds are
+    averaged; all controls are drawn; `lags_s` as of `lag_comparisons`.
     """
     rows = shown.rows(table, control=table.control).assign(dots=0)
     kinds = {control: title for control, title in CONNECTIVITY.items() if control in set(rows.control)} or {"none": ""}

@@ -91,12 +91,7 @@ def _bracket(first: Axes, second: Axes, text: str) -> None:
 def label_frequencies(frequencies: pd.Series, named: int = 6) -> Drawn:
     """Number of label sets that hold each label, by rank (Zipf's plot), the most frequent ones named.
 
-    Parameters
-    ----------
-    frequencies : Series
-        Label to number of label sets that hold it.
-    named : int
-        How many labels to name.
+    `frequencies` is label to number of label sets; `named` how many labels to name.
     """
     [ax] = axes = style.panels()
     ordered = frequencies.sort_values(ascending=False, kind="stable")

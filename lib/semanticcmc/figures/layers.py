@@ -15,10 +15,7 @@ from semanticcmc.figures.tables import Selection, caption, model_names, summary
 def layers(table: pd.DataFrame, shown: Selection) -> Drawn:
     """Correlation with each model layer by layer, a panel each: a line a network, darker for a longer lag.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``; all layers, in the order of their first rows.
+    `table` is ``tables/lag_curve.csv``; layers are in the order of their first rows.
     """
     axes = style.panels(1, len(shown.models), len(shown.models), sharey=True)
     names = list(dict.fromkeys(table.layer))
@@ -37,12 +34,7 @@ def layers(table: pd.DataFrame, shown: Selection) -> Drawn:
 def conditions_by_layer(table: pd.DataFrame, shown: Selection, network: str, seed: int, classes: int) -> Drawn:
     """Simple correlation of one network's RDMs with the first model, layer by layer: a line a condition.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``condition, layer, mantel_r, ci_low, ci_high`` (`comparisons.simple_by_layer`), in the order to be drawn.
-    seed, classes : int
-        Of the RDMs.
+    `table` is that of `comparisons.simple_by_layer`, in the order to be drawn; `seed` and `classes` are of the RDMs.
     """
     [ax] = axes = style.panels()
     names, conditions = list(dict.fromkeys(table.layer)), list(dict.fromkeys(table.condition))

@@ -23,16 +23,9 @@ COLUMNS = 4  # most matrices in a row
 def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: str = "") -> Drawn:
     """RDMs as matrices, classes ordered by category, all on one scale: the percentile within each RDM.
 
-    Distances of two networks differ in size; ranks compare their structure, as the tests do.
-
-    Parameters
-    ----------
-    rdms : mapping of str to RDM
-        Title to RDM, all of the same classes.
-    categories : mapping of str to str
-        Class to category.
-    about : str
-        What they have in common, for the caption: ``fc7; seed 0``; without it there is no caption.
+    Distances of two networks differ in size; ranks compare their structure, as the tests do. `rdms` are by title and of
+    the same classes, `categories` by class. `about` is what they have in common, for the caption (``fc7; seed 0``);
+    without it there is no caption.
     """
     columns = min(COLUMNS, len(rdms))
     rows = -(-len(rdms) // columns)
@@ -66,12 +59,7 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
 def with_means(square: np.ndarray, categories: Sequence[str]) -> np.ndarray:
     """A matrix whose upper triangle holds the means over pairs of categories, as blocks; the diagonal is NaN.
 
-    Parameters
-    ----------
-    square : (n, n) array
-        Symmetric, its items ordered by category.
-    categories : sequence of str
-        Of each item.
+    `square` (n, n) is symmetric, its items ordered by category; `categories` are those of each item.
     """
     square = square.astype(np.float64)
     np.fill_diagonal(square, np.nan)  # no distance
@@ -116,14 +104,8 @@ def largest_categories(categories: Mapping[str, str], count: int, each: int) -> 
 def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], title: str = "") -> Drawn:
     """Classes on a plane, near where the RDM says near: classical multidimensional scaling.
 
-    A few classes of the largest categories are named; a class whose distances are NaN is left out.
-
-    Parameters
-    ----------
-    categories, names : mapping of str to str
-        Class to category, and to its name.
-    title : str
-        Which network, seed and layer.
+    A few classes of the largest categories are named; a class whose distances are NaN is left out. `categories` and
+    `names` are by class; `title` says which network, seed and layer.
     """
     import seaborn as sns
 

@@ -28,13 +28,8 @@ def robustness(table: pd.DataFrame, shown: Selection, network: str) -> Drawn:
 
     A mark a seed, with its interval, the first seed on top; filled where p is below .05. A row that does not survive
     (`robustness.survival`) is on grey. The line is the declared analysis, mean over seeds, the band the mean of its
-    intervals' limits. To the right of each row is the lag with the largest mean, in bold where it is another
-    than in the declared analysis. Marks carry the model as their gid.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/robustness.csv``.
+    intervals' limits. To the right of each row is the lag with the largest mean, in bold where it is another than in
+    the declared analysis. Marks carry the model as their gid. `table` is ``tables/robustness.csv``.
     """
     models, rows = shown.models, select(table, network=network, model=shown.models)
     place, headings, height = _places(rows)

@@ -131,10 +131,7 @@ def network_lags(table: pd.DataFrame) -> dict[str, float]:
 def network_styles(lags_s: Mapping[str, float]) -> dict[str, dict[str, Any]]:
     """Colour, marker and label of every network: baselines grey, the others by lag; baselines first.
 
-    Parameters
-    ----------
-    lags_s : mapping of str to float
-        Name of a network to its time lag in seconds; NaN or 0: a baseline.
+    `lags_s` are seconds by name of a network; NaN or 0: a baseline.
     """
     order = [*BASELINE_STYLES, *sorted(lags_s)]
     baselines = sorted((name for name, lag_s in lags_s.items() if not lag_s > 0), key=order.index)

@@ -18,14 +18,9 @@ SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 def embed_fonts(svg: str) -> str:
     """`svg` with the letters that its texts use, of each of their faces, embedded as fonts of a few kB.
 
-    A picture in a page (``<img>``) sees no fonts but its own: those of the page, and on some machines
-    of the system, are out of its reach.
-
-    Parameters
-    ----------
-    svg : str
-        A drawing whose texts are of the family `FAMILY`, their weight and style given by the CSS
-        property ``font`` or the attributes ``font-weight`` and ``font-style``. Without texts it stays as it is.
+    A picture in a page (``<img>``) sees no fonts but its own: those of the page, and on some machines of the system,
+    are out of its reach. Texts are of the family `FAMILY`, weight and style given by the CSS property ``font`` or the
+    attributes ``font-weight`` and ``font-style``. A drawing without texts stays as it is.
     """
     letters = "".join("".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(SVG_TEXT))
     if not letters.strip():

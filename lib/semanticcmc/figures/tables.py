@@ -116,16 +116,8 @@ def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> p
 def caption(rows: pd.DataFrame, *said: str, confidence: float | None = None, each: bool = False) -> str:
     """Caption of a figure of `rows`: layer, classes, condition, seeds and intervals, where it has them; what is `said`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        As drawn.
-    *said : str
-        Empty ones are left out.
-    confidence : float, optional
-        Level of the intervals, between 0 and 1; None where none are drawn.
-    each : bool
-        Whether every seed has a point of its own, with an interval over classes, rather than their mean (`summary`).
+    Empty ones of `said` are left out. `confidence` is the level of the intervals, between 0 and 1, None where none are
+    drawn; `each` says whether every seed has a point with an interval over classes, rather than their mean (`summary`).
     """
     one = {name: rows[name].iloc[0] for name in ("layer", "condition") if name in rows and rows[name].nunique() == 1}
     seeds = sorted(rows.seed.unique()) if "seed" in rows else []

@@ -20,12 +20,8 @@ MEASURES = ("loss", "alignment", "uniformity", "effective_rank", "temperature", 
 def training_curves(metrics: pd.DataFrame, network: str, seed: int, chance: float | None = None) -> Drawn:
     """Those of `MEASURES` that were taken, against the step.
 
-    Parameters
-    ----------
-    metrics : DataFrame
-        Lines of ``metrics.jsonl``; lines without a measure are left out of its curve.
-    chance : float, optional
-        Loss of a network that knows nothing (for InfoNCE: the logarithm of the number of candidates).
+    `metrics` are lines of ``metrics.jsonl``, of which those without a measure are left out of its curve; `chance` is
+    the loss of a network that knows nothing (for InfoNCE the logarithm of the number of candidates).
     """
     measures = [measure for measure in MEASURES if measure in metrics]
     rows = -(-len(measures) // 4)
@@ -51,16 +47,9 @@ def _curve(ax: Axes, metrics: pd.DataFrame, measure: str) -> None:
 class LiveCurve:
     """The loss, and category r where it is taken, drawn again in the notebook's cell while training goes on.
 
-    Above them stand step, loss, the last category r, and the time left.
-
-    Parameters
-    ----------
-    metrics : Path
-        ``metrics.jsonl``, which may hold lines from before an interruption.
-    what : str
-        Which network and seed.
-    every_s : float
-        Least seconds between two drawings.
+    Above them stand step, loss, the last category r, and the time left. `metrics` is ``metrics.jsonl``, which may hold
+    lines from before an interruption; `what` says which network and seed; `every_s` are the least seconds between two
+    drawings.
     """
 
     def __init__(self, metrics: Path, what: str, every_s: float = 2.0) -> None:
@@ -94,12 +83,8 @@ class LiveCurve:
 def pairs(first: Sequence[np.ndarray], second: Sequence[np.ndarray], network: str, lag_s: float) -> Drawn:
     """Pairs of views as the network gets them: the first above the second.
 
-    Parameters
-    ----------
-    first, second : sequence of (H, W, 3) arrays
-        uint8, or float in [0, 1].
-    lag_s : float
-        Time between the two, seconds; 0 or NaN: both are of one frame.
+    Images are (H, W, 3), uint8, or float in [0, 1]; `lag_s` are seconds between the two, 0 or NaN where both are of one
+    frame.
     """
     count = len(first)
     side = 2 / max(count, 8)

@@ -74,12 +74,8 @@ def read_folder(
 ) -> Iterator[Frame]:
     """Frames of a folder of `per_s` pictures a second; the other parameters and the grid are those of `video.decode`.
 
-    An InputError names the picture that cannot be read, or is not as large as the first.
-
-    Returns
-    -------
-    iterator of Frame
-        `image` is the file's own bytes where a JPEG is neither made smaller, nor cropped, nor turned.
+    A frame's image is the file's own bytes where a JPEG is neither made smaller, nor cropped, nor turned. An InputError
+    names the picture that cannot be read, or is not as large as the first.
     """
     pictures, rate = _timed(folder, per_s)
     grid = Fraction(frames_per_s).limit_denominator(1001)

@@ -52,16 +52,9 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     """Bring a list of films up to date with a folder; returns messages on films that are new, renamed or changed.
 
     There are messages also on films that are not in the folder or cannot be used, and on folders of pictures, which are
-    never on the list. Raises InputError if the folder holds no film, or the list is no such table.
-
-    Parameters
-    ----------
-    folder : Path
-        Searched with all folders below it, as an experiment's `movies.folder`.
-    manifest : Path
-        CSV; made if it is not there. Rows of films that are not in the folder stay as they are.
-    memory : Path
-        Folder in which checksums are kept.
+    never on the list. `folder` is searched with all folders below it. `manifest` is a CSV, made if it is not there;
+    rows of films that are not in the folder stay as they are. The folder `memory` keeps checksums. Raises InputError if
+    the folder holds no film, or the list is no such table.
     """
     films = _by_movie_id(probe(folder))
     old = read_manifest(manifest) if manifest.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)

@@ -165,11 +165,8 @@ def import_labels(
 def films_with_labels(stream: LabelStream, films: pd.DataFrame, problems: Mapping[str, str]) -> pd.DataFrame:
     """Match the films of the labels, with the `problems` that `import_labels` found, with those of `read_probe`.
 
-    Returns
-    -------
-    DataFrame
-        `movie_id, label_sets, labels, problem`, one row a film that is in either; `problem` is empty for films
-        that are in both and can be used.
+    `movie_id, label_sets, labels, problem`, one row a film that is in either; `problem` is empty for films that are in
+    both and can be used.
     """
     counts = stream.times[["movie_id"]].assign(
         label_sets=stream.times["count"], labels=[rows.stop - rows.start for rows in stream.rows.values()]
@@ -190,12 +187,8 @@ def films_with_labels(stream: LabelStream, films: pd.DataFrame, problems: Mappin
 def import_experiment(experiment: Experiment) -> pd.DataFrame:
     """Import an experiment's labels into its results, and match them with its films.
 
-    Raises as `import_labels`; also if no film that can be used has labels.
-
-    Returns
-    -------
-    DataFrame
-        As of `films_with_labels`; written to ``labels/films.csv``.
+    Returned is the table of `films_with_labels`, written to ``labels/films.csv``. Raises as `import_labels`; also if no
+    film that can be used has labels.
     """
     config = experiment.section("labels", LabelsConfig)
     if config.path is None:

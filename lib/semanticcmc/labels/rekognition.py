@@ -42,15 +42,10 @@ def rekognition_films(path: Path) -> dict[str, tuple[Path, ...]]:
 def read_rekognition(files: Sequence[Path], parents: bool) -> FilmLabels:
     """Labels of one film from its pages, in any order.
 
-    Raises InputError for a file that is no page, a job that did not succeed, pages that are not one complete job
-    (exactly one page has no ``NextToken``, and no two have the same), labels given by segments.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        Each holds one page, a list of pages, or a list of labels.
-    parents : bool
-        Whether the parents of a label count as labels too, with its confidence.
+    Each file holds one page, a list of pages, or a list of labels. `parents` says whether the parents of a label count
+    as labels too, with its confidence. Raises InputError for a file that is no page, a job that did not succeed, pages
+    that are not one complete job (exactly one page has no ``NextToken``, and no two have the same), labels given by
+    segments.
     """
     codes: dict[str, int] = {}
     labels = []

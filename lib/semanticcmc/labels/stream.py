@@ -95,16 +95,9 @@ class LabelStream:
 def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream") -> LabelStream:
     """A label stream from tables in any order, checked and sorted; of duplicate labels the most confident one is kept.
 
-    Raises InputError for a missing column, a film without a row in `times`, a label off its film's times.
-
-    Parameters
-    ----------
-    labels : DataFrame
-        `movie_id, time_s, label, confidence` (0 to 100).
-    times : DataFrame
-        `movie_id, start_s, interval_s, count`, one row a film.
-    where : str or Path
-        Named in messages.
+    `labels` has `movie_id, time_s, label, confidence` (0 to 100), `times` has `movie_id, start_s, interval_s, count`,
+    one row a film; `where` is named in messages. Raises InputError for a missing column, a film without a row in
+    `times`, a label off its film's times.
     """
     for table, columns in ((labels, LABELS), (times, TIMES)):
         if missing := [name for name in columns if name not in table]:
@@ -217,11 +210,8 @@ def experiment_labels(experiment: Experiment) -> LabelStream | None:
 def frequencies(stream: LabelStream) -> pd.DataFrame:
     """How often each label occurs.
 
-    Returns
-    -------
-    DataFrame
-        `label, count` (of label times with it), `fraction` (of all label times), `movies` (number of films with
-        it); most frequent first, then by name.
+    `label, count` (of label times with it), `fraction` (of all label times), `movies` (number of films with it); most
+    frequent first, then by name.
     """
     names, code = stream.labels["label"].cat.categories, stream.labels["label"].cat.codes.to_numpy()
     counts, movies = np.zeros((2, len(names)), dtype=np.int64)

@@ -60,9 +60,7 @@ class Cosets:
     def permutation(self, index: int | NDArray[np.int64]) -> NDArray[np.int64]:
         """Permutations by index: r is that of x and ``y[permutation][:, permutation]``; 0 is the identity.
 
-        Returns
-        -------
-        array of int, shape (n,) or (len(index), n)
+        They are int64, (n,) or (len(index), n).
         """
         n = len(self.order_x)
         coset, turn = np.divmod(np.asarray(index), n)

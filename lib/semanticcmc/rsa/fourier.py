@@ -52,10 +52,8 @@ def weights(n: int) -> NDArray[np.float64]:
 def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
     """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
 
-    Returns
-    -------
-    tensor of dtype, shape (n // 2 + 1, O, N, 2, n // 2)
-        By frequency g, order, matrix, real and imaginary part, and diagonal l = 1 .. n // 2.
+    A tensor of dtype, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
+    diagonal l = 1 .. n // 2.
     """
     n, device = matrices.shape[-1], matrices.device
     around = torch.from_numpy(np.concatenate([orders, orders], axis=1)).to(device)

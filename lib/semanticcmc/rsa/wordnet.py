@@ -72,12 +72,8 @@ REMEDY = (
 def read_taxonomy(path: Path | None = None) -> Taxonomy:
     """Read a taxonomy that ``make_taxonomy.py`` made.
 
-    Raises InputError if the file is absent, or lacks a column, the maximum depth, or a hypernym that it names.
-
-    Parameters
-    ----------
-    path : Path, optional
-        By default the package's, ``semanticcmc/data/wordnet_taxonomy.csv``.
+    By default the package's, ``semanticcmc/data/wordnet_taxonomy.csv``. Raises InputError if the file is absent, or
+    lacks a column, the maximum depth, or a hypernym that it names.
     """
     path = path or package_table("wordnet_taxonomy.csv")
     rows = read_text_table(path, ("wnid", "synset", "noun", "hypernyms"), "wnid")

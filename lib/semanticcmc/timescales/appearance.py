@@ -145,12 +145,9 @@ def compare_frames(
 def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     """Likeness by lag with intervals and null, of a name in the table.
 
-    Returns
-    -------
-    Curve
-        Its samples are a bootstrap over films. The null compares each film with itself shifted circularly by a random
-        time; above the corpus base rate, with another film, as far off its mean as the shift puts it. With one film
-        there is no corpus base rate: NaN.
+    Its samples are a bootstrap over films. The null compares each film with itself shifted circularly by a random time;
+    above the corpus base rate, with another film, as far off its mean as the shift puts it. With one film there is no
+    corpus base rate: NaN.
     """
     generator = np.random.default_rng(config.seed)
     films = len(looks.frames)

@@ -23,16 +23,11 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     The value is the same for *shares* of pairs, as they are among the pairs of labels that are there at a lag: it is
     divided by the number of pairs of different labels at the lag, and by the value at lag 0 above the corpus base rate.
 
-    Above the film base rate C is centred on the rates of the film's own first and second moments, above the corpus
-    base rate on those of all films together.
-
-    Returns
-    -------
-    Curve
-        `measure` "association". The null above the film base rate is that of shifting each label on its own
-        circularly in its film, all shifts being equally likely: its mean is 0, its variance exact (`_null_spread`).
-        Above the corpus base rate it is that of first moments of one film with second moments of another. Bands are
-        normal ones. NaN where fewer than two films are longer than the lag, or without an association at lag 0.
+    Above the film base rate C is centred on the rates of the film's own first and second moments, above the corpus base
+    rate on those of all films together. `measure` "association". The null above the film base rate is that of shifting
+    each label on its own circularly in its film, all shifts being equally likely: its mean is 0, its variance exact
+    (`_null_spread`). Above the corpus base rate it is that of first moments of one film with second moments of another.
+    Bands are normal ones. NaN where fewer than two films are longer than the lag, or without an association at lag 0.
     """
     films, lags = len(pairs.movies), len(pairs.lags_s)
     drawn = np.concatenate([np.ones((1, films)), film_draws(films, config)])

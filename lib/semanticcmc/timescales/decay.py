@@ -39,12 +39,9 @@ GRID = 240  # half-lives tried, evenly spaced in their logarithm
 def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
     """Half-lives of curves by fit.
 
-    Returns
-    -------
-    DataFrame
-        `measure, level, half_life_s, ci_low_s, ci_high_s, identifiable, first_lag_at_null_s, reason`, one row a curve
-        and level. Where there is no half-life it and its interval are NaN, `identifiable` is False and
-        `reason` says why. `first_lag_at_null_s` is the first lag whose interval reaches the null, NaN where none does.
+    `measure, level, half_life_s, ci_low_s, ci_high_s, identifiable, first_lag_at_null_s, reason`, one row a curve and
+    level. Where there is no half-life it and its interval are NaN, `identifiable` is False and `reason` says why.
+    `first_lag_at_null_s` is the first lag whose interval reaches the null, NaN where none does.
     """
     rows = []
     for curve in curves:
@@ -117,15 +114,8 @@ def least_squares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Position of the shape that fits best, and its strength, for each row of y.
 
-    Parameters
-    ----------
-    y : float64 array (rows, lags)
-    shapes : float64 array (positions, lags)
-    weight : float64 array (lags,)
-    position : float64 array (positions,)
-        Evenly spaced; between them a parabola through the three best sums of squares.
-    plateau : bool
-        Whether a constant is fitted along.
+    `y` is (rows, lags), `shapes` (positions, lags), `weight` (lags,) and `position` (positions,), evenly spaced;
+    between positions a parabola goes through the three best sums of squares. With `plateau` a constant is fitted along.
     """
     w = weight / weight.sum()
     if plateau:
@@ -145,12 +135,9 @@ def least_squares(
 def half_strength(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
     """First lag at which each curve, whose first lag is 0, is down to half of its value at lag 0.
 
-    Returns
-    -------
-    DataFrame
-        `measure, level, half_strength_s, half_strength_low_s, half_strength_high_s`, one row a curve and level. The
-        interval holds the central `config.confidence` of the bootstrap samples; one that never falls to half counts
-        as later than all lags, and such a bound is infinite. NaN where there is no curve, or it never falls to half.
+    `measure, level, half_strength_s, half_strength_low_s, half_strength_high_s`, one row a curve and level. The
+    interval holds the central `config.confidence` of the bootstrap samples; one that never falls to half counts as
+    later than all lags, and such a bound is infinite. NaN where there is no curve, or it never falls to half.
     """
     rows = []
     tail = (1 - config.confidence) / 2

@@ -48,10 +48,7 @@ def measure(
 ) -> Measured:
     """Measure looks three ways, and associations of labels where several films have them.
 
-    Parameters
-    ----------
-    features : array, shape (frames, d)
-        What an untrained network makes of every frame (`evaluation.untrained`).
+    `features` (frames, d) is what an untrained network makes of every frame (`evaluation.untrained`).
     """
     times_s = [store.times(film) for film in store.movies]
     frame_s = float(np.median(np.concatenate([np.diff(t) for t in times_s])))

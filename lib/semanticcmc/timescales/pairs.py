@@ -145,11 +145,9 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
 def times_as_often(pairs: LabelPairs) -> np.ndarray:
     """How many times as often labels follow each other as if each followed its film's rate alone.
 
-    Returns
-    -------
-    float64 array (lags, labels, labels)
-        Row: label now, column: label a lag later; 1: as often as by chance. What belongs to the film ("this film has
-        horses") is in the rates, so that it does not show. NaN where no film has both.
+    It is float64 (lags, labels, labels), a row a label now, a column a label a lag later; 1: as often as by chance.
+    What belongs to the film ("this film has horses") is in the rates, so that it does not show. NaN where no film has
+    both.
     """
     share = 1 / np.maximum(pairs.count, 1)
     expected = np.einsum("kfi,kfj,kf->kij", pairs.first, pairs.second, share, dtype=np.float64)

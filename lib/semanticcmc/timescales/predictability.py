@@ -26,21 +26,17 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     """Share of the labels' variance a lag later that a ridge regression fitted on other films explains (R2).
 
     Each label is predicted from the *other* labels at the first moment. For each film the coefficients are fitted on
-    all other films, with the penalty that does best when these are split among themselves, then scored on the film:
-    ``1 - squared errors / squares``, both summed over films and labels. Above the film base rate labels are centred
-    on the film's own rates at first and second moments; above the corpus base rate on the rates of the films fitted.
-
-    Returns
-    -------
-    Curve
-        `measure` "prediction_r2", below 0 where worse than base rates. `decay` is the correlation of predicted with
-        observed labels: the root of R2 but for what the penalty and the noise of the coefficients take from R2.
-        Bootstrap samples weigh the films' scores; coefficients are not fitted again. The null scores the same
-        coefficients on films whose labels are shifted circularly each on its own. Its mean is exact; its variance is
-        that of the part that is linear in the film's covariances, twice, since where nothing lasts coefficients are
-        noise of the other films, and each pair of films is used twice. NaN where fewer than three films are longer
-        than the lag. Half-lives from `decay` are biased by a few per cent, and their intervals, which ignore the
-        coefficients' noise, cover less than nominal (validation/timescales_summary.csv): rely on `association`.
+    all other films, with the penalty that does best when these are split among themselves, then scored on the film: ``1
+    - squared errors / squares``, both summed over films and labels. Above the film base rate labels are centred on the
+    film's own rates at first and second moments; above the corpus base rate on the rates of the films fitted. `measure`
+    "prediction_r2", below 0 where worse than base rates. `decay` is the correlation of predicted with observed labels:
+    the root of R2 but for what the penalty and the noise of the coefficients take from R2. Bootstrap samples weigh the
+    films' scores; coefficients are not fitted again. The null scores the same coefficients on films whose labels are
+    shifted circularly each on its own. Its mean is exact; its variance is that of the part that is linear in the film's
+    covariances, twice, since where nothing lasts coefficients are noise of the other films, and each pair of films is
+    used twice. NaN where fewer than three films are longer than the lag. Half-lives from `decay` are biased by a few
+    per cent, and their intervals, which ignore the coefficients' noise, cover less than nominal
+    (validation/timescales_summary.csv): rely on `association`.
     """
     shape = (2, len(pairs.lags_s), len(pairs.movies))
     product, predicted, squares, null_mean, null_variance = np.zeros((5, *shape))

@@ -92,11 +92,8 @@ class Prediction:
 def association_kernel(together: np.ndarray) -> np.ndarray:
     """Kernel K of the module, from counts of label pairs (`LabelPairs.both` summed over films), (L, L).
 
-    Returns
-    -------
-    float64 array (L, L)
-        Symmetric, whichever label came first; 0 in rows of labels that never occur. Its eigenvalues are
-        correlations, from -1 to 1 (of correspondence analysis; Greenacre 1984).
+    It is symmetric, whichever label came first, and 0 in rows of labels that never occur. Its eigenvalues are
+    correlations, from -1 to 1 (of correspondence analysis; Greenacre 1984).
     """
     joint = together + together.T.astype(np.float64)
     joint /= max(joint.sum(), 1.0)
@@ -281,14 +278,9 @@ def choose_lag(
 ) -> Prediction:
     """Predict the lag curve of an experiment from its labels and the persistence of its looks.
 
-    Parameters
-    ----------
-    stream : LabelStream
-        Its labels by wnid (`labels_as_wnids`).
-    models
-        As of `predicted_lag_curve`.
-    looks : DataFrame
-        ``tables/timescales.csv``; "appearance" above the corpus base rate says how much of the pairing looks explain.
+    `stream` has labels by wnid (`labels_as_wnids`), `models` are as of `predicted_lag_curve`. Of
+    ``tables/timescales.csv`` (`looks`) "appearance" above the corpus base rate says how much of the pairing looks
+    explain.
     """
     config, dimensions = (
         experiment.section("prediction", PredictionConfig),

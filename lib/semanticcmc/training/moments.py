@@ -34,13 +34,8 @@ def scenes_of_frames(index: pd.DataFrame, folder: Path) -> Tensor:
 def labels_of_frames(index: pd.DataFrame, folder: Path) -> tuple[Tensor, list[str]]:
     """Labels in the label set nearest to each frame, and their names.
 
-    Raises InputError where the films have no labels.
-
-    Returns
-    -------
-    labels : int64 tensor (N, most)
-        Numbers of a frame's labels, filled up with the number of labels that there are.
-    names : list of str
+    Numbers of a frame's labels are int64 (N, most), filled up with the number of labels that there are. Raises
+    InputError where the films have no labels.
     """
     remedy = "the films have no labels; make poster LABELS=<folder> imports them"
     labels, times = (_table(folder / "labels" / f"{name}.parquet", remedy) for name in ("labels", "label_times"))

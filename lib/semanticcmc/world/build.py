@@ -39,13 +39,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
 
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
     ``world/theme_rdm.parquet`` and ``world/met_rdm.parquet`` are those of `truth`, and ``world/shots.parquet``
-    (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as
-    `films.pairs.lagged_pairs` takes them.
-
-    Parameters
-    ----------
-    processes : int, optional
-        Films rendered at once; by default at most one a CPU. The files do not depend on it.
+    (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as `films.pairs.lagged_pairs` takes
+    them. `processes` films are rendered at once, by default at most one a CPU; the files do not depend on it.
     """
     folder = Path(folder)
     films, classes = timelines(config), read_classes(config)

@@ -21,13 +21,9 @@ def place_latents(
 ) -> np.ndarray:
     """Latents of the places of beats, float64 (beats, N_PLACE), standard normal.
 
-    Parameters
-    ----------
-    scene : int array (beats,)
-        Scene of each beat: its share of the variance that classes leave is `scene_background`.
-    place_class : int array (beats,)
-        Class in whose place each beat plays: its share of the variance is `class_places`. The places of two
-        classes are independent, of one category or not: only films tell which belong together.
+    `scene` and `place_class` are int64 (beats,). The share of the variance that is the class's, in whose place a beat
+    plays, is `class_places`; of the rest `scene_background` is the scene's. The places of two classes are independent,
+    of one category or not: only films tell which belong together.
     """
     of_class = config.generator("class places").normal(size=(place_class.max() + 1, N_PLACE))[place_class]
     shared = generator.normal(size=(scene.max() + 1, N_PLACE))[scene]
@@ -39,10 +35,8 @@ def place_latents(
 def draw_places(latents: np.ndarray, colour: np.ndarray, size_px: int) -> Tensor:
     """Pictures of places of latents (n, N_PLACE), in light of a colour (n, 3).
 
-    Returns
-    -------
-    float32 tensor (n, 3, size_px, size_px)
-        Red, green, blue, 0 to 1; `REACH` to each side of the middle of the stage.
+    They are float32 (n, 3, size_px, size_px), red, green, blue, 0 to 1; `REACH` to each side of the middle of the
+    stage.
     """
     z = torch.as_tensor(latents, dtype=torch.float32)[:, :, None, None]
     axis = (torch.arange(size_px) + 0.5) / size_px * 2 * REACH - REACH

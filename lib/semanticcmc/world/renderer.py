@@ -37,14 +37,9 @@ class Cameras(NamedTuple):
 class FilmRenderer:
     """Renders the frames of one film.
 
-    Lengths are half-widths of the stage that the two-shot shows: x to the right, y down, 0 in the middle.
-
-    Parameters
-    ----------
-    looks : array (classes, 30)
-        `objects.class_looks`.
-    times_s : array, optional
-        Moments that `frames` may be called with; by default any of the film. Only their beats are drawn.
+    Lengths are half-widths of the stage that the two-shot shows: x to the right, y down, 0 in the middle. `looks` are
+    `objects.class_looks`; `times_s` are the moments that `frames` may be called with, by default any of the film. Only
+    their beats are drawn.
     """
 
     def __init__(
@@ -161,13 +156,9 @@ def stimuli(config: WorldConfig, looks: np.ndarray, class_index: int) -> tuple[n
     """Exemplars of one class: isolated on grey, or in context, framed between close-up and two-shot.
 
     Each has instance noise, pose and light of its own; none is ever seen in a film. `config.stimuli_in_context` puts
-    the same objects, smaller, into places of their class, as a film would.
-
-    Returns
-    -------
-    images : uint8 array (stimuli_per_class, image_px, image_px, 3)
-    masks : uint8 array (stimuli_per_class, image_px, image_px)
-        Opacity of the object, 0 to 255. Its shadow belongs to the place.
+    the same objects, smaller, into places of their class, as a film would. Images are uint8 (stimuli_per_class,
+    image_px, image_px, 3); masks, without the last axis, the opacity of the object, 0 to 255. Its shadow belongs to the
+    place.
     """
     generator, n, size = config.generator("stimuli", class_index), config.stimuli_per_class, config.image_px
     shown = instances(config, np.repeat(looks[class_index : class_index + 1], n, axis=0), generator)

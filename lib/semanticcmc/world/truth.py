@@ -24,12 +24,9 @@ LONG_RUN_S = 100_000.0  # film time of the long run of shots: 11,000 shots
 def truth(config: WorldConfig, lags_s: np.ndarray) -> pd.DataFrame:
     """Truth functions of a world by lag.
 
-    Returns
-    -------
-    DataFrame
-        `measure, lag_s, value`. Measures: ``association`` (`association`), ``appearance`` (the picture
-        returns: same set-up of the same beat), and their parts ``same_shot, same_beat, same_scene``, the
-        probabilities that two moments a lag apart share one.
+    `measure, lag_s, value`. Measures: ``association`` (`association`), ``appearance`` (the picture returns: same set-up
+    of the same beat), and their parts ``same_shot, same_beat, same_scene``, the probabilities that two moments a lag
+    apart share one.
     """
     shots = long_run(config)
     values = {
@@ -215,17 +212,9 @@ def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFr
     """Likeness of a beat's two-shot and its close-up, above the film's base rate, over all such pairs of frames.
 
     Frames of the same set-up have a likeness of 1; but at lags of a shot or two the other set-up of the same place is
-    in view, and shows part of the same. With this value c, the likeness of looks a lag apart should be
-    ``P(same set-up) + c (P(same beat) - P(same set-up))``, if frames of a set-up were all alike.
-
-    Parameters
-    ----------
-    index : DataFrame
-        `movie_id, time_s`, one row a frame.
-    vectors : array (N, d)
-        Pictures, brought to mean 0 and length 1.
-    shots : DataFrame
-        `world/shots.parquet`: `movie_id, start_s, stop_s, beat, setup`.
+    in view, and shows part of the same. With this value c, the likeness of looks a lag apart should be ``P(same set-up)
+    + c (P(same beat) - P(same set-up))``, if frames of a set-up were all alike. `index` has `movie_id, time_s`, one row
+    a frame; `vectors` (N, d) are pictures, brought to mean 0 and length 1; `shots` is ``world/shots.parquet``.
     """
     product = pairs = own = 0.0
     for movie_id, rows in index.groupby("movie_id").indices.items():
