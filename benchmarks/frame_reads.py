@@ -25,6 +25,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
 from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.films.pairs import lagged_pairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.run import atomic, record, write_json
 
@@ -60,8 +61,10 @@ def main():
         films(Path(folder))
         store = FrameStore(Path(folder) / "store")
         files = ImageFolder(str(Path(folder) / "files"), transform=pil_to_tensor)
-        pairs = torch.stack(store.lagged_pairs(60, 60).sample(PAIRS, torch.Generator().manual_seed(0)), 1)
-        rows = pairs.flatten().tolist()
+        pairs, generator = lagged_pairs(store.index, 60, 60), torch.Generator().manual_seed(0)
+        first = pairs.first_frames(PAIRS, generator)
+        second = pairs.partner(first, pairs.lags(PAIRS, generator))
+        rows = torch.stack([first, second], 1).flatten().tolist()
         loader = DataLoader(Subset(files, rows), batch_size=32, num_workers=threads, persistent_workers=True)
 
         def serial():

@@ -168,7 +168,10 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str, Any]:
     """What must stand beside every result: config, seed, git commit, versions, machine and time."""
     names = ("semanticcmc", "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow")
-    found = {name: importlib.metadata.version(name) for name in names if _installed(name)}
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     values = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config  # type: ignore[arg-type]
     return {
         "config": values,
@@ -180,14 +183,6 @@ def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **more,
     }
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def git_commit() -> str | None:

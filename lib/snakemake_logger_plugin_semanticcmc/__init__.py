@@ -31,24 +31,12 @@ MOST_ERRORS = 5  # told in full
 
 @dataclasses.dataclass
 class Jobs:
-    """Jobs that wait, run, ended or failed.
+    """Jobs that wait, run, ended or failed."""
 
-    Attributes
-    ----------
-    planned : dict
-        Number of jobs by rule.
-    started : dict
-        Rule and moment of start of the jobs that run, by Snakemake's number.
-    seconds : dict
-        What the jobs took that ended, by rule.
-    failed : list
-        Rule and logs of the jobs that failed, in that order.
-    """
-
-    planned: dict[str, int] = dataclasses.field(default_factory=dict)
-    started: dict[int, tuple[str, float]] = dataclasses.field(default_factory=dict)
-    seconds: dict[str, list[float]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
-    failed: list[tuple[str, list[str]]] = dataclasses.field(default_factory=list)
+    planned: dict[str, int] = dataclasses.field(default_factory=dict)  # number by rule
+    started: dict[int, tuple[str, float]] = dataclasses.field(default_factory=dict)  # rule and start, by job number
+    seconds: dict[str, list[float]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))  # taken
+    failed: list[tuple[str, list[str]]] = dataclasses.field(default_factory=list)  # rule and logs, in that order
     total: int = 0
 
     @property

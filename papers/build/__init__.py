@@ -10,8 +10,7 @@ from pathlib import Path
 
 from semanticcmc.config import InputError
 
-ROOT = Path(__file__).parents[2]
-"""The checkout that these scripts, and the sources beside them, are part of."""
+ROOT = Path(__file__).parents[2]  # the checkout that these scripts, and the sources beside them, are part of
 
 
 def quarto() -> str | None:

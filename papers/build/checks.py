@@ -15,14 +15,12 @@ from bs4 import BeautifulSoup
 
 from semanticcmc.config import InputError
 
+# Lines of Quarto's log, Typst's in it, after which a page is not as meant, although Quarto exits 0.
 TROUBLE = re.compile(r"\[WARNING\]|WARNING \(|ERROR|WARN:|warning:|\?var:")
-"""Lines of Quarto's log, Typst's in it, after which a page is not as meant, although Quarto exits 0."""
-
+# Marks that Quarto leaves in a page where it found nothing to put there.
 UNRESOLVED = re.compile(
     r"\{\{<[^<>]*>\}\}|\?var:[\w.-]+|\?meta:[\w.-]+|\?@[\w-]+|(?<![\w.@])@(?:fig|tbl|sec|eq)-[\w-]+"
 )
-"""Marks that Quarto leaves in a page where it found nothing to put there."""
-
 _LOADING = ", ".join(f"link[rel~={kind}][href]" for kind in ("stylesheet", "icon", "preload", "modulepreload"))
 _MEANT = "img:not([aria-hidden=true], [role=presentation], [role=none])"  # not for decoration
 _CSS_ADDRESS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")

@@ -20,9 +20,8 @@ from papers.build import ROOT, pandoc, show
 from semanticcmc.config import InputError
 from semanticcmc.run import atomic
 
+# Folders of an experiment's results and of the repository that a page may link into; others hold films and weights.
 PUBLISHED = ("figures", "explore", "tables", "rdms", "labels", "validation")
-"""Folders of an experiment's results and of the repository that a page may link into; others hold films and weights."""
-
 # To notebooks in Lab, which pages have not.
 _LINKS = re.compile(r"^Notebooks: \[.*\n?|\[([^]]+)\]\(\d\d_\w+\.ipynb\)", re.MULTILINE)
 
@@ -104,11 +103,8 @@ def _provenance(page: dict[str, Any], notebook: Path, results: str) -> str:
     given = {key: value for key, value in run.get("parameters", {}).items() if key != "experiment"}
     parts = ["Executed notebook", f"experiment {notebook.parents[1].name}"]
     parts += [", ".join(f"{key} {value}" for key, value in given.items()), str(run.get("end_time", ""))[:10]]
-    return _small(
-        " · ".join(
-            [*(escape(part) for part in parts if part), _link(f"{results}/notebooks/{notebook.name}", notebook.name)]
-        )
-    )
+    link = _link(f"{results}/notebooks/{notebook.name}", notebook.name)
+    return _small(" · ".join([*(escape(part) for part in parts if part), link]))
 
 
 def _link(address: str, text: str) -> str:

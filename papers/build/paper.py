@@ -15,13 +15,12 @@ from papers.build.values import WORDS, Effect, count, network_title, number, per
 
 from semanticcmc.experiment import Experiment
 
+# Files of ``papers/`` that the paper is made from, and figures of the experiment that it always shows.
 SOURCES = ("paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
-"""Files of ``papers/`` that the paper is made from, and figures of the experiment that it always shows."""
-
 OBJECTIVES = ("info_nce", "memory_bank_nce")  # that have a paragraph of their own
+# Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure.
 OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
-"""Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure."""
 
 Column = tuple[str, Mapping[str, Effect], str]  # head, effects by network, and which of `Effect.cells` is shown
 
@@ -250,9 +249,8 @@ def accuracy_table(experiment: Experiment, evidence: Evidence, accuracy: pd.Data
     means = accuracy.groupby(["network", "measure"])["accuracy"].mean().unstack()
     means = means.reindex(index=experiment.networks, columns=["knn", "linear_probe"])
     rows = means.map(percent).set_axis(["nearest neighbours", "linear probe"], axis=1)
-    rows["partial r"] = [
-        evidence.by_network[name].cells["r"] if name in evidence.by_network else "–" for name in rows.index
-    ]
+    found = evidence.by_network
+    rows["partial r"] = [found[name].cells["r"] if name in found else "–" for name in rows.index]
     lags_s = {run.name: run.lag_s for run in experiment.runs}
     rows.insert(0, "network", [network_title(name, lags_s[name]) for name in rows.index])
     return values.table("Class accuracy", rows)

@@ -23,16 +23,13 @@ from semanticcmc.figures.svg_text import font_faces
 from semanticcmc.figures.timescales import time_text
 from semanticcmc.run import git_commit
 
+# Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending).
 SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
 FIGURES = ("film_strip", "persistence", "lag_curve", "rdms", "dissociation")
-"""Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending)."""
-
+# Letters that travel with the page, so that it is printed on one sheet whatever fonts a machine has.
 LETTERS = "".join(map(chr, (*range(32, 127), *range(160, 384)))) + "‘’“”–—…•→−×≤≥≈∞ρτ"
-"""Letters that travel with the page, so that it is printed on one sheet whatever fonts a machine has."""
-
+# Rows of ``tables/dataset.csv``.
 QUANTITIES = ("films", "hours", "frames", "label sets", "labels", "distinct labels", "films left out")
-"""Rows of ``tables/dataset.csv``."""
-
 HALF = "half_strength_s half_strength_low_s half_strength_high_s"  # and its interval: of ``tables/half_lives.csv``
 
 
@@ -263,6 +260,7 @@ def world(experiment: Experiment) -> dict[str, str]:
     own = experiment.sections["world"]
     shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
     scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
+    lasting = {name: values.time_range(*(by * float(s) for s in own[f"{name}_s"])) for name, by in scales.items()}
     return {
         "films": count(int(own["films"]), "film"),
         "classes": whole(int(own["categories"]) * int(own["classes_per_category"])),
@@ -270,10 +268,7 @@ def world(experiment: Experiment) -> dict[str, str]:
         "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
         "category": values.percent(float(own["appearance_semantics"])),
         **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
-        **{
-            name: values.time_range(*(scale * float(bound) for bound in own[f"{name}_s"]))
-            for name, scale in scales.items()
-        },
+        **lasting,
     }
 
 

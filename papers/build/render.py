@@ -30,9 +30,8 @@ from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.figures.svg_text import font_files, without_caption
 from semanticcmc.run import git_commit, sha256, write_json
 
+# Documents, and the modules that say which files of ``papers/`` they need (``SOURCES``) and what they say.
 DOCUMENTS = {"poster": poster, "paper": paper}
-"""Documents, and the modules that say which files of ``papers/`` they need (``SOURCES``) and what they say."""
-
 _FIGURE = re.compile(r"\(figures/([\w.-]+\.svg)\)")
 _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
 
@@ -80,8 +79,7 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
         drawing = without_caption(drawing) if name == "poster" else drawing
         (folder / "figures" / figure).write_text(drawing, encoding="utf-8")
     (folder / f"{name}.qmd").write_text(text, encoding="utf-8")
-    project = {"project": {"type": "default", "render": [f"{name}.qmd"]}}
-    (folder / "_quarto.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    (folder / "_quarto.yml").write_text(f"project:\n  render:\n  - {name}.qmd\n  type: default\n", encoding="utf-8")
     made_from = [experiment.folder / "tables" / "lag_curve.csv", *sorted((folder / "figures").iterdir())]
     record = {
         "document": name,

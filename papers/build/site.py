@@ -29,36 +29,27 @@ from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.run import atomic
 
-EXPERIMENT = "miniature"
-"""The experiment that the site shows."""
-
+EXPERIMENT = "miniature"  # that the site shows
 _ONE = "semantic_60s_seed-0"  # the network that notebooks 02 and 03 are shown of
 _STEMS = sorted(path.stem for path in (ROOT / "analysis").glob("[0-9]*.ipynb"))
+# Chapters of the site, and the executed notebooks that they show.
 NOTEBOOKS = {stem: f"{stem}_{_ONE}" if stem[:2] in ("02", "03") else stem for stem in _STEMS}
-"""Chapters of the site, and the executed notebooks that they show."""
-
-REQUIRED = (
+REQUIRED = (  # results that the pages lead to
     *(f"{name}/{name}.{ending}" for name in ("poster", "paper") for ending in ("html", "pdf")),
     "tables/lag_curve.csv",
     "figures/lag_curve.svg",
     *(f"notebooks/{name}.{ending}" for name in NOTEBOOKS.values() for ending in ("ipynb", "html")),
 )
-"""Results that the pages lead to."""
-
 TABLES = ROOT / "site" / "tables.yml"
-
 MAKE = ".venv/bin/semanticcmc run miniature -- site"
-
 NO_QUARTO = """\
 Quarto is not on the path, and the site is made by it: `make quarto` brings it where the network allows, else
 `conda env create --file environment.yml`, or https://quarto.org/docs/get-started/ (1.6 or newer).
 Poster, paper and notebooks need no Quarto: they are in results/miniature/ as HTML."""
 
+# Pages of the site, each a folder of studies, and where its tables are; ``site/_<page>.md`` begins the page.
 STUDIES = {"validation": "validation", "benchmarks": "benchmarks/results"}
-"""Pages of the site, each a folder of studies, and where its tables are; ``site/_<page>.md`` begins the page."""
-
-ROWS = 60
-"""A longer table of a study is linked to, and shown only as far as ``site/tables.yml`` says."""
+ROWS = 60  # a longer table of a study is linked to, and shown only as far as ``site/tables.yml`` says
 
 
 def required(folder: Path) -> None:

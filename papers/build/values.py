@@ -36,12 +36,9 @@ def validation(name: str) -> Path:
 
 
 QUOTED = yaml.safe_load(validation("quoted.yml").read_text(encoding="utf-8"))  # what documents quote of studies
-
+# What networks, models, controls and worlds are called in documents; and which notebook makes a figure or a table.
 WORDS = yaml.safe_load(source_file("words.yml").read_text(encoding="utf-8"))
-"""What networks, models, controls and worlds are called in documents: ``papers/words.yml``."""
-
 NOTEBOOKS = {name: notebook for notebook, names in WORDS["notebooks"].items() for name in names.split()}
-"""Which notebook makes a figure or a table, by its name without the ending."""
 
 
 def required(experiment: Experiment, folder: str, name: str) -> Path:

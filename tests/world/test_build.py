@@ -15,6 +15,7 @@ from semanticcmc.evaluation.conditions import CONDITIONS
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
+from semanticcmc.films.pairs import lagged_pairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
@@ -302,10 +303,10 @@ def test_files_are_those_of_real_films(built):
 
 def test_pairs_can_be_kept_within_the_shots_that_it_writes(built):
     store, shots = FrameStore(built / "frames"), pd.read_parquet(built / "world" / "shots.parquet")
-    pairs = store.lagged_pairs(2, 5, shots=shots)
+    pairs = lagged_pairs(store.index, 2, 5, shots=shots)
     shot = np.concatenate([film.shot_at(store.times(film.movie_id)) for film in timelines(SMALL)])
-    expected = [row for row in store.lagged_pairs(2, 5).anchors.tolist() if shot[row] == shot[row + 2]]
-    assert pairs.anchors.tolist() == expected and 0 < len(expected) < len(store.lagged_pairs(2, 5))
+    expected = [row for row in lagged_pairs(store.index, 2, 5).anchors.tolist() if shot[row] == shot[row + 2]]
+    assert pairs.anchors.tolist() == expected and 0 < len(expected) < len(lagged_pairs(store.index, 2, 5))
 
 
 def test_the_world_does_not_depend_on_the_number_of_processes(built, tmp_path):

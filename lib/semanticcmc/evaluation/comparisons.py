@@ -22,20 +22,8 @@ from semanticcmc.run import Watch
 KEYS = ("condition", "seed", "layer", "model", "control", "first", "second")
 LAG_COMPARISONS = (*KEYS, "difference", "ci_low", "ci_high", "p", "p_holm")
 JOINT = (
-    "layer",
-    "model",
-    "control",
-    "kind",
-    "first",
-    "second",
-    "lag_s",
-    "mantel_r",
-    "ci_low",
-    "ci_high",
-    "p",
-    "p_holm",
-    "p_nothing",
-    "seeds",
+    *("layer", "model", "control", "kind", "first", "second", "lag_s"),
+    *("mantel_r", "ci_low", "ci_high", "p", "p_holm", "p_nothing", "seeds"),
 )
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 

@@ -46,24 +46,12 @@ LONGEST_ID_BYTES = 150  # names of files have 255, of which endings and marks of
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """One frame of a film.
+    """One frame of a film."""
 
-    Attributes
-    ----------
-    time_s : float
-        Its second on the film's grid, the key, to the millisecond.
-    pts_s : float
-        Presentation time of the picture shown then, seconds from the film's first frame.
-    frame_index : int
-        The picture's number in presentation order, from 0.
-    image : uint8 array (height, width, 3), or bytes
-        The picture, or a JPEG that is stored as it is.
-    """
-
-    time_s: float
-    pts_s: float
-    frame_index: int
-    image: np.ndarray | bytes
+    time_s: float  # its second on the film's grid, the key, to the millisecond
+    pts_s: float  # presentation time of the picture shown then, seconds from the film's first frame
+    frame_index: int  # the picture's number in presentation order, from 0
+    image: np.ndarray | bytes  # uint8 (height, width, 3), or a JPEG that is stored as it is
 
 
 def write_film(

@@ -13,56 +13,32 @@ from semanticcmc.config import InputError
 
 @dataclasses.dataclass(frozen=True)
 class LaggedPairs:
-    """Pairs of frames a lag apart, drawn at random; made by `lagged_pairs`.
+    """Pairs of frames a lag apart, drawn at random; made by `lagged_pairs`."""
 
-    Attributes
-    ----------
-    anchors : int64 tensor (n,)
-        Rows of the index that can be first frames, increasing.
-    film : int64 tensor (N,)
-        Number of each row's film, in the index's order of films.
-    axis : float64 tensor (N,)
-        Seconds of all frames on one axis, increasing, on which films are further apart than any lag.
-    """
-
-    anchors: torch.Tensor
-    film: torch.Tensor
-    axis: torch.Tensor
+    anchors: torch.Tensor  # int64 (n,): rows of the index that can be first frames, increasing
+    film: torch.Tensor  # int64 (N,): number of each row's film, in the index's order of films
+    axis: torch.Tensor  # float64 (N,): seconds of all frames, increasing, films further apart than any lag
     lag_s: float
     tolerance: float
 
     def __len__(self) -> int:
         return len(self.anchors)
 
-    def sample(self, n: int, generator: torch.Generator, films: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw pairs at random, with replacement: rows of their first and second frames, int64 tensors (n,).
-
-        Raises InputError for `films` below 1 or above the number of films with pairs.
-
-        Parameters
-        ----------
-        n : int
-            Number of pairs.
-        generator : torch.Generator
-            On the CPU.
-        films : int, optional
-            Draw all `n` pairs from at most so many films; by default from all. Films are drawn by systematic
-            sampling with probability proportional to their number of first frames (Madow 1949, Ann. Math.
-            Stat. 20:333), so that each pair's first frame is uniform over all first frames, as without `films`; only
-            the pairs of one batch are no longer independent. A film with more than ``1 / films`` of the first frames
-            can be drawn several times: then a batch has fewer films.
-        """
-        first = self.first_frames(n, generator, films)
-        return first, self.partner(first, self.lags(n, generator))
-
     def first_frames(self, n: int, generator: torch.Generator, films: int | None = None) -> torch.Tensor:
-        """Rows of `n` first frames, as `sample` draws them."""
+        """Rows of `n` first frames, int64 (n,), drawn with replacement by a generator on the CPU.
+
+        They are of at most so many `films`, by default of all, drawn by systematic sampling with probability
+        proportional to their number of first frames (Madow 1949, Ann. Math. Stat. 20:333), so that each is uniform over
+        all first frames, as without `films`; only those of one batch are no longer independent. A film with more than
+        ``1 / films`` of the first frames can be drawn several times: then a batch has fewer films. Raises InputError
+        for `films` below 1 or above the number of films with pairs.
+        """
         if films is None:
             return self.anchors[torch.randint(len(self.anchors), (n,), generator=generator)]
         return self.anchors[self._anchors_of_films(n, films, generator)]
 
     def lags(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Lags in seconds, float64 (n,), as `sample` draws them."""
+        """Lags in seconds, float64 (n,), uniform within the tolerance."""
         u = 2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1
         return self.lag_s * (1 + self.tolerance * u)
 

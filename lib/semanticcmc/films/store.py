@@ -20,7 +20,6 @@ from torch.nn.functional import interpolate
 
 from semanticcmc.config import InputError
 from semanticcmc.films.files import SCHEMA, read_index
-from semanticcmc.films.pairs import LaggedPairs, lagged_pairs
 from semanticcmc.run import small_table
 
 FRAMES_AT_ONCE = 1024  # on their way to a GPU
@@ -219,12 +218,6 @@ class FrameStore:
         if frame.shape[1:] != size_px:
             frame = interpolate(frame[None], size_px, mode="bilinear", antialias=True)[0]
         return frame
-
-    def lagged_pairs(
-        self, lag_s: float, longest_lag_s: float, tolerance: float = 0.0, shots: pd.DataFrame | None = None
-    ) -> LaggedPairs:
-        """Pairs of frames of one film, `lag_s` apart; see `pairs.lagged_pairs`."""
-        return lagged_pairs(self.index, lag_s, longest_lag_s, tolerance, shots)
 
 
 # Free memory, so that what cannot fit is refused before any work ---------------------------------------------

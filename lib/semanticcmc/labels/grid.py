@@ -29,31 +29,15 @@ REMEDY = "state the interval in the experiment (labels.interval_s), or put the l
 
 @dataclasses.dataclass(frozen=True)
 class FilmLabels:
-    """Labels of one film as its source states them, in any order.
-
-    Attributes
-    ----------
-    time_s : float array (n,)
-    label : object array (n,) of str
-    confidence : float array (n,)
-        0 to 100.
-    duration_s : float
-        Length of the film, NaN where the source does not state it.
-    sampled_s : float array
-        Times at which the source looked for labels, whether or not it found any.
-    where : str
-        File or folder, named in messages.
-    problem : str
-        Why these may not be the film's labels, or hold none; empty for most films.
-    """
+    """Labels of one film as its source states them, in any order: n of each of the first three."""
 
     time_s: np.ndarray
-    label: np.ndarray
-    confidence: np.ndarray
-    duration_s: float
-    sampled_s: np.ndarray
-    where: str
-    problem: str = ""
+    label: np.ndarray  # of str
+    confidence: np.ndarray  # 0 to 100
+    duration_s: float  # length of the film, NaN where the source does not state it
+    sampled_s: np.ndarray  # times at which the source looked for labels, whether or not it found any
+    where: str  # file or folder, named in messages
+    problem: str = ""  # why these may not be the film's labels, or hold none
 
     def __post_init__(self) -> None:
         confident = (self.confidence >= 0) & (self.confidence <= 100)

@@ -25,35 +25,17 @@ from semanticcmc.timescales.variogram import lagged_differences
 
 @dataclasses.dataclass(frozen=True)
 class Looks:
-    """Squared differences of frames by lag, film by film; made by `compare_frames`.
+    """Squared differences of frames by lag, film by film; made by `compare_frames`."""
 
-    Attributes
-    ----------
-    lags_s : float64 array (lags,)
-    squared : float64 array (films, lags)
-        Mean squared difference of a film's frames at each lag; 0 where it has no pair.
-    pairs : int64 array (films, lags)
-    frames : int64 array (films,)
-    base : float64 array (films, films)
-        Mean squared difference of two different frames: of one film on the diagonal, of two films elsewhere.
-    shifted : tuple of float64 arrays (frames of the film's span,)
-        Of each film and itself shifted circularly by 0, 1, ... frames.
-    duration_s : float64 array (films,)
-    interval_s : float
-        Time between frames.
-    width : int
-        Numbers in a frame's vector.
-    """
-
-    lags_s: np.ndarray
-    squared: np.ndarray
-    pairs: np.ndarray
-    frames: np.ndarray
-    base: np.ndarray
-    shifted: tuple[np.ndarray, ...]
-    duration_s: np.ndarray
-    interval_s: float
-    width: int
+    lags_s: np.ndarray  # (lags,)
+    squared: np.ndarray  # (films, lags): mean squared difference of a film's frames at each lag; 0 where it has no pair
+    pairs: np.ndarray  # int64 (films, lags)
+    frames: np.ndarray  # int64 (films,)
+    base: np.ndarray  # (films, films): of two different frames, of one film on the diagonal, of two films elsewhere
+    shifted: tuple[np.ndarray, ...]  # of each film and itself shifted circularly by 0, 1, ... frames of its span
+    duration_s: np.ndarray  # (films,)
+    interval_s: float  # between frames
+    width: int  # numbers in a frame's vector
 
     def difference(self, films: np.ndarray) -> np.ndarray:
         """Mean squared difference by lag, (..., lags), of films taken `films` (..., films) times; NaN without pairs."""

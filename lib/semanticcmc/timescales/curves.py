@@ -62,42 +62,24 @@ def lag_grid(interval_s: float, longest_s: float, lags: int) -> tuple[float, ...
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A measure by lag at both levels, with its bootstrap samples over films.
+    """A measure by lag at both levels (`LEVELS`), with its bootstrap samples: `value` for films drawn with replacement.
 
-    Attributes
-    ----------
-    lags_s : float64 array (lags,)
-    value : float64 array (levels, lags)
-        Levels as in `LEVELS`.
-    samples : float64 array (draws, levels, lags)
-        `value` for films drawn with replacement.
-    null_low, null_high : float64 array (levels, lags)
-        Pointwise band of the value where nothing lasts.
-    decay : float64 array (levels, lags)
-        The same on the scale of covariances, on which what belongs to the moment falls as its correlation does: to
-        this half-lives are fitted.
-    decay_samples : float64 array (draws, levels, lags)
-    squared : bool
-        Whether `decay` is the root of a square, so that the sign of a covariance is lost.
-    pairs : float64 array (films, lags)
-        Number of pairs of moments of each film at each lag; 0 where the film is not longer than the lag.
-    duration_s : float64 array (films,)
-    interval_s : float
-        Time between samples.
+    `decay` is the value on the scale of covariances, on which what belongs to the moment falls as its correlation does:
+    to this half-lives are fitted. `squared`: it is the root of a square, so that the sign of a covariance is lost.
     """
 
     measure: str
-    lags_s: np.ndarray
-    value: np.ndarray
-    samples: np.ndarray
-    null_low: np.ndarray
+    lags_s: np.ndarray  # (lags,)
+    value: np.ndarray  # (levels, lags)
+    samples: np.ndarray  # (draws, levels, lags)
+    null_low: np.ndarray  # (levels, lags): pointwise band of the value where nothing lasts, to null_high
     null_high: np.ndarray
-    decay: np.ndarray
-    decay_samples: np.ndarray
+    decay: np.ndarray  # (levels, lags)
+    decay_samples: np.ndarray  # (draws, levels, lags)
     squared: bool
-    pairs: np.ndarray
-    duration_s: np.ndarray
-    interval_s: float
+    pairs: np.ndarray  # (films, lags): of moments; 0 where the film is not longer than the lag
+    duration_s: np.ndarray  # (films,)
+    interval_s: float  # between samples
 
     def table(self, config: TimescalesConfig) -> pd.DataFrame:
         """Rows of ``tables/timescales.csv``: measure, level, lag, value, bootstrap interval and null band."""

@@ -23,24 +23,12 @@ FILMS_THAT_LONG = 0.75  # share of the films that are longer than the longest la
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What `measure` found.
+    """What `measure` found."""
 
-    Attributes
-    ----------
-    curves : DataFrame
-        ``tables/timescales.csv``: one row a measure, level and lag (`curves.Curve.table`).
-    constants : DataFrame
-        ``tables/half_lives.csv``: half-strengths and half-lives, one row a measure and level.
-    rms : DataFrame
-        RMS difference by lag in grey levels (`appearance.rms_difference`).
-    pictures : array, shape (frames, d)
-        Small pictures of all frames as unit vectors.
-    """
-
-    curves: pd.DataFrame
-    constants: pd.DataFrame
-    rms: pd.DataFrame
-    pictures: np.ndarray
+    curves: pd.DataFrame  # ``tables/timescales.csv``: one row a measure, level and lag (`curves.Curve.table`)
+    constants: pd.DataFrame  # ``tables/half_lives.csv``: half-strengths and half-lives, one row a measure and level
+    rms: pd.DataFrame  # RMS difference by lag in grey levels (`appearance.rms_difference`)
+    pictures: np.ndarray  # (frames, d): small pictures of all frames as unit vectors
 
 
 def measure(

@@ -20,44 +20,22 @@ from semanticcmc.timescales.curves import Curve, TimescalesConfig
 class LabelPairs:
     """Numbers of pairs of moments a lag apart within films, and of the labels seen at them.
 
-    A film takes part in a lag with all its pairs of moments; where it is not longer than the lag it has none.
-
-    Attributes
-    ----------
-    movies : tuple of str
-    names : tuple of str
-        The labels.
-    lags_s : float64 array (lags,)
-        The first is 0.
-    count : float64 array (lags, films)
-        Pairs of moments.
-    first, second : float32 array (lags, films, labels)
-        First and second moments of pairs that have the label.
-    both : float32 array (lags, films, labels, labels)
-        Pairs whose first moment has the one label and whose second moment has the other.
-    gram : float32 array (lags, films, labels, labels)
-        First moments that have both labels at once.
-    presence : list of float32 array (moments, labels)
-        Each film, at the moments that serve as first ones.
-    duration_s : float64 array (films,)
-    interval_s : float
-        Time between label sets, the longest of all films'.
-    step_s : float64 array (films,)
-        Time between first moments.
+    A film takes part in a lag with all its pairs of moments; where it is not longer than the lag it has none. Counts
+    are float32, but `count`.
     """
 
     movies: tuple[str, ...]
-    names: tuple[str, ...]
-    lags_s: np.ndarray
-    count: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    both: np.ndarray
-    gram: np.ndarray
-    presence: list[np.ndarray]
-    duration_s: np.ndarray
-    interval_s: float
-    step_s: np.ndarray
+    names: tuple[str, ...]  # the labels
+    lags_s: np.ndarray  # (lags,), the first is 0
+    count: np.ndarray  # (lags, films): pairs of moments, float64
+    first: np.ndarray  # (lags, films, labels): first moments of pairs that have the label
+    second: np.ndarray  # (lags, films, labels): second moments
+    both: np.ndarray  # (lags, films, labels, labels): the first moment has the one label, the second the other
+    gram: np.ndarray  # (lags, films, labels, labels): first moments that have both labels at once
+    presence: list[np.ndarray]  # (moments, labels) of each film, at the moments that serve as first ones
+    duration_s: np.ndarray  # (films,)
+    interval_s: float  # between label sets, the longest of all films'
+    step_s: np.ndarray  # (films,): between first moments
 
     @property
     def rates(self) -> np.ndarray:

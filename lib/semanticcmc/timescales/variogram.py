@@ -19,24 +19,12 @@ COLUMNS_AT_ONCE = 64  # columns transformed together: memory stays at some 64 tr
 
 @dataclasses.dataclass(frozen=True)
 class LaggedDifferences:
-    """Pairs of moments of one film, at every lag.
+    """Pairs of moments of one film, 0, 1, ... T - 1 steps apart."""
 
-    Attributes
-    ----------
-    pairs : int64 array (T,)
-        Pairs of moments that are 0, 1, ... T - 1 steps apart.
-    squared : float64 array (T,)
-        Mean over these pairs of the squared Euclidean distance; NaN where there is no pair.
-    mean : float64 array (d,)
-        Mean of the film's moments.
-    mean_square : float64
-        Mean squared length of the film's moments.
-    """
-
-    pairs: np.ndarray
-    squared: np.ndarray
-    mean: np.ndarray
-    mean_square: float
+    pairs: np.ndarray  # int64 (T,): how many
+    squared: np.ndarray  # float64 (T,): mean of their squared Euclidean distance; NaN where there is no pair
+    mean: np.ndarray  # float64 (d,): of the film's moments
+    mean_square: float  # squared length of the film's moments
 
     @property
     def moments(self) -> int:
