@@ -65,7 +65,8 @@ def run(
     """Run an experiment from films, or the world, to its poster, or what follows --."""
     from semanticcmc import workflow
 
-    raise typer.Exit(workflow.run(experiment, results, films, stimuli, labels, seeds, cores, snakemake or ()))
+    given: dict[str, Any] = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
+    raise typer.Exit(workflow.run(experiment, results, cores, snakemake or (), **given))
 
 
 @app.command()

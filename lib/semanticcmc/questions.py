@@ -70,21 +70,11 @@ class Answer(pd.DataFrame):
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What is asked of an experiment's tests.
+    """What is asked of an experiment's tests."""
 
-    Attributes
-    ----------
-    experiment : Experiment
-        With the networks and the section ``evaluation`` that were asked for.
-    shown : Selection
-        Layer, models, control and condition.
-    declared : tuple of tuple of str
-        Names of the networks and of the models that the experiment declares.
-    """
-
-    experiment: Experiment
-    shown: Selection
-    declared: tuple[tuple[str, ...], tuple[str, ...]]
+    experiment: Experiment  # with the networks and the section ``evaluation`` that were asked for
+    shown: Selection  # layer, models, control and condition
+    declared: tuple[tuple[str, ...], tuple[str, ...]]  # names of the networks and of the models that it declares
 
     @property
     def permutations(self) -> dict[str, int]:

@@ -147,33 +147,16 @@ def locked(folder: Path) -> Iterator[int]:
 
 
 def run(
-    experiment: str,
-    results: str | None = None,
-    films: str | None = None,
-    stimuli: str | None = None,
-    labels: str | None = None,
-    seeds: int | None = None,
-    cores: int | None = None,
-    snakemake: Sequence[str] = (),
+    experiment: str, results: str | None = None, cores: int | None = None, snakemake: Sequence[str] = (), **given: Any
 ) -> int:
     """Check everything, run the workflow, and say where results are; parameters as of `resolve_experiment`.
 
-    Returns
-    -------
-    int
-        Snakemake's exit status.
-
-    Raises
-    ------
-    InputError
-        Before long work starts.
+    Returned is Snakemake's exit status. Raises InputError before long work starts.
     """
     if cores is not None and cores < 1:
         raise InputError(f"CORES={cores}: expected 1 or more")
-    given: dict[str, Any] = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
     with locked(_resolved(experiment, results, **given)[0].parent):
-        E = resolve_experiment(experiment, results, **given)
-        return _run(E, cores, snakemake)
+        return _run(resolve_experiment(experiment, results, **given), cores, snakemake)
 
 
 def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
@@ -192,19 +175,8 @@ def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
 def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] = ()) -> int:
     """Run Snakemake on an experiment that `resolve_experiment` wrote; `LogHandler` shows its progress.
 
-    Raises InputError when another run is at work in the same results folder.
-
-    Parameters
-    ----------
-    cores : int
-        Processor cores to use at once.
-    snakemake : sequence of str
-        Further arguments for Snakemake.
-
-    Returns
-    -------
-    int
-        Snakemake's exit status.
+    On so many `cores` at once, with further arguments. Returned is its exit status. Raises InputError when another run
+    is at work in the same results folder.
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
     command += ["--directory", str(experiment.folder)]

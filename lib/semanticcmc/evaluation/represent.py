@@ -36,21 +36,11 @@ from semanticcmc.training.views import ViewsConfig
 
 @dataclasses.dataclass(frozen=True)
 class Representation:
-    """What `represent` found of a network.
+    """What `represent` found of a network, and wrote as ``rdms/<network>/seed-<k>_<measure>.csv``."""
 
-    Attributes
-    ----------
-    rdms : dict of dict of RDM
-        By condition and layer.
-    accuracy : DataFrame
-        ``rdms/<network>/seed-<k>_accuracy.csv``: class accuracy of single pictures (`decoding.accuracy_table`).
-    noise_ceiling : DataFrame
-        ``rdms/<network>/seed-<k>_noise_ceiling.csv``: split-half reliability (`rsa.reliability`).
-    """
-
-    rdms: dict[str, dict[str, RDM]]
-    accuracy: pd.DataFrame
-    noise_ceiling: pd.DataFrame
+    rdms: dict[str, dict[str, RDM]]  # by condition and layer
+    accuracy: pd.DataFrame  # class accuracy of single pictures (`decoding.accuracy_table`)
+    noise_ceiling: pd.DataFrame  # split-half reliability (`rsa.reliability`)
 
 
 def represent(

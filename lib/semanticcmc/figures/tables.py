@@ -17,28 +17,14 @@ KEYS = ("network", "lag_s", "layer", "condition", "model", "control", "measure")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which rows of the tables figures show, and what their captions say of the tests.
+    """Which rows of the tables figures show, and what their captions say of the tests."""
 
-    Attributes
-    ----------
-    layer, condition : str
-        Of the networks, and of the stimuli.
-    models : tuple of str
-        Semantic models; a panel or a colour each.
-    control : str
-        What the partial correlation is given.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    random_networks : int
-        Number of untrained networks behind the control ``random``.
-    """
-
-    layer: str
-    models: tuple[str, ...]
-    control: str
-    condition: str
-    confidence: float
-    random_networks: int
+    layer: str  # of the networks
+    models: tuple[str, ...]  # semantic models; a panel or a colour each
+    control: str  # what the partial correlation is given
+    condition: str  # of the stimuli
+    confidence: float  # level of the intervals, between 0 and 1
+    random_networks: int  # how many untrained networks are behind the control ``random``
 
     @classmethod
     def of(cls, experiment: Experiment, **chosen: Any) -> Selection:

@@ -38,20 +38,11 @@ class Cosets:
 
     The permutation of order k, multiplier a (or -a) and turn b moves the item that x has in position i to the
     item that y has in position a i + b: ``permutation[order_x[i]] = orders_y[k][(a i + b) % n]``.
-
-    Attributes
-    ----------
-    order_x : array of int, shape (n,)
-        Items of x around the circle, in random order.
-    orders_y : array of int, shape (O, n)
-        Items of y around the circle, in a new order for each k; the first is x's own.
-    multipliers : array of int, shape (O, A)
-        Coprime to n, from 1 to n / 2, different within an order; the first of all is 1.
     """
 
-    order_x: NDArray[np.int64]
-    orders_y: NDArray[np.int64]
-    multipliers: NDArray[np.int64]
+    order_x: NDArray[np.int64]  # (n,): items of x around the circle, in random order
+    orders_y: NDArray[np.int64]  # (O, n): items of y around it, in a new order for each k; the first is x's own
+    multipliers: NDArray[np.int64]  # (O, A): coprime to n, 1 to n / 2, different within an order; the first of all is 1
 
     def __len__(self) -> int:
         """Return the number of permutations, the identity included."""

@@ -31,24 +31,12 @@ DEBIAN = Path("/usr/share/wordnet")
 
 @dataclasses.dataclass(frozen=True)
 class Taxonomy:
-    """Nouns and what lies above them.
+    """Nouns, by wnid, and what lies above them."""
 
-    Attributes
-    ----------
-    hypernyms : mapping of str to tuple of str
-        Each wnid's hypernyms, instance hypernyms among them; none for the root.
-    nouns : mapping of str to str
-        Each wnid's first word in WordNet's spelling: ``tennis ball``, ``Siamese cat``.
-    synsets : mapping of str to str
-        Each wnid's name in nltk and in publications: ``tennis_ball.n.01``.
-    max_depth : int
-        Most steps from any noun of the *whole* WordNet up to its root: 19 in WordNet 3.0.
-    """
-
-    hypernyms: Mapping[str, tuple[str, ...]]
-    nouns: Mapping[str, str]
-    synsets: Mapping[str, str]
-    max_depth: int
+    hypernyms: Mapping[str, tuple[str, ...]]  # instance hypernyms among them; none for the root
+    nouns: Mapping[str, str]  # the first word in WordNet's spelling: ``tennis ball``, ``Siamese cat``
+    synsets: Mapping[str, str]  # the name in nltk and in publications: ``tennis_ball.n.01``
+    max_depth: int  # most steps from any noun of the *whole* WordNet up to its root: 19 in WordNet 3.0
 
     def distances_above(self, wnid: str) -> dict[str, int]:
         """Every wnid above `wnid`, itself included, with the fewest steps up to it."""
