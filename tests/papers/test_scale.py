@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from semanticcmc.films.files import COLUMNS
+from semanticcmc.films.pairs import lagged_pairs
 from semanticcmc.films.store import FrameStore
 
 FILMS, SECONDS = 100, 5_730
@@ -51,13 +52,14 @@ def test_the_index_holds_every_film(store):
 def test_pairs_at_every_published_lag(store, lag_s):
     """First frames are those with a partner at the lag and at the longest, counted from the gaps alone."""
     frames, lengths, index = store
-    pairs = frames.lagged_pairs(lag_s, max(LAGS_S))
+    pairs, generator = lagged_pairs(frames.index, lag_s, max(LAGS_S)), torch.Generator().manual_seed(0)
     expected = 0
     for length in lengths:
         there = np.arange(length) % 1_000 != 999
         first = np.flatnonzero(there[: length - int(max(LAGS_S))])
         expected += (there[first + int(lag_s)] & there[first + int(max(LAGS_S))]).sum()
     assert len(pairs) == expected
-    first, second = (index.iloc[rows.numpy()] for rows in pairs.sample(20_000, torch.Generator().manual_seed(0)))
+    rows = pairs.first_frames(20_000, generator)
+    first, second = (index.iloc[some.numpy()] for some in (rows, pairs.partner(rows, pairs.lags(20_000, generator))))
     assert (first.film.to_numpy() == second.film.to_numpy()).all()
     np.testing.assert_array_equal(second.time_s.to_numpy() - first.time_s.to_numpy(), lag_s)
