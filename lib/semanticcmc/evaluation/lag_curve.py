@@ -92,8 +92,8 @@ def lag_curve(
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     """Rows that notebook 03 wrote of every network, as one table ``tables/<measure>.csv``.
 
-    `measure` is ``accuracy`` or ``noise_ceiling``, of ``rdms/<network>/seed-<k>_<measure>.csv``. Raises InputError if a
-    network's file is missing.
+    `measure` is ``accuracy``, ``noise_ceiling`` or ``effective_rank``, of ``rdms/<network>/seed-<k>_<measure>.csv``.
+    Raises InputError if a network's file is missing.
     """
     parts = []
     for network in experiment.runs:
@@ -101,7 +101,7 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
         if not file.is_file():
             raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
         parts.append(pd.read_csv(file))
-    numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling")
+    numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling", "effective_rank")
     table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
     return table.reset_index(drop=True)
 

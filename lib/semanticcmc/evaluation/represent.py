@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import class_means_and_features, evaluation_device
@@ -30,6 +31,7 @@ from semanticcmc.rsa.reliability import reliability_table
 from semanticcmc.run import write_csv
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.networks import Encoder, TrainedNetwork
+from semanticcmc.training.objectives.base import effective_rank
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.training.views import ViewsConfig
 
@@ -41,6 +43,7 @@ class Representation:
     rdms: dict[str, dict[str, RDM]]  # by condition and layer
     accuracy: pd.DataFrame  # class accuracy of single pictures (`decoding.accuracy_table`)
     noise_ceiling: pd.DataFrame  # split-half reliability (`rsa.reliability`)
+    effective_rank: pd.DataFrame  # of single pictures' activations at the primary layer (RankMe)
 
 
 def represent(
@@ -74,6 +77,7 @@ def represent(
     rdms: dict[str, dict[str, RDM]] = {}
     accuracy: list[pd.DataFrame] = []
     ceilings: list[pd.DataFrame] = []
+    ranks: list[pd.DataFrame] = []
     for condition in stimuli.config.conditions:
         batches = watch(stimuli.batches(config.batch_size, condition))
         means, features, labels = class_means_and_features(trained, batches, len(classes), layer, config)
@@ -81,13 +85,14 @@ def represent(
         keys = {"network": network.name, "lag_s": network.lag_s, "seed": network.seed, "layer": layer}
         recognised = accuracy_table(features, labels, config.decoding_neighbours, config.decoding_folds, *intervals)
         known = reliability_table(features, labels, classes, evaluation.distance)
-        for tables, found in ((accuracy, recognised), (ceilings, known)):
+        rank = pd.DataFrame({"effective_rank": [effective_rank(torch.from_numpy(features)).item()]})
+        for tables, found in ((accuracy, recognised), (ceilings, known), (ranks, rank)):
             tables.append(pd.DataFrame(keys | {"condition": condition}, index=found.index).join(found))
-    made = Representation(rdms, pd.concat(accuracy), pd.concat(ceilings))
+    made = Representation(rdms, *map(pd.concat, (accuracy, ceilings, ranks)))
     if write:
         for condition, by_layer in rdms.items():
             write_rdms(rdm_file(experiment, network, condition), by_layer)
-        for measure in ("accuracy", "noise_ceiling"):
+        for measure in ("accuracy", "noise_ceiling", "effective_rank"):
             write_csv(rdm_file(experiment, network, measure).with_suffix(".csv"), getattr(made, measure))
         write_distance_rdms(experiment, network, trained)
     return made
