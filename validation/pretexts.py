@@ -1,0 +1,140 @@
+"""What can a network learn, by which objective? Each sees as many images of the same world (about a minute a network).
+
+    python -m validation.pretexts            (goes on where it stopped)
+
+The miniature world, whose films group classes by category: a scene's theme is one. Every network of
+analysis/experiments/miniature_objectives.yaml, and InfoNCE at all lags of the miniature, sees 153,600 images at most
+(an objective of three frames 153,000), by the same recipe, and is tested at the primary layer. `arrow_of_time` sees a
+second world as well, in which no theme is preferred and time has no direction (``theme_preference: 0``): a loss below
+chance there would be an error.
+
+Writes pretexts.csv (the columns of lag_curve.csv, one row a network, seed, model and control; besides, the objective,
+the pairing, class accuracy, effective rank of the layer, images seen, and the mean loss of the last tenth of the steps
+beside that of knowing nothing), a record of configs, versions and commit, and a figure beside this file.
+"""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from semanticcmc.evaluation.config import StimuliConfig
+from semanticcmc.evaluation.lag_curve import lag_curve
+from semanticcmc.evaluation.rdm_files import make_controls, networks_to_make, rdm_file
+from semanticcmc.evaluation.represent import represent
+from semanticcmc.evaluation.stimuli import StimulusFolder
+from semanticcmc.experiment import Experiment, Network, load_experiment, read_values
+from semanticcmc.rsa.permutation import holm
+from semanticcmc.run import TrainingError, atomic, record, write_csv, write_json
+from semanticcmc.training.loop import Run
+from semanticcmc.training.recipe import chance_loss
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results" / "validation" / "pretexts"
+SEEDS = (0, 1, 2)
+WORLDS: dict[str, dict[str, Any]] = {"miniature": {}, "reversible": {"theme_preference": 0.0}}
+"""World to what differs from the miniature's."""
+IN_BOTH = "arrow_of_time"
+FIRST, LAST = ("same_scene", "same_label"), ("nce",)  # bounds come first, what takes long a step last
+
+
+def experiment(world: str) -> Experiment:
+    """Miniature_objectives with all lags of the miniature over one world, which is made once."""
+    values = read_values("miniature_objectives")[0]
+    values |= {"name": world, "lags_s": read_values("miniature")[0]["lags_s"], "seeds": list(SEEDS)}
+    values["world"] |= WORLDS[world]
+    folder = RESULTS / world
+    with atomic(folder / "experiment.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    if not (folder / "frames/index.parquet").exists():
+        subprocess.run([sys.executable, "-m", "semanticcmc", "world", folder / "experiment.yaml"], check=True)
+    return load_experiment(folder / "experiment.yaml")
+
+
+def alone(one: Experiment, network: Network) -> Experiment:
+    """The experiment with one network: what it holds besides is its controls and models."""
+    lines = one.sections["objectives"].items()
+    kept = {name: line for name, line in lines if network.name == name or network.name.startswith(f"{name}_")}
+    kept = kept if one.is_further(network) else {}
+    lags_s = () if one.is_further(network) or not network.name.startswith("semantic") else (network.lag_s,)
+    baselines = (network.name,) if network.name in one.baselines else ()
+    sections = {**one.sections, "objectives": kept}
+    new = dataclasses.replace(one, sections=sections, lags_s=lags_s, baselines=baselines, seeds=(network.seed,))
+    return new
+
+
+def rows(one: Experiment, network: Network) -> pd.DataFrame:
+    """Train one network, or open it, show it the stimuli and test it; kept for the next time."""
+    file = RESULTS / one.name / "rows" / f"{network.name}_seed-{network.seed}.csv"
+    if file.exists():
+        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+    run = Run(one, network)
+    folder = run.train()
+    stimuli = StimulusFolder(one.folder / "stimuli", one.section("stimuli", StimuliConfig))
+    made = represent(one, network, stimuli)
+    table = lag_curve(alone(one, network), [one.primary_layer]).drop(columns="p_holm")
+    said, chance, lines = one.objective(network), None, []
+    if network.trained:
+        chance, lines = chance_loss(one, network), (folder / "metrics.jsonl").read_text().splitlines()
+    losses = [line["loss"] for line in map(json.loads, lines) if line["step"] > 0.9 * run.steps]
+    pairing = said.get("pairing", "fixed") if network.lag_s > 0 else ""
+    accuracy = made.accuracy.set_index("measure").accuracy
+    table = table.assign(
+        world=one.name,
+        objective=network.objective,
+        pairing=pairing if isinstance(pairing, str) else pairing["name"],
+        accuracy=accuracy["knn"],
+        linear_probe=accuracy["linear_probe"],
+        effective_rank=made.effective_rank.effective_rank.iloc[0],
+        images=run.steps * run.objective.images * run.batches.count if network.trained else 0,
+        loss=sum(losses) / len(losses) if losses else math.nan,
+        chance_loss=math.nan if chance is None else chance,
+    )
+    write_csv(file, table)
+    return table
+
+
+def jobs() -> list[tuple[str, Network]]:
+    """Worlds and networks, a seed after the other."""
+    one = experiment("miniature")
+    line = {network: network.name.rsplit("_", 1)[0] if network.lag_s > 0 else network.name for network in one.runs}
+    places = {network: (line[network] not in FIRST, line[network] in LAST) for network in one.runs}
+    found = [("miniature", network) for network in one.runs]
+    found += [("reversible", network) for network in one.runs if line[network] == IN_BOTH]
+    given = {
+        network: not (network.name in one.baselines or network.name.startswith("semantic")) for network in one.runs
+    }
+    return sorted(found, key=lambda job: (job[1].seed, given[job[1]], places[job[1]], job[0]))
+
+
+def main() -> None:
+    """Train what is not trained yet; after each network write the table and record anew."""
+    tables, worlds = [], {name: experiment(name) for name in dict.fromkeys(world for world, _ in jobs())}
+    for world, network in jobs():
+        one = worlds[world]
+        if not all(rdm_file(one, control, "intact").exists() for control in networks_to_make(one)):
+            make_controls(one)
+        try:
+            tables.append(rows(one, network))
+        except TrainingError as error:
+            print(error, flush=True)
+            continue
+        found = pd.concat(tables)
+        family = found.groupby(["world", "seed", "model", "control"]).p
+        found = found.assign(p_holm=family.transform(lambda p: holm(p)))
+        print(f"{world}, {network}", flush=True)
+        with atomic(HERE / "pretexts.csv") as temporary:
+            found.to_csv(temporary, index=False, float_format="%.5g")
+        configs = {name: {"lags_s": one.lags_s, **one.sections} for name, one in worlds.items()}
+        write_json(HERE / "pretexts.json", record(configs, seeds=list(SEEDS)))
+    print(f"Wrote {HERE / 'pretexts.csv'} and .json")
+
+
+if __name__ == "__main__":
+    main()
