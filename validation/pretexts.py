@@ -57,16 +57,23 @@ def experiment(world: str) -> Experiment:
     return load_experiment(folder / "experiment.yaml")
 
 
+def line_of(network: Network) -> str:
+    """Line of the section ``objectives`` that a network is of; ``semantic`` of InfoNCE at a lag."""
+    return network.name.rsplit("_", 1)[0] if network.lag_s > 0 else network.name
+
+
 def alone(one: Experiment, network: Network) -> Experiment:
-    """The experiment with one network: what it holds besides is its controls and models."""
-    lines = one.sections["objectives"].items()
-    kept = {name: line for name, line in lines if network.name == name or network.name.startswith(f"{name}_")}
-    kept = kept if one.is_further(network) else {}
-    lags_s = () if one.is_further(network) or not network.name.startswith("semantic") else (network.lag_s,)
-    baselines = (network.name,) if network.name in one.baselines else ()
-    sections = {**one.sections, "objectives": kept}
-    new = dataclasses.replace(one, sections=sections, lags_s=lags_s, baselines=baselines, seeds=(network.seed,))
-    return new
+    """The experiment with one network, beside its controls and models."""
+    lags_s = [network.lag_s] if network.lag_s > 0 else []
+    line = {**one.sections["objectives"].get(line_of(network), {}), **({"lags_s": lags_s} if lags_s else {})}
+    further, is_baseline = one.is_further(network), network.name in one.baselines
+    return dataclasses.replace(
+        one,
+        sections={**one.sections, "objectives": {line_of(network): line} if further else {}},
+        lags_s=() if further else tuple(lags_s),
+        baselines=(network.name,) if is_baseline else (),
+        seeds=(network.seed,),
+    )
 
 
 def rows(one: Experiment, network: Network) -> pd.DataFrame:
@@ -101,16 +108,14 @@ def rows(one: Experiment, network: Network) -> pd.DataFrame:
 
 
 def jobs() -> list[tuple[str, Network]]:
-    """Worlds and networks, a seed after the other."""
-    one = experiment("miniature")
-    line = {network: network.name.rsplit("_", 1)[0] if network.lag_s > 0 else network.name for network in one.runs}
-    places = {network: (line[network] not in FIRST, line[network] in LAST) for network in one.runs}
-    found = [("miniature", network) for network in one.runs]
-    found += [("reversible", network) for network in one.runs if line[network] == IN_BOTH]
-    given = {
-        network: not (network.name in one.baselines or network.name.startswith("semantic")) for network in one.runs
-    }
-    return sorted(found, key=lambda job: (job[1].seed, given[job[1]], places[job[1]], job[0]))
+    """Worlds and networks, a seed after the other, those first that are trained already or tell most."""
+    runs = experiment("miniature").runs
+    found = [("miniature", network) for network in runs]
+    found += [("reversible", network) for network in runs if line_of(network) == IN_BOTH]
+    told = [line_of(network) for _, network in found]
+    order = ["random", "augment", "cmc_lab", "semantic", *FIRST, *dict.fromkeys(told)]
+    order = [*(name for name in order if name not in LAST), *LAST]
+    return sorted(found, key=lambda job: (job[1].seed, order.index(line_of(job[1])), job[0]))
 
 
 def main() -> None:
@@ -118,8 +123,9 @@ def main() -> None:
     tables, worlds = [], {name: experiment(name) for name in dict.fromkeys(world for world, _ in jobs())}
     for world, network in jobs():
         one = worlds[world]
-        if not all(rdm_file(one, control, "intact").exists() for control in networks_to_make(one)):
-            make_controls(one)
+        others = alone(one, one.network("augment", 0))
+        if not all(rdm_file(one, control, "intact").exists() for control in networks_to_make(others)):
+            make_controls(others)
         try:
             tables.append(rows(one, network))
         except TrainingError as error:
