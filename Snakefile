@@ -22,12 +22,13 @@ os.environ |= {"SEMANTICCMC_ROOT": str(ROOT), "SEMANTICCMC_PYTHON": sys.executab
 COMMAND = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
 CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
+CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
 THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
 WORLD = E.source == "world"
 CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
 RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of several untrained networks as a control
 RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM else []
-NOTEBOOKS = ["01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness"]
+NOTEBOOKS = ["01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness", *(["08_objectives"] if CURVE != RUNS else [])]
 NOTEBOOKS += [f"{name}_{network}_seed-{seed}" for name in ("02_training", "03_representations") for network, seed in RUNS]
 UNTRAINED = [seed for seed in RANDOM_SEEDS if ("random", seed) not in RUNS]  # those that no notebook makes
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
@@ -75,7 +76,7 @@ TORCHRUN = (
 
 wildcard_constraints:
     seed=r"\d+",
-    network=r"[a-z_]+|semantic_[\d.]+s",
+    network=r"[a-z][a-z0-9_.]*",
     movie_id=r"[^/]+",
 
 
@@ -272,6 +273,7 @@ rule represent:
         "rdms/{network}/seed-{seed}_intact_distances.parquet",
         "rdms/{network}/seed-{seed}_accuracy.csv",
         "rdms/{network}/seed-{seed}_noise_ceiling.csv",
+        "rdms/{network}/seed-{seed}_effective_rank.csv",
         notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
     log:
         "logs/03_representations_{network}_seed-{seed}.log",
@@ -325,9 +327,9 @@ rule classification:
 
 rule lag_curve:
     input:
-        [f"rdms/{network}/seed-{seed}_{condition}.parquet" for network, seed in RUNS for condition in CONDITIONS],
+        [f"rdms/{network}/seed-{seed}_{condition}.parquet" for network, seed in CURVE for condition in CONDITIONS],
         [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
-        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "noise_ceiling")],
+        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in CURVE for measure in ("accuracy", "noise_ceiling")],
         "tables/dataset.csv",
     output:
         "tables/lag_curve.csv",
@@ -354,7 +356,7 @@ rule lag_curve:
 
 rule robustness:
     input:
-        [f"rdms/{network}/seed-{seed}_{kind}.parquet" for network, seed in RUNS for kind in ("intact", "intact_distances")],
+        [f"rdms/{network}/seed-{seed}_{kind}.parquet" for network, seed in CURVE for kind in ("intact", "intact_distances")],
         [f"rdms/random/seed-{seed}_{kind}.parquet" for seed in UNTRAINED for kind in ("intact", "intact_distances")],
     output:
         "tables/robustness.csv",
@@ -368,6 +370,27 @@ rule robustness:
         parameters="",
     shell:
         papermill("07_robustness")
+
+
+if CURVE != RUNS:
+
+    rule objectives:
+        input:
+            [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],
+            [f"rdms/random/seed-{seed}_intact.parquet" for seed in UNTRAINED],
+            [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "effective_rank")],
+        output:
+            "tables/objectives.csv",
+            "figures/objectives.svg",
+            notebook="notebooks/08_objectives.ipynb",
+        log:
+            "logs/08_objectives.log",
+        params:
+            made_by=notebook("08_objectives"),
+            settings=settings("evaluation", "objectives", "primary_layer", "title"),
+            parameters="",
+        shell:
+            papermill("08_objectives")
 
 
 rule estimators:  # no part of the poster: shows what python -m validation.estimators found
@@ -486,6 +509,7 @@ rule paper:
         "figures/rdms.svg",
         "figures/dissociation.svg",
         "figures/robustness.svg",
+        ["tables/objectives.csv", "figures/objectives.svg"] if CURVE != RUNS else [],
     output:
         "paper/paper.html",
         "paper/paper.pdf",

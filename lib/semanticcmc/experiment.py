@@ -115,6 +115,12 @@ class Experiment(Head):
             return Network(name, self.sections["objectives"][line]["objective"], lag_s, seed)
         return Network.named(name, self.sections.get("training", {}).get("objective", ""), seed)
 
+    @property
+    def on_the_curve(self) -> Experiment:
+        """The experiment without the section ``objectives``: the networks of the lag curve, all of one objective."""
+        sections = {name: values for name, values in self.sections.items() if name != "objectives"}
+        return dataclasses.replace(self, sections=sections)
+
     def is_further(self, network: Network) -> bool:
         """Whether it is of the section ``objectives``."""
         return network.name in self._further

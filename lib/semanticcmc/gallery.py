@@ -18,7 +18,7 @@ from semanticcmc.evaluation.models import category_table
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Network, lagged_name
 from semanticcmc.figures import accuracy as accuracies
-from semanticcmc.figures import comparisons, films, layers, style, timescales, training
+from semanticcmc.figures import comparisons, films, layers, objectives, style, timescales, training
 from semanticcmc.figures import lag_curve as lag_curves
 from semanticcmc.figures import rdms as matrices
 from semanticcmc.figures import robustness as changes
@@ -271,7 +271,7 @@ def dissociation(E: Opened, shown: Selection, measure: str = "knn") -> Made:
 
 def rdms(E: Opened, shown: Selection, networks: str | Iterable[str] | None = None) -> Made:
     """Distances in some networks side by side: one without a lag, the shortest lag, the best, and the longest."""
-    experiment = E.experiment
+    experiment = E.experiment.on_the_curve
     networks = () if networks is None else in_a_tuple(networks)
     if not networks:
         lagged = [network for network in experiment.networks if network not in experiment.baselines]
@@ -313,6 +313,7 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
     "noise_ceiling": (accuracies.noise_ceiling, ("lag_curve", "noise_ceiling")),
     "accuracy": (accuracies.accuracy_by_condition, ("accuracy",)),
     "published": (lag_curves.published_table, ("published",)),
+    "objectives": (objectives.objectives, ("objectives",)),
 }
 FIGURES: dict[str, Callable[..., Made]] = {
     figure.__name__: figure

@@ -118,7 +118,7 @@ def asked(
     `lags` are seconds, whose networks are tested beside those without a lag; `also` networks beyond the YAML's, by
     default all that were trained and represented by hand.
     """
-    experiment, shown = E.experiment, E.showing(layer=layer, models=models, control=control)
+    experiment, shown = E.experiment.on_the_curve, E.showing(layer=layer, models=models, control=control)
     config = experiment.section("evaluation", EvaluationConfig)
     method = config.method if method is None else method
     by_hand, there = [one for one in E.added if E.is_represented(one)], choices(E)

@@ -22,7 +22,7 @@ from semanticcmc import questions
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import comparisons, robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.lag_curve import gather, lag_curve
+from semanticcmc.evaluation.lag_curve import by_objective, gather, lag_curve
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.evaluation.untrained import label_models
@@ -144,7 +144,7 @@ class Study(Opened):
         lags: float | Sequence[float] | None = None,
         also: str | Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """All networks, layers, conditions, models and controls tested, as ``tables/lag_curve.csv``; or what is asked.
+        """All layers, conditions, models and controls of its networks, as ``tables/lag_curve.csv``; or what is asked.
 
         >>> E.lag_curve(layer="conv5", method="spearman", models=["path"], lags=[1, 60])  # doctest: +SKIP
 
@@ -185,10 +185,10 @@ class Study(Opened):
         return questions.rdm(self, network, layer, seed)
 
     def _with_added(self) -> Experiment:
-        """The experiment with the networks that were represented by hand, unless a workflow runs this notebook."""
+        """The lag curve's networks, with those that were represented by hand unless a workflow runs this notebook."""
         if self.write_results:
-            return self.experiment
-        return self.experiment.extended(filter(self.is_represented, self.added))
+            return self.experiment.on_the_curve
+        return self.experiment.on_the_curve.extended(filter(self.is_represented, self.added))
 
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""
@@ -213,11 +213,15 @@ class Study(Opened):
         found = comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)
         return self.write("published", found)
 
+    def objectives(self) -> pd.DataFrame:
+        """What each objective taught (`evaluation.lag_curve.by_objective`), as ``tables/objectives.csv``."""
+        return self.write("objectives", by_objective(self.experiment))
+
     def robustness(self) -> pd.DataFrame:
         """One change of the analysis a row (`evaluation.robustness`), as ``tables/robustness.csv``."""
         config = self.experiment.section("evaluation", EvaluationConfig)
         pooled = self.experiment.section("activations", ActivationsConfig).spatial_mean
-        given = robustness.material(self.experiment)
+        given = robustness.material(self.experiment.on_the_curve)
         rows = robustness.choices(given, self.experiment.primary_layer, config.distance, pooled, config.method)
         models = {name: self.model(name) for name in config.models}
         return self.write("robustness", robustness.panel(self.watch("robustness")(list(rows)), models, config))

@@ -247,7 +247,7 @@ def conditions_table(experiment: Experiment, evidence: Evidence) -> str:
 def accuracy_table(experiment: Experiment, evidence: Evidence, accuracy: pd.DataFrame) -> str:
     """Accuracy of nearest neighbours and of a linear probe beside the partial correlation."""
     means = accuracy.groupby(["network", "measure"])["accuracy"].mean().unstack()
-    means = means.reindex(index=experiment.networks, columns=["knn", "linear_probe"])
+    means = means.reindex(index=experiment.on_the_curve.networks, columns=["knn", "linear_probe"])
     rows = means.map(percent).set_axis(["nearest neighbours", "linear probe"], axis=1)
     found = evidence.by_network
     rows["partial r"] = [found[name].cells["r"] if name in found else "–" for name in rows.index]

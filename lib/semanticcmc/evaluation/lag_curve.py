@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,32 @@ def lag_curve(
     }
     places = [table[key].map({value: place for place, value in enumerate(order)}) for key, order in ranked.items()]
     return table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)[list(COLUMNS)]
+
+
+def by_objective(experiment: Experiment) -> pd.DataFrame:
+    """What each objective taught, at the primary layer and of intact stimuli: ``tables/objectives.csv``.
+
+    Returns
+    -------
+    DataFrame
+        As of `lag_curve`, of all networks of one seed as one family, with ``objective`` and ``pairing`` (empty without
+        a lag), class ``accuracy`` by nearest neighbours, ``effective_rank`` of single images, and ``images`` seen in
+        training.
+    """
+    rows = []
+    measured = {name: gather(experiment, name) for name in ("accuracy", "effective_rank")}
+    for network in experiment.runs:
+        pairing = experiment.objective(network).get("pairing", "fixed") if network.lag_s > 0 else ""
+        run = json.loads((experiment.run_folder(network) / "run.json").read_text(encoding="utf-8"))
+        row = {"network": network.name, "seed": network.seed, "objective": network.objective}
+        row["pairing"] = pairing if isinstance(pairing, str) else pairing["name"]
+        row["images"] = run.get("images", math.nan)  # runs of older versions do not say
+        for name, table in measured.items():
+            own = table[(table.network == network.name) & (table.seed == network.seed) & (table.condition == "intact")]
+            row[name] = own[name].iloc[0]
+        rows.append(row)
+    tests = lag_curve(experiment, [experiment.primary_layer], ["intact"])
+    return tests.merge(pd.DataFrame(rows), on=["network", "seed"], validate="m:1")
 
 
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
