@@ -98,6 +98,7 @@ rule site:  # what the site shows besides: semanticcmc run miniature -- site
         rules.all.input,
         "notebooks/00_explore.html",
         "notebooks/06_estimators.html",
+        "notebooks/08_objectives.html",
 
 
 if WORLD:
@@ -372,25 +373,24 @@ rule robustness:
         papermill("07_robustness")
 
 
-if CURVE != RUNS:
-
-    rule objectives:
-        input:
-            [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],
-            [f"rdms/random/seed-{seed}_intact.parquet" for seed in UNTRAINED],
-            [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "effective_rank")],
-        output:
-            "tables/objectives.csv",
-            "figures/objectives.svg",
-            notebook="notebooks/08_objectives.ipynb",
-        log:
-            "logs/08_objectives.log",
-        params:
-            made_by=notebook("08_objectives"),
-            settings=settings("evaluation", "objectives", "primary_layer", "title"),
-            parameters="",
-        shell:
-            papermill("08_objectives")
+rule objectives:  # part of paper and poster's run where the experiment has other objectives; else for the site
+    input:
+        [f"rdms/{network}/seed-{seed}_intact.parquet" for network, seed in RUNS],
+        [f"rdms/random/seed-{seed}_intact.parquet" for seed in UNTRAINED],
+        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in RUNS for measure in ("accuracy", "effective_rank")],
+    output:
+        "tables/objectives.csv",
+        "figures/objectives.svg",
+        notebook="notebooks/08_objectives.ipynb",
+    log:
+        "logs/08_objectives.log",
+    params:
+        made_by=notebook("08_objectives"),
+        study=CONTENTS.of(*sorted((ROOT / "validation").glob("pretexts.*"))),
+        settings=settings("evaluation", "objectives", "primary_layer", "title"),
+        parameters="",
+    shell:
+        papermill("08_objectives")
 
 
 rule estimators:  # no part of the poster: shows what python -m validation.estimators found
@@ -457,7 +457,7 @@ rule page_for_the_site:
     output:
         "notebooks/{name}.html",
     wildcard_constraints:
-        name="00_explore|06_estimators",
+        name="|".join(name for name in ("00_explore", "06_estimators", "08_objectives") if name not in NOTEBOOKS),
     log:
         "logs/page_{name}.log",
     params:

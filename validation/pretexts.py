@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
@@ -30,6 +31,9 @@ from semanticcmc.evaluation.rdm_files import make_controls, networks_to_make, rd
 from semanticcmc.evaluation.represent import represent
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import Experiment, Network, load_experiment, read_values
+from semanticcmc.figures import style
+from semanticcmc.figures.objectives import objectives
+from semanticcmc.figures.tables import Selection
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.run import TrainingError, atomic, record, write_csv, write_json
 from semanticcmc.training.loop import Run
@@ -118,6 +122,19 @@ def jobs() -> list[tuple[str, Network]]:
     return sorted(found, key=lambda job: (job[1].seed, order.index(line_of(job[1])), job[0]))
 
 
+def draw(table: pd.DataFrame, one: Experiment) -> dict[str, str]:
+    """Every network of the miniature by what it learned, over the seeds that all have, or the first; its words."""
+    style.use_house_style()
+    table = table[table.world == "miniature"]
+    seeds = [seed for seed in SEEDS if table[table.seed == seed].network.nunique() == table.network.nunique()]
+    drawn = objectives(table[table.seed.isin(seeds or SEEDS[:1])], Selection.of(one))
+    style.caption(drawn.figure, drawn.caption)
+    with atomic(HERE / "pretexts.png") as temporary:
+        drawn.figure.savefig(temporary, dpi=110)
+    plt.close(drawn.figure)
+    return {"alt": drawn.alt, "caption": drawn.caption}
+
+
 def main() -> None:
     """Train what is not trained yet; after each network write the table and record anew."""
     tables, worlds = [], {name: experiment(name) for name in dict.fromkeys(world for world, _ in jobs())}
@@ -138,8 +155,9 @@ def main() -> None:
         with atomic(HERE / "pretexts.csv") as temporary:
             found.to_csv(temporary, index=False, float_format="%.5g")
         configs = {name: {"lags_s": one.lags_s, **one.sections} for name, one in worlds.items()}
-        write_json(HERE / "pretexts.json", record(configs, seeds=list(SEEDS)))
-    print(f"Wrote {HERE / 'pretexts.csv'} and .json")
+        words = draw(found, worlds["miniature"])
+        write_json(HERE / "pretexts.json", record(configs, seeds=list(SEEDS)) | words)
+    print(f"Wrote {HERE / 'pretexts.csv'}, .json and .png")
 
 
 if __name__ == "__main__":
