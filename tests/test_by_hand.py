@@ -26,6 +26,7 @@ CHANGED = {
     "04_lag_curve": {"layer": "conv5", "models": ["path"], "control": "look", "method": "spearman"},
     "05_wordnet": {},
     "07_robustness": {"models": ["lch"], "method": "spearman"},
+    "08_objectives": {"models": ["lch"], "method": "spearman"},
 }
 
 

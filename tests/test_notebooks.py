@@ -19,6 +19,7 @@ PARAMETERS = {
     "05": ["experiment"],
     "06": ["experiment"],
     "07": ["experiment", "models", "method"],
+    "08": ["experiment", "models", "control", "method"],
 }
 UNITS = {"lag_s": r"\bs\b|\bseconds?\b"}
 
@@ -43,7 +44,7 @@ def number(request, notebook):
 
 
 def test_the_story_is_whole():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 def test_notebook_is_valid_and_runs_on_the_plain_kernel(notebook):

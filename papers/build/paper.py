@@ -20,7 +20,7 @@ SOURCES = ("paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 OBJECTIVES = ("info_nce", "memory_bank_nce")  # that have a paragraph of their own
 # Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure.
-OPTIONAL = {"predicted": "figures/predicted_lag_curve.svg", "robustness": "figures/robustness.svg"}
+OPTIONAL = {"predicted": "predicted_lag_curve", "robustness": "robustness", "objectives": "objectives"}
 
 Column = tuple[str, Mapping[str, Effect], str]  # head, effects by network, and which of `Effect.cells` is shown
 
@@ -37,8 +37,10 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         "table_accuracy": accuracy_table(experiment, evidence, accuracy),
         "table_published": poster.mantel_table(experiment, evidence, tests),
     }
-    optional = {name: figure for name, figure in OPTIONAL.items() if (experiment.folder / figure).exists()}
-    figures = [*FIGURES[:2], *(Path(figure).stem for figure in optional.values()), *FIGURES[2:]]
+    drawn = {path.stem for path in (experiment.folder / "figures").glob("*.svg")}
+    drawn -= set() if experiment.sections.get("objectives") else {"objectives"}  # the site's, of its lag curve alone
+    optional = {name: figure for name, figure in OPTIONAL.items() if figure in drawn}
+    figures = [*FIGURES[:2], *optional.values(), *FIGURES[2:]]
     said = words(experiment, evidence, tests, accuracy, figures)
     for more, texts in (studies(), sections(experiment, evidence, list(optional))):
         said |= more

@@ -46,8 +46,9 @@ def objectives(table: pd.DataFrame, shown: Selection) -> Drawn:
     for label, network in zip(ax.get_yticklabels(), order.network, strict=True):
         label.set_fontweight("bold" if network.startswith("semantic_") else "normal")
     style.legend_above(ax, len(shown.models))
-    best, of = order.iloc[0], model_names(shown.models[:1])
-    alt = f"{len(order)} networks by their correlation with {of}; the largest is {best.mantel_r:.2f}, {_name(best)}."
+    which = f"{'' if shown.control == 'none' else 'partial '}correlation with {model_names(shown.models[:1])}"
+    above = [f"{_name(one)} ({one.mantel_r:.2f})" for one in records(order[order.significant])]
+    alt = f"{len(order)} networks by their {which}. Above 0, corrected for all: {', '.join(above) or 'none'}."
     said = "filled: corrected p < .05 in every seed; bold: a fixed lag, InfoNCE; accuracy: nearest neighbours"
     return Drawn(list(axes), alt, caption(rows, shown.given, said, confidence=shown.confidence))
 
