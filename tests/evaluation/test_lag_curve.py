@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from semanticcmc.config import InputError, configure, package_table
 from semanticcmc.evaluation.config import EvaluationConfig
-from semanticcmc.evaluation.lag_curve import COLUMNS, gather, lag_curve, over_seeds
+from semanticcmc.evaluation.lag_curve import COLUMNS, by_objective, gather, lag_curve, over_seeds
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
@@ -101,6 +101,38 @@ def test_every_network_seed_layer_model_and_control_has_a_row(experiment):
     assert np.isnan(lags["random"]) and lags["augment"] == 0 and lags["semantic_60s"] == 60
     assert (table.classes == 24).all() and (table.permutations >= 199).all()
     assert (table.method == "pearson").all() and (table.alternative == "greater").all()
+
+
+def test_every_objective_is_tested_beside_the_lag_curve_and_not_on_it(experiment):
+    """Two further networks, one without a lag: in the table of objectives, with what was measured of each."""
+    sections = {**experiment.sections, "training": {"objective": "info_nce"}}
+    lines = {"window": {"objective": "info_nce", "pairing": {"name": "poly_view", "frames": 3}, "lags_s": [60]}}
+    sections["objectives"] = lines | {"rotation": {"objective": "rotation"}}
+    whole = dataclasses.replace(experiment, sections=sections)
+    assert whole.on_the_curve.networks == experiment.networks and len(whole.networks) == 6
+    ranks = {}
+    for seed, name in itertools.product((0, 1), whole.networks):
+        network = whole.network(name, seed)
+        write(whole.folder, name, seed, np.random.default_rng(seed).standard_normal((24, 12)), list(WORLD.wnid))
+        ranks[name, seed] = rank = float(len(ranks))
+        keys = {"network": name, "lag_s": network.lag_s, "seed": seed, "layer": "fc7", "condition": "intact"}
+        measured = {"accuracy": {"measure": ["knn", "chance"], "accuracy": [rank / 20, 0.04]}}
+        measured["effective_rank"] = {"effective_rank": [rank]}
+        for measure, values in measured.items():
+            file = whole.folder / "rdms" / name / f"seed-{seed}_{measure}.csv"
+            pd.DataFrame(keys | values).to_csv(file, index=False)
+        whole.run_folder(network).mkdir(parents=True)
+        (whole.run_folder(network) / "run.json").write_text('{"images": 600}')
+    table = by_objective(whole)
+    pd.testing.assert_frame_equal(table[list(COLUMNS)], lag_curve(whole, ["fc7"], ["intact"]))
+    one = table.drop_duplicates("network").set_index("network")
+    assert one.objective.to_dict() == {
+        **dict.fromkeys(("augment", "cmc_lab", "semantic_60s", "window_60s"), "info_nce"),
+        **{"random": "none", "rotation": "rotation"},
+    }
+    assert one.pairing[one.pairing != ""].to_dict() == {"semantic_60s": "fixed", "window_60s": "poly_view"}
+    assert all(ranks[row.network, row.seed] == row.effective_rank == 20 * row.accuracy for row in table.itertuples())
+    assert (table.images == 600).all()
 
 
 def test_rows_hold_the_mantel_tests_of_the_named_matrices(experiment):

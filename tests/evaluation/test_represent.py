@@ -3,19 +3,20 @@
 import dataclasses
 import json
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from scipy.stats import pearsonr
+from scipy.stats import entropy, pearsonr
 from sklearn.neighbors import NearestCentroid
 
 from semanticcmc.config import package_table
 from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.rdm_files import network_rdms
-from semanticcmc.evaluation.represent import nearest_mean_accuracy, watched_stimuli
+from semanticcmc.evaluation.represent import nearest_mean_accuracy, represent, watched_stimuli
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import read_values
 from semanticcmc.training.checkpoints import load_network
@@ -73,6 +74,21 @@ def test_category_r_is_that_of_the_finished_network(watched):
     upper = np.triu_indices(len(category), 1)
     expected = pearsonr(rdm.square()[upper], (category[:, None] != category)[upper]).statistic
     assert last["category_r"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_effective_rank_is_that_of_the_activations_of_single_images(watched):
+    E = watched("films", {"every": None, "images_per_class": 2})
+    folder, stimuli = trained(E), StimulusFolder(E.sections["stimuli"]["folder"], E.section("stimuli", StimuliConfig))
+    images = torch.cat([one for one, _ in stimuli.batches(100)])
+    with torch.inference_mode():
+        rows = load_network(folder).activations(images)[E.primary_layer].double().numpy()
+    shares = np.linalg.svd(rows, compute_uv=False)
+    expected = np.exp(entropy(shares))  # scipy's makes them sum to 1
+    with warnings.catch_warnings(action="ignore"):  # few images
+        found = represent(E, E.network("semantic_5s", 0), stimuli, write=False).effective_rank
+    assert found.effective_rank.item() == pytest.approx(expected, rel=1e-4)
+    about = json.loads((folder / "run.json").read_text())
+    assert about["images"] == about["steps"] * 2 * E.sections["training"]["batch_pairs"]
 
 
 def test_the_encoder_stays_in_training_mode_and_no_random_number_is_drawn(watched):

@@ -7,11 +7,23 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from semanticcmc.figures import accuracy, comparisons, films, lag_curve, layers, rdms, robustness, timescales, training
+from semanticcmc.figures import (
+    accuracy,
+    comparisons,
+    films,
+    lag_curve,
+    layers,
+    objectives,
+    rdms,
+    robustness,
+    timescales,
+    training,
+)
 from tests.figures.drawing import FEW_LAGS_S, NETWORKS, assert_words_and_letters, curve_table, pictures, selection
 from tests.figures.test_accuracy import accuracy_table
 from tests.figures.test_comparisons import comparison_table, connectivity_table
 from tests.figures.test_lag_curve import prediction
+from tests.figures.test_objectives import table as taught
 from tests.figures.test_rdms import CATEGORIES, random_rdm
 from tests.figures.test_robustness import panel
 from tests.figures.test_timescales import NONE
@@ -64,6 +76,7 @@ FIGURES = {
     lag_curve.published_table: published,
     layers.conditions_by_layer: by_layer,
     layers.layers: lambda: layers.layers(curves(), selection()),
+    objectives.objectives: lambda: objectives.objectives(taught(), selection()),
     rdms.mds: lambda: rdms.mds(random_rdm(0), CATEGORIES, NOUNS),
     rdms.nearest_neighbours: with_files,
     rdms.rdm_matrices: lambda: rdms.rdm_matrices({"a": random_rdm(0)}, CATEGORIES),
@@ -77,7 +90,7 @@ FIGURES = {
 
 
 def test_every_public_function_that_draws_is_tested_here():
-    modules = (accuracy, comparisons, films, lag_curve, layers, rdms, robustness, timescales, training)
+    modules = (accuracy, comparisons, films, lag_curve, layers, objectives, rdms, robustness, timescales, training)
     found = {
         function
         for module in modules
