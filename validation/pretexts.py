@@ -45,7 +45,7 @@ SEEDS = (0, 1, 2)
 WORLDS: dict[str, dict[str, Any]] = {"miniature": {}, "reversible": {"theme_preference": 0.0}}
 """World to what differs from the miniature's."""
 IN_BOTH = "arrow_of_time"
-FIRST = ("same_scene", "same_label", "window", "debiased", IN_BOTH, "vicreg", "byol", "moco", "rotation", "cpc", "words")
+FIRST = ("same_scene", "same_label", "window", "debiased", IN_BOTH, "vicreg", "byol", "moco", "rotation", "cpc")
 LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon")  # what takes long a step, or other views
 
 
