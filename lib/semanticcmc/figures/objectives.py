@@ -31,11 +31,20 @@ def objectives(table: pd.DataFrame, shown: Selection) -> Drawn:
     ax, beside = axes = style.panels(1, 2, 1.0, height, sharey=True, width_ratios=[2.4, 1])
     for i, model in enumerate(shown.models):
         look, own = style.model_style(model), means[means.model == model]
-        at = own.network.map(place) + 0.4 * style.offset(i, len(shown.models))
+        at = own.network.map(place).astype(float) + 0.4 * style.offset(i, len(shown.models))
         style.marks(ax, own, at, look, filled=own.significant, size=4.5, across=True, gid=model)
     accuracy = over_seeds(first, shown.confidence, "accuracy")
     look = {"color": style.INK, "marker": "D"}
-    style.marks(beside, accuracy, accuracy.network.map(place), look, "accuracy", size=4, across=True, gid="accuracy")
+    style.marks(
+        beside,
+        accuracy,
+        accuracy.network.map(place).astype(float),
+        look,
+        "accuracy",
+        size=4,
+        across=True,
+        gid="accuracy",
+    )
     ax.axvline(0, color=style.QUIET, linewidth=0.8, zorder=0)
     for one in axes:
         one.hlines(place.values(), *one.get_xlim(), colors=style.RULE, linewidth=0.5, zorder=0)
