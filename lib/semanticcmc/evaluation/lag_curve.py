@@ -94,27 +94,20 @@ def lag_curve(
 def by_objective(experiment: Experiment) -> pd.DataFrame:
     """What each objective taught, at the primary layer and of intact stimuli: ``tables/objectives.csv``.
 
-    Returns
-    -------
-    DataFrame
-        As of `lag_curve`, of all networks of one seed as one family, with ``objective`` and ``pairing`` (empty without
-        a lag), class ``accuracy`` by nearest neighbours, ``effective_rank`` of single images, and ``images`` seen in
-        training.
+    As of `lag_curve`, with ``objective``, ``pairing`` (empty without a lag), ``images`` seen in training, class
+    ``accuracy`` by nearest neighbours, and ``effective_rank`` of single images.
     """
-    rows = []
-    measured = {name: gather(experiment, name) for name in ("accuracy", "effective_rank")}
+    table, rows = lag_curve(experiment, [experiment.primary_layer], ["intact"]), []
     for network in experiment.runs:
         pairing = experiment.objective(network).get("pairing", "fixed") if network.lag_s > 0 else ""
+        pairing = pairing if isinstance(pairing, str) else pairing["name"]
         run = json.loads((experiment.run_folder(network) / "run.json").read_text(encoding="utf-8"))
-        row = {"network": network.name, "seed": network.seed, "objective": network.objective}
-        row["pairing"] = pairing if isinstance(pairing, str) else pairing["name"]
-        row["images"] = run.get("images", math.nan)  # runs of older versions do not say
-        for name, table in measured.items():
-            own = table[(table.network == network.name) & (table.seed == network.seed) & (table.condition == "intact")]
-            row[name] = own[name].iloc[0]
-        rows.append(row)
-    tests = lag_curve(experiment, [experiment.primary_layer], ["intact"])
-    return tests.merge(pd.DataFrame(rows), on=["network", "seed"], validate="m:1")
+        rows.append((network.name, network.seed, network.objective, pairing, run.get("images", math.nan)))  # old: none
+    seen = pd.DataFrame(rows, columns=["network", "seed", "objective", "pairing", "images"])
+    for measure in ("accuracy", "effective_rank"):
+        own = gather(experiment, measure).query("condition == 'intact'").drop_duplicates(["network", "seed"])
+        seen = seen.merge(own[["network", "seed", measure]], on=["network", "seed"])
+    return table.merge(seen, on=["network", "seed"], validate="m:1")
 
 
 def gather(experiment: Experiment, measure: str) -> pd.DataFrame:

@@ -13,59 +13,45 @@ ROW_IN = 0.21  # height of a row
 
 
 def objectives(table: pd.DataFrame, shown: Selection) -> Drawn:
-    """Correlation with the models, and class accuracy beside it, of every network.
+    """Correlation with the models, and class accuracy beside it, of every network of ``tables/objectives.csv``.
 
     Marks carry the model, or ``accuracy``, as their gid; filled: the corrected p of every seed is below .05. Names of
     the lag curve's networks are bold.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/objectives.csv``.
     """
     rows = shown.rows(table, model=shown.models).dropna(subset="mantel_r")
     means, first = summary(rows, shown.confidence), rows[rows.model == shown.models[0]]
     order = means[means.model == shown.models[0]].sort_values("mantel_r", ascending=False, kind="stable")
-    place = {network: float(at) for at, network in enumerate(order.network)}
+    place = pd.Series(range(len(order)), order.network, dtype=float)
     height = (ROW_IN * len(order) + 1.0) / style.COLUMN_IN
     ax, beside = axes = style.panels(1, 2, 1.0, height, sharey=True, width_ratios=[2.4, 1])
     for i, model in enumerate(shown.models):
         look, own = style.model_style(model), means[means.model == model]
-        at = own.network.map(place).astype(float) + 0.4 * style.offset(i, len(shown.models))
+        at = place[own.network].to_numpy() + 0.4 * style.offset(i, len(shown.models))
         style.marks(ax, own, at, look, filled=own.significant, size=4.5, across=True, gid=model)
-    accuracy = over_seeds(first, shown.confidence, "accuracy")
-    look = {"color": style.INK, "marker": "D"}
-    style.marks(
-        beside,
-        accuracy,
-        accuracy.network.map(place).astype(float),
-        look,
-        "accuracy",
-        size=4,
-        across=True,
-        gid="accuracy",
-    )
+    own, look = over_seeds(first, shown.confidence, "accuracy"), {"color": style.INK, "marker": "D"}
+    at = place[own.network].to_numpy()
+    style.marks(beside, own, at, look, "accuracy", size=4, across=True, gid="accuracy")
     ax.axvline(0, color=style.QUIET, linewidth=0.8, zorder=0)
     for one in axes:
-        one.hlines(place.values(), *one.get_xlim(), colors=style.RULE, linewidth=0.5, zorder=0)
+        one.hlines(place, *one.get_xlim(), colors=style.RULE, linewidth=0.5, zorder=0)
         one.tick_params(axis="y", length=0)
-    ax.set(ylim=(len(order) - 0.4, -0.6), xlabel="r" if shown.control == "none" else "partial r")
+    kind = "r" if shown.control == "none" else "partial r"
+    ax.set(ylim=(len(order) - 0.4, -0.6), xlabel=kind)
     beside.set(xlabel="class accuracy")
     ax.set_yticks(range(len(order)), [_name(one) for one in records(order)], fontsize=style.SMALL_PT)
     for label, network in zip(ax.get_yticklabels(), order.network, strict=True):
         label.set_fontweight("bold" if network.startswith("semantic_") else "normal")
     style.legend_above(ax, len(shown.models))
-    which = f"{'' if shown.control == 'none' else 'partial '}correlation with {model_names(shown.models[:1])}"
     above = [f"{_name(one)} ({one.mantel_r:.2f})" for one in records(order[order.significant])]
-    alt = f"{len(order)} networks by their {which}. Above 0, corrected for all: {', '.join(above) or 'none'}."
+    sorted_by = f"{kind} with {model_names(shown.models[:1])}"
+    alt = f"{len(order)} networks by their {sorted_by}. Above 0, corrected for all: {', '.join(above) or 'none'}."
     said = "filled: corrected p < .05 in every seed; bold: a fixed lag, InfoNCE; accuracy: nearest neighbours"
     return Drawn(list(axes), alt, caption(rows, shown.given, said, confidence=shown.confidence))
 
 
 def _name(row: pd.Series) -> str:
     """A network as a reader says it: ``60 s``, ``vicreg, 60 s``, ``same scene``."""
-    network, lag = str(row.network), style.lag_text(row.lag_s) if row.lag_s > 0 else ""
-    if network in style.BASELINE_STYLES:
-        return style.BASELINE_STYLES[network]["label"]
-    line = network.rsplit("_", 1)[0].replace("_", " ") if lag else network.replace("_", " ")
-    return lag if line == "semantic" else ", ".join(filter(None, (line, lag)))
+    if row.network in style.BASELINE_STYLES:
+        return style.BASELINE_STYLES[row.network]["label"]
+    line, lag = (row.network.rsplit("_", 1)[0], style.lag_text(row.lag_s)) if row.lag_s > 0 else (row.network, "")
+    return ", ".join(filter(None, (line.replace("_", " ").removeprefix("semantic"), lag)))

@@ -69,8 +69,8 @@ class Run:
     ----------
     folder : Path
         The run folder; one that held a run with other settings has been set aside.
-    steps, done, images : int
-        Steps of the whole run, those done, and images that the encoder sees in all.
+    steps, done : int
+        Steps of the whole run, and those done.
     settings : dict
         All that decides the result, as ``run.json`` and the checkpoint carry it.
     """
@@ -85,7 +85,7 @@ class Run:
         weights = recipe.starting_weights(network, config)
         if weights is not None:
             self.model.load_state_dict(read_weights(weights, self.model, config.warm_start_off_diagonal))
-        self.steps = self.done = self.images = 0
+        self.steps = self.done = 0
         self.store = FrameStore(experiment.folder / "frames") if network.trained else None
         if self.store is not None:
             self._prepare(self.store)
@@ -122,7 +122,6 @@ class Run:
         self.steps = config.steps or max(1, round((config.epochs or 0) * per_pass))
         count = recipe.samples_of(config, self.objective.images)
         share = self.processes.share(count)
-        self.images = self.steps * count * self.objective.images
         self.batches = Batches(store, self.objective, config, self.views, self.device, count, share)
         self.objective.images_of = self.batches.images_of
         self.objective.to(self.device).to(memory_format=torch.channels_last)
@@ -291,7 +290,8 @@ class Run:
             return
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         how = {"device": name, "processes": self.processes.count, "threads": torch.get_num_threads()}
-        how |= {"steps": self.steps, "images": self.images, "status": status}
+        images = self.steps * self.batches.count * self.objective.images if self.store else 0
+        how |= {"steps": self.steps, "images": images, "status": status}
         about = record(self.settings, self.network.seed, **how, **more)
         try:
             write_json(self.folder / "run.json", about)
