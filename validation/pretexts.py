@@ -123,7 +123,7 @@ def jobs() -> list[tuple[str, Network]]:
     return sorted(found, key=lambda job: (job[1].seed, order.index(line_of(job[1])), job[0]))
 
 
-def draw(table: pd.DataFrame, one: Experiment) -> dict[str, str]:
+def draw(table: pd.DataFrame, one: Experiment) -> dict[str, Any]:
     """Every network of the miniature by what it learned, over the seeds that all have, or the first; its words."""
     style.use_house_style()
     table = table[table.world == "miniature"]
@@ -133,7 +133,7 @@ def draw(table: pd.DataFrame, one: Experiment) -> dict[str, str]:
     with atomic(HERE / "pretexts.png") as temporary:
         drawn.figure.savefig(temporary, dpi=110)
     plt.close(drawn.figure)
-    return {"alt": drawn.alt, "caption": drawn.caption}
+    return {"alt": drawn.alt, "caption": drawn.caption, "inputs": [{"path": "validation/pretexts.csv"}]}
 
 
 def main() -> None:
