@@ -10,7 +10,8 @@ chance there would be an error.
 
 Writes pretexts.csv (the columns of lag_curve.csv, one row a network, seed, model and control; besides, the objective,
 the pairing, class accuracy, effective rank of the layer, images seen, and the mean loss of the last tenth of the steps
-beside that of knowing nothing), a record of configs, versions and commit, and a figure beside this file.
+beside that of knowing nothing), pretexts_summary.csv (differences between objectives that were asked for
+beforehand), a record of configs, versions and commit, and a figure beside this file.
 """
 
 import dataclasses
@@ -25,8 +26,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 
-from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.lag_curve import lag_curve
+from semanticcmc.evaluation.config import EvaluationConfig, StimuliConfig
+from semanticcmc.evaluation.inference import Units
+from semanticcmc.evaluation.lag_curve import Study, by_classes, lag_curve
 from semanticcmc.evaluation.rdm_files import make_controls, networks_to_make, rdm_file
 from semanticcmc.evaluation.represent import represent
 from semanticcmc.evaluation.stimuli import StimulusFolder
@@ -35,6 +37,7 @@ from semanticcmc.figures import style
 from semanticcmc.figures.objectives import objectives
 from semanticcmc.figures.tables import Selection
 from semanticcmc.rsa.permutation import holm
+from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.run import TrainingError, atomic, record, write_csv, write_json
 from semanticcmc.training.loop import Run
 from semanticcmc.training.recipe import chance_loss
@@ -45,6 +48,7 @@ SEEDS = (0, 1, 2)
 WORLDS: dict[str, dict[str, Any]] = {"miniature": {}, "reversible": {"theme_preference": 0.0}}
 """World to what differs from the miniature's."""
 IN_BOTH = "arrow_of_time"
+CONTRASTS = tuple((name, "semantic_60s") for name in ("same_scene", "same_label", "debiased_60s", "window_120s"))
 FIRST = ("same_scene", "same_label", "window", "debiased", IN_BOTH, "vicreg", "byol", "moco", "rotation", "cpc")
 LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon")  # what takes long a step, or other views
 
@@ -123,6 +127,31 @@ def jobs() -> list[tuple[str, Network]]:
     return sorted(found, key=lambda job: (job[1].seed, order.index(line_of(job[1])), job[0]))
 
 
+def contrasts(one: Experiment) -> pd.DataFrame:
+    """Differences of partial r with category of the networks of `CONTRASTS`, over the seeds that both have.
+
+    Intervals and two-sided p are over seeds and classes at once (`evaluation.inference`), of one seed over classes.
+    """
+    study, found = Study(alone(one, one.network("augment", 0)), "intact"), []
+    config = one.section("evaluation", EvaluationConfig)
+    for names in CONTRASTS:
+        networks = [[one.network(name, seed) for name in names] for seed in SEEDS]
+        kept = [both for both in networks if all(rdm_file(one, network, "intact").exists() for network in both)]
+        units = []
+        for both in kept:
+            rdms = {network: study.files.read(network)[one.primary_layer] for network in both}
+            rest, given, models = study.given(rdms, one.primary_layer, "random")
+            x = {network.name: rdm for network, rdm in rest.items()}
+            ((x, model, control),) = by_classes(x, {"category": models["category"]}, given)
+            units.append(standardise_table(x, model, control, config.method))
+        if units:
+            difference = Units(units).network(0, 1)
+            low, high = difference.interval(config.confidence)
+            row = (*names, difference.value, low, high, difference.p("two-sided"), len(units))
+            found.append(row)
+    return pd.DataFrame(found, columns=["first", "second", "difference", "ci_low", "ci_high", "p", "seeds"])
+
+
 def draw(table: pd.DataFrame, one: Experiment) -> dict[str, Any]:
     """Every network of the miniature by what it learned, over the seeds that all have, or the first; its words."""
     style.use_house_style()
@@ -156,6 +185,8 @@ def main() -> None:
         with atomic(HERE / "pretexts.csv") as temporary:
             found.to_csv(temporary, index=False, float_format="%.5g")
         configs = {name: {"lags_s": one.lags_s, **one.sections} for name, one in worlds.items()}
+        with atomic(HERE / "pretexts_summary.csv") as temporary:
+            contrasts(worlds["miniature"]).to_csv(temporary, index=False, float_format="%.5g")
         words = draw(found, worlds["miniature"])
         write_json(HERE / "pretexts.json", record(configs, seeds=list(SEEDS)) | words)
     print(f"Wrote {HERE / 'pretexts.csv'}, .json and .png")
