@@ -102,12 +102,15 @@ def _refuse_broken(value: Any, hint: Any, name: str, otherwise: str = "") -> Non
             _refuse_broken(part, option, name, ", or null" if type(None) in options else otherwise)
 
 
+NO_FILE = "no regular file (a pipe, a device, or a link to nothing); remove it"  # such may be waited for without end
+
+
 @contextlib.contextmanager
 def opened_text(path: Path) -> Iterator[typing.TextIO]:
     """A regular file of text in UTF-8, opened, behind its BOM; else an InputError with line and remedy."""
     try:
-        if path.exists() and not path.is_file():  # a named pipe would be waited for without end
-            raise InputError(f"{path}: no regular file; name one")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: {NO_FILE}")
         with path.open(encoding="utf-8") as handle:
             if handle.read(1) != "\ufeff":
                 handle.seek(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
 import tracemalloc
 
@@ -318,6 +320,48 @@ def test_a_user_is_told_what_was_converted_and_what_cannot_be_had(folder):
         assert [line for line in said if all(word in line for word in words)], (words, said)
 
 
+HOSTILE = {
+    "pipe.jpg": (os.mkfifo, "no regular file"),
+    "zero.png": (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
+    "gone.jfif": (lambda path: path.symlink_to("nowhere"), "no regular file"),
+    "folder.jpg": (lambda path: path.mkdir(), "no regular file"),
+    "script.jpg": (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not readable"),
+    "script.png": (lambda path: path.write_bytes(b"\xc5\xd0\xd3\xc6" + b"\0" * 40), "not readable"),
+    "metafile.bmp": (lambda path: path.write_bytes(b"\xd7\xcd\xc6\x9a" + b"\0" * 60), "not readable"),
+    "flash.gif": (lambda path: path.write_bytes(b"FITS" + b"\0" * 60), "not readable"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_only_regular_files_of_known_formats_are_opened(folder, monkeypatch, name):
+    """A pipe is waited for without end, a device never ends, and Pillow would call Ghostscript for PostScript."""
+    make, words = HOSTILE[name]
+    make(folder / WNIDS[0] / name)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was called"))
+    with pytest.raises(InputError, match=rf"{name}: {words}"):
+        probe(folder, config())
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("a.jfif", "JPEG"),
+        ("a.jpe", "JPEG"),
+        ("a.avif", "AVIF"),
+        ("a.jp2", "JPEG2000"),
+        ("A.WEBP", "WEBP"),
+        ("a.tif", "TIFF"),
+    ],
+)
+def test_images_of_all_named_kinds_are_read(folder, name, kind):
+    if kind not in Image.SAVE and (Image.init(), kind not in Image.SAVE)[1]:
+        pytest.skip(f"this Pillow has no {kind}")
+    before = len(probe(folder, config()))
+    quadrants().save(folder / WNIDS[0] / name, kind)
+    assert len(probe(folder, config())) == before + 1
+    assert np.abs(np.asarray(read_image(folder / WNIDS[0] / name)).astype(int) - np.asarray(quadrants())).mean() < 8
+
+
 # --- configuration ---
 
 
@@ -370,6 +414,10 @@ def test_command_line_counts_what_it_opened(folder, tmp_path_factory, capsys):
     said = "1 image of Pillow's mode L, brought to 8-bit RGB"
     assert said in capsys.readouterr().err
     assert said in json.loads((file.parent / "stimuli.json").read_text())["remarks"][0]
+    for name in ("a.heic", "b.jpg.part", "Thumbs.db", ".hidden.heic"):
+        (folder / WNIDS[0] / name).touch()
+    assert main(["stimuli", str(file)]) == 0
+    assert "2 files of other kinds among the images, not shown (such as " in capsys.readouterr().err
 
 
 def test_command_line_stops_at_a_bad_image(folder, tmp_path_factory, capsys):

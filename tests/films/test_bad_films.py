@@ -85,7 +85,7 @@ BAD = {
     "a/text renamed.mp4": "not readable as a film",
     "a/sound only.mp4": "no pictures in it, only audio",
     "b/cut.mp4": "truncated",
-    "b/cut live.mkv": "its frames span 3 s",
+    "b/cut live.mkv": "3.6 s long, not longer than the longest lag",
     "raw.h264": "no presentation times; put it into another container",
     "pictures": "movies.frame_folders_per_s",
 }

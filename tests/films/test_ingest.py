@@ -179,13 +179,14 @@ def test_borders_and_damage_are_told(tmp_path, capsys):
         return np.pad(counter(lit + i), ((16, 16), (0, 0), (0, 0)))
 
     options = {"x264-params": "bframes=3:b-adapt=0:b-pyramid=none:keyint=25:scenecut=0"}
-    path = film(tmp_path / "film.mp4", range(250), Fraction(1, 25), options=options, picture=letterboxed)
+    (tmp_path / "films").mkdir()
+    path = film(tmp_path / "films" / "film.mp4", range(250), Fraction(1, 25), options=options, picture=letterboxed)
     with av.open(str(path)) as container:
         kinds = [frame.pict_type for frame in container.decode(video=0)]
     damaged(path, [next(i for i, kind in enumerate(kinds) if kind == PictureType.B and i > 20 and i % 5 == 0)])
     store = tmp_path / "frames"
     ingest(path, "film", store, config(frames_per_s=5, crop_black_borders=True))
-    films = merge(probe(tmp_path), store)
+    films = merge(probe(tmp_path / "films"), store)
     assert films["problem"].tolist() == [""] and films["frames"].tolist() == [50]
     assert films["kept_px"].tolist() == [f"{WIDTH}x{HEIGHT}+0+16"]
     assert films["warning"].tolist() == ["1 of 250 pictures are damaged; the one before stays on screen"]

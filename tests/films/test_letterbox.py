@@ -6,8 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from semanticcmc.films import letterbox, video
 from semanticcmc.films.display import Box
-from semanticcmc.films.letterbox import SAMPLES, find_borders
+from semanticcmc.films.letterbox import MOST_DECODED, SAMPLES, find_borders
 from semanticcmc.films.video import decode
 from tests.films.counter_films import film
 
@@ -83,6 +84,25 @@ def test_a_film_that_fades_to_its_rim_is_not_cut(tmp_path):
 
     path = film(tmp_path / "film.mp4", range(SAMPLES), Fraction(1, 10), picture=picture)
     assert find_borders(path, 1) is None
+
+
+@pytest.mark.parametrize("keyint, n, expected", [(9999, 400, LETTERBOX), (9999, 2000, None), (250, 2000, LETTERBOX)])
+def test_the_search_ends_soon_in_films_with_few_keyframes(tmp_path, monkeypatch, keyint, n, expected):
+    """At most `MOST_DECODED` pictures besides the keyframes; where only the beginning is known, nothing is cut."""
+    picture = bordered(LETTERBOX)
+    pictures = [picture(i) for i in range(40)]
+    options = {"g": str(keyint), "preset": "ultrafast", "x264-params": "scenecut=0", "crf": "16"}
+    path = film(tmp_path / "film.mp4", range(n), Fraction(1, 10), options=options, picture=lambda i: pictures[i % 40])
+    decoded = []
+
+    def watched(*arguments):
+        for one in video.in_order(*arguments):
+            decoded.append(one)
+            yield one
+
+    monkeypatch.setattr(letterbox, "in_order", watched)
+    assert find_borders(path, 1) == expected
+    assert len(decoded) <= MOST_DECODED + 1
 
 
 def test_frames_are_cropped_before_they_are_scaled(tmp_path):

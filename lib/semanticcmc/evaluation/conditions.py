@@ -38,7 +38,7 @@ def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:
     if not path.is_file():
         raise InputError(f"{path}: missing; the conditions object and background need it: {remedy}")
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=["PNG"]) as opened:
             opened.load()
             mode, mask = opened.mode, opened.convert("L")
     # Pillow's decoders raise whatever the broken bytes lead them to, struct.error and SyntaxError among it.

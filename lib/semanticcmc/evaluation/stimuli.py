@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from PIL import Image, ImageOps
 
-from semanticcmc.config import InputError
+from semanticcmc.config import NO_FILE, InputError
 from semanticcmc.evaluation.conditions import MASKED, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.experiment import Experiment, repository_root
@@ -28,7 +28,17 @@ from semanticcmc.world.config import MASK_SUFFIX, mask_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2")
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "BMP",
+    "GIF",
+    "TIFF",
+    "WEBP",
+    "AVIF",
+    "JPEG2000",
+)  # Pillow runs programs for others (PostScript)
 
 
 def stimulus_folder(experiment: Experiment) -> Path:
@@ -72,8 +82,10 @@ def read_image(path: str | Path) -> Image.Image:
     division by 257; what is transparent becomes white; of an animation the first frame is taken. Raises InputError if
     the file cannot be read to its end as an image.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: {NO_FILE}")
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # Pillow's about odd metadata: what counts is the pixels
             image.load()
             return _rgb(ImageOps.exif_transpose(image))

@@ -17,7 +17,15 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.stimuli import SUFFIXES, class_folders, images_in, read_image, shown, stimulus_folder
+from semanticcmc.evaluation.stimuli import (
+    FORMATS,
+    SUFFIXES,
+    class_folders,
+    images_in,
+    read_image,
+    shown,
+    stimulus_folder,
+)
 from semanticcmc.experiment import Experiment
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
@@ -76,7 +84,7 @@ def _look(path: Path, config: StimuliConfig) -> tuple[int, int, str, int] | str:
         upright = read_image(path)
         for condition in set(MASKED) & set(config.conditions):
             shown(path, upright, condition, config)
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return (*upright.size, image.mode, getattr(image, "n_frames", 1))
     except InputError as error:
         return str(error)
@@ -105,11 +113,18 @@ def remarks(table: pd.DataFrame) -> list[str]:
     return said
 
 
+def _is_other(path: Path) -> bool:
+    """Whether a file of a class folder is neither shown nor there by habit."""
+    return not path.name.startswith(".") and path.suffix.lower() not in (*SUFFIXES, ".db", ".ini", ".txt")
+
+
 def check_stimuli(experiment: Experiment) -> None:
     """Open every stimulus of an experiment and write ``stimuli.json``; errors as of `probe`."""
     folder = stimulus_folder(experiment)
     table = probe(folder, experiment.section("stimuli", StimuliConfig))
     counts, said = table["wnid"].value_counts(), remarks(table)
+    if other := [path for one in class_folders(folder) for path in one.iterdir() if _is_other(path)]:
+        said.append(f"{counted(len(other), 'file')} of other kinds among the images, not shown (such as {min(other)})")
     found = {
         "folder": folder,
         "classes": len(counts),

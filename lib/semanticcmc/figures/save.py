@@ -54,7 +54,7 @@ class Picture:
         """Of one size whatever its density, sharp on fine screens; with its words."""
         from PIL import Image
 
-        with Image.open(self.png) as image:
+        with Image.open(self.png, formats=["PNG"]) as image:
             scale = SHOWN_PER_IN / image.info["dpi"][0]
             return {"alt": self.words, "width": round(image.width * scale), "height": round(image.height * scale)}
 

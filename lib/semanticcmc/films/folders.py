@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from semanticcmc.config import InputError
+from semanticcmc.config import NO_FILE, InputError
 from semanticcmc.films.files import Frame, file_state, natural_parts
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _sorted(folder: Path) -> list[Path]:
     pictures = [path for path in folder.iterdir() if is_picture(path)]
     if not pictures:
         raise InputError(f"no pictures in it; their names end in {' '.join(sorted(SUFFIXES))}")
+    if odd := next((path for path in pictures if not path.is_file()), None):
+        raise InputError(f"{odd.name}: {NO_FILE}")
     return sorted(pictures, key=lambda path: (natural_parts(path.stem), path.name))
 
 

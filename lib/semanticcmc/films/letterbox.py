@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -11,10 +13,12 @@ import numpy as np
 
 from semanticcmc.films.display import Box
 from semanticcmc.films.folders import sample
-from semanticcmc.films.video import picture_stream, stated_duration_s
+from semanticcmc.films.video import Damage, in_order, opened, picture_stream, stated_duration_s
 
 SAMPLES = 60  # pictures in the sample
-LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film is decoded for it
+LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film's beginning is decoded for it as well
+MOST_DECODED = 1500  # pictures of the beginning, a minute; which alone tells nothing of a longer film
+FEWEST_KEYFRAMES = 5  # that do, with the beginning
 BLACK = 32  # greatest level of a border, of 255: noise and ringing of a codec lie below
 STEP = 64  # least level that the film reaches just inside a border at some time
 NOISE_SHARE = 0.01  # of the pixels of a row or column, which may be brighter all the same
@@ -22,9 +26,21 @@ LEAST_SHARE = 0.4  # of the stored picture that must be left (2.39:1 inside 4:3 
 
 
 def find_borders(path: str | Path, threads: int = 0) -> Box | None:
-    """What `inside_borders` finds in `SAMPLES` pictures of a film, a video file or a folder of pictures."""
+    """What `inside_borders` finds in `SAMPLES` pictures of a film, a video file or a folder of pictures.
+
+    None as well for a long film with almost no keyframes, of which only the beginning could be seen in a short time.
+    """
     path = Path(path)
-    return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
+    if path.is_dir():
+        return inside_borders(sample(path, SAMPLES))
+    try:
+        return inside_borders(_sample(path, threads))
+    except _TooLittleSeen:
+        return None
+
+
+class _TooLittleSeen(Exception):
+    """The sample is of a film's beginning alone."""
 
 
 def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
@@ -61,15 +77,17 @@ def _border(dark: np.ndarray, lit: np.ndarray) -> int:
 def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:
     """Pictures spread evenly over a film, uint8 (height, width, 3): keyframes where it has enough of them."""
     seen: set[int | None] = set()
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         stream = picture_stream(container)
         duration_s, _ = stated_duration_s(container, stream)
+        if math.isnan(duration_s) and container.duration is not None:
+            duration_s = container.duration / av.time_base
         if math.isfinite(duration_s) and stream.time_base is not None:
             for k in range(SAMPLES):
                 at = (stream.start_time or 0) + int((k + 0.5) / SAMPLES * duration_s / stream.time_base)
                 try:
                     container.seek(at, stream=stream)
-                    packet = next((p for p in container.demux(stream) if p.is_keyframe), None)
+                    packet = next((p for p in islice(container.demux(stream), MOST_DECODED) if p.is_keyframe), None)
                     if packet is None or packet.pts in seen:
                         continue
                     seen.add(packet.pts)
@@ -78,21 +96,22 @@ def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:
                     continue
                 yield from (frame.to_ndarray(format="rgb24") for frame in frames if not frame.is_corrupt)
     if len(seen) < LEAST_KEYFRAMES:
-        yield from _decoded_sample(path, threads, duration_s)
+        yield from _beginning(path, threads, duration_s, len(seen))
 
 
-def _decoded_sample(path: Path, threads: int, duration_s: float) -> Iterator[np.ndarray]:
-    interval_s, next_s = (duration_s / SAMPLES if math.isfinite(duration_s) else 1.0), -math.inf
-    with av.open(str(path)) as container:
+def _beginning(path: Path, threads: int, duration_s: float, keyframes: int) -> Iterator[np.ndarray]:
+    """Pictures of the first `MOST_DECODED`, for a sample with so many keyframes besides."""
+    interval_s = Fraction(max(duration_s / SAMPLES if math.isfinite(duration_s) else 1.0, 0.01)).limit_denominator(1000)
+    with opened(path) as container:
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue
-            for frame in frames:
-                if frame.pts is not None and frame.time >= next_s and not frame.is_corrupt:
-                    next_s = frame.time + interval_s
-                    yield frame.to_ndarray(format="rgb24")
+        next_s = Fraction(0)
+        for frame, since_start, number in in_order(container, stream, 1 / interval_s, Damage()):
+            if number >= MOST_DECODED:
+                if keyframes < FEWEST_KEYFRAMES:
+                    raise _TooLittleSeen
+                return
+            if since_start >= next_s:
+                next_s = since_start + interval_s
+                yield frame.to_ndarray(format="rgb24")

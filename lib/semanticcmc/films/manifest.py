@@ -16,7 +16,7 @@ import pandas as pd
 
 from semanticcmc.config import InputError, read_text_table
 from semanticcmc.films.files import file_state
-from semanticcmc.films.probe import probe
+from semanticcmc.films.probe import SUFFIXES, probe
 from semanticcmc.run import Progress, sha256, write_csv, write_json
 
 COLUMNS = ("movie_id", "title", "year", "sha256", "duration_s", "fps", "width", "height", "source")
@@ -64,8 +64,11 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
     for done, (movie_id, film) in enumerate(films.items()):
         path = Path(film["path"])
         progress.update(done, path.name)
-        if path.is_dir():
-            messages.append(f"{movie_id}: a folder, which has no checksum and is not listed: {path}")
+        if path.suffix.lower() not in SUFFIXES.split() or not path.is_file():
+            why = (
+                "a folder, which has no checksum" if path.is_dir() else f"no film that can be used ({film['problem']})"
+            )
+            messages.append(f"{movie_id}: {why} and is not listed: {path}")
             continue
         try:
             sha256 = remembered_sha256(path, memory / f"{movie_id}.json")

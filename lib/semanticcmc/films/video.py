@@ -16,8 +16,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
-from semanticcmc.config import InputError
+from semanticcmc.config import NO_FILE, InputError
 from semanticcmc.films.display import Box, Display
 from semanticcmc.films.files import Frame
 
@@ -27,6 +28,14 @@ MOST_LOST = 0.01  # share of a film's pictures; with more damaged, it is left ou
 _TIMED_CONTAINERS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"))
 _SKIPPING_CODECS = frozenset(("h264", "mpeg1video", "mpeg2video", "mpeg4"))
 _LOOK_AHEAD = 16  # packets; no codec here reorders more
+# Formats that are read, none of which names another file to be opened, as lists for players do.
+_FORMATS = (
+    "asf,av1,avi,dv,flv,gif,h263,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,vc1"
+)
+_JOINED = frozenset(("mpeg", "mpegts"))  # they state no length, and are joined by joining their bytes
+_STILLS = frozenset(("bmp", "mjpeg", "png", "tiff", "webp"))  # codecs of covers, and of few films
+_NO_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+LONGEST_STILL_S = 60  # no film shows one picture for longer; in `_JOINED` the clock may jump by chance, and has 10 s
 
 
 @dataclasses.dataclass
@@ -37,27 +46,93 @@ class Damage:
     lost: int = 0
 
 
+def opened(path: str | Path) -> av.container.InputContainer:
+    """A video file, opened, and nothing but this file."""
+    if not Path(path).is_file():
+        raise InputError(NO_FILE)
+    return av.open(f"file:{path}", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+
+
 def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The film's picture stream (not a cover image)."""
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    """The film's picture stream: no cover image or preview, but the default one, or the largest of several."""
+    streams = [s for s in container.streams.video if not s.disposition & _NO_PICTURES]
     if not streams:
         raise InputError("no pictures in it, only " + (", ".join(s.type for s in container.streams) or "nothing"))
-    return streams[0]
+
+    def rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
+        still = stream.frames == 1 or stream.codec_context.name in _STILLS
+        return not still, bool(stream.disposition & Disposition.default), stream.width * stream.height
+
+    return max(streams, key=rank)  # the first of equals
 
 
 def stated_duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, float]:
     """Duration that the file states, and by how much the pictures may be shorter; seconds, NaN if unstated.
 
-    Without a duration of the pictures themselves it is that of all streams: sound may be a little longer. Matroska and
-    WMV count the time before the first picture.
+    Without a duration of the pictures themselves it is that of all streams: sound may be a little longer.
     """
-    if stream.duration is not None and stream.time_base is not None:
-        early_s = float((stream.start_time or 0) * stream.time_base) if container.format.name == "asf" else 0.0
-        return float(stream.duration * stream.time_base), 0.5 + max(0.0, early_s)
-    if container.duration is not None:
-        stated_s = container.duration / av.time_base
-        return stated_s, 2 + 0.02 * stated_s + max(0.0, (container.start_time or 0) / av.time_base)
+    if stream.duration is not None and stream.time_base is not None and container.format.name not in _JOINED:
+        return float(stream.duration * stream.time_base), 0.5
+    if container.duration is not None and container.format.name not in _JOINED:
+        return container.duration / av.time_base, 2 + 0.02 * container.duration / av.time_base
     return math.nan, math.nan
+
+
+def checked_duration_s(
+    container: av.container.InputContainer, stream: av.VideoStream, first_s: float, lasts_s: float
+) -> float:
+    """Duration of a film whose pictures are found to last so long, from `first_s` on; InputError if it is truncated."""
+    stated_s, short_s = stated_duration_s(container, stream)
+    if first_s > 0.5 and not is_indexed(container) and abs(stated_s - first_s - lasts_s) < abs(stated_s - lasts_s):
+        stated_s -= first_s  # Matroska and WMV count the time before the first picture
+    if lasts_s < stated_s - short_s:
+        raise InputError(f"truncated: its pictures end before {stated_s - short_s:.1f} s of {stated_s:.1f} s")
+    return stated_s if lasts_s <= stated_s + 0.5 else lasts_s  # joined, or nothing stated
+
+
+def is_indexed(container: av.container.InputContainer) -> bool:
+    """Whether the times of all pictures are known without reading them, as in MP4."""
+    return "mp4" in container.format.name.split(",")
+
+
+def refuse_still(gap_s: Fraction) -> None:
+    """Refuse a film that shows one picture for longer than any does."""
+    if gap_s > LONGEST_STILL_S:
+        what = f"no picture for {float(gap_s):.0f} s: its clock jumps, or the film stands still"
+        raise InputError(f"{what}; write its times anew with ffmpeg, or cut it there")
+
+
+def timed_packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Packets of a stream on one clock: where it starts anew, as in joined files, times go on after the last picture.
+
+    Raises
+    ------
+    InputError
+        Where no picture follows for `LONGEST_STILL_S`, or pictures have no times.
+    """
+    base, joined = stream.time_base or Fraction(1, av.time_base), container.format.name in _JOINED
+    frame_s = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
+    end = dts = keyframe = None
+    offset = timeless = 0
+    for packet in container.demux(stream):
+        time = packet.pts if packet.pts is not None else packet.dts
+        timeless += bool(packet.size) and time is None
+        if timeless > 2 * _LOOK_AHEAD:
+            raise InputError("its pictures have no presentation times; put it into another container (ffmpeg)")
+        if packet.size and time is not None:
+            if end is not None:
+                ahead_s = (time + offset - end) * base
+                back = packet.is_keyframe and keyframe is not None and time <= keyframe
+                if joined and not back and packet.dts is not None and dts is not None:
+                    back = (packet.dts - dts) * base < -0.1
+                if back or (joined and ahead_s > 10):
+                    offset, ahead_s = end - time, Fraction(0)
+                refuse_still(ahead_s)
+            end = max(time + offset + (packet.duration or math.ceil(frame_s / base)), time if end is None else end)
+            dts, keyframe = packet.dts, time if packet.is_keyframe else keyframe
+            packet.pts = None if packet.pts is None else packet.pts + offset
+            packet.dts = None if packet.dts is None else packet.dts + offset
+        yield packet
 
 
 def decode(
@@ -91,7 +166,7 @@ def decode(
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
     damage = damage or Damage()
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
@@ -107,9 +182,7 @@ def decode(
         end_s = shown[1] + (shown[0].duration or 0) * (stream.time_base or Fraction(0))
         until = max(math.ceil(end_s * rate), math.floor(shown[1] * rate) + 1)
         yield from _on_grid(step, until, rate, display.image(shown[0]), shown[1:])
-        stated_s, short_s = stated_duration_s(container, stream)
-        if end_s < stated_s - short_s:
-            raise InputError(f"truncated: its pictures end at {float(end_s):.1f} s of {stated_s:.1f} s")
+        checked_duration_s(container, stream, float(shown[0].time or 0) - float(shown[1]), float(end_s))
         if damage.lost > MOST_LOST * damage.pictures:
             raise InputError(f"damaged: {damage.lost} of its {damage.pictures} pictures cannot be decoded")
 
@@ -186,7 +259,7 @@ class _Decoding:
 
     def pictures(self) -> Iterator[tuple[av.VideoFrame, int]]:
         waiting: deque[av.Packet] = deque()
-        for packet in self.container.demux(self.stream):
+        for packet in timed_packets(self.container, self.stream):
             waiting.append(packet)
             last = not packet.size  # an empty packet empties the decoder
             if not last and not packet.is_discard:

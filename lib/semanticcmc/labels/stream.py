@@ -181,7 +181,7 @@ def read_labels(folder: str | Path) -> LabelStream:
     tables = {}
     for name in ("labels", "label_times"):
         path = Path(folder) / f"{name}.parquet"
-        if not path.exists():
+        if not path.is_file():
             raise InputError(f"{path}: no such file; a label stream has labels.parquet and label_times.parquet")
         try:
             table = pq.read_table(path, read_dictionary=["movie_id", "label"] if name == "labels" else None)
