@@ -1,11 +1,15 @@
 """What is counted and told of Snakemake's jobs, by events made here and by Snakemake itself."""
 
 import errno
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import types
 
+import nbformat
 import pytest
 
 from semanticcmc.workflow import locked, resolve_experiment, run_snakemake
@@ -160,3 +164,74 @@ def test_a_disk_without_locks_is_not_another_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("fcntl.flock", unsupported)
     with locked(tmp_path):
         assert "cannot be locked (No locks available); start no second run there" in capsys.readouterr().err
+
+
+def notebook_of(path, *cells):
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=about)
+    nbformat.write(book, path)
+    return path
+
+
+TRAINING = """
+import sys, time
+from pathlib import Path
+from semanticcmc.run import Stopped
+Path("kernel").write_text(sys.executable)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    raise Stopped("semantic_1s, seed 0: stopped at step 3 of 9, saved; run again to go on")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_notebook_is_stopped_with_a_line_in_the_kernel_of_this_python(tmp_path, number):
+    """Another kernel of the same name lies in JUPYTER_PATH, and the home cannot be written."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    notebook = notebook_of(tmp_path / "a.ipynb", TRAINING)
+    environment = {**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter"), "HOME": "/proc/none"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "semanticcmc", "execute", notebook, tmp_path / "out.ipynb"],
+        cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+    )  # fmt: skip
+    while process.poll() is None and not (tmp_path / "kernel").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert (tmp_path / "kernel").read_text() == sys.executable, said
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "semantic_1s, seed 0: stopped at step 3 of 9, saved; run again to go on"
+    assert not {"zmq", "Traceback (most recent call last):\n  File"} & set(said)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_run_that_is_stopped_says_one_line(tmp_path, monkeypatch, capfd, number):
+    """What Snakemake and its jobs say after a Ctrl-C, tracebacks as a rule, is not shown."""
+    E = types.SimpleNamespace(folder=tmp_path)
+    child = (
+        "import os, signal, sys, time\n"
+        "print('at work', file=sys.stderr, flush=True)\n"
+        f"signal.signal({number}, lambda *_: 1 / 0)\n"
+        "time.sleep(0.5)\n"
+        f"os.kill(os.getppid(), {number})\n"
+        "time.sleep(30)\n"
+    )
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **more: popen([sys.executable, "-c", child], **more))
+    default = signal.signal(number, signal.SIG_DFL)
+    try:
+        assert run_snakemake(E, 1) == 128 + number
+    finally:
+        signal.signal(number, default)
+    said = capfd.readouterr().err.split("\n")
+    assert [line for line in said if line] == [
+        "at work",
+        "Stopping: a training saves first; what is finished stays, the same command goes on from here.",
+    ]

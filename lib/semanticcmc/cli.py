@@ -10,6 +10,7 @@ Exit status 0: done; 1: a job failed; 2: input that cannot be used, after ``erro
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import signal
 import sys
@@ -51,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """What was stopped by hand, and that it is saved; typer shows nothing of an interrupt."""
+    try:
+        yield
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        raise typer.Exit(128 + signal.SIGINT) from stopped
+
+
 @app.command()
 def run(
     experiment: Name,
@@ -83,7 +94,8 @@ def execute(
     pairs = [one.partition("=") for one in parameter or ()]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise InputError(f"-p {wrong[0]}: expected a name and its value, such as -p lag_s=90")
-    execute_notebook(notebook, output, {name: yaml.safe_load(value) for name, _, value in pairs})
+    with _told_in_a_line():
+        execute_notebook(notebook, output, {name: yaml.safe_load(value) for name, _, value in pairs})
 
 
 @app.command()
@@ -151,13 +163,9 @@ def train(
     from semanticcmc.training.distributed import joined
 
     E = load_experiment(experiment)
-    try:
-        with joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
-            one = E.network(network, seed)
-            print(loop.train(E, one, watched_stimuli(E, one)))
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        raise typer.Exit(128 + signal.SIGINT) from stopped
+    with _told_in_a_line(), joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
+        one = E.network(network, seed)
+        print(loop.train(E, one, watched_stimuli(E, one)))
 
 
 @app.command()

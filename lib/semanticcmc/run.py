@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]  # hands on what is to be done, one by one, and may show how far it is
+AT_WORK_S = 60.0  # a file that nobody has written to for so long is nobody's
 NOTEBOOK = "SEMANTICCMC_NOTEBOOK"  # in the environment of a notebook that is executed: the name of its file
 
 
@@ -128,19 +129,29 @@ def atomic(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if isinstance(error, DiskFullError) or not full:
+    except (OSError, RuntimeError) as error:
+        # What torch.save says of a file that cannot take more; it keeps the number of the error to itself.
+        number = errno.ENOSPC if "inline_container" in str(error) else getattr(error, "errno", None)
+        if isinstance(error, DiskFullError) or number not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         free = shutil.disk_usage(path.parent).free
         raise DiskFullError(
-            error.errno,
-            f"{path}: {os.strerror(error.errno or 0)}; "
+            number,
+            f"{path}: {os.strerror(number)}; "
             f"the disk that holds {path.parent} has {free / 1e6:,.0f} MB free. Make room and start again: "
             "what is finished stays",
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove temporary files that `atomic` left in a folder when its process was killed."""
+    for path in folder.rglob(".*.part*"):
+        if (named := re.search(r"\.(\d+)\.part(\.|$)", path.name)) and not Path("/proc", named[1]).exists():
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > AT_WORK_S:  # a job on another computer may still write it
+                    path.unlink()
 
 
 def write_json(path: str | Path, values: Any) -> None:
@@ -187,7 +198,10 @@ def record(config: Any = None, seed: int | None = None, **more: Any) -> dict[str
 
 def git_commit() -> str | None:
     """The checkout's commit, with ``+changes`` where tracked files differ from it; None outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--exclude=*"]
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # a repository around an unpacked archive is another
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--exclude=*"]
     try:
         done = subprocess.run([*command, "--dirty=+changes"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

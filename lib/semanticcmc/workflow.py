@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from semanticcmc.experiment import (
     read_values,
     repository_root,
 )
-from semanticcmc.run import NOTEBOOK, atomic, available_cores, counted
+from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, remove_torn
 
 LOG = "workflow.log"
 MOST_SEEDS = 1000
@@ -165,6 +166,8 @@ def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
     sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
     print(f"{E.title}\n  {', '.join(counted(n, noun) for noun, n in sizes.items())}; results in {E.folder}", flush=True)
     status = run_snakemake(E, cores, snakemake)
+    if status > 128:
+        return status  # said already
     if status:
         print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder / LOG}", file=sys.stderr)
     elif not {"-n", "--dry-run", "--dryrun"} & set(snakemake):
@@ -185,20 +188,54 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
     with locked(experiment.folder) as lock:
         if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
+        remove_torn(experiment.folder)
+        # In a group of its own, so that Ctrl-C comes to it from here alone, and what it says afterwards is not shown.
         process = subprocess.Popen(
             [*command, *options, *snakemake],
             pass_fds=[lock],
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
+            env=_environment(experiment) | {"PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
+            process_group=0,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
         )
-        previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            print("\nStopping; what is finished stays, and the same command goes on from here.", flush=True)
-            process.wait()
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-        return process.returncode
+        stops: list[int] = []
+
+        def stop(number: int, _: object) -> None:
+            if not stops:
+                said = "\nStopping: a training saves first; what is finished stays, the same command goes on from here."
+                print(said, file=sys.stderr, flush=True)
+            stops.append(number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+
+        with _handled(stop):
+            for line in process.stderr or ():
+                if not stops:
+                    print(line, end="", file=sys.stderr, flush=True)
+            status = process.wait()
+        return 128 + stops[0] if stops else status
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """What is done when the process is to stop, but where the signal is ignored (nohup)."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {one: signal.signal(one, handler) for one in numbers if signal.getsignal(one) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for one, before in previous.items():
+            signal.signal(one, before)
+
+
+def _environment(experiment: Experiment) -> dict[str, str]:
+    """Variables of a run: a home of its own where the user's cannot be written, as on some clusters."""
+    home = experiment.folder / ".home"
+    if os.access(Path.home(), os.W_OK):
+        return dict(os.environ)
+    home.mkdir(exist_ok=True)
+    return {key: value for key, value in os.environ.items() if not key.startswith("XDG_")} | {"HOME": str(home)}
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:
@@ -213,16 +250,43 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     unfinished = output.parent / "unfinished" / output.name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     os.environ[NOTEBOOK] = output.stem  # for the records of its figures
-    papermill.execute_notebook(
-        notebook,
-        unfinished,
-        parameters,
-        cwd=str(Path.cwd()),
-        kernel_name="python3",
-        progress_bar=False,
-        log_output=True,
-    )
+    with tempfile.TemporaryDirectory() as jupyter, _stopped_by_interrupt() as stops:
+        # The kernel of this Python, not what JUPYTER_PATH or a home holds under its name.
+        os.environ |= {"JUPYTER_PATH": "", "JUPYTER_DATA_DIR": jupyter, "JUPYTER_PREFER_ENV_PATH": "1"}
+        try:
+            papermill.execute_notebook(
+                notebook,
+                unfinished,
+                parameters,
+                cwd=str(Path.cwd()),
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=True,
+            )
+        except papermill.PapermillExecutionError as error:
+            if stops:
+                raise Stopped(error.evalue) from error
+            raise
     unfinished.replace(output)
+
+
+@contextlib.contextmanager
+def _stopped_by_interrupt() -> Iterator[list[int]]:
+    """SIGTERM and Ctrl-C interrupt the cell at work, as a notebook does by its button: a training saves first."""
+    import psutil
+
+    stops: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        stops.append(number)
+        kernels = psutil.Process().children()
+        if len(stops) > 1 or not kernels:
+            raise KeyboardInterrupt
+        for kernel in kernels:
+            kernel.send_signal(signal.SIGINT)
+
+    with _handled(interrupt):
+        yield stops
 
 
 def _say_where(experiment: Experiment) -> None:

@@ -7,9 +7,12 @@ import sys
 from multiprocessing import get_context
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from semanticcmc.films.files import Frame, is_finished, write_film
+from semanticcmc.config import InputError
+from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
+from semanticcmc.films.store import FrameStore
 from semanticcmc.run import DiskFullError, atomic
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a server that forks")
@@ -68,3 +71,37 @@ def test_what_a_killed_job_left_is_cleared(tmp_path):
         path.write_bytes(b"torn")
     write_film(tmp_path, "a", noise(2), 90)
     assert sorted(p.name for p in tmp_path.iterdir()) == [other.name, "a.parquet", "a.tar"]
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last", "quantisation table", "height"])
+def test_one_flipped_bit_is_noticed_when_the_frame_is_read(tmp_path, where):
+    """Most flips inside a JPEG give other pixels without a word of the decoder."""
+    write_film(tmp_path, "a", noise(5), 90)
+    index = merge_index(tmp_path)
+    frame = index.iloc[2]
+    marker = {"quantisation table": b"\xff\xdb", "height": b"\xff\xc0"}.get(where)
+    content = bytearray((tmp_path / "a.tar").read_bytes())
+    start, length = int(frame.offset), int(frame.nbytes)
+    at = (
+        content.index(marker, start) + 6
+        if marker
+        else start + {"first": 0, "middle": length // 2, "last": length - 1}[where]
+    )
+    content[at] ^= 1
+    (tmp_path / "a.tar").write_bytes(content)
+    store = FrameStore(tmp_path)
+    for use in (lambda: store.read("a", 2.0), lambda: store.resident(), lambda: store.read_rows([4, 2])):
+        with pytest.raises(InputError, match=r"a\.tar: the frame at 2 s cannot be read .*make the film again"):
+            use()
+    assert store.read("a", 3.0).shape == (64, 96, 3)
+
+
+def test_a_store_of_an_earlier_version_is_read_as_before(tmp_path):
+    write_film(tmp_path, "a", noise(3), 90)
+    merge_index(tmp_path)
+    before = FrameStore(tmp_path).resident()
+    for name in ("a.parquet", "index.parquet"):
+        table = pq.read_table(tmp_path / name)
+        pq.write_table(table.drop_columns(["crc32"]), tmp_path / name)
+    merge_index(tmp_path)
+    assert (FrameStore(tmp_path).resident() == before).all()

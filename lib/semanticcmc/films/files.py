@@ -16,6 +16,7 @@ import re
 import sys
 import tarfile
 import unicodedata
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ COLUMNS = {
     "nbytes": pa.int64(),
     "width": pa.int32(),
     "height": pa.int32(),
+    "crc32": pa.uint32(),  # of the JPEG; 0 where a store of an earlier version does not say
 }
 SCHEMA = pa.schema(COLUMNS)
 _METADATA = b"semanticcmc"
@@ -97,7 +99,7 @@ def write_film(
                 offset = tar.offset + tarfile.BLOCKSIZE  # a ustar header is one block
                 tar.addfile(member, io.BytesIO(jpeg))
                 shown = float(frame.pts_s), int(frame.frame_index)
-                rows.append((movie_id, time_s, *shown, offset, member.size, width, height))
+                rows.append((movie_id, time_s, *shown, offset, member.size, width, height, zlib.crc32(jpeg)))
         if not rows:
             raise InputError(f"{movie_id}: no frames")
         metadata = {"sha256": sha256(temporary), "tar_bytes": temporary.stat().st_size, "jpeg_quality": quality}
@@ -199,6 +201,8 @@ def read_index(path: Path) -> pa.Table:
         table = pq.read_table(path, read_dictionary=["movie_id"])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not readable as a frame index ({error}); make it again") from error
+    if "crc32" not in table.column_names:
+        table = table.append_column("crc32", pa.array(np.zeros(len(table), np.uint32)))
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: no frame index, column {', '.join(missing)} missing; make it again")

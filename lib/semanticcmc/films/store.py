@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,8 +61,8 @@ class FrameStore:
         self.movies = tuple(names.dictionary.take(names.indices.take(starts)).to_pylist())
         self._rows = {m: slice(a, b) for m, a, b in zip(self.movies, starts.tolist(), stops, strict=True)}
         self._film = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(codes)))
-        self._time_s, self._offset, self._nbytes, self._height, self._width = (
-            self._table[name].to_numpy() for name in ("time_s", "offset", "nbytes", "height", "width")
+        self._time_s, self._offset, self._nbytes, self._height, self._width, self._crc32 = (
+            self._table[name].to_numpy() for name in ("time_s", "offset", "nbytes", "height", "width", "crc32")
         )
         if view:
             self._take_view(path)
@@ -78,8 +79,8 @@ class FrameStore:
         table = pa.concat_tables([read_index(file).cast(SCHEMA) for file in files])
         if not np.array_equal(table["time_s"].to_numpy(), self._time_s):
             raise InputError(f"{path}: the films' {self.view} has other frames than they have; make it anew")
-        names = ("offset", "nbytes", "height", "width")
-        self._offset, self._nbytes, self._height, self._width = (table[name].to_numpy() for name in names)
+        names = ("offset", "nbytes", "height", "width", "crc32")
+        self._offset, self._nbytes, self._height, self._width, self._crc32 = (table[name].to_numpy() for name in names)
 
     def __repr__(self) -> str:
         hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
@@ -210,10 +211,12 @@ class FrameStore:
     def _decode(self, handle: int, tar: Path, row: int, size_px: tuple[int, ...]) -> torch.Tensor:
         encoded = os.pread(handle, int(self._nbytes[row]), int(self._offset[row]))
         try:
+            if self._crc32[row] and zlib.crc32(encoded) != self._crc32[row]:
+                raise ValueError("its bytes have changed since they were written")
             frame = torch.from_numpy(simplejpeg.decode_jpeg(encoded)).permute(2, 0, 1)
         except ValueError as error:
             raise InputError(
-                f"{tar}: the frame at {self._time_s[row]:g} s is no JPEG ({error}); make the film again"
+                f"{tar}: the frame at {self._time_s[row]:g} s cannot be read ({error}); make the film again"
             ) from error
         if frame.shape[1:] != size_px:
             frame = interpolate(frame[None], size_px, mode="bilinear", antialias=True)[0]
