@@ -273,7 +273,7 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
 @contextlib.contextmanager
 def _stopped_by_interrupt() -> Iterator[list[int]]:
     """SIGTERM and Ctrl-C interrupt the cell at work, as a notebook does by its button: a training saves first."""
-    import psutil
+    import psutil  # which ipykernel needs
 
     stops: list[int] = []
 

@@ -129,7 +129,7 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     folder : str or Path
         The frame store.
     longest_lag_s : float
-        As for `probe`; some durations are known only now.
+        As for `probe`.
 
     Returns
     -------
@@ -158,8 +158,6 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     if usable.any():
         times = merge_index(folder, movie_ids[usable].tolist()).groupby("movie_id")["time_s"]
         films["frames"] = movie_ids.map(times.size()).fillna(0).astype(int)
-        each_s = (times.max() - times.min()) / (times.size() - 1)  # where no duration is stated, to one frame
-        films["duration_s"] = films["duration_s"].fillna(movie_ids.map(times.size() * each_s))
         kept, damaged = {}, {}
         for movie_id in movie_ids[usable]:
             file = folder / f"{movie_id}.notes.json"

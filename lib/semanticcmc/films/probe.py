@@ -165,7 +165,7 @@ def _probe(path: Path) -> dict[str, Any]:
         base, start, end, place = stream.time_base or Fraction(1, av.time_base), None, 0, 0
         stated_s, _ = stated_duration_s(container, stream)
         if is_indexed(container) and math.isfinite(stated_s):
-            for before, after in itertools.pairwise(entry.timestamp for entry in stream.index_entries):
+            for before, after in itertools.pairwise(entry.timestamp for entry in getattr(stream, "index_entries", ())):
                 refuse_still((after - before) * base)
             start = stream.start_time or 0
             container.seek(start + int(max(0.0, stated_s - 1) / base), stream=stream)
