@@ -254,15 +254,8 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         # The kernel of this Python, not what JUPYTER_PATH or a home holds under its name.
         os.environ |= {"JUPYTER_PATH": "", "JUPYTER_DATA_DIR": jupyter, "JUPYTER_PREFER_ENV_PATH": "1"}
         try:
-            papermill.execute_notebook(
-                notebook,
-                unfinished,
-                parameters,
-                cwd=str(Path.cwd()),
-                kernel_name="python3",
-                progress_bar=False,
-                log_output=True,
-            )
+            options: dict[str, Any] = {"kernel_name": "python3", "progress_bar": False, "log_output": True}
+            papermill.execute_notebook(notebook, unfinished, parameters, cwd=str(Path.cwd()), **options)
         except papermill.PapermillExecutionError as error:
             if stops:
                 raise Stopped(error.evalue) from error

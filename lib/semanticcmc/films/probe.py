@@ -15,17 +15,9 @@ import pandas as pd
 
 from semanticcmc.config import NO_FILE, InputError
 from semanticcmc.experiment import Experiment
+from semanticcmc.films import video
 from semanticcmc.films.files import movie_id_of, name_of, natural_parts
 from semanticcmc.films.folders import is_picture, probe_folder
-from semanticcmc.films.video import (
-    checked_duration_s,
-    is_indexed,
-    opened,
-    picture_stream,
-    refuse_still,
-    stated_duration_s,
-    timed_packets,
-)
 
 SUFFIXES = (  # of video files
     ".264 .265 .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2t .m2ts .m2v .m4v .mjpeg "
@@ -155,28 +147,28 @@ def reason(error: Exception) -> str:
 
 def _probe(path: Path) -> dict[str, Any]:
     """Row of `probe` of one video file; raises for one that cannot be used."""
-    with opened(path) as container:
-        if next(container.decode(picture_stream(container)), None) is None:
+    with video.opened(path) as container:
+        if next(container.decode(video.picture_stream(container)), None) is None:
             raise InputError("not one picture in it can be decoded")
     # Only to see whether the file is complete and its clock is right: frames are never taken by seeking. MP4 has the
     # times of all pictures in its index, so that its end is enough; what other files hold is known once they are read.
-    with opened(path) as container:
-        stream = picture_stream(container)
+    with video.opened(path) as container:
+        stream = video.picture_stream(container)
         base, start, end, place = stream.time_base or Fraction(1, av.time_base), None, 0, 0
-        stated_s, _ = stated_duration_s(container, stream)
-        if is_indexed(container) and math.isfinite(stated_s):
+        stated_s, _ = video.stated_duration_s(container, stream)
+        if video.is_indexed(container) and math.isfinite(stated_s):
             for before, after in itertools.pairwise(entry.timestamp for entry in getattr(stream, "index_entries", ())):
-                refuse_still((after - before) * base)
+                video.refuse_still((after - before) * base)
             start = stream.start_time or 0
             container.seek(start + int(max(0.0, stated_s - 1) / base), stream=stream)
-        for packet in timed_packets(container, stream):
+        for packet in video.timed_packets(container, stream):
             time = packet.pts if packet.pts is not None else packet.dts
             if packet.size and time is not None:
                 start = time if start is None else start
                 end, place = max(end, time + (packet.duration or 0)), max(place, (packet.pos or 0) + packet.size)
         first_s, end_s = float((start or 0) * base), float(end * base)
-        duration_s = checked_duration_s(container, stream, first_s, max(0.0, end_s - first_s))
-        if (is_indexed(container) or container.format.name in ("flv", "asf")) and _begins_again(path, place):
+        duration_s = video.checked_duration_s(container, stream, first_s, max(0.0, end_s - first_s))
+        if (video.is_indexed(container) or container.format.name in ("flv", "asf")) and _begins_again(path, place):
             raise InputError("another film follows in the file, which no player shows; join them with ffmpeg's concat")
         rate, context = stream.average_rate or stream.guessed_rate, stream.codec_context
         shape = {"width": context.width, "height": context.height, "codec": context.name}
