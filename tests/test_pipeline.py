@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import bs4
 import nbformat
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from semanticcmc.evaluation.config import ActivationsConfig, StimuliConfig
 from semanticcmc.evaluation.rdm_files import network_rdms, untrained_network
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment, read_values
+from semanticcmc.films.files import movie_id_of
 from semanticcmc.rsa.rdm import read_rdms
 
 pytestmark = pytest.mark.pipeline
@@ -187,13 +190,28 @@ def encode_film(path, seconds, seed):
         container.mux(stream.encode())
 
 
-def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, repository, pipeline):
-    films, stimuli = tmp_path / "my films", tmp_path / "stimuli"
+HOSTILE = (
+    "<script>alert(1)</script> ![x](/etc/hostname) ![y](http://example.org/y.png) "
+    "Ba$$in, 50% off: $5 #1 `x`{=html} {{< var x >}}"
+)
+
+
+def test_films_and_class_folders_of_ones_own_reach_the_poster_whatever_they_are_called(tmp_path, pipeline):
+    """From films, labels and class folders to poster, paper and pages; all names are of someone who means harm."""
+    films, stimuli, labels = tmp_path / "my $(touch pwned) films", tmp_path / "stimuli", tmp_path / "labels"
     films.mkdir()
-    for number in range(2):
-        encode_film(films / f"film {number}.mp4", 40, number)
-    (films / "notes.mp4").write_text("no film")
+    labels.mkdir()
     generator = np.random.default_rng(0)
+    names = ["<b>film</b> 'q' $(touch pwned)", "![x](y) & `z` {a}"]
+    for number, name in enumerate(name.replace("/", "") for name in names):
+        encode_film(films / f"{name}.mp4", 40, number)
+    (films / "notes.mp4").write_text("no film")
+    movie_ids = [movie_id_of(name.replace("/", "")) for name in names]
+    said = (HOSTILE, "<i>", "Dog", "Cat", "Horse", "Cup", "Spoon", "Chair", "Table", "Car")
+    rows = [
+        (movie_id, t, label) for movie_id in movie_ids for t in range(40) for label in said if generator.random() < 0.5
+    ]
+    pd.DataFrame(rows, columns=["movie_id", "time_s", "label"]).to_csv(labels / "labels.csv", index=False)
     classes = pd.read_csv(package_table("world_classes.csv")).wnid[::4]
     for wnid in classes:
         (stimuli / wnid).mkdir(parents=True)
@@ -201,22 +219,40 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster(tmp_path, reposito
             Image.fromarray(generator.integers(0, 255, (80, 100, 3), dtype=np.uint8)).save(
                 stimuli / wnid / f"{number}.jpg"
             )
+    distances = generator.random((len(classes), len(classes)))
+    distances += distances.T
+    np.fill_diagonal(distances, 0)
+    own = pd.DataFrame(distances, index=pd.Index(classes, name="wnid"), columns=list(classes))
+    own.to_csv(tmp_path / "own $x.csv")
     values = read_values("clips")[0]
     smoke = read_values("smoke")[0]
     small = ("networks", "training", "evaluation", "timescales", "prediction")
     values |= {key: smoke[key] for key in small} | {"name": "own", "baselines": ["random"], "lags_s": [2]}
-    values["evaluation"] |= {"controls": ["none", "random"], "random_seeds": [0]}
+    values |= {"title": HOSTILE}
+    values["evaluation"] |= {"controls": ["none", "random"], "random_seeds": [0], "models": ["category", "<b> $x"]}
+    values["evaluation"] |= {"model_files": {"<b> $x": str(tmp_path / "own $x.csv")}}
     source = tmp_path / "own.yaml"
     source.write_text(yaml.safe_dump(values))
-    done = pipeline(source, tmp_path / "results", "--films", str(films), "--stimuli", str(stimuli))
+    given = ("--films", str(films), "--stimuli", str(stimuli), "--labels", str(labels))
+    done = pipeline(source, tmp_path / "results", *given)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "results/own"
     index = pd.read_parquet(folder / "frames/index.parquet")
-    assert index.groupby("movie_id").size().tolist() == [40, 40]
+    assert index.groupby("movie_id").size().to_dict() == dict.fromkeys(movie_ids, 40)
     assert pd.read_csv(folder / "frames/films.csv").problem.notna().sum() == 1
     assert "LEFT OUT" in done.stdout
     assert set(pd.read_parquet(folder / "rdms/random/seed-0_intact.parquet").class_i) <= set(classes)
     assert (folder / "poster/poster.pdf").exists() and (folder / "paper/paper.pdf").exists()
+    pages = [folder / "poster/poster.html", folder / "paper/paper.html", *(folder / "notebooks").glob("*.html")]
+    assert len(pages) > 6
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert str(tmp_path) not in text, page
+        shown = bs4.BeautifulSoup(text, "html.parser")
+        assert not [tag for tag in shown.find_all("script") if "alert" in tag.text], page
+        asked = [tag.get("src") or tag.get("href") for tag in shown.find_all(["img", "script", "link", "iframe"])]
+        assert not [address for address in asked if address and not address.startswith("data:")], (page, asked)
+    assert not list(tmp_path.rglob("pwned")) and not (Path.cwd() / "pwned").exists()
 
 
 def test_labels_of_ones_own_are_imported_beside_the_films(tmp_path, repository, pipeline):

@@ -85,14 +85,14 @@ class Study(Opened):
     def predict(self) -> Prediction | None:
         """The lag curve predicted from the labels; writes it, ``recommended_lag`` and the model ``association``.
 
-        None, and the reason is printed, where no label is a noun of WordNet.
+        None, and the reason is printed, where no label is a noun of WordNet, or no model has enough of them.
         """
         try:
             stream = labels_as_wnids(self.experiment, self.some_labels)
+            models = label_models(self.experiment, sorted(stream.labels.label.unique()))
         except InputError as error:
             print(f"No prediction: {error}")
             return None
-        models = label_models(self.experiment, sorted(stream.labels.label.unique()))
         prediction = choose_lag(self.experiment, stream, models, self.table("timescales"), self.watch("prediction"))
         self.write("predicted_lag_curve", prediction.curve)
         self.write("recommended_lag", prediction.best)

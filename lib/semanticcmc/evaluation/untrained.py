@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import features
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
 from semanticcmc.evaluation.models import experiment_model
@@ -45,11 +46,19 @@ def frame_features(
 
 
 def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RDM]:
-    """The evaluation's semantic models of classes (wnids) that labels name, but ``association``, made of the labels."""
+    """The evaluation's semantic models of classes (wnids) that labels name, but ``association``, made of the labels.
+
+    A model that lacks too many of them is left out, and the reason printed; an InputError where none is left.
+    """
     config = experiment.section("evaluation", EvaluationConfig)
     models = {}
     for name in config.models:
         if name != "association":
-            with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
-                models[name] = experiment_model(name, classes, experiment, config.model_files)
+            try:
+                with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
+                    models[name] = experiment_model(name, classes, experiment, config.model_files)
+            except InputError as error:
+                print(f"Not predicted: {error}")
+    if not models:
+        raise InputError("no model has enough of the classes that the labels name")
     return models
