@@ -355,3 +355,4 @@ def test_a_notebook_shows_tables_as_markdown(E):
     assert data["text/markdown"].startswith("Tests\n\n| network")
     assert "0.12" in data["text/markdown"] and data["text/markdown"].endswith("and 1 more")
     assert E.show(table.head(0), empty="Nothing.").data == "Nothing."
+    assert E.show(table.head(0)).data.count("\n") == 1  # the head alone
