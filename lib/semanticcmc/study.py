@@ -239,9 +239,8 @@ class Study(Opened):
             return Markdown(empty)
         index = not isinstance(table.index, pd.RangeIndex) and table.index.name is not None
         shown = table.head(most).reset_index() if index else table.head(most)
-        words = [
-            n for n, (_, column) in enumerate(shown.items()) if column.map(lambda value: isinstance(value, str)).all()
-        ]
+        texts = shown.map(lambda value: isinstance(value, str)).all()
+        words = [n for n, only in enumerate(texts) if only and len(shown)]
         shown = shown.map(lambda value: plain(value) if isinstance(value, str) else value)  # labels are no markup
         text = shown.to_markdown(index=False, floatfmt=floatfmt, disable_numparse=words)
         more = f"\n\nand {len(table) - most} more" if len(table) > most else ""
