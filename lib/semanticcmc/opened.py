@@ -68,7 +68,7 @@ class Opened:
         self._told = False
 
     def __repr__(self) -> str:
-        return f"{self.experiment!r}; {self.folder}"
+        return f"{self.experiment!r}; {'/'.join(self.folder.parts[-2:])}"  # pages of it go to others
 
     def showing(self, **chosen: Any) -> Selection:
         """What is shown, with some of it `chosen` in another way (None: as it is)."""
