@@ -35,7 +35,7 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     """
     notebook = notebook.absolute()
     try:
-        page = json.loads(relative(notebook.read_text(encoding="utf-8")))
+        page = json.loads(relative(notebook.read_text(encoding="utf-8"), notebook.parents[2]))
         cells = [cell | {"source": _LINKS.sub(r"\1", "".join(cell["source"]))} for cell in page["cells"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{notebook}: not readable as a notebook ({error!r})") from error
@@ -61,11 +61,10 @@ def annotated(notebook: Path, results: str = "..") -> dict[str, Any]:
     return page | {"cells": kept}
 
 
-def relative(text: str) -> str:
-    """A notebook's text with paths from the repository that it was executed in, wherever that was, and not from /."""
-    found = re.search(r'"experiment": "(/[^"]*?/)(?:analysis/experiments|results)/', text)
-    for root in {found[1] if found else "", f"{ROOT.resolve()}/"} - {""}:
-        text = text.replace(root, "")
+def relative(text: str, results: Path) -> str:
+    """A notebook's text with paths from the repository, or from the folder of all results, and not from /."""
+    for root in (ROOT.resolve(), results):
+        text = text.replace(f"{root}/", "")
     return text
 
 
