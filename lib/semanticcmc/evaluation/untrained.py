@@ -57,8 +57,8 @@ def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RD
             try:
                 with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
                     models[name] = experiment_model(name, classes, experiment, config.model_files)
-            except InputError as error:
-                print(f"Not predicted: {error}")
+            except InputError:
+                print(f"Model {name}: not predicted, since it has too few of the classes that the labels name")
     if not models:
         raise InputError("no model has enough of the classes that the labels name")
     return models
