@@ -48,8 +48,7 @@ def check_experiment(experiment: Experiment) -> None:
     for network in experiment.runs:
         if network.trained:
             choose_objective(experiment, network)
-    if faults := [*_networks(experiment, sections), *_layers(experiment, sections), *_files(experiment, sections),
-                  *_stimuli(experiment, sections)]:  # fmt: skip
+    if faults := [*_networks(experiment, sections), *_tested(experiment, sections), *_files(experiment, sections)]:
         raise InputError(f"{experiment.file}: " + "\n  ".join(faults))
 
 
@@ -81,8 +80,9 @@ def _networks(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]
         yield str(error).removeprefix(f"{experiment.file}: ")
 
 
-def _layers(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
-    """Faults of the layers named."""
+def _tested(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
+    """Faults of the layers, and of the stimuli's conditions."""
+    from semanticcmc.evaluation.conditions import MASKED
     from semanticcmc.training.networks import LAYERS
 
     tested = sections["activations"].layers
@@ -90,6 +90,9 @@ def _layers(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
         yield f"activations.layers {unknown[0]}: no such layer; there are {', '.join(LAYERS)}"
     if experiment.primary_layer not in tested:
         yield f"primary_layer {experiment.primary_layer}: none of activations.layers, {', '.join(tested)}"
+    masked = [condition for condition in sections["stimuli"].conditions if condition in MASKED]
+    if masked and experiment.source == "world" and not sections["world"].stimuli_in_context:
+        yield (f"stimuli.conditions {masked[0]}: exemplars on grey have no masks; set world.stimuli_in_context: true")
 
 
 def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
@@ -113,12 +116,3 @@ def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
     labelled = experiment.source == "world" or ("labels" in sections and sections["labels"].path)
     if "association" in evaluation.models and not labelled:
         yield "evaluation.models association: needs labels of the films (LABELS=<folder or file>, labels.path)"
-
-
-def _stimuli(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
-    """Faults of the stimuli's conditions."""
-    from semanticcmc.evaluation.conditions import MASKED
-
-    masked = [condition for condition in sections["stimuli"].conditions if condition in MASKED]
-    if masked and experiment.source == "world" and not sections["world"].stimuli_in_context:
-        yield (f"stimuli.conditions {masked[0]}: exemplars on grey have no masks; set world.stimuli_in_context: true")

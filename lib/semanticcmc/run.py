@@ -201,9 +201,9 @@ def git_commit() -> str | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():  # a repository around an unpacked archive is another
         return None
-    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run([*command, "--dirty=+changes"], capture_output=True, text=True, timeout=20)
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+changes"]
+    try:  # a busy machine may take its time to compare
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
