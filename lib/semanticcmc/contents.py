@@ -36,16 +36,11 @@ class Contents:
 
     def of(self, *paths: str | Path) -> str:
         """Digest of files and folders, of folders with all below them, also behind links; one may be absent."""
-        listed = [[(name, _mark(path)) for name, path in _files(self.root / Path(one).expanduser())] for one in paths]
-        unread = sum(int(mark.split()[2]) for one in listed for _, mark in one if mark and mark not in self.before)
-        if unread > LONG_READ_BYTES:
-            print(
-                f"Reading {unread / 1e9:.0f} GB once, to know what results are made from ...",
-                file=sys.stderr,
-                flush=True,
-            )
-        found = [[(name, self._file(self.root / Path(one).expanduser() / name)) for name, _ in files]
-                 for one, files in zip(paths, listed, strict=True)]  # fmt: skip
+        listed = [list(_files(self.root / Path(one).expanduser())) for one in paths]
+        marks = [mark for files in listed for _, path in files if (mark := _mark(path)) and mark not in self.before]
+        if (unread := sum(int(mark.split()[2]) for mark in marks)) > LONG_READ_BYTES:
+            print(f"Reading {unread / 1e9:.0f} GB once, to know what results are made from ...", file=sys.stderr)
+        found = [[(name, self._file(path)) for name, path in files] for files in listed]
         return _sha256(repr(found).encode())
 
     def values(self, values: Any) -> Any:

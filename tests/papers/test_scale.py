@@ -34,6 +34,7 @@ def store(tmp_path_factory):
         "nbytes": np.full(len(film), 20_000),
         "width": np.full(len(film), 455),
         "height": np.full(len(film), 256),
+        "crc32": np.zeros(len(film)),
     }
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in COLUMNS.items()})
     pq.write_table(table, folder / "index.parquet")

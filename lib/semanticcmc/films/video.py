@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -36,6 +37,8 @@ _JOINED = frozenset(("mpeg", "mpegts"))  # they state no length, and are joined 
 _STILLS = frozenset(("bmp", "mjpeg", "png", "tiff", "webp"))  # codecs of covers, and of few films
 _NO_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 LONGEST_STILL_S = 60  # no film shows one picture for longer; in `_JOINED` the clock may jump by chance, and has 10 s
+# PyAV 19 replaces by itself what is no UTF-8 in titles.
+_OPENING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @dataclasses.dataclass
@@ -50,7 +53,7 @@ def opened(path: str | Path) -> av.container.InputContainer:
     """A video file, opened, and nothing but this file."""
     if not Path(path).is_file():
         raise InputError(NO_FILE)
-    return av.open(f"file:{path}", options={"format_whitelist": _FORMATS}, metadata_errors="replace")
+    return av.open(f"file:{path}", options={"format_whitelist": _FORMATS}, **_OPENING)
 
 
 def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
