@@ -134,9 +134,18 @@ def test_make_hands_values_on_as_they_are(repository, tmp_path):
         "LABELS": "d$HOME $$ é",
         "CORES": "-1",
     }
-    make = ["make", "--makefile", str(repository / "Makefile"), f"RUN={show}", f"VENV={tmp_path}", "poster"]
+    make = [
+        "make",
+        "--no-print-directory",
+        "--makefile",
+        str(repository / "Makefile"),
+        f"RUN={show}",
+        f"VENV={tmp_path}",
+        "poster",
+    ]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     for given in ([f"{name}={value}" for name, value in values.items()], []):
-        run = subprocess.run([*make, *given], cwd=tmp_path, capture_output=True, text=True, env=os.environ | values)
+        run = subprocess.run([*make, *given], cwd=tmp_path, capture_output=True, text=True, env=alone | values)
         options = [
             line for name in ("films", "stimuli", "labels", "cores") for line in (f"--{name}", values[name.upper()])
         ]

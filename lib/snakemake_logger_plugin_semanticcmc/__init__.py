@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import signal
 import statistics
 import sys
 import threading
@@ -127,7 +128,10 @@ class LogHandler(LogHandlerBase):
                 self.errors.append(text)
 
     def _watch(self) -> None:
+        parent = os.getppid() if "SEMANTICCMC_CORES" in os.environ else None
         while not self.closed.wait(0.5):
+            if parent and os.getppid() != parent:  # the command was killed: its run ends with it
+                os.killpg(0, signal.SIGKILL)
             if time.time() - self.said > EVERY_S:
                 self._say()
 

@@ -37,8 +37,7 @@ _JOINED = frozenset(("mpeg", "mpegts"))  # they state no length, and are joined 
 _STILLS = frozenset(("bmp", "mjpeg", "png", "tiff", "webp"))  # codecs of covers, and of few films
 _NO_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 LONGEST_STILL_S = 60  # no film shows one picture for longer; in `_JOINED` the clock may jump by chance, and has 10 s
-# PyAV 19 replaces by itself what is no UTF-8 in titles.
-_OPENING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+_OPENING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__[:2]) < 19 else {}  # 19 does so itself
 
 
 @dataclasses.dataclass
