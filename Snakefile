@@ -54,7 +54,7 @@ def notebook(name):
 PAGES = CONTENTS.code("papers.build.notebook_pages")
 PAGES += CONTENTS.of("papers/notebook.lua", "papers/notebook.css", *sorted((ROOT / "validation").glob("*.json")))
 DOCUMENTS = CONTENTS.code("papers.build.render")
-DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", "validation/timescales.png",
+DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", *sorted((ROOT / "validation").glob("*.png")),
                          *sorted(path for path in (ROOT / "papers").iterdir() if path.is_file()))
 
 
