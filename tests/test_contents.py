@@ -217,3 +217,11 @@ def test_every_file_that_a_job_opens_is_one_that_it_declares(smoke, repository, 
     assert len(missing) == len(params) and not any(missing.values()), {
         log: paths for log, paths in missing.items() if paths
     }
+
+
+@pytest.mark.pipeline
+def test_results_that_are_copied_elsewhere_are_as_they_were(smoke, pipeline, tmp_path):
+    folder, _ = smoke
+    shutil.copytree(folder, tmp_path / "a b" / "smoke", copy_function=shutil.copyfile)  # all files have new times
+    said = pipeline("smoke", tmp_path / "a b", "--", "--dry-run")
+    assert "Nothing to be done" in said.stdout, said.stdout + said.stderr
