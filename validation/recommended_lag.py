@@ -1,13 +1,13 @@
-"""Which rule names the best lag from films and labels alone? 24 worlds, drawn independently (about 3 hours on one core).
+"""Which rule names the best lag from films and labels alone? 24 worlds, drawn independently (3 hours of one core).
 
-    python -m validation.recommended_lag train     (goes on where it stopped; any number of such processes)
-    python -m validation.recommended_lag           (names the lags, compares the rules, and draws them)
+    python -m validation.recommended_lag train 0 2    (goes on where it stopped; the first of two such processes)
+    python -m validation.recommended_lag              (names the lags, compares the rules, and draws them)
 
-How long scenes last, how many things meet in one, how strong a film's colours differ, and all that a world's seed draws
-are independent of each other and of every world the rules were made in; themes are categories, as in
-experiments/miniature.yaml. Each world trains one network at each of seven lags. Its curve is the partial correlation with
-category given untrained networks, smoothed over the logarithm of the lag. The *regret* of a rule is the curve's largest
-value less its value at the rule's lag. Rules are compared in pairs by world, with a 95 % t interval over worlds.
+How long scenes last, how many things meet in one, how strong a film's colours differ, and all that a world's seed
+draws are independent of each other and of every world the rules were made in; themes are categories, as in
+experiments/miniature.yaml. Each world trains one network at each of seven lags. Its curve is the partial correlation
+with category given untrained networks, smoothed over the logarithm of the lag. The *regret* of a rule is the curve's
+largest value less its value at the rule's lag. Rules are compared in pairs by world, with a 95 % t interval over worlds.
 The predictor's constants (`semanticcmc.timescales.prediction`) were fitted to the default world, before these worlds.
 
 Training leaves one RDM a network (primary layer) and a world's labels, looks and truth in `FOLDER`, outside the
@@ -52,7 +52,7 @@ HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("RECOMMENDED_LAG", HERE.parent / "results" / "validation" / "recommended_lag"))
 WORLDS, SEED = 24, 17
 LAGS_S = (1, 3, 10, 30, 90, 270, 810)
-SMOOTH = 1.0  # penalty on the curve's second derivative, lags in steps of the grid; .3 and 3 in the record
+PENALTIES = {"regret": 1.0, "regret_less_smooth": 0.3, "regret_smoother": 3.0}  # on the curve's second derivative
 FINE = np.geomspace(LAGS_S[0], LAGS_S[-1], 271)
 LOOKS_GONE = 0.1  # of the one-liner: looks are gone where they explain less than this share
 
@@ -86,39 +86,26 @@ def prepared(world: int) -> Experiment:
         looks = compare_frames(store.index, store.resident(config.frame_px), lags_s, correlation=True)
         write_csv(folder / "looks.csv", persistence("appearance", looks, config).table(config))
         classes = tuple(pd.read_csv(folder / "world" / "classes.csv").wnid)
-        models = {
-            f"random {k}": rdm_of(one, untrained_network(one, one.network("random", k))) for k in range(UNTRAINED)
-        }
-        models = {name: RDM(rdm.subset(classes).values, classes) for name, rdm in models.items()}
-        write_rdms(
-            folder / "models.parquet", models | {"category": category_rdm(classes, folder / "world/classes.csv")}
-        )
+        models = {"category": category_rdm(classes, folder / "world/classes.csv")}
+        for k in range(UNTRAINED):
+            rdm = rdm_of(one, untrained_network(one, one.network("random", k)))
+            models[f"random {k}"] = RDM(rdm.subset(classes).values, classes)
+        write_rdms(folder / "models.parquet", models)
     return one
 
 
-def train_all() -> None:
-    """Train every network that is not trained yet and that no other process trains; worlds in order."""
+def train_all(first: int = 0, of: int = 1) -> None:
+    """Train every network that is not trained yet, of each `of`-th world from the `first`."""
     torch.set_num_threads(1)
-    for world in range(WORLDS):
-        taken = FOLDER / f"world_{world:02d}.taken"
-        rdms = [FOLDER / "rdms" / f"{world:02d}_{lag_s}s.parquet" for lag_s in LAGS_S]
-        if all(file.exists() for file in rdms):
-            continue
-        try:
-            taken.parent.mkdir(parents=True, exist_ok=True)
-            taken.mkdir()
-        except FileExistsError:
-            continue
-        try:
-            one = prepared(world)
-            for file, lag_s in zip(rdms, LAGS_S, strict=True):
-                if not file.exists():
-                    trained = load_network(train(one, one.network(f"semantic_{lag_s}s", world)))
-                    write_rdms(file, {one.primary_layer: rdm_of(one, trained)})
-                    print(file.name, flush=True)
-            shutil.rmtree(FOLDER / f"world_{world:02d}" / "frames")
-        finally:
-            taken.rmdir()
+    for world in range(WORLDS)[first::of]:
+        rdms = {lag_s: FOLDER / "rdms" / f"{world:02d}_{lag_s}s.parquet" for lag_s in LAGS_S}
+        for lag_s, file in rdms.items():
+            if not file.exists():
+                one = prepared(world)
+                trained = load_network(train(one, one.network(f"semantic_{lag_s}s", world)))
+                write_rdms(file, {one.primary_layer: rdm_of(one, trained)})
+                print(file.name, flush=True)
+        shutil.rmtree(FOLDER / f"world_{world:02d}" / "frames", ignore_errors=True)  # 60 MB
 
 
 def curve_of(world: int) -> pd.DataFrame:
@@ -194,14 +181,8 @@ def draw(curves: pd.DataFrame, rules: pd.DataFrame, summary: pd.DataFrame) -> di
     for place, row in means.iterrows():
         own = rules[rules.rule == row.rule].regret
         right.plot(own, np.full(len(own), place), ".", color=style.QUIET, markersize=4)
-        right.errorbar(
-            row["mean"],
-            place,
-            xerr=[[row["mean"] - row.low], [row.high - row["mean"]]],
-            fmt="o",
-            color=style.INK,
-            capsize=3,
-        )
+        error = [[row["mean"] - row.low], [row.high - row["mean"]]]
+        right.errorbar(row["mean"], place, xerr=error, fmt="o", color=style.INK, capsize=3)
     right.set_yticks(range(len(means)), means.rule)
     right.invert_yaxis()
     right.set_xlabel("regret (partial r)")
@@ -222,7 +203,7 @@ def draw(curves: pd.DataFrame, rules: pd.DataFrame, summary: pd.DataFrame) -> di
 def main() -> None:
     """Train, or compare the rules in the worlds that are wholly trained."""
     if sys.argv[1:2] == ["train"]:
-        return train_all()
+        return train_all(*map(int, sys.argv[2:]))
     torch.set_num_threads(1)
     done = [w for w in range(WORLDS) if all((FOLDER / f"rdms/{w:02d}_{lag_s}s.parquet").exists() for lag_s in LAGS_S)]
     curves = pd.concat([curve_of(world) for world in done], ignore_index=True)
@@ -246,8 +227,6 @@ def main() -> None:
     write_json(HERE / "recommended_lag.json", record(config, seed=SEED) | words)
     print(summary.to_string())
 
-
-PENALTIES = {"regret": SMOOTH, "regret_less_smooth": 0.3 * SMOOTH, "regret_smoother": 3 * SMOOTH}
 
 if __name__ == "__main__":
     main()
