@@ -7,7 +7,7 @@ How long scenes last, how many things meet in one, how strong a film's colours d
 draws are independent of each other and of every world the rules were made in; themes are categories, as in
 experiments/miniature.yaml. Each world trains one network at each of seven lags. Its curve is the partial correlation
 with category given untrained networks, smoothed over the logarithm of the lag. The *regret* of a rule is the curve's
-largest value less its value at the rule's lag. Rules are compared in pairs by world, with a 95 % t interval over worlds.
+largest value less its value at the rule's lag. Rules are paired by world, with a 95 % t interval over worlds.
 The predictor's constants (`semanticcmc.timescales.prediction`) were fitted to the default world, before these worlds.
 
 Training leaves one RDM a network (primary layer) and a world's labels, looks and truth in `FOLDER`, outside the
@@ -176,6 +176,8 @@ def draw(curves: pd.DataFrame, rules: pd.DataFrame, summary: pd.DataFrame) -> di
     mean = curves.groupby("lag_s").r.mean()
     left.plot(mean.index, mean, color=style.INK, marker="o", label="mean over worlds")
     left.set(xscale="log", xlabel="time lag (s)", ylabel="Partial r with category, fc7")
+    left.set_xticks(LAGS_S, [f"{lag_s:g}" for lag_s in LAGS_S], minor=False)
+    left.minorticks_off()
     left.legend(frameon=False)
     means = summary[summary.than == ""].reset_index(drop=True)
     for place, row in means.iterrows():
