@@ -21,6 +21,7 @@ from semanticcmc.run import atomic
 
 HERE = Path(__file__).parent
 SIGNIFICANT = 0.05
+PRETEXTS = values.WORDS["pretexts"]
 WORLDS = {world: words["name"] for world, words in values.WORDS["worlds"].items()}
 NEAR_HALF = 0.15  # film lengths from one half within which a minimum counts as being at half a film
 
@@ -301,6 +302,48 @@ def objectives() -> dict[str, Any]:
     return study(numbers, "The published objective in the miniature world", rows)
 
 
+def pretexts() -> dict[str, Any]:
+    """What objectives teach of as many images of the same world (``pretexts.py``)."""
+    columns = "world network objective lag_s seed model control mantel_r p accuracy loss chance_loss"
+    found = table("pretexts", columns).query("control == 'random'").dropna(subset=["mantel_r"])
+    tests = found[found["world"].eq("miniature")]
+    kind, lch = (tests[tests["model"].eq(model)].groupby("network") for model in ("category", "lch"))
+    order = kind["mantel_r"].mean().sort_values(ascending=False).index
+    bound = kind["p"].max() * len(order)  # Bonferroni's, for the seed with the largest p
+    columns = {"seeds": kind["seed"].nunique(), "category r (seeds)": kind["mantel_r"].agg(over_seeds)}
+    columns |= {"largest p": kind["p"].max().map(values.bare), "LCH r (seeds)": lch["mantel_r"].agg(over_seeds)}
+    columns |= {"class accuracy": kind["accuracy"].mean().map(percent)}
+    rows = pd.DataFrame(columns).loc[order].rename(index=_pretext).rename_axis("objective").reset_index()
+    lags = found[found["network"].str.startswith("semantic_") & found["model"].eq("category")]
+    best = lags.groupby("network")["mantel_r"].mean().idxmax()
+    numbers = {
+        "networks": whole(len(order)),
+        "seeds": values.count(int(tests["seed"].nunique()), "seed"),
+        "best_lag": _pretext(best),
+        "best": over_seeds(lags[lags["network"].eq(best)]["mantel_r"]),
+        "learned": f"{(bound < SIGNIFICANT).sum()} of {len(order)}",
+    }
+    differences = table("pretexts_summary", "first second difference ci_low ci_high p seeds")
+    for name, own in differences.set_index("first").iterrows():
+        said = values.interval(own["difference"], own["ci_low"], own["ci_high"])
+        numbers[f"{name}_more"] = f"{said}, {probability(own['p'])}"
+        numbers[f"{name}_told_apart"] = bool(own["p"] < SIGNIFICANT)
+    arrow = found[found["objective"].eq("arrow_of_time") & found["model"].eq("category")]
+    arrow = arrow.assign(ratio=arrow["loss"] / arrow["chance_loss"])
+    for world, own in arrow.groupby("world"):
+        numbers[f"arrow_{world}"] = f"{number(own['ratio'].min(), 3)} to {number(own['ratio'].max(), 3)}"
+    return study(numbers, "What objectives teach in the miniature world", rows)
+
+
+def _pretext(network: str) -> str:
+    """A network of the study as a reader says it: ``window, up to 2 min``, ``same scene``."""
+    line, _, last = network.rpartition("_")
+    lag = last.removesuffix("s") if last.endswith("s") else ""
+    line, lag = (line, seconds(float(lag))) if lag.isdigit() else (network, "")
+    said = PRETEXTS.get(line, line.replace("_", " "))
+    return said.replace("{}", lag) if "{}" in said else ", ".join(filter(None, (said, lag)))
+
+
 def places() -> dict[str, Any]:
     """Whether objects or places were learned (``conditions.py``)."""
     found = table("conditions", "world condition network lag_s seed model control mantel_r p ci_low ci_high")
@@ -387,7 +430,7 @@ def company() -> dict[str, Any]:
 
 
 # by the names that their variables have in paper.qmd
-STUDIES = (timescales, worlds, company, tests, intervals, predicted, objectives, places, images, software)
+STUDIES = (timescales, worlds, company, tests, intervals, predicted, objectives, pretexts, places, images, software)
 
 
 def quoted() -> str:
