@@ -7,6 +7,7 @@ RDMs, models, the evaluation's settings, what was asked, and the code. Results a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import html
 import json
@@ -23,10 +24,9 @@ from semanticcmc.evaluation.config import AND, METHODS, EvaluationConfig, contro
 from semanticcmc.evaluation.models import MADE
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import BASELINES, Experiment, Network, lagged_name
-from semanticcmc.figures import rdms as matrices
 from semanticcmc.figures.lag_curve import lag_curve as draw_lag_curve
+from semanticcmc.figures.rdms import nearest_neighbours
 from semanticcmc.figures.save import Picture, save
-from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection, model_names, percent, values_text
 from semanticcmc.opened import Opened
 from semanticcmc.rsa.permutation import permutations_for_family
@@ -84,159 +84,174 @@ class Question:
         tests = {key: len({*networks} - {*parts}) * len({*models} - {*parts}) for key, parts in of.items()}
         return {control: permutations_for_family(max(count, 1)) for control, count in tests.items()}
 
-    def family(self, tests: int, of: str) -> str:
+    def family(self, tested: pd.DataFrame, of: str) -> str:
         """The family of tests, in words; `of` what it is made of."""
+        tests = int(tested.groupby("seed").size().max())
         networks, models = map(len, self.declared)
         same = (self.experiment.networks, self.shown.models) == self.declared
         aside = "" if same else f"; declared are {counted(networks, 'network')} and {counted(models, 'model')}"
         return f"p_holm is corrected for {counted(tests, of)} of a seed{aside}"
 
-
-def choices(E: Opened) -> dict[str, tuple[str, ...]]:
-    """What can be asked for: layers of the RDM files, controls, methods and models."""
-    own = E.experiment.section("evaluation", EvaluationConfig).model_files
-    made = tuple(name for name, (file, _) in MADE.items() if (E.folder / file).is_file())
-    return {
-        "layer": RDMFiles(E.experiment, E.shown.condition).layers,
-        "control": tuple(dict.fromkeys((*lag_curves.controls_there(E.experiment), E.shown.control))),
-        "method": METHODS,
-        "models": ("category", *WORDNET_MODELS, *own, *made),
-    }
+    def kept(self, E: Opened, what: str, make: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, Path]:
+        """The answer's table from the cache, made where it is not there, and its file."""
+        return kept(E, what, self.experiment, [self.shown.condition], make, (self.shown, self.declared))
 
 
-def asked(
-    E: Opened,
-    layer: str | None = None,
-    method: str | None = None,
-    models: str | Sequence[str] | None = None,
-    control: str | None = None,
-    lags: float | Sequence[float] | None = None,
-    also: str | Sequence[str] | None = None,
-) -> Question:
-    """What is asked, checked: None is what notebook and YAML say; a value that there is not lists those that there are.
+class Asked(Opened):
+    """An experiment that answers what is asked in another way than it declared."""
 
-    `lags` are seconds, whose networks are tested beside those without a lag; `also` networks beyond the YAML's, by
-    default all that were trained and represented by hand.
-    """
-    experiment, shown = E.experiment.on_the_curve, E.showing(layer=layer, models=models, control=control)
-    config = experiment.section("evaluation", EvaluationConfig)
-    method = config.method if method is None else method
-    by_hand, there = [one for one in E.added if E.is_represented(one)], choices(E)
-    also = [one.name for one in by_hand] if also is None else in_a_tuple(also)
-    for name in also:
-        one_of("network", name, [one.name for one in by_hand], "trained and represented by hand are")
-    kept, declared = [one for one in by_hand if one.name in also], (experiment.networks, config.models)
-    experiment = experiment.extended(kept)
-    if lags is not None:
-        for lag_s in (lags := in_a_tuple(lags)):
-            one_of("network", lagged_name(lag_s), [one for one in experiment.networks if one not in BASELINES])
-        experiment = dataclasses.replace(experiment, lags_s=tuple(sorted({float(lag_s) for lag_s in lags})))
-    for model in shown.models:
-        one_of("model", model, there["models"])
-    for part in shown.control.split(AND):
-        one_of("control", part, there["control"])
-    one_of("method", method, there["method"])
-    one_of("layer", shown.layer, there["layer"], f"the RDM files of {experiment.name} hold")
-    changes = {"method": method, "models": shown.models, "controls": tuple(dict.fromkeys(("none", shown.control)))}
-    return Question(with_evaluation(experiment, **changes), shown, declared)
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """What can be asked for: layers of the RDM files, controls, methods and models."""
+        own = self.experiment.section("evaluation", EvaluationConfig).model_files
+        made = tuple(name for name, (file, _) in MADE.items() if (self.folder / file).is_file())
+        return {
+            "layer": RDMFiles(self.experiment, self.shown.condition).layers,
+            "control": tuple(dict.fromkeys((*lag_curves.controls_there(self.experiment), self.shown.control))),
+            "method": METHODS,
+            "models": ("category", *WORDNET_MODELS, *own, *made),
+        }
 
+    def question(
+        self,
+        layer: str | None = None,
+        method: str | None = None,
+        models: str | Sequence[str] | None = None,
+        control: str | None = None,
+        lags: float | Sequence[float] | None = None,
+        also: str | Sequence[str] | None = None,
+    ) -> Question:
+        """What is asked, checked: None is what notebook and YAML say; a value that there is not lists those there are.
 
-def lag_curve(E: Opened, question: Question) -> Answer:
-    """The tests asked for, drawn as the lag curve."""
-    experiment, shown = question.experiment, question.shown
-    layers, conditions = [shown.layer], [shown.condition]
+        `lags` are seconds, whose networks are tested beside those without a lag; `also` networks beyond the YAML's, by
+        default all that were trained and represented by hand.
+        """
+        experiment, shown = self.experiment.on_the_curve, self.showing(layer=layer, models=models, control=control)
+        config = experiment.section("evaluation", EvaluationConfig)
+        method = config.method if method is None else method
+        by_hand, there = [one for one in self.added if self.is_represented(one)], self.choices()
+        also = [one.name for one in by_hand] if also is None else in_a_tuple(also)
+        for name in also:
+            one_of("network", name, [one.name for one in by_hand], "trained and represented by hand are")
+        kept, declared = [one for one in by_hand if one.name in also], (experiment.networks, config.models)
+        experiment = experiment.extended(kept)
+        if lags is not None:
+            for lag_s in (lags := in_a_tuple(lags)):
+                one_of("network", lagged_name(lag_s), [one for one in experiment.networks if one not in BASELINES])
+            experiment = dataclasses.replace(experiment, lags_s=tuple(sorted({float(lag_s) for lag_s in lags})))
+        for model in shown.models:
+            one_of("model", model, there["models"])
+        for part in shown.control.split(AND):
+            one_of("control", part, there["control"])
+        one_of("method", method, there["method"])
+        one_of("layer", shown.layer, there["layer"], f"the RDM files of {experiment.name} hold")
+        changes = {"method": method, "models": shown.models, "controls": tuple(dict.fromkeys(("none", shown.control)))}
+        return Question(with_evaluation(experiment, **changes), shown, declared)
 
-    def make() -> pd.DataFrame:
-        return lag_curves.lag_curve(experiment, layers, conditions, question.permutations, E.watch("lag curve"))
+    def lag_curve(
+        self,
+        layer: str | None = None,
+        method: str | None = None,
+        models: str | Sequence[str] | None = None,
+        control: str | None = None,
+        lags: float | Sequence[float] | None = None,
+        also: str | Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """All layers, conditions, models and controls of its networks, as ``tables/lag_curve.csv``; or what is asked.
 
-    def draw(table: pd.DataFrame) -> Drawn:
-        return draw_lag_curve(table, shown, remark=E.remark)
+        >>> E.lag_curve(layer="conv5", method="spearman", models=["path"], lags=[1, 60])  # doctest: +SKIP
 
-    def say(table: pd.DataFrame) -> str:
+        An answer to what is asked (see `question`) has its figure, says its family of tests, and is kept in
+        ``explore/cache``; the results stay as they are.
+        """
+        ask = (layer, method, models, control, lags, also)
+        if all(value is None for value in ask):
+            experiment, conditions = self._with_added(), self.stimuli.config.conditions
+            if self.write_results:
+                return self.write("lag_curve", lag_curves.lag_curve(experiment))
+            make = functools.partial(lag_curves.lag_curve, experiment, watch=self.watch("lag curve"))
+            return self.write("lag_curve", kept(self, "all", experiment, conditions, make)[0])
+        question = self.question(*ask)
+        experiment, shown = question.experiment, question.shown
+        of = ([shown.layer], [shown.condition], question.permutations, self.watch("lag curve"))
+        table, file = question.kept(self, "lag_curve", lambda: lag_curves.lag_curve(experiment, *of))
+        picture = Picture(file.with_suffix(".png"))
+        if not picture.png.is_file():
+            drawn = draw_lag_curve(table, shown, remark=self.remark)
+            picture = save(drawn, self.experiment, file.stem, [file], folder=file.parent)
         tested = table[table.control == shown.control]
-        tests = int(tested.groupby("seed").size().max())
-        return (
+        said = (
             f"{shown.layer}; {model_names(shown.models)}; {shown.given}; {tested.method.iloc[0].capitalize()}; "
             f"{values_text(tested.permutations)} permutations, {tested.alternative.iloc[0]}; "
-            f"{question.family(tests, 'test')}."
+            f"{question.family(tested, 'test')}."
         )
+        return _said(table, said, picture)
 
-    return _answer(E, question, "lag_curve", make, say, draw)
-
-
-def compare(E: Opened, first: Network, second: Network, question: Question) -> Answer:
-    """Which of two networks correlates more, among all pairs of the experiment's networks."""
-    experiment, shown = question.experiment, question.shown
-
-    def make() -> pd.DataFrame:
-        return comparisons.lag_comparisons(experiment, shown.layer, [shown.condition], E.watch("paired bootstrap"))
-
-    def say(table: pd.DataFrame) -> str:
-        tests = int(table[table.control == shown.control].groupby("seed").size().max())
-        return (
-            f"{first.name} minus {second.name}; {shown.layer}; {shown.given}; paired bootstrap over classes, "
+    def compare(
+        self,
+        first: str | Network,
+        second: str | Network,
+        layer: str | None = None,
+        method: str | None = None,
+        models: str | Sequence[str] | None = None,
+        control: str | None = None,
+    ) -> Answer:
+        """Does one network correlate more than another? By the paired bootstrap, among all pairs of networks."""
+        one, other, question = self.network(first), self.network(second), self.question(layer, method, models, control)
+        shown = question.shown
+        of = (question.experiment, shown.layer, [shown.condition], self.watch("paired bootstrap"))
+        every = question.kept(self, "compare", lambda: comparisons.lag_comparisons(*of))[0]
+        rows = every[every.control == shown.control]
+        one_way = rows[(rows["first"] == one.name) & (rows["second"] == other.name)]
+        back = rows[(rows["first"] == other.name) & (rows["second"] == one.name)]
+        turned = {"difference": -back.difference, "ci_low": -back.ci_high, "ci_high": -back.ci_low}
+        found = pd.concat([one_way, back.assign(first=one.name, second=other.name, **turned)], ignore_index=True)
+        if found.empty:
+            there = ", ".join(dict.fromkeys([*rows["first"], *rows["second"]]))
+            raise InputError(f"{one.name} and {other.name}: not compared given {shown.control}; compared are {there}")
+        said = (
+            f"{one.name} minus {other.name}; {shown.layer}; {shown.given}; paired bootstrap over classes, "
             f"{percent(shown.confidence)} intervals; p is of a comparison planned alone; "
-            f"{question.family(tests, 'comparison')}."
+            f"{question.family(rows, 'comparison')}."
         )
+        return _said(found, said)
 
-    every = _answer(E, question, "compare", make, say)
-    rows = pd.DataFrame(every[every.control == shown.control])
-    one_way = rows[(rows["first"] == first.name) & (rows["second"] == second.name)]
-    other = rows[(rows["first"] == second.name) & (rows["second"] == first.name)]
-    turned = {"difference": -other.difference, "ci_low": -other.ci_high, "ci_high": -other.ci_low}
-    found = pd.concat([one_way, other.assign(first=first.name, second=second.name, **turned)], ignore_index=True)
-    if found.empty:
-        there = ", ".join(dict.fromkeys([*rows["first"], *rows["second"]]))
-        raise InputError(f"{first.name} and {second.name}: not compared given {shown.control}; compared are {there}")
-    return _said(found, every.said)
+    def neighbours(
+        self, noun: str, networks: Sequence[str | Network] | str | Network, layer: str | None = None, count: int = 6
+    ) -> Answer:
+        """The classes nearest to one, by noun, in some networks, with pictures."""
+        query, layer, networks = self.wnid(noun), self.showing(layer=layer).layer, in_a_tuple(networks)
+        if not (networks and isinstance(count, int) and count > 0):
+            raise InputError(
+                f"neighbours: networks {networks!r}, count {count!r}; give one or more networks and a count"
+            )
+        condition = self.shown.condition
+        by_network = {str(self.network(name)): self.rdms(name, condition=condition)[layer] for name in networks}
+        rows = []
+        for network, rdm in by_network.items():
+            distances = pd.Series(rdm.square()[rdm.classes.index(query)], index=rdm.classes)
+            away = distances.drop(query).sort_values(kind="stable")
+            for rank, (wnid, distance) in enumerate(away.head(count).items(), start=1):
+                rows.append((network, rank, self.noun[str(wnid)], self.category[str(wnid)], distance, wnid))
+        found = pd.DataFrame(rows, columns=["network", "rank", "noun", "category", "distance", "wnid"])
+        drawn = nearest_neighbours(by_network, self.pictures, self.category, self.noun, layer, [query], count)
+        files = [rdm_file(self.experiment, self.network(name), condition) for name in networks]
+        name = f"neighbours_{_short((query, layer, count, list(by_network)))}"
+        picture = save(drawn, self.experiment, name, files, folder=self.explore("cache"))
+        differ = "distances as in the RDMs, which differ in scale between networks"
+        return _said(found, f"Nearest to {self.noun[query]} at {layer}; {differ}.", picture)
 
+    def rdm(self, network: str | Network, layer: str | None = None, seed: int | None = None) -> RDM:
+        """A network's distances, by default at the layer shown; classes by noun (and wnid), ordered by category."""
+        found = self.rdms(network, seed, self.shown.condition)[self.showing(layer=layer).layer]
+        category, named = self.category, self.names
+        order = sorted(found.classes, key=lambda wnid: (category[wnid], named[wnid]))
+        return RDM(found.subset(order).values, tuple(named[order]))
 
-def neighbours(E: Opened, noun: str, networks: Sequence[str | Network], layer: str | None, count: int) -> Answer:
-    """The classes nearest to one, in several networks, with pictures."""
-    query, layer = E.wnid(noun), E.showing(layer=layer).layer
-    if not (networks and isinstance(count, int) and count > 0):
-        raise InputError(f"neighbours: networks {networks!r}, count {count!r}; give one or more networks, and a count")
-    by_network = {str(E.network(name)): E.rdms(name, condition=E.shown.condition)[layer] for name in networks}
-    rows = []
-    for network, rdm in by_network.items():
-        distances = pd.Series(rdm.square()[rdm.classes.index(query)], index=rdm.classes)
-        away = distances.drop(query).sort_values(kind="stable")
-        for rank, (wnid, distance) in enumerate(away.head(count).items(), start=1):
-            rows.append((network, rank, E.noun[str(wnid)], E.category[str(wnid)], distance, wnid))
-    found = pd.DataFrame(rows, columns=["network", "rank", "noun", "category", "distance", "wnid"])
-    drawn = matrices.nearest_neighbours(by_network, E.pictures, E.category, E.noun, f"{layer}", [query], count)
-    files = [rdm_file(E.experiment, E.network(name), E.shown.condition) for name in networks]
-    name = f"neighbours_{hashlib.sha256(repr((query, layer, count, list(by_network))).encode()).hexdigest()[:16]}"
-    picture = save(drawn, E.experiment, name, files, folder=E.explore("cache"))
-    said = f"Nearest to {E.noun[query]} at {layer}; distances as in the RDMs, which differ in scale between networks."
-    return _said(found, said, picture)
-
-
-def rdm(E: Opened, network: str | Network, layer: str | None, seed: int | None) -> RDM:
-    """A network's distances, classes by noun (and wnid, where two share it), ordered by category."""
-    found = E.rdms(network, seed, E.shown.condition)[E.showing(layer=layer).layer]
-    category, named = E.category, E.names
-    order = sorted(found.classes, key=lambda wnid: (category[wnid], named[wnid]))
-    return RDM(found.subset(order).values, tuple(named[order]))
-
-
-def _answer(
-    E: Opened,
-    question: Question,
-    what: str,
-    make: Callable[[], pd.DataFrame],
-    say: Callable[[pd.DataFrame], str],
-    draw: Callable[[pd.DataFrame], Drawn] | None = None,
-) -> Answer:
-    """The table and the picture from the cache, made where it lacks them."""
-    shown = question.shown
-    table, file = kept(E, what, question.experiment, [shown.condition], make, (shown, question.declared))
-    stem, picture = file.with_suffix(""), None
-    if draw is not None:
-        picture = Picture(stem.with_suffix(".png"))
-        if not picture.png.is_file():
-            picture = save(draw(table), E.experiment, stem.name, [stem.with_suffix(".csv")], folder=stem.parent)
-    return _said(table, say(table), picture)
+    def _with_added(self) -> Experiment:
+        """The lag curve's networks, with those that were represented by hand unless a workflow runs this notebook."""
+        if self.write_results:
+            return self.experiment.on_the_curve
+        return self.experiment.on_the_curve.extended(filter(self.is_represented, self.added))
 
 
 def kept(
@@ -260,10 +275,14 @@ def kept(
         json.dumps(experiment.sections["evaluation"], sort_keys=True, default=str),
         repr((list(conditions), asked)),
     ]
-    file = E.explore("cache") / f"{what}_{hashlib.sha256(repr(from_).encode()).hexdigest()[:16]}.csv"
+    file = E.explore("cache") / f"{what}_{_short(from_)}.csv"
     if not file.is_file():
         write_csv(file, make())
     return pd.read_csv(file, keep_default_na=False, na_values=[""]), file
+
+
+def _short(values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def _said(table: pd.DataFrame, said: str, picture: Picture | None = None) -> Answer:

@@ -7,7 +7,6 @@ E.figure("lag_curve", layer="conv5")
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,19 +17,18 @@ from IPython import get_ipython
 from IPython.display import Markdown
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from semanticcmc import questions
-from semanticcmc.config import InputError, in_a_tuple, one_of
+from semanticcmc.config import InputError, one_of
 from semanticcmc.evaluation import comparisons, robustness
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.lag_curve import by_objective, gather, lag_curve
+from semanticcmc.evaluation.lag_curve import by_objective, gather
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.evaluation.untrained import label_models
-from semanticcmc.experiment import Experiment, Network, lagged_name, load_experiment
+from semanticcmc.experiment import Network, lagged_name, load_experiment
 from semanticcmc.figures.save import Picture, save
 from semanticcmc.gallery import draw
-from semanticcmc.opened import Opened
-from semanticcmc.rsa.rdm import RDM, write_rdms
+from semanticcmc.questions import Asked
+from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, plain, refuse_unknown_parameters
 from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
 
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from semanticcmc.training.loop import Run
 
 
-class Study(Opened):
+class Study(Asked):
     """One experiment, opened: what there is, and what can be made of it.
 
     Methods that make a table write it and return it; `figure` draws.
@@ -134,61 +132,6 @@ class Study(Opened):
         new = not rdm_file(self.experiment, one, "intact").exists()
         batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
         return represent(self.experiment, one, self.stimuli, self.write_results or new, self.watch(str(one), batches))
-
-    def lag_curve(
-        self,
-        layer: str | None = None,
-        method: str | None = None,
-        models: str | Sequence[str] | None = None,
-        control: str | None = None,
-        lags: float | Sequence[float] | None = None,
-        also: str | Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """All layers, conditions, models and controls of its networks, as ``tables/lag_curve.csv``; or what is asked.
-
-        >>> E.lag_curve(layer="conv5", method="spearman", models=["path"], lags=[1, 60])  # doctest: +SKIP
-
-        An answer to what is asked (see `questions.asked`) has its figure, says its family of tests, and is kept in
-        ``explore/cache``; the results stay as they are.
-        """
-        asked = (layer, method, models, control, lags, also)
-        if any(value is not None for value in asked):
-            return questions.lag_curve(self, questions.asked(self, *asked))
-        experiment = self._with_added()
-        if self.write_results:
-            return self.write("lag_curve", lag_curve(experiment))
-        make = functools.partial(lag_curve, experiment, watch=self.watch("lag curve"))
-        conditions = self.stimuli.config.conditions
-        return self.write("lag_curve", questions.kept(self, "all", experiment, conditions, make)[0])
-
-    def compare(
-        self,
-        first: str | Network,
-        second: str | Network,
-        layer: str | None = None,
-        method: str | None = None,
-        models: str | Sequence[str] | None = None,
-        control: str | None = None,
-    ) -> questions.Answer:
-        """Does one network correlate more than another? By the paired bootstrap, among all pairs of networks."""
-        question = questions.asked(self, layer, method, models, control)
-        return questions.compare(self, self.network(first), self.network(second), question)
-
-    def neighbours(
-        self, noun: str, networks: Sequence[str | Network] | str | Network, layer: str | None = None, count: int = 6
-    ) -> questions.Answer:
-        """The classes nearest to one, by noun, in some networks, with pictures."""
-        return questions.neighbours(self, noun, in_a_tuple(networks), layer, count)
-
-    def rdm(self, network: str | Network, layer: str | None = None, seed: int | None = None) -> RDM:
-        """A network's distances with classes by noun, ordered by category; by default at the layer shown."""
-        return questions.rdm(self, network, layer, seed)
-
-    def _with_added(self) -> Experiment:
-        """The lag curve's networks, with those that were represented by hand unless a workflow runs this notebook."""
-        if self.write_results:
-            return self.experiment.on_the_curve
-        return self.experiment.on_the_curve.extended(filter(self.is_represented, self.added))
 
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""

@@ -22,8 +22,6 @@ from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.figures.rdms import classical_scaling
 from semanticcmc.figures.style import group_styles, lag_text
 from semanticcmc.opened import Opened
-from semanticcmc.questions import asked, choices
-from semanticcmc.questions import lag_curve as lag_curves
 from semanticcmc.run import NOTEBOOK
 from semanticcmc.study import Study
 
@@ -103,7 +101,7 @@ def lag_curve(E: Study) -> Any:
     """The lag curve at a layer, with models, a control and a correlation of one's choice."""
     if _is_still():
         return E.lag_curve(layer=E.shown.layer)
-    there, declared = choices(E), E.experiment.section("evaluation", EvaluationConfig).method
+    there, declared = E.choices(), E.experiment.section("evaluation", EvaluationConfig).method
     layer, control = (_choice(name, there[name], getattr(E.shown, name)) for name in ("layer", "control"))
     method = _choice("method", there["method"], declared)
     models = ipw.SelectMultiple(description="models", options=there["models"], value=E.shown.models, rows=4)
@@ -111,7 +109,8 @@ def lag_curve(E: Study) -> Any:
 
     def show() -> None:
         chosen = {"layer": layer.value, "control": control.value, "method": method.value}
-        out.value = lag_curves(E, asked(E, models=models.value or None, **chosen))._repr_html_()
+        answer: Any = E.lag_curve(models=models.value or None, **chosen)
+        out.value = answer._repr_html_()
 
     _follow([layer, models, control, method], show)
     return ipw.VBox([ipw.HBox([ipw.VBox([layer, control, method]), models]), out])
@@ -121,7 +120,7 @@ def rdm(E: Study) -> Any:
     """A network's distances as a matrix and as a map; nouns and pictures of what is pointed at."""
     if _is_still():
         return E.figure("mds")
-    network, layer = _networks(E, "network", E.best), _choice("layer", choices(E)["layer"], E.shown.layer)
+    network, layer = _networks(E, "network", E.best), _choice("layer", E.choices()["layer"], E.shown.layer)
     figure = go.FigureWidget(make_subplots(1, 2, subplot_titles=["distances", "map"]))
     figure.add_heatmap(colorscale="Cividis", showscale=False, hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>")
     figure.add_scatter(mode="markers", hovertemplate="%{text}<extra></extra>", row=1, col=2)
