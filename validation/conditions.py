@@ -59,7 +59,7 @@ from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import atomic, counted, record, write_json
 from semanticcmc.training.checkpoints import load_network
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.workflow import resolve_experiment
 from semanticcmc.world.build import build
 from semanticcmc.world.config import WorldConfig
@@ -107,7 +107,7 @@ def run_folders(experiment: Experiment) -> dict[Network, Path]:
         build(dataclasses.replace(world, films=1, film_duration_s=60.0), experiment.folder)
         return before
     build(world, experiment.folder)
-    return {network: train(experiment, network) for network in experiment.runs}
+    return {network: Run(experiment, network).train() for network in experiment.runs}
 
 
 def measure(name: str, changes: dict[str, dict[str, object]]) -> tuple[Experiment, pd.DataFrame]:

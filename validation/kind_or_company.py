@@ -45,7 +45,7 @@ from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.prediction import association_rdm, labels_as_wnids
 from semanticcmc.training.checkpoints import load_network
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.world.build import build
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.truth import theme_rdm
@@ -128,7 +128,7 @@ def train_all(parts: list[str]) -> None:
         if not file.exists():
             one = prepared(kind, world)
             network = one.network(f"semantic_{lag_s}s" if lag_s else "augment", 10 * world + k)
-            write_rdms(file, {"fc7": rdm_of(one, load_network(train(one, network)))})
+            write_rdms(file, {"fc7": rdm_of(one, load_network(Run(one, network).train()))})
             print(f"{file.name}", flush=True)
 
 

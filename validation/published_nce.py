@@ -38,7 +38,7 @@ from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.rsa.semantics import category_rdm
 from semanticcmc.run import atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import TrainedNetwork
 from semanticcmc.training.recipe import chance_loss
 
@@ -131,7 +131,7 @@ def untrained() -> RDM:
 def row(one: Experiment, lag_s: float, seed: int) -> dict[str, Any]:
     """Train one network, or open it, and test its category coding."""
     network = one.network(f"semantic_{lag_s}s", seed)
-    folder = train(one, network)
+    folder = Run(one, network).train()
     rdm = rdm_of(one, load_network(folder))
     category = category_rdm(rdm.classes, category_table(one))
     tested = {"mantel_r": None, "partial_r": untrained()}

@@ -24,7 +24,7 @@ from semanticcmc.figures.tables import Selection
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, record, write_json
 from semanticcmc.training.checkpoints import load_network
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.workflow import resolve_experiment
 from semanticcmc.world.build import build
 from semanticcmc.world.config import WorldConfig
@@ -42,7 +42,7 @@ def represent(experiment: Experiment) -> None:
     stimuli = StimulusFolder(stimulus_folder(experiment), experiment.section("stimuli", StimuliConfig))
     progress = Progress("networks", len(experiment.runs))
     for done, network in enumerate(experiment.runs, start=1):
-        trained = load_network(train(experiment, network))
+        trained = load_network(Run(experiment, network).train())
         rdms = network_rdms(trained, stimuli, "intact", config, distance)
         write_rdms(rdm_file(experiment, network, "intact"), rdms)
         write_distance_rdms(experiment, network, trained)

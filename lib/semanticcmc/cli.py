@@ -165,7 +165,7 @@ def train(
     E = load_experiment(experiment)
     with _told_in_a_line(), joined(recipe.choose_device(E.section("training", recipe.TrainingConfig))):
         one = E.network(network, seed)
-        print(loop.train(E, one, watched_stimuli(E, one)))
+        print(loop.Run(E, one).train(test=watched_stimuli(E, one)))
 
 
 @app.command()

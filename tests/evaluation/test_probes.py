@@ -26,7 +26,7 @@ from semanticcmc.evaluation import probes
 from semanticcmc.evaluation.activations import show
 from semanticcmc.evaluation.probes import FeatureFiles, held_out, pooled, top1
 from semanticcmc.experiment import Network, load_experiment, read_values
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import LAYERS, NetworksConfig, build
 
 
@@ -152,7 +152,7 @@ def experiment(tmp_path, repository):
         return load_experiment(tmp_path / "experiment.yaml")
 
     E = make()
-    train(E, E.network("random", 0))
+    Run(E, E.network("random", 0)).train()
     return make
 
 

@@ -24,7 +24,7 @@ from semanticcmc.experiment import Network, load_experiment, repository_root
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.run import TrainingError
 from semanticcmc.training.checkpoints import load_network, read_checkpoint
-from semanticcmc.training.loop import Run, train
+from semanticcmc.training.loop import Run
 from semanticcmc.training.networks import AlexNet, NetworksConfig, build
 from semanticcmc.training.recipe import TrainingConfig, chance_loss, learning_rate, starting_weights
 from semanticcmc.training.views import evaluation_view
@@ -98,7 +98,7 @@ def run_of(E, name, seed=0):
 
 
 def trained(E, name, seed=0):
-    return train(E, E.network(name, seed))
+    return Run(E, E.network(name, seed)).train()
 
 
 def built(name, seed=0):

@@ -18,7 +18,7 @@ from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.training import objectives
 from semanticcmc.training.checkpoints import load_network, read_checkpoint
-from semanticcmc.training.loop import Run, train
+from semanticcmc.training.loop import Run
 from semanticcmc.training.pairings import PAIRINGS
 from semanticcmc.training.recipe import choose_objective
 from tests.training.test_loop import NETWORKS, TRAINING, VIEWS, assert_bit_equal
@@ -146,7 +146,7 @@ def test_a_run_resumes_bit_equal_and_its_network_encodes_frames_never_seen(tmp_p
     assert run.done == 4
     finished = run.train()
     E = load_experiment(whole)
-    assert_bit_equal(finished, train(E, E.network(name, 0)))
+    assert_bit_equal(finished, Run(E, E.network(name, 0)).train())
     images = torch.randint(0, 256, (5, 3, 50, 50), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     embeddings = load_network(finished)(images)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5))

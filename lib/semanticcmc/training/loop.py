@@ -41,29 +41,12 @@ Watch = Callable[[dict[str, float]], None]  # takes a line of metrics
 Test = Callable[[Encoder, int, int], dict[str, float]]  # of encoder, step and steps: what to log besides
 
 
-def train(experiment: Experiment, network: Network, test: Test | None = None) -> Path:
-    """Train one network to the end, from its own checkpoint where it has one.
+class Run:
+    """One network in training; making it checks everything that can be checked before long work.
 
     The experiment has the sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``. A
     network that is not trained (`Network.trained`) takes no step: its run folder holds the weights that it starts with.
-
-    Returns
-    -------
-    Path
-        The run folder.
-
-    Raises
-    ------
-    InputError
-        For films too short for the longest lag, or a checkpoint that does not fit.
-    TrainingError
-        When the loss or a weight is no longer finite; the last good checkpoint stays.
-    """
-    return Run(experiment, network).train(test=test)
-
-
-class Run:
-    """One network in training; making it checks everything that can be checked before long work.
+    Raises InputError for films too short for the longest lag, or a checkpoint that does not fit.
 
     Attributes
     ----------
@@ -144,7 +127,8 @@ class Run:
 
         `watch` is called with each line of ``metrics.jsonl`` when it is written, and shows the progress; `test`, at
         each step that is logged, gives what to log besides (`evaluation.represent`), and uses no random numbers. Ctrl-C
-        raises `Stopped` once the step is saved.
+        raises `Stopped` once the step is saved. Raises TrainingError when the loss or a weight is no longer finite; the
+        last good checkpoint stays.
         """
         self._started = time.monotonic()
         file = self.folder / "run.json"
