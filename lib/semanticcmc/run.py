@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -113,6 +114,17 @@ class Stopped(KeyboardInterrupt):
 
 class TrainingError(RuntimeError):
     """Training cannot go on, through no fault of its input."""
+
+
+@contextlib.contextmanager
+def handled(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
+    """Call `handler` where these signals are to stop the process, but one that is ignored (nohup)."""
+    previous = {one: signal.signal(one, handler) for one in numbers if signal.getsignal(one) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for one, before in previous.items():
+            signal.signal(one, before)
 
 
 @contextlib.contextmanager

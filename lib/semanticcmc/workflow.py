@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from semanticcmc.experiment import (
     read_values,
     repository_root,
 )
-from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, remove_torn
+from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, handled, remove_torn
 
 LOG = "workflow.log"
 MOST_SEEDS = 1000
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCKED: dict[Path, int] = {}  # folders that this process keeps others out of
 # Relative paths in the YAML count from the repository.
 PATHS = (
@@ -209,24 +210,12 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
 
-        with _handled(stop):
+        with handled(stop, *STOPS):
             for line in process.stderr or ():
                 if not stops:
                     print(line, end="", file=sys.stderr, flush=True)
             status = process.wait()
         return 128 + stops[0] if stops else status
-
-
-@contextlib.contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """What is done when the process is to stop, but where the signal is ignored (nohup)."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {one: signal.signal(one, handler) for one in numbers if signal.getsignal(one) != signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for one, before in previous.items():
-            signal.signal(one, before)
 
 
 def _environment(experiment: Experiment) -> dict[str, str]:
@@ -278,7 +267,7 @@ def _stopped_by_interrupt() -> Iterator[list[int]]:
         for kernel in kernels:
             kernel.send_signal(signal.SIGINT)
 
-    with _handled(interrupt):
+    with handled(interrupt, *STOPS):
         yield stops
 
 

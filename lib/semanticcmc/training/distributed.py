@@ -14,6 +14,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from semanticcmc.config import InputError
+from semanticcmc.run import handled
 from semanticcmc.training.networks import AlexNet
 from semanticcmc.training.objectives.base import Objective
 from semanticcmc.training.pairings import Draw
@@ -93,13 +94,8 @@ def terminated() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         caught.append(number)
 
-    numbers = [one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN]
-    before = {number: signal.signal(number, catch) for number in numbers}
-    try:
+    with handled(catch, signal.SIGTERM, signal.SIGINT):
         yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def wrapped(
