@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semanticcmc.config import InputError
-from semanticcmc.labels.stream import label_stream, refuse_many
+from semanticcmc.labels.stream import label_stream, refuse_many, write_labels
 from semanticcmc.run import atomic
 
 TOLERANCE = 0.25  # of the interval
@@ -186,40 +186,24 @@ def spans_on_grid(
 def write_part(part: Path, film: FilmLabels, grid: tuple[float, float], state: list[Any]) -> None:
     """Write one film's labels, sorted, on a `grid` of (start_s, interval_s), to `part`, ``<movie_id>.parquet``.
 
-    Its metadata hold label times, label names, the film's problem and `state`, what the part was made from.
+    Its metadata hold label times, the film's problem and `state`, what the part was made from.
     """
     stream = label_stream(*on_grid(film, part.stem, *grid), film.where)
     times = {key: stream.times[key].iloc[0].item() for key in ("start_s", "interval_s", "count")}
-    names = stream.labels["label"].cat.categories.tolist()
-    made = json.dumps({"state": state, "times": times, "labels": names, "problem": film.problem})
-    code = stream.labels["label"].cat.codes.to_numpy().astype(np.int32)
-    columns = {name: stream.labels[name].to_numpy() for name in ("time_s", "confidence")}
-    table = pa.table(columns | {"label": code}).replace_schema_metadata({"made_from": made})
+    made = json.dumps({"state": state, "times": times, "problem": film.problem})
+    table = pa.Table.from_pandas(stream.labels.astype({"movie_id": str, "label": str}), preserve_index=False)
     with atomic(part) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table.replace_schema_metadata({"made_from": made}), temporary)
 
 
 def made_from(part: Path) -> dict[str, Any]:
-    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`), `labels` (their names) and `problem`."""
+    """Metadata of a part: `state`, `times` (`start_s, interval_s, count`) and `problem`."""
     return json.loads(pq.read_schema(part).metadata[b"made_from"])
 
 
 def merge_parts(parts: Sequence[Path], folder: Path) -> None:
-    """Write a label stream to `folder` from the parts of films sorted by `movie_id`, one in memory at a time."""
-    made = {part.stem: made_from(part) for part in parts}
-    movies, names = list(made), sorted(set().union(*(film["labels"] for film in made.values())))
-    place = {name: i for i, name in enumerate(names)}
-    text = pa.dictionary(pa.int32(), pa.string())
-    schema = pa.schema({"movie_id": text, "time_s": pa.float64(), "label": text, "confidence": pa.float64()})
-    with atomic(folder / "label_times.parquet") as times_file, atomic(folder / "labels.parquet") as labels_file:
-        pd.DataFrame([{"movie_id": movie_id, **film["times"]} for movie_id, film in made.items()]).to_parquet(
-            times_file, index=False
-        )
-        with pq.ParquetWriter(labels_file, schema) as writer:
-            for i, part in enumerate(parts):
-                rows = pq.read_table(part)
-                code = np.array([place[name] for name in made[part.stem]["labels"]], dtype=np.int32)[rows["label"]]
-                films = pa.DictionaryArray.from_arrays(np.full(len(rows), i, dtype=np.int32), pa.array(movies))
-                labels = pa.DictionaryArray.from_arrays(code, pa.array(names, pa.string()))
-                columns = [films, rows["time_s"], labels, rows["confidence"]]
-                writer.write_table(pa.table(columns, schema=schema), row_group_size=max(1, len(rows)))
+    """Write a label stream to `folder` from the parts of films."""
+    times = pd.DataFrame([{"movie_id": part.stem, **made_from(part)["times"]} for part in parts])
+    tables = (pq.read_table(part, read_dictionary=["movie_id", "label"]) for part in parts)
+    labels = pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).unify_dictionaries()
+    write_labels(folder, labels.to_pandas(split_blocks=True), times)

@@ -91,8 +91,7 @@ def import_labels(
 ) -> dict[str, str]:
     """Write a label stream from labels in another format.
 
-    One film is in memory at a time (but a CSV is read as a whole). A film that was imported before the process was
-    killed is not imported again.
+    A film that was imported before the process was killed is not imported again.
 
     Parameters
     ----------

@@ -133,23 +133,10 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     """
     generator = np.random.default_rng(config.seed)
     films = len(looks.frames)
-    value = looks.likeness(np.ones(films))
-    samples = looks.likeness(film_draws(films, config))
-    null_low, null_high = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
-    return Curve(
-        measure=measure,
-        lags_s=looks.lags_s,
-        value=value,
-        samples=samples,
-        null_low=null_low,
-        null_high=null_high,
-        decay=value,
-        decay_samples=samples,
-        squared=False,
-        pairs=looks.pairs.astype(np.float64),
-        duration_s=looks.duration_s,
-        interval_s=looks.interval_s,
-    )
+    value = np.concatenate([looks.likeness(np.ones(films))[None], looks.likeness(film_draws(films, config))])
+    null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
+    made_of = {"lags_s": looks.lags_s, "pairs": looks.pairs.astype(np.float64), "squared": False}
+    return Curve.of(measure, value, value, null, **made_of, duration_s=looks.duration_s, interval_s=looks.interval_s)
 
 
 def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:

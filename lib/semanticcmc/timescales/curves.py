@@ -8,6 +8,8 @@ horses"). `association`, `predictability` and `appearance` measure; `decay` has 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -80,6 +82,12 @@ class Curve:
     pairs: np.ndarray  # (films, lags): of moments; 0 where the film is not longer than the lag
     duration_s: np.ndarray  # (films,)
     interval_s: float  # between samples
+
+    @classmethod
+    def of(cls, measure: str, value: np.ndarray, decay: np.ndarray, null: Sequence[np.ndarray], **more: Any) -> Curve:
+        """Of `value` and `decay` (1 + draws, levels, lags), whose first row is that of all films, and both nulls."""
+        samples = {"samples": value[1:], "decay_samples": decay[1:]}
+        return cls(measure, value=value[0], decay=decay[0], null_low=null[0], null_high=null[1], **samples, **more)
 
     def table(self, config: TimescalesConfig) -> pd.DataFrame:
         """Rows of ``tables/timescales.csv``: measure, level, lag, value, bootstrap interval and null band."""

@@ -45,21 +45,9 @@ class LabelPairs:
     def curve(
         self, measure: str, value: np.ndarray, decay: np.ndarray, null: tuple[np.ndarray, np.ndarray], squared: bool
     ) -> Curve:
-        """A measure's `Curve`: of `value` and `decay` (1 + draws, levels, lags) the first row is that of all films."""
-        return Curve(
-            measure=measure,
-            lags_s=self.lags_s,
-            value=value[0],
-            samples=value[1:],
-            null_low=null[0],
-            null_high=null[1],
-            decay=decay[0],
-            decay_samples=decay[1:],
-            squared=squared,
-            pairs=self.count.T,
-            duration_s=self.duration_s,
-            interval_s=self.interval_s,
-        )
+        """A measure's `Curve`; the arrays are those of `Curve.of`."""
+        spans = {"duration_s": self.duration_s, "interval_s": self.interval_s}
+        return Curve.of(measure, value, decay, null, squared=squared, lags_s=self.lags_s, pairs=self.count.T, **spans)
 
 
 def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> LabelPairs:
