@@ -95,7 +95,7 @@ def test_by_papermill_notebook_00_is_still_and_reads_only(smoke, tmp_path, monke
     )
     made = nbformat.read(tmp_path / "00.ipynb", as_version=4)
     outputs = [out.data for cell in made.cells if cell.cell_type == "code" for out in cell.outputs if "data" in out]
-    assert sum("image/png" in data or "<img" in data.get("text/html", "") for data in outputs) == 5
+    assert sum("image/png" in data or "<img" in data.get("text/html", "") for data in outputs) == 6
     assert not any("widget" in kind for data in outputs for kind in data)
     values = {"experiment": f"{folder}/experiment.yaml", "method": "spearman"}
     execute_notebook(ROOT / "analysis/07_robustness.ipynb", tmp_path / "07.ipynb", values)

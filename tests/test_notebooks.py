@@ -113,7 +113,7 @@ def test_notebook_defines_no_functions_or_classes(notebook):
 
 def test_notebook_ends_with_a_figure(notebook):
     calls = [ast.unparse(node.func) for node in ast.walk(source(code(notebook)[-1])) if isinstance(node, ast.Call)]
-    assert {"E.figure", "Picture", "widgets.training"} & set(calls)
+    assert {"E.figure", "Picture"} & set(calls)
 
 
 def test_setup_is_folded_and_every_notebook_links_to_all(notebook):

@@ -249,19 +249,6 @@ def lag_curve(E: Opened, shown: Selection, conditions: bool = False) -> Made:
     return lag_curves.lag_curve(table, shown, predicted, E.remark), "lag_curve", files
 
 
-def lag_comparisons(E: Opened, shown: Selection) -> Made:
-    """Which two networks differ."""
-    lags_s = style.network_lags(E.table("lag_curve"))
-    drawn = comparisons.lag_comparisons(E.table("lag_comparisons"), shown, lags_s)
-    return drawn, "lag_comparisons", E.inputs("lag_comparisons")
-
-
-def connectivity(E: Opened, shown: Selection) -> Made:
-    """How alike any two networks see."""
-    lags_s = style.network_lags(E.table("lag_curve"))
-    return comparisons.connectivity(E.table("connectivity"), shown, lags_s), "connectivity", E.inputs("connectivity")
-
-
 def dissociation(E: Opened, shown: Selection, measure: str = "knn") -> Made:
     """Class accuracy against meaning."""
     one_of("measure", measure, dict.fromkeys(E.table("accuracy").measure))
@@ -314,12 +301,20 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
     "accuracy": (accuracies.accuracy_by_condition, ("accuracy",)),
     "published": (lag_curves.published_table, ("published",)),
     "objectives": (objectives.objectives, ("objectives",)),
+    "lag_comparisons": (
+        lambda table, tests, shown: comparisons.lag_comparisons(table, shown, style.network_lags(tests)),
+        ("lag_comparisons", "lag_curve"),
+    ),
+    "connectivity": (
+        lambda table, tests, shown: comparisons.connectivity(table, shown, style.network_lags(tests)),
+        ("connectivity", "lag_curve"),
+    ),
 }
 FIGURES: dict[str, Callable[..., Made]] = {
     figure.__name__: figure
     for figure in (
         *(film_strip, persistence, persistence_looks, label_frequencies, associations, predicted_lag),
         *(predicted_lag_curve, pairs, training_curve, category_by_layer, rdm, mds, neighbours, lag_curve),
-        *(lag_comparisons, connectivity, dissociation, rdms, semantic_models, robustness),
+        *(dissociation, rdms, semantic_models, robustness),
     )
 }

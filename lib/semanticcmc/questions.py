@@ -13,7 +13,7 @@ import html
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -147,30 +147,21 @@ class Asked(Opened):
         changes = {"method": method, "models": shown.models, "controls": tuple(dict.fromkeys(("none", shown.control)))}
         return Question(with_evaluation(experiment, **changes), shown, declared)
 
-    def lag_curve(
-        self,
-        layer: str | None = None,
-        method: str | None = None,
-        models: str | Sequence[str] | None = None,
-        control: str | None = None,
-        lags: float | Sequence[float] | None = None,
-        also: str | Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """All layers, conditions, models and controls of its networks, as ``tables/lag_curve.csv``; or what is asked.
+    def lag_curve(self, **asked: Any) -> pd.DataFrame:
+        """All layers, conditions, models and controls of its networks, as ``tables/lag_curve.csv``; or what is `asked`.
 
         >>> E.lag_curve(layer="conv5", method="spearman", models=["path"], lags=[1, 60])  # doctest: +SKIP
 
-        An answer to what is asked (see `question`) has its figure, says its family of tests, and is kept in
-        ``explore/cache``; the results stay as they are.
+        What is `asked` are parameters of `question`: the answer has its figure, says its family of tests, and is kept
+        in ``explore/cache``; the results stay as they are.
         """
-        ask = (layer, method, models, control, lags, also)
-        if all(value is None for value in ask):
+        if all(value is None for value in asked.values()):
             experiment, conditions = self._with_added(), self.stimuli.config.conditions
             if self.write_results:
                 return self.write("lag_curve", lag_curves.lag_curve(experiment))
             make = functools.partial(lag_curves.lag_curve, experiment, watch=self.watch("lag curve"))
             return self.write("lag_curve", kept(self, "all", experiment, conditions, make)[0])
-        question = self.question(*ask)
+        question = self.question(**asked)
         experiment, shown = question.experiment, question.shown
         of = ([shown.layer], [shown.condition], question.permutations, self.watch("lag curve"))
         table, file = question.kept(self, "lag_curve", lambda: lag_curves.lag_curve(experiment, *of))
@@ -186,17 +177,12 @@ class Asked(Opened):
         )
         return _said(table, said, picture)
 
-    def compare(
-        self,
-        first: str | Network,
-        second: str | Network,
-        layer: str | None = None,
-        method: str | None = None,
-        models: str | Sequence[str] | None = None,
-        control: str | None = None,
-    ) -> Answer:
-        """Does one network correlate more than another? By the paired bootstrap, among all pairs of networks."""
-        one, other, question = self.network(first), self.network(second), self.question(layer, method, models, control)
+    def compare(self, first: str | Network, second: str | Network, **asked: Any) -> Answer:
+        """Does one network correlate more than another? By the paired bootstrap, among all pairs of networks.
+
+        `asked` are parameters of `question`.
+        """
+        one, other, question = self.network(first), self.network(second), self.question(**asked)
         shown = question.shown
         of = (question.experiment, shown.layer, [shown.condition], self.watch("paired bootstrap"))
         every = question.kept(self, "compare", lambda: comparisons.lag_comparisons(*of))[0]

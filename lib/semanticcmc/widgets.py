@@ -171,19 +171,3 @@ def neighbours(E: Study) -> Any:
 
     _follow([noun, one, other], show)
     return ipw.VBox([ipw.HBox([noun, one, other]), out])
-
-
-def training(E: Study) -> Any:
-    """What a training saw, and how it learned."""
-    trained = [one for one in E.networks if one.trained]
-    if _is_still():
-        return E.figure("pairs", network=trained[-1])
-    network, out = _choice("network", [(str(one), one) for one in trained]), ipw.HTML()
-
-    def show() -> None:
-        there = (E.experiment.run_folder(network.value) / "metrics.jsonl").is_file()
-        names = ("pairs", "training_curve") if there else ("pairs",)
-        out.value = "".join(E.figure(name, network=network.value).html for name in names)
-
-    _follow([network], show)
-    return ipw.VBox([network, out])

@@ -190,11 +190,16 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         remove_torn(experiment.folder)
+        environment = dict(os.environ)
+        if not os.access(Path.home(), os.W_OK):  # as on some clusters: a home of its own
+            (home := experiment.folder / ".home").mkdir(exist_ok=True)
+            environment = {key: value for key, value in environment.items() if not key.startswith("XDG_")}
+            environment["HOME"] = str(home)
         # In a group of its own, so that Ctrl-C comes to it from here alone, and what it says afterwards is not shown.
         process = subprocess.Popen(
             [*command, *options, *snakemake],
             pass_fds=[lock],
-            env=_environment(experiment) | {"PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
+            env=environment | {"PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
             process_group=0,
             stderr=subprocess.PIPE,
             text=True,
@@ -216,15 +221,6 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
                     print(line, end="", file=sys.stderr, flush=True)
             status = process.wait()
         return 128 + stops[0] if stops else status
-
-
-def _environment(experiment: Experiment) -> dict[str, str]:
-    """Variables of a run: a home of its own where the user's cannot be written, as on some clusters."""
-    home = experiment.folder / ".home"
-    if os.access(Path.home(), os.W_OK):
-        return dict(os.environ)
-    home.mkdir(exist_ok=True)
-    return {key: value for key, value in os.environ.items() if not key.startswith("XDG_")} | {"HOME": str(home)}
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> None:

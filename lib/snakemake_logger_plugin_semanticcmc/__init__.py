@@ -148,7 +148,8 @@ class LogHandler(LogHandlerBase):
         minutes, seconds = divmod(int(time.time() - self.began), 60)
         parts = [f"[{minutes:3d}:{seconds:02d}] {self.jobs.done} of {self.jobs.total} jobs"]
         if self.jobs.done < self.jobs.total:
-            left_s = self.jobs.left_s(self.cores(), [left for _, left in steps if left is not None])
+            cores = int(os.environ.get("SEMANTICCMC_CORES", "1"))  # that ``run_snakemake`` gave
+            left_s = self.jobs.left_s(cores, [left for _, left in steps if left is not None])
             parts.append(f"about {duration(left_s)} left")
         if self.jobs.failed:
             parts.append(f"FAILED: {', '.join(dict.fromkeys(rule for rule, _ in self.jobs.failed))}, the others go on")
@@ -165,11 +166,6 @@ class LogHandler(LogHandlerBase):
             if values["done"] < values["total"] and values["time"] > max(self.began, time.time() - 60):
                 steps.append((f"{values['what']} {values['done']}/{values['total']}", values["left_s"]))
         return steps
-
-    @staticmethod
-    def cores() -> int:
-        """Processor cores that the run was given (``run_snakemake`` says so)."""
-        return int(os.environ.get("SEMANTICCMC_CORES", "1"))
 
     def close(self) -> None:
         """Print the last line, and why jobs failed."""

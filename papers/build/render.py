@@ -27,7 +27,7 @@ from papers.build.checks import check_log
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
-from semanticcmc.figures.svg_text import font_files, without_caption
+from semanticcmc.figures.svg_text import font_files
 from semanticcmc.run import git_commit, sha256, write_json
 
 # Documents, and the modules that say which files of ``papers/`` they need (``SOURCES``) and what they say.
@@ -89,6 +89,18 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
         "inputs": [{"path": f"{path.parent.name}/{path.name}", "sha256": sha256(path)} for path in made_from],
     }
     write_json(folder / f"{name}.json", record)
+
+
+def without_caption(svg: str) -> str:
+    """A figure's drawing without the caption at its foot, which `style.caption` set; for where it is set as text."""
+    found = re.search(r'<g id="caption">(.*?)</g>', svg, re.DOTALL)
+    if not found:
+        return svg
+    tops = [float(y) for y in re.findall(r'(?:translate\([-\d.]+[ ,]|\by=")([\d.]+)', found[1])]
+    height = min(tops) - 10  # the baseline of its first line, less the height of a letter
+    svg = svg[: found.start()] + svg[found.end() :]
+    svg = re.sub(r'height="[\d.]+pt"', f'height="{height:g}pt"', svg, count=1)
+    return re.sub(r'viewBox="0 0 ([\d.]+) [\d.]+"', rf'viewBox="0 0 \1 {height:g}"', svg, count=1)
 
 
 def render(folder: Path, name: str) -> None:

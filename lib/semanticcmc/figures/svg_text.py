@@ -6,12 +6,11 @@ import base64
 import io
 import re
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 from xml.etree import ElementTree
 
-Weight = Literal["normal", "bold"]
-Style = Literal["normal", "italic"]
 FAMILY = "DejaVu Sans"  # comes with matplotlib; its licence lets any file embed it
+FACES = [(weight, style) for weight in ("normal", "bold") for style in ("normal", "italic")]
 SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 
 
@@ -31,38 +30,19 @@ def embed_fonts(svg: str) -> str:
     return f'{svg[: start.end()]}<defs><style type="text/css">{rules}</style></defs>{svg[start.end() :]}'
 
 
-def without_caption(svg: str) -> str:
-    """A figure's drawing without the caption at its foot, which `style.caption` set; for where it is set as text."""
-    found = re.search(r'<g id="caption">(.*?)</g>', svg, re.DOTALL)
-    if not found:
-        return svg
-    tops = [float(y) for y in re.findall(r'(?:translate\([-\d.]+[ ,]|\by=")([\d.]+)', found[1])]
-    height = min(tops) - 10  # the baseline of its first line, less the height of a letter
-    svg = svg[: found.start()] + svg[found.end() :]
-    svg = re.sub(r'height="[\d.]+pt"', f'height="{height:g}pt"', svg, count=1)
-    return re.sub(r'viewBox="0 0 ([\d.]+) [\d.]+"', rf'viewBox="0 0 \1 {height:g}"', svg, count=1)
-
-
-def _faces(svg: str) -> list[tuple[Weight, Style]]:
+def _faces(svg: str) -> list[tuple[str, str]]:
     """Weight and style of the faces that any text may want."""
     said = " ".join(re.findall(r"font(?:-weight|-style)?\s*[:=]\s*['\"]?([^;\"]*)", svg))
-    weights: list[Weight] = ["normal"]
-    styles: list[Style] = ["normal"]
-    if re.search(r"\b(bold|[6-9]00)\b", said):
-        weights.append("bold")
-    if re.search(r"\b(italic|oblique)\b", said):
-        styles.append("italic")
-    return [(weight, style) for weight in weights for style in styles]
+    bold, slanted = re.search(r"\b(bold|[6-9]00)\b", said), re.search(r"\b(italic|oblique)\b", said)
+    return [face for face in FACES if (bold or face[0] == "normal") and (slanted or face[1] == "normal")]
 
 
 def font_files() -> list[Path]:
     """Files of the family's faces, for programs that draw an SVG's texts with fonts that they are given."""
-    weights: tuple[Weight, ...] = ("normal", "bold")
-    styles: tuple[Style, ...] = ("normal", "italic")
-    return [Path(_font_file(weight, style)) for weight in weights for style in styles]
+    return [Path(_font_file(*face)) for face in FACES]
 
 
-def _font_file(weight: Weight, style: Style, family: str = FAMILY) -> str:
+def _font_file(weight: Any, style: Any, family: str = FAMILY) -> str:
     from matplotlib.font_manager import FontProperties, findfont
 
     return findfont(FontProperties(family=family, weight=weight, style=style), fallback_to_default=False)
@@ -70,18 +50,17 @@ def _font_file(weight: Weight, style: Style, family: str = FAMILY) -> str:
 
 def font_faces(letters: str, family: str) -> str:
     """CSS rules that carry four faces of a family that comes with matplotlib, reduced to some letters."""
-    faces: list[tuple[Weight, Style]] = [(w, s) for w in get_args(Weight) for s in get_args(Style)]
-    return "".join(_rule(letters, *face, family) for face in faces)
+    return "".join(_rule(letters, *face, family) for face in FACES)
 
 
-def _rule(letters: str, weight: Weight, style: Style, family: str = FAMILY) -> str:
+def _rule(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
     return (
         f"@font-face{{font-family:'{family}';font-weight:{weight};font-style:{style};"
         f"src:url(data:font/woff;base64,{_subset(letters, weight, style, family)}) format('woff')}}"
     )
 
 
-def _subset(letters: str, weight: Weight, style: Style, family: str = FAMILY) -> str:
+def _subset(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
     """A face reduced to some letters, as WOFF in base 64."""
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont

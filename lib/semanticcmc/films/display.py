@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import av
@@ -151,10 +150,7 @@ def roll_off(nits: np.ndarray) -> np.ndarray:
     return pq_to_nits(np.where(signal < knee, signal, hermite) * peak)
 
 
-@functools.cache
-def _pq_table() -> np.ndarray:
-    """Light of every 16-bit PQ signal, cd/m2."""
-    return pq_to_nits(np.arange(65536) / 65535)
+PQ_TABLE = pq_to_nits(np.arange(65536) / 65535)  # light of every 16-bit PQ signal, cd/m2
 
 
 def to_sdr(image: np.ndarray, transfer: str) -> np.ndarray:
@@ -181,7 +177,7 @@ def to_sdr(image: np.ndarray, transfer: str) -> np.ndarray:
        diffuse white in BT.2408, applied to the greatest of R, G and B, so that hues stay.
     4. Light becomes signal by the inverse of BT.1886 (gamma 2.4), 203 cd/m2 being white.
     """
-    nits = _pq_table()[image] if transfer == "pq" else hlg_to_nits(image / 65535)
+    nits = PQ_TABLE[image] if transfer == "pq" else hlg_to_nits(image / 65535)
     nits = np.maximum(nits @ _TO_BT709.T, 0)
     greatest = nits.max(axis=2, keepdims=True)
     nits *= roll_off(greatest) / np.maximum(greatest, 1e-6)

@@ -87,7 +87,8 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
             messages.append(f"{movie_id}: cannot be used: {film['problem']}")
         made = zip(WRITTEN, (*title_and_year(path.stem), path.name), strict=True)
         written = {name: before.get(name) or value for name, value in made}
-        numbers = {name: _text(film[name]) for name in ("duration_s", "fps", "width", "height")}
+        measured = {name: film[name] for name in ("duration_s", "fps", "width", "height")}
+        numbers = {name: "" if pd.isna(n) else f"{n:.3f}".rstrip("0").rstrip(".") for name, n in measured.items()}
         rows[movie_id] = {**before, "sha256": sha256, **numbers, **written}
     progress.update(len(films))
     messages += [f"{movie_id}: not in {folder}" for movie_id in rows if movie_id not in films]
@@ -98,11 +99,6 @@ def fill_manifest(folder: Path, manifest: Path, memory: Path) -> list[str]:
 
 def _by_movie_id(table: pd.DataFrame) -> dict[Any, dict[Any, Any]]:
     return table.set_index("movie_id").to_dict("index")
-
-
-def _text(number: float) -> str:
-    """A number to a thousandth, without zeros at its end; empty where it is not known."""
-    return "" if pd.isna(number) else f"{number:.3f}".rstrip("0").rstrip(".")
 
 
 def refuse_changed(path: Path, movie_id: str, manifest: Path, memory: Path) -> None:

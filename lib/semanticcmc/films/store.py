@@ -61,17 +61,18 @@ class FrameStore:
         self.movies = tuple(names.dictionary.take(names.indices.take(starts)).to_pylist())
         self._rows = {m: slice(a, b) for m, a, b in zip(self.movies, starts.tolist(), stops, strict=True)}
         self._film = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(codes)))
-        self._time_s, self._offset, self._nbytes, self._height, self._width, self._crc32 = (
-            self._table[name].to_numpy() for name in ("time_s", "offset", "nbytes", "height", "width", "crc32")
+        self._time_s = self._table["time_s"].to_numpy()
+        columns = ("offset", "nbytes", "height", "width", "crc32")
+        table = self._of_view(path) if view else self._table
+        self._offset, self._nbytes, self._height, self._width, self._crc32 = (
+            table[name].to_numpy() for name in columns
         )
-        if view:
-            self._take_view(path)
         in_order = (np.diff(self._time_s) > 0) | (np.diff(self._film) > 0)
         if not in_order.all() or list(self.movies) != sorted(set(self.movies)):
             raise InputError(f"{path}: rows are not sorted by movie_id and time_s; make it with merge_index")
 
-    def _take_view(self, path: Path) -> None:
-        """Take places and sizes from the films' own indices of the view, which must have the same frames."""
+    def _of_view(self, path: Path) -> pa.Table:
+        """Places and sizes, from the films' own indices of the view, which must have the same frames."""
         files = [self.folder / f"{movie_id}.{self.view}.parquet" for movie_id in self.movies]
         for file in files:
             if not file.exists():
@@ -79,8 +80,7 @@ class FrameStore:
         table = pa.concat_tables([read_index(file).cast(SCHEMA) for file in files])
         if not np.array_equal(table["time_s"].to_numpy(), self._time_s):
             raise InputError(f"{path}: the films' {self.view} has other frames than they have; make it anew")
-        names = ("offset", "nbytes", "height", "width", "crc32")
-        self._offset, self._nbytes, self._height, self._width, self._crc32 = (table[name].to_numpy() for name in names)
+        return table
 
     def __repr__(self) -> str:
         hours = sum(self.times(film)[-1] - self.times(film)[0] for film in self.movies) / 3600
@@ -136,8 +136,15 @@ class FrameStore:
             Frames decoded at once; by default as many as torch may use.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        frames = torch.empty((len(wanted), 3, *self._common_size(wanted, size_px)), dtype=torch.uint8)
-        self._read_into(frames, wanted, threads)
+        frames = torch.empty((len(wanted), 3, *self.common_size(size_px, wanted)), dtype=torch.uint8)
+        threads = max(1, min(threads or torch.get_num_threads(), len(wanted)))
+        pieces = np.array_split(np.argsort(wanted, kind="stable"), 4 * threads if threads > 1 else 1)
+        read = functools.partial(self._read_piece, frames, wanted)
+        if threads == 1:
+            read(pieces[0])
+        else:
+            with ThreadPoolExecutor(threads) as pool:  # decoding releases Python's lock
+                list(pool.map(read, pieces))
         return frames
 
     def resident(self, size_px: tuple[int, int] | None = None, device: str | torch.device = "cpu") -> torch.Tensor:
@@ -152,7 +159,7 @@ class FrameStore:
         device : str or torch.device
             A GPU is filled in parts: its frames need not fit the computer's own memory.
         """
-        height, width = self._common_size(np.arange(len(self)), size_px)
+        height, width = self.common_size(size_px)
         needed, free = len(self) * 3 * height * width, available_bytes(device)
         if free is not None and needed > free:
             raise InputError(
@@ -162,34 +169,18 @@ class FrameStore:
         frames = torch.empty((len(self), 3, height, width), dtype=torch.uint8, device=device)
         for start in range(0, len(self), FRAMES_AT_ONCE):
             rows = np.arange(start, min(start + FRAMES_AT_ONCE, len(self)))
-            part = frames[start : start + len(rows)]
-            if part.device.type == "cpu":
-                self._read_into(part, rows)
-            else:
-                part.copy_(self.read_rows(rows, (height, width)))
+            frames[start : start + len(rows)] = self.read_rows(rows, (height, width))
         return frames
 
-    def _common_size(self, rows: np.ndarray, size_px: tuple[int, int] | None) -> tuple[int, int]:
-        """(height, width) of these frames, or the one asked for."""
+    def common_size(self, size_px: tuple[int, int] | None = None, rows: Rows | slice = slice(None)) -> tuple[int, int]:
+        """(height, width) of the frames of these rows, or the one asked for; InputError where there are several."""
         if size_px is not None:
             return int(size_px[0]), int(size_px[1])
         sizes = np.unique(np.stack([self._height[rows], self._width[rows]]), axis=1).T.tolist()
         if len(sizes) > 1:
             found = ", ".join(f"{h} x {w}" for h, w in sizes[:10])
-            raise InputError(f"{self.folder}: frames of {found} px (height x width); give one size_px")
+            raise InputError(f"{self.folder}: frames of {found} px (height x width); give one size (training.frame_px)")
         return (sizes[0][0], sizes[0][1]) if sizes else (0, 0)
-
-    def _read_into(self, frames: torch.Tensor, rows: np.ndarray, threads: int | None = None) -> None:
-        """Fill `frames`, uint8 (n, 3, height, width), with these rows, by threads: decoding releases Python's lock."""
-        order = np.argsort(rows, kind="stable")
-        threads = max(1, min(threads or torch.get_num_threads(), len(rows)))
-        pieces = np.array_split(order, 4 * threads if threads > 1 else 1)
-        read = functools.partial(self._read_piece, frames, rows)
-        if threads == 1:
-            read(pieces[0])
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(read, pieces))
 
     def _read_piece(self, frames: torch.Tensor, rows: np.ndarray, piece: np.ndarray) -> None:
         """Fill ``frames[i]`` with row ``rows[i]`` for each i of `piece`, whose rows increase."""

@@ -83,13 +83,9 @@ class LabelStream:
 
     def film(self, movie_id: str) -> pd.Series:
         """Row of `times` of one film."""
-        if movie_id not in self._films:
+        if movie_id not in self.movies:
             raise InputError(f"no film {movie_id!r} in the label stream; there are {', '.join(self.movies[:20])}")
-        return self._films[movie_id]
-
-    @functools.cached_property
-    def _films(self) -> dict[str, pd.Series]:
-        return {row["movie_id"]: row for _, row in self.times.iterrows()}
+        return self.times.iloc[self.movies.index(movie_id)]
 
 
 def label_stream(labels: pd.DataFrame, times: pd.DataFrame, where: str | Path = "label stream") -> LabelStream:

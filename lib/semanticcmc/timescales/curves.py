@@ -86,7 +86,7 @@ class Curve:
     @classmethod
     def of(cls, measure: str, value: np.ndarray, decay: np.ndarray, null: Sequence[np.ndarray], **more: Any) -> Curve:
         """Of `value` and `decay` (1 + draws, levels, lags), whose first row is that of all films, and both nulls."""
-        samples = {"samples": value[1:], "decay_samples": decay[1:]}
+        samples: Any = {"samples": value[1:], "decay_samples": decay[1:]}
         return cls(measure, value=value[0], decay=decay[0], null_low=null[0], null_high=null[1], **samples, **more)
 
     def table(self, config: TimescalesConfig) -> pd.DataFrame:

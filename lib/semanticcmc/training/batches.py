@@ -63,17 +63,11 @@ class Batches:
     ) -> None:
         self.store, self.objective, self.training, self.views = store, objective, training, views
         self.device, self.count, self.share = device, count, share
-        sizes = store.index[["height", "width"]].drop_duplicates().to_numpy().tolist()
-        if training.frame_px is None and len(sizes) > 1:
-            found = ", ".join(f"{height} x {width}" for height, width in sizes[:5])
-            raise InputError(
-                f"{store.folder}: frames of {found} px (height x width); give one size as training.frame_px"
-            )
+        self.height, self.width = store.common_size(training.frame_px)
         if training.frame_px is not None and any(view.box is not None for view in objective.views):
             raise InputError("training.frame_px: say null; boxes are in pixels of the frames as stored")
         kinds = dict.fromkeys(["", *(view.kind for view in objective.views)])
         self.stores = {kind: FrameStore(store.folder, kind) if kind else store for kind in kinds}
-        self.height, self.width = training.frame_px or (int(sizes[0][0]), int(sizes[0][1]))
 
     def images_of(self, rows: Tensor) -> Tensor:
         """Frames `rows` as tests would see them (`views.evaluation_view`), on the device, in the encoder's colours."""
