@@ -114,7 +114,7 @@ def test_p_of_double_semi_partialling_tends_to_that_of_all_permutations(alternat
 
 
 def test_a_table_of_double_semi_partialling_has_its_single_tests():
-    """Also where RDMs have different controls, several models are residuals of each, and float32 leaves near ties."""
+    """Also where RDMs have different controls, and several models are residuals of each."""
     a, b, y, z, w = related(210, 5, count=5)
     tied = np.round(y)
     table = mantel_table({"a": a, "b": b}, {"y": y, "tied": tied}, {"a": z, "b": w}, 999, partial="dsp")

@@ -43,7 +43,6 @@ import numpy as np
 import torch
 from scipy.special import ndtri, stdtrit  # the quantiles of scipy.stats, which takes seconds to import
 
-from semanticcmc.rsa.cosets import SINGLE_FROM
 from semanticcmc.rsa.permutation import partial_correlation
 from semanticcmc.rsa.standardise import Controls, Matrix, Standardised, residual, standardise_table
 from semanticcmc.rsa.threads import threads_for
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK_VALUES = 2**22  # products of samples and classes at a time
+SINGLE_FROM = 200  # items from which float32 saves time
 SECONDS = 5e-10  # a number of a model in a sample, on one core
 CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
 CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
-SINGLE_FROM = 200  # items from which float32 spectra save time
-_BLOCK_VALUES = 2**23  # float32 values of y's spectra at a time: 32 MiB
+_BLOCK_VALUES = 2**22  # float64 values of y's spectra at a time: 32 MiB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +84,7 @@ def draw_cosets(n: int, permutations: int, seed: int) -> Cosets:
 
 
 def coset_correlations(
-    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], cosets: Cosets, dtype: torch.dtype | None = None
+    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], cosets: Cosets
 ) -> Iterator[list[torch.Tensor]]:
     """Correlations of x with permuted y, some orders at a time, in the order of `Cosets.permutation`.
 
@@ -95,8 +94,6 @@ def coset_correlations(
         Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
     groups : sequence of (indices of x, indices of y)
         Which are to be correlated; every matrix is transformed once.
-    dtype : torch.dtype, optional
-        Of the spectra: by default float64 for few items, else float32, which errs by some 1e-8 in r.
 
     Returns
     -------
@@ -104,20 +101,11 @@ def coset_correlations(
         One a group.
     """
     n = x.shape[-1]
-    dtype = dtype or (torch.float64 if n < SINGLE_FROM else torch.float32)
     engine = kernels_for(x) or fourier
-    fixed = engine.spectra(x, cosets.order_x[None], dtype)[:, 0]
+    fixed = engine.spectra(x, cosets.order_x[None])[:, 0]
     size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
     for start in range(0, len(cosets.orders_y), size):
         orders, multipliers = (part[start : start + size] for part in (cosets.orders_y, cosets.multipliers))
-        moved = engine.spectra(y, orders, dtype)
+        moved = engine.spectra(y, orders)
         sums = (engine.products(fixed, moved, group, multipliers, n) for group in groups)
         yield [torch.fft.irfft(one, n=n, dim=-1).flatten(2) for one in sums]
-
-
-def permuted_correlation(x: torch.Tensor, y: torch.Tensor, permutation: NDArray[np.int64]) -> float:
-    """Correlation of one standardised x with one y in the order of `permutation`, in float64."""
-    if kernels := kernels_for(x):
-        return float(kernels.permuted_product(x.numpy(), y.numpy(), permutation))
-    order = torch.from_numpy(permutation).to(x.device)
-    return float((x * y[order][:, order]).sum() / 2)

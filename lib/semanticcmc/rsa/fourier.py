@@ -49,19 +49,19 @@ def weights(n: int) -> NDArray[np.float64]:
     return weight
 
 
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
     """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
 
-    A tensor of dtype, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
+    A float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
     diagonal l = 1 .. n // 2.
     """
     n, device = matrices.shape[-1], matrices.device
     around = torch.from_numpy(np.concatenate([orders, orders], axis=1)).to(device)
     column = torch.arange(n, device=device)[:, None] + torch.arange(1, n // 2 + 1, device=device)
-    rows = matrices.to(dtype)[:, around[:, :n, None], around[:, column]]  # (N, O, n, L)
+    rows = matrices[:, around[:, :n, None], around[:, column]]  # (N, O, n, L)
     transformed = torch.fft.rfft(rows, dim=2)
     angle = torch.arange(2 * n, device=device, dtype=torch.float64) * (-math.pi / n)
-    turn = torch.polar(torch.ones_like(angle), angle).to(transformed.dtype)
+    turn = torch.polar(torch.ones_like(angle), angle)
     frequency = torch.arange(n // 2 + 1, device=device)[:, None]
     centred = transformed * turn[frequency * torch.arange(1, n // 2 + 1, device=device) % (2 * n)]
     return torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()

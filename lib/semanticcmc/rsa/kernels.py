@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
 
 
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64], dtype: torch.dtype) -> torch.Tensor:
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
     """As `fourier.spectra`."""
     n, half = matrices.shape[-1], matrices.shape[-1] // 2
-    kind = np.dtype(str(dtype).removeprefix("torch."))
     # numpy asks the system for large pages, torch does not.
-    out = torch.from_numpy(np.empty((half + 1, len(orders), len(matrices), 2, half), kind))
-    rows = torch.from_numpy(np.zeros((n, half + half % 2), kind))
+    out = torch.from_numpy(np.empty((half + 1, len(orders), len(matrices), 2, half)))
+    rows = torch.from_numpy(np.zeros((n, half + half % 2)))
     angle = np.arange(2 * n) * (np.pi / n)
-    cosine, sine = np.cos(angle).astype(kind), np.sin(angle).astype(kind)
+    cosine, sine = np.cos(angle), np.sin(angle)
     pairs = torch.view_as_complex(rows.view(n, -1, 2))  # two real diagonals make one complex transform
     for k, order in enumerate(orders):
         around = np.concatenate([order, order])
@@ -51,8 +50,8 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
     sign = weights(n) * np.stack([np.ones(n // 2), odd_l])[:, None] * np.ones((*multipliers.shape, 2, 2, 1))
     sign[..., 1, :] *= np.where(column.odd, -1.0, 1.0)[..., None, :]
     which_x, which_y = (np.array(part) for part in group)
-    out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=x.dtype.to_complex())
-    tables = (which_x, which_y, meets, reflected, odd, column.place - 1, sign.astype(x.numpy().dtype))
+    out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=torch.complex128)
+    tables = (which_x, which_y, meets, reflected, odd, column.place - 1, sign)
     threads = min(torch.get_num_threads(), n // 2 + 1)
     bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
 
@@ -103,7 +102,7 @@ def standardised(square, out):
 @_compiled
 def _diagonals(square, around, out):
     """``out[i, l - 1] = square[order[i], order[(i + l) % n]]``; `around` is the order twice."""
-    row = np.empty(square.shape[1], dtype=out.dtype)
+    row = np.empty(square.shape[1], dtype=np.float64)
     for i in range(out.shape[0]):
         row[:] = square[around[i]]  # read in one go; the scattered reading is then from the nearest cache
         for place in range(out.shape[1]):
@@ -134,7 +133,7 @@ def _centre(transformed, cosine, sine, out):
 def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start, stop, out):
     """Rows `start` to `stop` of x against the rows of y that they meet, for all orders and multipliers."""
     half = x.shape[3]
-    moved = np.empty((len(which_y), 2, half), dtype=y.dtype)
+    moved = np.empty((len(which_y), 2, half), dtype=np.float64)
     for r in range(start, stop):
         for o in range(meets.shape[0]):
             for a in range(meets.shape[1]):
@@ -148,7 +147,7 @@ def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start
                 for m in range(len(which_x)):
                     real, imaginary = x[r, which_x[m], 0], x[r, which_x[m], 1]
                     for k in range(len(which_y)):
-                        rr = ri = ir = ii = x.dtype.type(0)
+                        rr = ri = ir = ii = 0.0
                         for place in range(half):
                             rr += real[place] * moved[k, 0, place]
                             ri += real[place] * moved[k, 1, place]
@@ -156,14 +155,3 @@ def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start
                             ii += imaginary[place] * moved[k, 1, place]
                         out[m, k, o, a, reflected[o, a, r], g] = complex(rr + ii, ri - ir)
                         out[m, k, o, a, 1 - reflected[o, a, r], g] = complex(rr - ii, ri + ir)
-
-
-@_compiled
-def permuted_product(x, y, permutation):
-    """Sum over pairs of ``x[i, j] * y[permutation[i], permutation[j]]``."""
-    total = 0.0
-    for i in range(1, len(permutation)):
-        fixed, moved = x[i], y[permutation[i]]
-        for j in range(i):
-            total += fixed[j] * moved[permutation[j]]
-    return total

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, permuted_correlation
+from semanticcmc.rsa.cosets import coset_correlations, draw_cosets
 from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
 from semanticcmc.rsa.threads import threads_for
@@ -25,9 +25,7 @@ REFERENCES = ("cosets", "independent")
 PARTIALS = ("smouse", "dsp")
 SECONDS = 3e-9  # a number of a model in a permutation, on one core
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
-NEAR = 1e-6  # a correlation from float32 spectra this close to it is computed once more, in float64
 _BLOCK_VALUES = 2**21  # of independent permutations at a time
-MANY_NEAR = 100  # so many near ties a test: everything once more in float64 instead
 
 
 def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
@@ -89,17 +87,17 @@ def significance(
             fixed = torch.cat([data.x, data.z])
             moving = torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y])
         tests = _tests(data, alternative, residuals)
+        groups = [(one.fixed, one.moving) for one in tests]
         if reference == "independent":
-            groups = [(one.fixed, one.moving) for one in tests]
-            for blocks in independent_correlations(fixed, moving, groups, permutations, seed):
-                for one, block in zip(tests, blocks, strict=True):
-                    one.add(one.statistics(block), return_null)
+            blocks, identity = independent_correlations(fixed, moving, groups, permutations, seed), 0
         else:
             cosets = draw_cosets(n, permutations, seed)
+            blocks, identity = coset_correlations(fixed, moving, groups, cosets), 1  # the very first
             size = len(cosets) - 1
-            if not _add_cosets(tests, fixed, moving, cosets, return_null):
-                tests = _tests(data, alternative, residuals)
-                _add_cosets(tests, fixed, moving, cosets, return_null, torch.float64)
+        for correlations in blocks:
+            for one, of_group in zip(tests, correlations, strict=True):
+                one.add(one.statistics(of_group[..., identity:]), return_null)
+            identity = 0
     r, p = (data.x.new_empty(len(data.x), len(data.y)) for _ in range(2))
     for one in tests:
         r[one.x] = one.observed
@@ -125,15 +123,10 @@ class _Tests:
         """(Partial) correlations (x, K, B) from the correlations (fixed, moving, B)."""
         if self.r_kept is None:
             return correlations
-        r_xy, r_control = self._parted(correlations)
-        return partial_correlation(r_xy, r_control, self.r_kept)
-
-    def _parted(self, correlations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Correlations without the controls, and with each of them, these on a first axis of their own."""
-        controls = 0 if self.r_kept is None else len(self.r_kept)
-        without = correlations.shape[self.axis] - controls
-        of_controls = correlations.narrow(self.axis, without, controls).movedim(self.axis, 0)
-        return correlations.narrow(self.axis, 0, without), of_controls.unsqueeze(self.axis + 1)
+        without = correlations.shape[self.axis] - len(self.r_kept)
+        of_controls = correlations.narrow(self.axis, without, len(self.r_kept)).movedim(self.axis, 0)
+        r_xy = correlations.narrow(self.axis, 0, without)
+        return partial_correlation(r_xy, of_controls.unsqueeze(self.axis + 1), self.r_kept)
 
     def directed(self, statistics: torch.Tensor) -> torch.Tensor:
         """Statistics of which greater ones are more extreme."""
@@ -141,35 +134,12 @@ class _Tests:
             return statistics.abs()
         return -statistics if self.alternative == "less" else statistics
 
-    def near(self, correlations: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
-        """Which statistics are so near the observed one that float32 cannot tell; rows of (x, y, b)."""
-        distance = (self.directed(statistics) - self.directed(self.observed)[..., None]).abs()
-        if self.r_kept is not None:  # partialling out magnifies what the correlations err by
-            left = left_by_controls(self._parted(correlations)[1]) * left_by_controls(self.r_kept)
-            distance = distance * left.clamp(min=COLLINEAR).sqrt()
-        return torch.nonzero(~(distance > NEAR) & ~torch.isnan(self.observed)[..., None])
-
-    def exact(
-        self, fixed: torch.Tensor, moving: torch.Tensor, member: int, model: int, permutation: NDArray[np.int64]
-    ) -> torch.Tensor:
-        """One statistic in float64."""
-        pairs = [(member, model)]
-        if self.r_kept is not None:
-            places = range(-len(self.r_kept), 0)
-            pairs += [(place, model) if self.axis == 0 else (member, place) for place in places]
-        r = [permuted_correlation(fixed[self.fixed[i]], moving[self.moving[k]], permutation) for i, k in pairs]
-        found = torch.tensor(r, dtype=torch.float64)
-        if self.r_kept is None:
-            return found[0]
-        kept = self.r_kept[:, member, 0, 0] if self.axis == 0 else self.r_kept[:, 0, model, 0]
-        return partial_correlation(found[0], found[1:], kept.cpu())
-
     def add(self, statistics: torch.Tensor, keep: bool) -> None:
         """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
         least = self.directed(self.observed)[..., None] - TIE
         self.count += (~(self.directed(statistics) < least)).sum(-1)
         if keep:
-            self.null.append(statistics.to(torch.float64))
+            self.null.append(statistics)
 
 
 def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests]:
@@ -198,36 +168,6 @@ def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests
 
 def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return x.flatten(1) @ y.flatten(1).T / 2
-
-
-def _add_cosets(
-    tests: Sequence[_Tests],
-    fixed: torch.Tensor,
-    moving: torch.Tensor,
-    cosets: Cosets,
-    keep: bool,
-    dtype: torch.dtype | None = None,
-) -> bool:
-    """Count all of `cosets` but the identity; False, and counts to throw away, if float32 leaves too many ties."""
-    groups = [(one.fixed, one.moving) for one in tests]
-    start, limit = 0, MANY_NEAR * sum(one.observed.numel() for one in tests)
-    for blocks in coset_correlations(fixed, moving, groups, cosets, dtype):
-        first = 0 if start else 1  # the very first is the identity
-        for one, block in zip(tests, blocks, strict=True):
-            correlations = block[..., first:]
-            statistics = one.statistics(correlations)
-            if block.dtype == torch.float32:
-                near = one.near(correlations, statistics).tolist()
-                limit -= len(near)
-                if limit < 0:
-                    return False
-                statistics = statistics.to(torch.float64)
-                for member, model, place in near:
-                    permutation = cosets.permutation(start + first + place)
-                    statistics[member, model, place] = one.exact(fixed, moving, member, model, permutation)
-            one.add(statistics, keep)
-        start += blocks[0].shape[-1]
-    return True
 
 
 def independent_correlations(
