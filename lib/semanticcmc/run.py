@@ -48,33 +48,27 @@ def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     ------
     InputError
     """
-    tagged = [cell for cell in cells if "experiment" in _assigned(cell) and not _is_injected(cell)]
-    known = list(dict.fromkeys(name for cell in tagged for name in _assigned(cell)))
+    tagged = [cell for cell in cells if "experiment" in _names(cell) and not _is_injected(cell)]
+    known = list(dict.fromkeys(name for cell in tagged for name in _names(cell)))
     for cell in filter(_is_injected, cells):
-        if tagged and (unknown := [name for name in _assigned(cell) if name not in known]):
+        if tagged and (unknown := [name for name in _names(cell) if name not in known]):
             raise InputError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(known)}")
     given, now = tagged[-1] if tagged else "", cells[-1] if cells else ""
-    read = _read(now)
-    if given != now and "experiment" in read and (unread := [one for one in _assigned(given) if one not in read]):
+    read = _names(now, read=True)
+    if given != now and "experiment" in read and (unread := [one for one in _names(given) if one not in read]):
         takes = ", ".join(name for name in known if name in read)
         print(f"{', '.join(unread)}: no parameter of this notebook, which takes {takes}; nothing follows from it.")
 
 
-def _read(cell: str) -> set[str]:
-    """Names that a cell reads; none where it is no plain Python."""
+def _names(cell: str, read: bool = False) -> list[str]:
+    """Names that a cell assigns at its top level, or all that it has; none where it is no plain Python."""
     try:
-        return {node.id for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name)}
-    except SyntaxError:
-        return set()
-
-
-def _assigned(cell: str) -> list[str]:
-    """Names that a cell assigns at its top level; none where it is no plain Python."""
-    try:
-        body = ast.parse(cell).body
+        body = ast.parse(cell)
     except SyntaxError:
         return []
-    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    if read:
+        return [node.id for node in ast.walk(body) if isinstance(node, ast.Name)]
+    targets = [target for node in body.body if isinstance(node, ast.Assign) for target in node.targets]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 

@@ -40,7 +40,11 @@ def robustness(table: pd.DataFrame, shown: Selection, network: str) -> Drawn:
     lost, best = survival(table).query("not survives"), largest(table)
     for ax, model in zip(axes, models, strict=True):
         look, own = style.model_style(model), rows[rows.model == model]
-        _declared(ax, own[own.varied == "declared"])
+        declared = own.loc[own.varied == "declared", ["mantel_r", "ci_low", "ci_high"]].mean()
+        if np.isfinite([declared.ci_low, declared.ci_high]).all():
+            band = {"color": style.LAG_COLOURS[0], "alpha": 0.25, "linewidth": 0, "zorder": 0.5}
+            ax.axvspan(declared.ci_low, declared.ci_high, **band)
+        ax.axvline(declared.mantel_r, color=style.INK, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
         for one in records(select(lost, network=network, model=model)):
             y = place[one.varied, one.value]
             ax.axhspan(y - 0.5, y + 0.5, color=style.RULE, alpha=0.9, linewidth=0, zorder=0)
@@ -73,14 +77,6 @@ def _places(rows: pd.DataFrame) -> tuple[dict[tuple[str, str], float], dict[str,
             place[str(varied), value] = height
         height += 1.35
     return place, headings, height
-
-
-def _declared(ax: Axes, rows: pd.DataFrame) -> None:
-    """Line and band of the declared analysis."""
-    found = rows[["mantel_r", "ci_low", "ci_high"]].mean()
-    if np.isfinite([found.ci_low, found.ci_high]).all():
-        ax.axvspan(found.ci_low, found.ci_high, color=style.LAG_COLOURS[0], alpha=0.25, linewidth=0, zorder=0.5)
-    ax.axvline(found.mantel_r, color=style.INK, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
 
 
 def _best_lags(ax: Axes, best: pd.DataFrame, place: Mapping[tuple[str, str], float]) -> None:
