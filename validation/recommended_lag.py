@@ -44,7 +44,7 @@ from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 from semanticcmc.timescales.pairs import label_pairs
 from semanticcmc.timescales.prediction import PredictionConfig, labels_as_wnids, predicted_lag_curve
 from semanticcmc.training.checkpoints import load_network
-from semanticcmc.training.loop import train
+from semanticcmc.training.loop import Run
 from semanticcmc.world.build import build
 from semanticcmc.world.config import WorldConfig
 
@@ -102,7 +102,7 @@ def train_all(first: int = 0, of: int = 1) -> None:
         for lag_s, file in rdms.items():
             if not file.exists():
                 one = prepared(world)
-                trained = load_network(train(one, one.network(f"semantic_{lag_s}s", world)))
+                trained = load_network(Run(one, one.network(f"semantic_{lag_s}s", world)).train())
                 write_rdms(file, {one.primary_layer: rdm_of(one, trained)})
                 print(file.name, flush=True)
         shutil.rmtree(FOLDER / f"world_{world:02d}" / "frames", ignore_errors=True)  # 60 MB

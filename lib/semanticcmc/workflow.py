@@ -158,15 +158,13 @@ def run(
     if cores is not None and cores < 1:
         raise InputError(f"CORES={cores}: expected 1 or more")
     with locked(_resolved(experiment, results, **given)[0].parent):
-        return _run(resolve_experiment(experiment, results, **given), cores, snakemake)
-
-
-def _run(E: Experiment, cores: int | None, snakemake: Sequence[str]) -> int:
-    check_experiment(E)
-    cores = cores or available_cores()
-    sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
-    print(f"{E.title}\n  {', '.join(counted(n, noun) for noun, n in sizes.items())}; results in {E.folder}", flush=True)
-    status = run_snakemake(E, cores, snakemake)
+        E = resolve_experiment(experiment, results, **given)
+        check_experiment(E)
+        cores = cores or available_cores()
+        sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
+        said = ", ".join(counted(n, noun) for noun, n in sizes.items())
+        print(f"{E.title}\n  {said}; results in {E.folder}", flush=True)
+        status = run_snakemake(E, cores, snakemake)
     if status > 128:
         return status  # said already
     if status:

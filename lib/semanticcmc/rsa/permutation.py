@@ -34,14 +34,9 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
     The first axis of `r_xz` and `r_yz` is that of the controls.
     """
     r_z = functools.reduce(torch.add, [x * y for x, y in zip(r_xz, r_yz, strict=True)])
-    left_x, left_y = left_by_controls(r_xz), left_by_controls(r_yz)
+    left_x, left_y = (1 - functools.reduce(torch.add, [one.square() for one in r]) for r in (r_xz, r_yz))
     collinear = (left_x < COLLINEAR) | (left_y < COLLINEAR)
     return torch.where(collinear, torch.nan, (r_xy - r_z) / (left_x * left_y).sqrt())
-
-
-def left_by_controls(r: torch.Tensor) -> torch.Tensor:
-    """Share of the variance that controls, on the first axis, do not explain, from the correlations with them."""
-    return 1 - functools.reduce(torch.add, [one.square() for one in r])
 
 
 def significance(

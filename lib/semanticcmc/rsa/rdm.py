@@ -23,7 +23,6 @@ from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic, listed
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
 COARSE = 1e-4  # least rounding of float16 and bfloat16, which explains no asymmetry of its root
@@ -122,12 +121,6 @@ def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.
         remedy = "; RDM(values, classes) takes condensed distances" if given.ndim == 1 else ""
         raise ValueError(f"{name} has shape {tuple(given.shape)}: expected a square array{remedy}")
     return given
-
-
-def named_square(table: pd.DataFrame, name: str = "RDM") -> RDM:
-    """RDM of a square table; its classes are the names of its rows, and its columns are put in their order."""
-    classes = tuple(str(one) for one in table.index)
-    return RDM(checked_square(in_order(table, classes, name, 2), name).numpy(), classes)
 
 
 def checked_square(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:

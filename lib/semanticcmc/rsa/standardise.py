@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, named_square, square_tensor
+from semanticcmc.rsa.arrays import in_order
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
@@ -163,7 +164,10 @@ def standardise(
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
-    matrices = {name: named_square(one, name) if hasattr(one, "iloc") else one for name, one in matrices.items()}
+    for name, one in (matrices := dict(matrices)).items():
+        if hasattr(one, "iloc"):  # a table: its columns are put in the order of its rows
+            classes = tuple(map(str, one.index))
+            matrices[name] = RDM(checked_square(in_order(one, classes, name, 2), name).numpy(), classes)
     unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
     if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
         raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")
