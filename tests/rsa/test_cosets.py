@@ -238,12 +238,25 @@ def test_many_permutations_reach_small_p():
     assert mantel(x, x, 99_999).p <= 1e-5
 
 
-@pytest.mark.parametrize("far", [0, 1e5])
-def test_standardised_is_a_mean_of_0_and_a_length_of_1_also_far_from_0(far):
-    square = torch.from_numpy(distances(130, 6)) + far * (1 - torch.eye(130, dtype=torch.float64))
-    [out] = stacked(square)
-    upper = np.triu_indices(130, 1)
-    values = square.numpy()[upper]
-    expected = (values - values.mean()) / np.linalg.norm(values - values.mean())
-    np.testing.assert_allclose(out.numpy()[upper], expected, atol=1e-10)
-    assert torch.equal(out, out.T) and not out.diagonal().any()
+@pytest.mark.parametrize("change", ["none", "far", "nan", "infinite", "asymmetric", "diagonal", "constant"])
+def test_compiled_standardising_is_the_plain_one(change):
+    kernels = pytest.importorskip("semanticcmc.rsa.kernels", reason="numba is not installed")
+    square = torch.from_numpy(distances(130, 6))
+    if change == "far":
+        square = square + 1e5 * (1 - torch.eye(130, dtype=torch.float64))
+    elif change == "constant":
+        square = 0.1 * (1 - torch.eye(130, dtype=torch.float64))
+    elif change == "asymmetric":
+        square[3, 100] += 1e-12
+    elif change == "diagonal":
+        square[100, 100] = 1e-12
+    elif change != "none":
+        square[3, 100] = square[100, 3] = {"nan": torch.nan, "infinite": torch.inf}[change]
+    out = torch.empty_like(square)
+    assert kernels.standardised(square.numpy(), out.numpy()) == (change in ("none", "far"))
+    if change in ("none", "far"):
+        upper = np.triu_indices(130, 1)
+        values = square.numpy()[upper]
+        expected = (values - values.mean()) / np.linalg.norm(values - values.mean())
+        np.testing.assert_allclose(out.numpy()[upper], expected, atol=1e-10)
+        assert torch.equal(out, out.T) and not out.diagonal().any()

@@ -67,6 +67,39 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
 
 
 @_compiled
+def standardised(square, out):
+    """Write a matrix of distances, standardised over its pairs, into `out`; False if it is none, or nearly constant."""
+    n, tile = len(square), 64
+    gap = 0.0
+    for top in range(0, n, tile):
+        for left in range(0, top + 1, tile):
+            for i in range(top, min(top + tile, n)):
+                for j in range(left, min(left + tile, i)):
+                    gap = max(gap, abs(square[i, j] - square[j, i]))
+    shift = square[0].sum() / (n - 1)  # near the mean, so that one pass gives the variance
+    total, squares = 0.0, 0.0
+    for i in range(n):
+        gap = max(gap, abs(square[i, i]))
+        for j in range(i):
+            value = square[i, j] - shift
+            total += value
+            squares += value * value
+    if gap > 0 or not 1e-200 < squares < np.inf:  # what is not finite makes no gap, but such a sum
+        return False
+    pairs = n * (n - 1) // 2
+    mean = shift + total / pairs
+    variance = squares - total * total / pairs
+    if variance < 1e-3 * squares or variance <= (1e-12 * mean * n) ** 2:  # little but rounding is left
+        return False
+    scale = 1 / np.sqrt(variance)
+    for i in range(n):
+        for j in range(n):
+            out[i, j] = (square[i, j] - mean) * scale
+        out[i, i] = 0.0
+    return True
+
+
+@_compiled
 def _diagonals(square, around, out):
     """``out[i, l - 1] = square[order[i], order[(i + l) % n]]``; `around` is the order twice."""
     row = np.empty(square.shape[1], dtype=np.float64)

@@ -193,8 +193,10 @@ def standardise(
             first, stack = name, torch.from_numpy(np.empty((len(matrices), n, n))).to(place)
         if n != stack.shape[1]:
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
-        with threads_for(n**2 * SECONDS):
-            _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
+        kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
+        if kernels is None or method != "pearson" or not kernels.standardised(square.numpy(), stack[index].numpy()):
+            with threads_for(n**2 * SECONDS):
+                _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
     return stack
 
 
