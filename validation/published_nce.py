@@ -175,6 +175,9 @@ def draw(table: pd.DataFrame) -> None:
             continue
         ax.plot(mean.index, mean, marker=marker, label=said, linestyle="-" if len(mean) > 1 else "none")
     ax.set(xscale="log", xlabel="time lag (s)", ylabel="Partial r with category, fc7")
+    lags_s = sorted(table.lag_s.unique())
+    ax.set_xticks(lags_s, [f"{lag_s:g}" for lag_s in lags_s])
+    ax.minorticks_off()
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
     with atomic(HERE / "published_nce.png") as temporary:
         figure.savefig(temporary, dpi=110)

@@ -275,29 +275,31 @@ def predicted() -> dict[str, Any]:
 
 def objectives() -> dict[str, Any]:
     """Whether the published objective learns the same in the miniature world (``published_nce.py``)."""
-    found = table("published_nce", "variant lag_s seed mantel_r p loss chance_loss")
+    found = table("published_nce", "variant lag_s seed partial_r partial_p loss chance_loss")
+    found = found.assign(mantel_r=found["partial_r"], p=found["partial_p"])
     curves = Curves(found, "variant")
     largest = curves.largest.map(number) + " at " + curves.best_s.map(seconds)
-    columns = {"lags tried": curves.tried, "seeds": curves.seeds, "largest mean r": largest}
+    columns = {"lags tried": curves.tried, "seeds": curves.seeds, "largest mean partial r": largest}
     columns["its p"] = curves.best["p"].max().map(values.bare)
     found["ratio"] = found["loss"] / found["chance_loss"]
     columns["loss / chance"] = found.groupby("variant")["ratio"].min().map(lambda least: number(least, 1))
     rows = pd.DataFrame(columns).loc[curves.best_s.index].rename_axis("objective").reset_index()
     rows = rows.replace({"objective": values.WORDS["objectives"]})
     others = found[found["variant"].ne("info_nce")]
-    learned, above = int(others["p"].lt(SIGNIFICANT).sum()), others["loss"].gt(others["chance_loss"])
-    is_mended = others["variant"].str.startswith("mended")
-    mended = others[is_mended & others["lag_s"].eq(curves.best_s["info_nce"])]
-    is_mended = others["variant"].str.startswith("mended")
-    mended = others[is_mended & others["lag_s"].eq(curves.best_s["info_nce"])]
+    at_best = others[others["lag_s"].eq(curves.best_s["info_nce"])]
+    is_mended, softmax = at_best["variant"].str.startswith("mended"), at_best["variant"].eq("softmax, visited")
+    mended, unmended = at_best[at_best["variant"].eq("mended")], at_best[~is_mended & ~softmax]
     numbers = {
-        "networks": values.count(len(others), "network"),
-        "learned": str(learned) if learned else "none",
-        "smallest": probability(others["p"].min()),
-        "above": "all" if above.all() else str(above.sum()),
+        "networks": values.count(len(unmended), "network"),
+        "lag": seconds(curves.best_s["info_nce"]),
+        "learned": str((unmended["p"] < SIGNIFICANT).sum() or "none"),
+        "smallest": probability(unmended["p"].min()),
+        "above": "all" if unmended["ratio"].gt(1).all() else str(unmended["ratio"].gt(1).sum()),
         "mended_r": over_seeds(mended["mantel_r"]),
         "mended_p": probability(mended["p"].max()),
-        "needs_mending": bool(mended["p"].max() < SIGNIFICANT <= others[~is_mended]["p"].min()),
+        "mended_peaks": bool(curves.best_s["mended"] == curves.best_s["info_nce"]),
+        "needs_mending": bool(at_best[is_mended]["p"].max() < SIGNIFICANT <= unmended["p"].min()),
+        "softmax_needs_visits": bool(at_best[softmax]["p"].max() < SIGNIFICANT),
     }
     return study(numbers, "The published objective in the miniature world", rows)
 

@@ -33,7 +33,7 @@ def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
             table.loc[table.world.eq("four_times_faster") & table.network.eq("semantic_1s"), "mantel_r"] = 0.9
             table.loc[table.world.eq("objects_shuffled"), "p"] = 0.001
         if name == "published_nce":
-            table.loc[table.variant.eq("nce"), "p"] = 0.001
+            table.loc[table.variant.eq("nce"), "partial_p"] = 0.001
         if name == "pretexts_summary":
             table.loc[table["first"].eq("same_label"), "p"] = 0.5
         if name == "pretexts":
