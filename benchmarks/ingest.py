@@ -44,6 +44,7 @@ CONFIG = MoviesConfig(
     jpeg_quality=90,
     crop_black_borders=False,
     manifest=None,
+    sound=False,
 )
 MJPEG_QUALITY = 2  # ffmpeg's -q:v, its best; the files come out somewhat smaller than ours (column bytes)
 TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")

@@ -31,6 +31,7 @@ def config(**values):
         "jpeg_quality": 90,
         "crop_black_borders": False,
         "manifest": None,
+        "sound": False,
     }
     return MoviesConfig(**given | values)
 

@@ -48,6 +48,7 @@ WORLD = WorldConfig(
     stimuli_per_class=3,
     stimuli_in_context=False,
     other_views=(),
+    hum=None,
 )
 
 

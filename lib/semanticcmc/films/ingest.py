@@ -24,11 +24,13 @@ from semanticcmc.films.folders import folder_state, read_folder
 from semanticcmc.films.letterbox import find_borders
 from semanticcmc.films.manifest import refuse_changed
 from semanticcmc.films.probe import probe, read_probe, reason
+from semanticcmc.films.sound import sound_file, write_sound
+from semanticcmc.films.soundtrack import film_sound
 from semanticcmc.films.video import Damage, decode
 from semanticcmc.run import DiskFullError, Progress, duration, write_csv, write_json
 
 # Keys of the configuration that do not decide what a video's frames look like.
-NO_SETTING = ("folder", "manifest", "frame_folders_per_s")
+NO_SETTING = ("folder", "manifest", "frame_folders_per_s", "sound")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class MoviesConfig(Section):
     jpeg_quality: JpegQuality
     crop_black_borders: bool
     manifest: Path | None
+    sound: bool
 
 
 def ingest(
@@ -85,14 +88,19 @@ def ingest(
             made_from = folder_state(path, config.frame_folders_per_s)
             if config.manifest:
                 raise InputError("a folder of pictures has no checksum; set movies.manifest to null")
+            if config.sound:
+                raise InputError("a folder of pictures has no sound; set movies.sound to false")
         else:
             made_from = {"source": path.name, **file_state(path)}
             if config.manifest:
                 refuse_changed(path, movie_id, config.manifest, folder / f"{movie_id}.checksum.json")
         made_from |= {name: value for name, value in dataclasses.asdict(config).items() if name not in NO_SETTING}
-        if is_finished(folder, movie_id, made_from):
+        unheard = config.sound and not sound_file(folder, movie_id).exists()
+        if not unheard and is_finished(folder, movie_id, made_from):
             problem.unlink(missing_ok=True)
             return folder / f"{movie_id}.parquet"
+        if config.sound:
+            next(film_sound(path, 1.0))  # before all its pictures are read: whether there is any
         crop, damage = find_borders(path, threads) if config.crop_black_borders else None, Damage()
         if path.is_dir():
             damage.pictures = made_from["pictures"]
@@ -101,13 +109,15 @@ def ingest(
             frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
 
         def watched() -> Iterator[Frame]:
-            """The frames; the notes are written after the last, before the film counts as finished."""
+            """The frames; sound and notes are written after the last, before the film counts as finished."""
             for done, frame in enumerate(frames):
                 if progress:
                     progress.update(done)
                 yield frame
             if progress:
                 progress.update(progress.total)
+            if config.sound:
+                write_sound(folder, movie_id, film_sound(path, frame.time_s + 1 / config.frames_per_s))
             kept = dataclasses.asdict(crop) if crop else None
             write_json(folder / f"{movie_id}.notes.json", {"kept": kept, **dataclasses.asdict(damage)})
 

@@ -18,11 +18,13 @@ import torch
 from PIL import Image
 
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
+from semanticcmc.films.sound import write_sound
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, available_cores, write_csv, write_json
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.config import WorldConfig, mask_file
+from semanticcmc.world.hum import hum
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.other_views import pictures, tracks
@@ -47,7 +49,7 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     _write_tables(config, folder, films, classes)
     made_from = _made_from(config)
     unfinished = [film for film in films if not is_finished(folder / "frames", film.movie_id, made_from)]
-    kinds = ("", *(f".{view}" for view in config.other_views))
+    kinds = ("", *(f".{view}" for view in config.other_views), *([".sound"] if config.hum else []))
     _remove_other(folder / "frames", {f"{movie_id}{kind}" for movie_id in config.movie_ids for kind in kinds})
     _remove_other(folder / "stimuli", set(classes["wnid"]))
     missing = [i for i, wnid in enumerate(classes["wnid"]) if not _is_drawn(folder, wnid, made_from)]
@@ -109,6 +111,8 @@ def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
                 continue
             frames = _shown(config, pictures(renderer, config.times_s, view))
             write_film(folder / "frames", f"{what.movie_id}.{view}", frames, config.jpeg_quality)
+        if config.hum:
+            write_sound(folder / "frames", what.movie_id, hum(config, what))
         frames = _shown(config, renderer.frames(config.times_s))  # last: a film that is there has all its views
         write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
         return what.movie_id
@@ -156,5 +160,5 @@ def _remove_other(folder: Path, wanted: set[str]) -> None:
     for path in folder.glob("*") if folder.exists() else ():
         if path.is_dir() and path.name not in wanted:
             shutil.rmtree(path)
-        elif path.suffix in (".tar", ".parquet") and path.stem not in wanted | {"index"}:
+        elif path.suffix in (".tar", ".parquet", ".wav") and path.stem not in wanted | {"index"}:
             path.unlink()

@@ -56,6 +56,7 @@ class WorldConfig(Section):
     stimuli_per_class: Count
     stimuli_in_context: bool
     other_views: tuple[Literal["flow", "segmentation", "pose", "tracks"], ...]
+    hum: Literal["category", "shuffled"] | None
 
     def __post_init__(self) -> None:
         super().__post_init__()

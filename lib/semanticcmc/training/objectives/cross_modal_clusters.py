@@ -11,20 +11,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semanticcmc.config import Section, Several
+from semanticcmc.films.sound import Sounds
 from semanticcmc.films.store import FrameStore
 from semanticcmc.training.networks import Encoder
 from semanticcmc.training.objectives.base import OneFrame, all_samples, seeded
+from semanticcmc.training.objectives.sound import log_mel
 from semanticcmc.training.pairings import Draw, Fixed
 
 SIDE = 8  # a view's features are its pictures at so many pixels a side
+SECONDS, BANDS = 1.0, 40  # of sound
 AT_ONCE = 2048
 
 
 @dataclasses.dataclass(frozen=True)
 class CrossModalClustersConfig(Section):
-    """The view whose clusters are the labels, and their number."""
+    """The view whose clusters are the labels (sound: as published), and their number."""
 
-    view: Literal["flow", "segmentation", "pose"]
+    view: Literal["flow", "segmentation", "pose", "sound"]
     clusters: Several
 
     @property
@@ -36,9 +39,10 @@ class CrossModalClustersConfig(Section):
 class CrossModalClusters(OneFrame):
     """XDC (Alwassel et al. 2020), its first round: the cross-entropy of the cluster of another view.
 
-    Before the first step the pictures of the view, at `SIDE` pixels a side, are put into clusters by k-means; the head
-    is linear over fc7 of the frame, the label that of the frame a lag later (without a lag: of the frame itself). The
-    published method trains an encoder of the other view as well and clusters its features anew after each round.
+    Before the first step the pictures of the view, at `SIDE` pixels a side, or mean spectra of a second of sound are
+    put into clusters by k-means; the head is linear over fc7 of the frame, the label that of the frame a lag later
+    (without a lag: of the frame itself). The published method trains an encoder of the other view as well and clusters
+    its features anew after each round.
     """
 
     Config = CrossModalClustersConfig
@@ -47,16 +51,17 @@ class CrossModalClusters(OneFrame):
 
     def __init__(self, config: CrossModalClustersConfig, encoder: Encoder, pairing: Fixed, seed: int) -> None:
         super().__init__(config, encoder, pairing, seed)
-        self.store = FrameStore(pairing.folder / "frames", config.view)
-        self.register_buffer("clusters", torch.zeros(len(self.store), dtype=torch.int64))
+        folder = pairing.folder / "frames"
+        self.store = Sounds(folder, pairing.index) if config.view == "sound" else FrameStore(folder, config.view)
+        self.register_buffer("clusters", torch.zeros(len(pairing.index), dtype=torch.int64))
         units = self.units("fc7")
         self.head = seeded(seed, lambda: nn.Linear(units, config.clusters))
         self.right = torch.zeros(())
 
     def start(self) -> None:
         """Find the clusters; they are part of the checkpoint."""
-        parts = torch.arange(len(self.store)).split(AT_ONCE)
-        features = torch.cat([features_of(self.store.read_rows(rows, (64, 64))) for rows in parts])
+        parts = torch.arange(len(self.clusters)).split(AT_ONCE)
+        features = torch.cat([features_of(self.store, rows) for rows in parts])
         found = KMeans(self.config.clusters, n_init=1, random_state=self.seed).fit_predict(features.numpy())
         self.clusters.copy_(torch.from_numpy(found))
 
@@ -76,6 +81,8 @@ class CrossModalClusters(OneFrame):
         return {"right": self.right.item()}
 
 
-def features_of(pictures: Tensor) -> Tensor:
-    """Pictures, uint8 (n, 3, h, w), as float32 (n, 3 SIDE^2)."""
-    return functional.adaptive_avg_pool2d(pictures.float(), SIDE).flatten(1)
+def features_of(store: FrameStore | Sounds, rows: Tensor) -> Tensor:
+    """What clusters are made of, float32 (n, features): small pictures, or the mean log power in mel bands."""
+    if isinstance(store, Sounds):
+        return log_mel(store.around(rows, SECONDS), BANDS).mean(dim=2)
+    return functional.adaptive_avg_pool2d(store.read_rows(rows, (64, 64)).float(), SIDE).flatten(1)
