@@ -33,4 +33,4 @@ def hum(config: WorldConfig, film: Timeline) -> Iterator[np.ndarray]:
     ends = np.ceil(film.shots["stop_s"].to_numpy() * SOUND_HZ).astype(np.int64)
     for shot, begin, end in zip(film.shots.itertuples(), np.append(0, ends), ends, strict=False):
         seen = hums[shot.beat, : 2 if shot.setup == TWO_SHOT else 1]
-        yield second[seen].sum(0, dtype=np.int16).take(np.arange(begin, end), mode="wrap")
+        yield np.resize(np.roll(second[seen].sum(0, dtype=np.int16), -begin), end - begin)
