@@ -6,7 +6,8 @@ The miniature world, whose films group classes by category: a scene's theme is o
 analysis/experiments/miniature_objectives.yaml, and InfoNCE at all lags of the miniature, sees 153,600 images at most
 (an objective of three frames 153,000), by the same recipe, and is tested at the primary layer. `arrow_of_time` sees a
 second world as well, in which no theme is preferred and time has no direction (``theme_preference: 0``): a loss below
-chance there would be an error.
+chance there would be an error. In the miniature every category hums, which is put in; `sound` is also trained in a
+third world, where what is heard tells nothing of category (``hum: shuffled``; frames are the miniature's).
 
 Writes pretexts.csv (the columns of lag_curve.csv, one row a network, seed, model and control; besides, the objective,
 the pairing, class accuracy, effective rank of the layer, images seen, and the mean loss of the last tenth of the steps
@@ -36,20 +37,28 @@ from semanticcmc.experiment import Experiment, Network, load_experiment, read_va
 from semanticcmc.figures import style
 from semanticcmc.figures.objectives import objectives
 from semanticcmc.figures.tables import Selection
+from semanticcmc.films.sound import sound_file, write_sound
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.run import TrainingError, atomic, record, write_csv, write_json
 from semanticcmc.training.loop import Run
 from semanticcmc.training.recipe import chance_loss
+from semanticcmc.world.config import WorldConfig
+from semanticcmc.world.hum import hum
+from semanticcmc.world.timeline import timelines
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "validation" / "pretexts"
 SEEDS = (0, 1, 2)
-WORLDS: dict[str, dict[str, Any]] = {"miniature": {}, "reversible": {"theme_preference": 0.0}}
+WORLDS: dict[str, dict[str, Any]] = {
+    "miniature": {},
+    "reversible": {"theme_preference": 0.0},
+    "hum_shuffled": {"hum": "shuffled", "other_views": []},
+}
 """World to what differs from the miniature's."""
-IN_BOTH = "arrow_of_time"
+ALONE = {"reversible": "arrow_of_time", "hum_shuffled": "sound"}  # what is trained in worlds but the miniature
 CONTRASTS = tuple((name, "semantic_60s") for name in ("same_scene", "same_label", "debiased_60s", "window_120s"))
-FIRST = ("same_scene", "same_label", "window", "debiased", IN_BOTH, "vicreg", "byol", "moco", "rotation", "cpc")
+FIRST = ("same_scene", "same_label", "window", "debiased", *ALONE.values(), "vicreg", "byol", "moco", "rotation", "cpc")
 LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon")  # what takes long a step, or other views
 
 
@@ -63,7 +72,12 @@ def experiment(world: str) -> Experiment:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     if not (folder / "frames/index.parquet").exists():
         subprocess.run([sys.executable, "-m", "semanticcmc", "world", folder / "experiment.yaml"], check=True)
-    return load_experiment(folder / "experiment.yaml")
+    made = load_experiment(folder / "experiment.yaml")
+    config = made.section("world", WorldConfig)
+    for film in timelines(config):  # a world that was made before it hummed: its frames stay
+        if not sound_file(folder / "frames", film.movie_id).exists():
+            write_sound(folder / "frames", film.movie_id, hum(config, film))
+    return made
 
 
 def line_of(network: Network) -> str:
@@ -120,7 +134,7 @@ def jobs() -> list[tuple[str, Network]]:
     """Worlds and networks, a seed after the other, those first that are trained already or tell most."""
     runs = experiment("miniature").runs
     found = [("miniature", network) for network in runs]
-    found += [("reversible", network) for network in runs if line_of(network) == IN_BOTH]
+    found += [(world, network) for world, line in ALONE.items() for network in runs if line_of(network) == line]
     told = [line_of(network) for _, network in found]
     order = ["random", "augment", "cmc_lab", "semantic", *FIRST, *dict.fromkeys(told)]
     order = [*(name for name in order if name not in LAST), *LAST]

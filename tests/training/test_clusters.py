@@ -7,6 +7,7 @@ import torch
 
 from semanticcmc.config import InputError, configure
 from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.films.sound import SOUND_HZ, write_sound
 from semanticcmc.films.store import FrameStore
 from semanticcmc.training.networks import AlexNet, NetworksConfig
 from semanticcmc.training.objectives.cross_modal_clusters import CrossModalClusters, CrossModalClustersConfig
@@ -62,9 +63,21 @@ def test_the_loss_is_the_cross_entropy_of_the_labels(folder):
     assert made.measures()["right"] == pytest.approx((p.argmax(1) == labels).mean())
 
 
+def test_clusters_of_sounds_are_their_pitches(folder):
+    second = np.arange(SOUND_HZ) / SOUND_HZ
+    tones = np.stack([8000 * np.sin(2 * np.pi * hz * second) for hz in (300, 900, 2700)]).astype(np.int16)
+    for film, kinds in zip("ab", KINDS, strict=True):
+        write_sound(folder / "frames", film, [np.roll(tones[kinds].ravel(), -SOUND_HZ // 2)])  # a frame amid its tone
+    made = objective(folder, view="sound")
+    made.start()
+    table = pd.crosstab(KINDS.ravel(), made.clusters.numpy()).to_numpy()
+    assert table.shape == (3, 3)
+    assert np.sort(table, axis=0)[:-1].sum() <= 4  # the same but for names, and films' ends, where half is silence
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [({"clusters": 1}, "clusters"), ({"view": "sound"}, "view"), ({"view": "flow"}, "a.flow.parquet")],
+    [({"clusters": 1}, "clusters"), ({"view": "smell"}, "view"), ({"view": "flow"}, "a.flow.parquet")],
 )
 def test_what_cannot_be_is_refused(folder, wrong, says):
     with pytest.raises(InputError, match=says):

@@ -16,6 +16,7 @@ from torch import distributed, multiprocessing
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.films.sound import SOUND_HZ, write_sound
 from semanticcmc.training import objectives
 from semanticcmc.training.checkpoints import load_network, read_checkpoint
 from semanticcmc.training.loop import Run
@@ -31,7 +32,7 @@ NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LI
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three films of 60 s in looks of ten seconds, their shots, scenes, tracks, other views, and a label a look."""
+    """Three films of 60 s in looks of ten seconds, their shots, scenes, tracks, other views, sound, a label a look."""
     folder = tmp_path_factory.mktemp("world")
     generator, films = np.random.default_rng(0), [f"film{film}" for film in range(3)]
     for film in films:
@@ -41,6 +42,8 @@ def folder(tmp_path_factory):
             write_film(
                 folder / "frames", f"{film}.{view}", (Frame(t, t, t, looks[t // 7 % 6]) for t in range(60)), quality=90
             )
+        noise = generator.integers(-9000, 9000, (6, SOUND_HZ)).repeat([10] * 6, axis=0)  # one a look
+        write_sound(folder / "frames", film, [noise.astype(np.int16).ravel()])
     merge_index(folder / "frames", films)
     shots = [(film, t, t + 10.0, t // 10, t // 20) for film in films for t in range(0, 60, 10)]
     (folder / "world/tracks").mkdir(parents=True)
