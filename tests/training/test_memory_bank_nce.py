@@ -190,7 +190,7 @@ def test_banks_remember_what_was_seen_and_the_last_of_one_row_counts():
 
 def test_every_so_manyth_first_frame_alone_is_a_pair_and_noise():
     nce = objective(every=4)
-    assert nce.anchors.tolist() == ANCHORS[::4].tolist() == nce.pairing.pairs.anchors.tolist()
+    assert nce.pairing.pairs.anchors.tolist() == ANCHORS[::4].tolist()
 
 
 def test_a_bank_filled_by_a_forward_pass_holds_what_the_encoder_makes_of_both_frames():
