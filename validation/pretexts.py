@@ -57,9 +57,14 @@ WORLDS: dict[str, dict[str, Any]] = {
 }
 """World to what differs from the miniature's."""
 ALONE = {"reversible": "arrow_of_time", "hum_shuffled": "sound"}  # what is trained in worlds but the miniature
-CONTRASTS = tuple((name, "semantic_60s") for name in ("same_scene", "same_label", "debiased_60s", "window_120s"))
+ABLATION = {"cocon_cpc": {"sim": 0.0, "sync": 0.0}, "cocon_sim": {"sync": 0.0}, "cocon_sync": {"sim": 0.0}}
+"""CoCon with some of its losses off, as its authors' ablation; of the first seed alone (8 minutes each)."""
+CONTRASTS = (
+    *((name, "semantic_60s") for name in ("same_scene", "same_label", "debiased_60s", "window_120s")),
+    *(("cocon_20s", f"{name}_20s") for name in ABLATION),
+)
 FIRST = ("same_scene", "same_label", "window", "debiased", *ALONE.values(), "vicreg", "byol", "moco", "rotation", "cpc")
-LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon")  # what takes long a step, or other views
+LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon", *ABLATION)  # what takes long a step, or other views
 
 
 def experiment(world: str) -> Experiment:
@@ -67,6 +72,7 @@ def experiment(world: str) -> Experiment:
     values = read_values("miniature_objectives")[0]
     values |= {"name": world, "lags_s": read_values("miniature")[0]["lags_s"], "seeds": list(SEEDS)}
     values["world"] |= WORLDS[world]
+    values["objectives"] |= {name: values["objectives"]["cocon"] | off for name, off in ABLATION.items()}
     folder = RESULTS / world
     with atomic(folder / "experiment.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
@@ -132,13 +138,15 @@ def rows(one: Experiment, network: Network) -> pd.DataFrame:
 
 def jobs() -> list[tuple[str, Network]]:
     """Worlds and networks, a seed after the other, those first that are trained already or tell most."""
-    runs = experiment("miniature").runs
+    runs = [one for one in experiment("miniature").runs if not one.seed or line_of(one) not in ABLATION]
     found = [("miniature", network) for network in runs]
     found += [(world, network) for world, line in ALONE.items() for network in runs if line_of(network) == line]
     told = [line_of(network) for _, network in found]
     order = ["random", "augment", "cmc_lab", "semantic", *FIRST, *dict.fromkeys(told)]
     order = [*(name for name in order if name not in LAST), *LAST]
-    return sorted(found, key=lambda job: (job[1].seed, order.index(line_of(job[1])), job[0]))
+    return sorted(
+        found, key=lambda job: (job[1].seed + 9 * (line_of(job[1]) in ABLATION), order.index(line_of(job[1])), job[0])
+    )
 
 
 def contrasts(one: Experiment) -> pd.DataFrame:
@@ -170,6 +178,7 @@ def draw(table: pd.DataFrame, one: Experiment) -> dict[str, Any]:
     """Every network of the miniature by what it learned, over the seeds that all have, or the first; its words."""
     style.use_house_style()
     table = table[table.world == "miniature"]
+    table = table[~table.network.str.rsplit("_", n=1).str[0].isin(ABLATION)]
     seeds = [seed for seed in SEEDS if table[table.seed == seed].network.nunique() == table.network.nunique()]
     drawn = objectives(table[table.seed.isin(seeds or SEEDS[:1])], Selection.of(one))
     style.caption(drawn.figure, drawn.caption)
