@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.linear_model import LinearRegression
+
+from semanticcmc.config import package_table
+from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 
 
 @pytest.fixture
@@ -54,6 +58,47 @@ def test_every_part_names_worlds_that_can_be_drawn(study):
     for kind, world, *_ in set(jobs):
         config = study.world_config(kind, world)
         assert config.seed == world and config.theme_relatedness == 0
-        assert config.theme_by == {"mixed_0": "category"}.get(
-            kind, kind.removesuffix(kind[5:]) if "mixed" in kind else kind
-        )
+        by = {"mixed_0": "category", "unfilmed": "category"}
+        assert config.theme_by == by.get(kind, kind.removesuffix(kind[5:]) if "mixed" in kind else kind)
+        assert (config.unfilmed > 0) == (config.appearance_semantics > 0) == (kind == "unfilmed")
+
+
+def test_transfer_is_tested_among_the_classes_that_no_film_shows(study, tmp_path, monkeypatch):
+    """Against regressions of scikit-learn, on the pairs of the last two classes of each category alone."""
+    monkeypatch.setattr(study, "FOLDER", tmp_path)
+    monkeypatch.setattr(study, "TEST", study.TEST | {"permutations": 99})
+    wnids, rng = tuple(pd.read_csv(package_table("world_classes.csv"), comment="#").wnid), np.random.default_rng(0)
+    first, second = np.triu_indices(48, 1)
+    category = (first // 6 != second // 6).astype(float)
+    values = {"look": rng.random(1128) + category / 4, "category": category, "lch": rng.random(1128) + category}
+    values |= {f"random {k}": values["look"] + rng.random(1128) for k in range(study.UNTRAINED)}
+    write_rdms(tmp_path / "unfilmed_3" / "models.parquet", {name: RDM(one, wnids) for name, one in values.items()})
+    for lag in ("60s", "1s"):
+        learned = category * (first % 6 > 3) * (second % 6 > 3) + values["look"] + rng.random(1128)
+        write_rdms(study.FOLDER / "rdms" / f"unfilmed_3_{lag}_0.parquet", {"fc7": RDM(learned, wnids)})
+    rows = pd.DataFrame(study.rows_of(tmp_path / "rdms" / "unfilmed_3_60s_0.parquet"))
+    assert set(rows.pairs) == {"all", "unfilmed"} and set(rows.control) > {"look + random", "1s", "look + 1s"}
+    some = (first % 6 > 3) & (second % 6 > 3)
+    random = np.mean([values[f"random {k}"] for k in range(study.UNTRAINED)], axis=0)
+    network = read_rdms(tmp_path / "rdms" / "unfilmed_3_60s_0.parquet")["fc7"].values
+    design = np.column_stack([values["look"], random])[some]
+    left = [one[some] - LinearRegression().fit(design, one[some]).predict(design) for one in (network, category)]
+    one = rows.query("pairs == 'unfilmed' and model == 'category' and control == 'look + random'").iloc[0]
+    assert one.n_pairs == 16 * 15 / 2 and one.r == pytest.approx(np.corrcoef(*left)[0, 1])
+    every = rows.query("pairs == 'all' and model == 'category' and control == 'look + random'").iloc[0]
+    assert every.n_pairs == 1128 and every.p <= 1
+
+
+def test_variances_are_those_of_an_analysis_of_variance_and_their_intervals_cover_the_truth(study):
+    rng, worlds = np.random.default_rng(1), np.repeat(range(6), 3)
+    inside = {name: [] for name in ("variance between worlds", "variance between networks of a world")}
+    inside["share of variance between worlds"] = []
+    for _ in range(300):
+        r = 0.2 + 0.3 * rng.standard_normal(6)[worlds] + 0.2 * rng.standard_normal(18)
+        found = study.variances(pd.Series(r, pd.Index(worlds, name="world"))).set_index("kind")
+        for name, truth in zip(inside, (0.09, 0.04, 0.09 / 0.13), strict=True):
+            inside[name].append(found.low[name] <= truth <= found.high[name])
+    assert all(np.mean(held) == pytest.approx(0.95, abs=0.035) for held in inside.values()), inside
+    between, within, _ = (found["mean"][name] for name in inside)
+    assert (3 * between + within) / within == pytest.approx(stats.f_oneway(*r.reshape(6, 3)).statistic)
+    assert study.variances(pd.Series([0.1, 0.2], pd.Index([0, 1], name="world"))).empty

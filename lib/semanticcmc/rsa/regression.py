@@ -13,11 +13,13 @@ fitted pairs), and below 0 where a model predicts less than that mean.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
@@ -32,6 +34,7 @@ def commonality(
     folds: int = 4,
     repeats: int = 25,
     method: str = "pearson",
+    confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Share of each RDM's variance that each model explains alone, that each set of them shares, and that all explain.
@@ -46,13 +49,16 @@ def commonality(
         Random partitions into folds, the same for all RDMs and models, over which cross-validated shares are averaged.
     method : {'pearson', 'spearman'}
         'spearman' puts ranks in the whole RDM in place of the distances.
+    confidence : float
+        Level of the intervals, between 0 and 1.
 
     Returns
     -------
     DataFrame
         One row an RDM and part: ``rdm``; ``part``, which is a model (what it alone explains), several joined by
-        `` & `` (what they share), or ``all``; ``share`` of the RDM's variance, fitted, and ``share_cv``,
-        cross-validated. The parts sum to ``all``. NaN, with a RuntimeWarning, for an RDM that is NaN or constant.
+        `` & `` (what they share), or ``all``; ``share`` of the RDM's variance, fitted; ``share_cv``, cross-validated,
+        with its jackknife interval over classes ``ci_low, ci_high``. The parts sum to ``all``. NaN, with a
+        RuntimeWarning, for an RDM that is NaN or constant.
 
     Raises
     ------
@@ -69,43 +75,54 @@ def commonality(
         raise ValueError(
             f"{folds} folds of {n} classes: 2 folds or more, of {FEWEST_CLASSES} classes or more each, are needed"
         )
-    first, second = torch.triu_indices(n, n, 1)
-    x = data.x[:, first, second]
-    values = torch.cat([torch.ones(1, len(first), dtype=torch.float64), data.y[:, first, second], x.nan_to_num()])
+    values = torch.cat([1 - torch.eye(n, dtype=torch.float64)[None], data.y, data.x.nan_to_num()])
     rng = np.random.default_rng(seed)
     fold = torch.from_numpy(np.stack([rng.permutation(np.arange(n) % folds) for _ in range(repeats)]))
     sets = [chosen for size in range(count + 1) for chosen in itertools.combinations(range(count), size)]
-    errors = torch.zeros(2, len(sets), repeats, len(x), dtype=torch.float64)  # fitted, and cross-validated
-    errors[0] = _errors(values, values, sets)[:, None]
-    for repeat, k in itertools.product(range(repeats), range(folds)):
-        held_out = fold[repeat] == k
-        train, test = (inside[first] & inside[second] for inside in (~held_out, held_out))
-        errors[1, :, repeat] += _errors(values[:, train], values[:, test], sets)
-    shares = (1 - errors / errors[:, :1]).mean(2).masked_fill(x.isnan().any(1), torch.nan)
-    explained = dict(zip(sets, shares.transpose(0, 1), strict=True))  # (2, RDMs)
+    whole = _products(values, torch.ones(n, dtype=torch.bool))
+    fitted = _errors(whole, whole, sets)
+    shares = torch.stack([1 - fitted / fitted[0], torch.zeros_like(fitted)])
+    for of_repeat in fold:
+        held_out = [of_repeat == k for k in range(folds)]
+        errors = sum(_errors(_products(values, ~held), _products(values, held), sets) for held in held_out)
+        shares[1] += (1 - errors / errors[0]) / repeats
+    shares.masked_fill_(data.x[:, 0, 1].isnan()[:, None], torch.nan)
+    explained = dict(zip(sets, shares.transpose(0, 1), strict=True))  # (2, RDMs, 1 + n)
     every = sets[-1]
     parts = {" & ".join(names[k] for k in chosen): _common(explained, chosen, every) for chosen in sets[1:]}
-    rows = [
-        (rdm, part, *map(float, found[:, place]))
-        for place, rdm in enumerate(rdms)
-        for part, found in (parts | {"all": explained[every]}).items()
-    ]
-    return pd.DataFrame(rows, columns=["rdm", "part", "share", "share_cv"])
+    rows = []
+    for place, rdm in enumerate(rdms):
+        for part, found in (parts | {"all": explained[every]}).items():
+            share, share_cv = map(float, found[:, place, 0])
+            rows.append((rdm, part, share, share_cv, *_jackknife(found[1, place], confidence)))
+    return pd.DataFrame(rows, columns=["rdm", "part", "share", "share_cv", "ci_low", "ci_high"])
+
+
+def _products(values: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Sums of products over the pairs of some classes: of all n, then without each, (1 + n, V, V).
+
+    `values` are (V, n, n), 0 on their diagonals: ones, the models, the RDMs; `inside` says which classes, (n,).
+    """
+    rows = values[:, inside][:, :, inside].transpose(0, 1)  # (classes, V, classes)
+    own = torch.zeros(len(inside), len(values), len(values), dtype=torch.float64)
+    own[inside] = rows @ rows.mT  # of the pairs that a class is in
+    total = own.sum(0, keepdim=True) / 2
+    return torch.cat([total, total - own])
 
 
 def _errors(train: torch.Tensor, test: torch.Tensor, sets: list[tuple[int, ...]]) -> torch.Tensor:
-    """Squared errors (sets, RDMs) in `test` of regressions on each set of models fitted to `train`.
+    """Squared errors (sets, RDMs, 1 + n) in `test` of regressions on each set of models fitted to `train`.
 
-    Both are (1 + models + RDMs, pairs): a row of ones, the models, the RDMs. Sums of products are all that is needed.
+    Both are sums of products from `_products`.
     """
     given = 1 + max(map(len, sets))
-    fitted, held = train @ train.T, test @ test.T
     found = []
     for chosen in sets:
         rows = [0, *(1 + k for k in chosen)]
-        slopes = torch.linalg.pinv(fitted[rows][:, rows], hermitian=True) @ fitted[rows, given:]
-        predicted = (slopes * (held[rows][:, rows] @ slopes)).sum(0)
-        found.append(held.diagonal()[given:] - 2 * (slopes * held[rows, given:]).sum(0) + predicted)
+        slopes = torch.linalg.pinv(train[:, rows][:, :, rows], hermitian=True) @ train[:, rows, given:]
+        predicted = (slopes * (test[:, rows][:, :, rows] @ slopes)).sum(1)
+        squares = test.diagonal(dim1=1, dim2=2)[:, given:]
+        found.append((squares - 2 * (slopes * test[:, rows, given:]).sum(1) + predicted).T)
     return torch.stack(found)
 
 
@@ -119,6 +136,17 @@ def _common(
         for some in itertools.combinations(chosen, size):
             total -= (-1) ** size * explained[tuple(sorted(rest | set(some)))]
     return total
+
+
+def _jackknife(found: torch.Tensor, confidence: float) -> tuple[float, float]:
+    """Student's interval over classes of a statistic of all n, and without each: (1 + n,).
+
+    The jackknife counts what no class brings to its pairs twice (see `bootstrap`): intervals are wide enough, or wider.
+    """
+    left_out, n = found[1:], len(found) - 1
+    error = math.sqrt((n - 1) / n * float((left_out - left_out.mean()).square().sum()))
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
+    return float(found[0]) - half, float(found[0]) + half
 
 
 def cka(x: Matrix, y: Matrix) -> float:
@@ -139,10 +167,39 @@ def cka(x: Matrix, y: Matrix) -> float:
     float
         1 for the same representation but for rotation, shift and scale; NaN, with a RuntimeWarning, if one is constant.
     """
-    stack = standardise({"x": x, "y": y})  # shift and scale do not matter
-    n = stack.shape[-1]
-    means = stack.sum(2, keepdim=True) / (n - 2)
-    total = stack.sum((1, 2), keepdim=True) / ((n - 1) * (n - 2))
-    centred = (stack - means - means.transpose(1, 2) + total) * (1 - torch.eye(n, dtype=torch.float64))
-    xx, xy, yy = ((centred[i] * centred[j]).sum() for i, j in ((0, 0), (0, 1), (1, 1)))
-    return float(xy / (xx * yy).sqrt())
+    return float(_alignments(*standardise({"x": x, "y": y}))[0])
+
+
+def cka_table(rdms: Mapping[Any, Matrix], models: Mapping[Any, Matrix], confidence: float = 0.95) -> pd.DataFrame:
+    """`cka` of each RDM with each model: ``rdm, model, cka`` and its jackknife interval over classes.
+
+    Parameters are those of `cka` and `commonality`; an RDM that is NaN or constant has NaN, with a RuntimeWarning.
+    """
+    import pandas as pd
+
+    data = standardise_table(rdms, models)
+    rows = []
+    for (rdm, x), (model, y) in itertools.product(zip(rdms, data.x, strict=True), zip(models, data.y, strict=True)):
+        found = _alignments(x, y)
+        rows.append((rdm, model, float(found[0]), *_jackknife(found, confidence)))
+    return pd.DataFrame(rows, columns=["rdm", "model", "cka", "ci_low", "ci_high"])
+
+
+def _alignments(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """`cka` of matrices (n, n) that are 0 on the diagonal, of all classes and without each: (1 + n,)."""
+    xx, xy, yy = (_hsic(a, b) for a, b in ((x, x), (x, y), (y, y)))
+    return xy / (xx * yy).sqrt()
+
+
+def _hsic(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """HSIC without bias, times n (n - 3): of all n classes and, with theirs, without each: (1 + n,).
+
+    The product of two matrices centred with their diagonals left out, in sums of their entries and rows.
+    """
+    n, own, a, b = len(x), (x * y).sum(1), x.sum(1), y.sum(1)
+    sizes = torch.tensor([n, *[n - 1] * n], dtype=torch.float64)
+    rows, totals = a @ b, a.sum() * b.sum()
+    products = torch.cat([own.sum()[None], own.sum() - 2 * own])
+    rows = torch.cat([rows[None], rows - a * b - x @ b - y @ a + own])
+    totals = torch.cat([totals[None], (a.sum() - 2 * a) * (b.sum() - 2 * b)])
+    return products - 2 * rows / (sizes - 2) + totals / ((sizes - 1) * (sizes - 2))
