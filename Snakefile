@@ -55,6 +55,7 @@ PAGES = CONTENTS.code("papers.build.notebook_pages")
 PAGES += CONTENTS.of("papers/notebook.lua", "papers/notebook.css", *sorted((ROOT / "validation").glob("*.json")))
 DOCUMENTS = CONTENTS.code("papers.build.render")
 DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", *sorted((ROOT / "validation").glob("*.png")),
+                         *sorted((ROOT / "validation").glob("*.json")), "analysis/experiments/base.yaml",
                          *sorted(path for path in (ROOT / "papers").iterdir() if path.is_file()))
 
 

@@ -3,7 +3,7 @@
     python -m validation.write_quoted
 
 Writes quoted.yml from the tables beside it: of each study its numbers as the text of ``papers/paper.qmd`` shows them,
-the outcomes that decide its wording (`papers.build.claims.STUDIES`), and the rows of its table. The studies are
+the outcomes that decide its wording (``studies`` in papers/words.yml), and the rows of its table. The studies are
 finished, so papers read that file; a test holds it to the tables.
 """
 
@@ -431,8 +431,46 @@ def company() -> dict[str, Any]:
     )
 
 
+def commonality() -> dict[str, Any]:
+    """What company and kind explain, alone and in common (``kind_or_company_commonality.py``); how worlds vary."""
+    found = table("kind_or_company_commonality", "kind part share_cv low high worlds networks").set_index(
+        ["kind", "part"]
+    )
+    columns = "kind lag_s model control pairs mean low high worlds networks"
+    parted = table("kind_or_company_summary", columns).query(
+        "lag_s == 60 and model == 'theme' and control == 'look + category' and kind.str.contains('variance')"
+    )
+    parted = parted.set_index("kind")
+    share = parted.loc["share of variance between worlds"]
+    spread = np.sqrt(parted["mean"].drop(share.name).clip(lower=0))
+    parts = {"kind": "category", "company": "association", "common": "category & association"}
+    told = {"default": "miniature", "by_category": "mixed_0", "crossed": "crossed"}
+    numbers = {
+        f"{world}_{name}": values.interval(*found.loc[(kind, part), ["share_cv", "low", "high"]], 3)
+        for world, kind in told.items()
+        for name, part in parts.items()
+    }
+    low = found["low"]
+    numbers |= {
+        "by_category_worlds": values.count(int(found.loc[("mixed_0", "all"), "worlds"]), "world"),
+        "crossed_worlds": values.count(int(found.loc[("crossed", "all"), "worlds"]), "world"),
+        "shared_by_both": bool(low[("mixed_0", "category & association")] > 0),
+        "none_alone": bool(max(low[("mixed_0", "category")], low[("mixed_0", "association")]) <= 0),
+        "company_alone": bool(low[("crossed", "association")] > 0),
+        "no_kind_alone": bool(low[("crossed", "category")] <= 0),
+        "each": values.count(int(share["networks"] / share["worlds"]), "network"),
+        "between": f"{percent(share['mean'])} [{percent(share['low'])}, {percent(share['high'])}]",
+        "of_worlds": number(spread["variance between worlds"], 3),
+        "of_networks": number(spread["variance between networks of a world"], 3),
+    }
+    return study(numbers)
+
+
 # by the names that their variables have in paper.qmd
-STUDIES = (timescales, worlds, company, tests, intervals, predicted, objectives, pretexts, places, images, software)
+STUDIES = (
+    *(timescales, worlds, company, commonality, tests, intervals, predicted),
+    *(objectives, pretexts, places, images, software),
+)
 
 
 def quoted() -> str:

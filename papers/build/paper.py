@@ -12,6 +12,7 @@ import pandas as pd
 from papers.build import claims, poster, values
 from papers.build.claims import CONTROL, SIGNIFICANT, Evidence
 from papers.build.values import WORDS, Effect, count, network_title, number, percent, probability, seconds, spoken
+from PIL import Image, ImageDraw
 
 from semanticcmc.experiment import Experiment
 
@@ -47,8 +48,11 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         parts |= texts
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
     parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
-    for study in ("timescales", "kind_or_company"):
-        shutil.copyfile(values.validation(f"{study}.png"), folder / f"study_{study}.png")
+    for study in ("timescales", "kind_or_company", "kind_or_company_commonality"):
+        shutil.copyfile(values.validation(f"{study}.png"), picture := folder / f"study_{study}.png")
+        if why := values.stale(values.validation(f"{study}.json")):  # in its place, so that references lead somewhere
+            ImageDraw.Draw(shown := Image.new("RGB", (1600, 100), "white")).text((10, 30), why, "black", font_size=28)
+            shown.save(picture)
     return poster.unbroken(said) | {"part": parts}
 
 

@@ -157,6 +157,7 @@ def section(root: Path, script: Path, results: Path) -> str:
     if data[-1].suffix == ".json":
         record = json.loads(data[-1].read_text(encoding="utf-8"))
         when = f", written {str(record.get('written', ''))[:10]} at commit {record.get('git_commit')}"
+        when += f". **{why.rstrip('.')}**" if (why := values.stale(data[-1])) else ""
     return "\n".join([*lines, "::: sources", f"Data: {links}{when}.", ":::", ""])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ import yaml
 from papers.build import ROOT
 
 from semanticcmc.config import InputError
-from semanticcmc.experiment import Experiment
+from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.run import plain
 
+TESTS = ("distance", "method", "alternative", "partial", "random_seeds")  # what Methods say of tests and their control
 CONDITION = "intact"  # the stimuli that documents report: whole pictures
 
 
@@ -33,6 +35,14 @@ def source_file(name: str) -> Path:
 def validation(name: str) -> Path:
     """A file of ``validation/``."""
     return existing(ROOT / "validation" / name, "`git checkout -- validation` restores it; `make validate` makes it")
+
+
+def stale(record: Path) -> str:
+    """Why a study may not stand beside the Methods: its record has other tests than are declared now; else empty."""
+    config, now = json.loads(record.read_text(encoding="utf-8")).get("config") or {}, read_values("miniature")[0]
+    made = [one["evaluation"] for one in (config, *config.values()) if isinstance(one, dict) and "evaluation" in one]
+    again = f"Made with other tests than those declared now: python -m validation.{record.stem} makes this study again."
+    return "" if all(own.get(key) == now["evaluation"][key] for own in made for key in TESTS) else again
 
 
 QUOTED = yaml.safe_load(validation("quoted.yml").read_text(encoding="utf-8"))  # what documents quote of studies

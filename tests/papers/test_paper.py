@@ -381,3 +381,21 @@ def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
     paths = make(with_methods(results(tmp_path / "e")), "paper")
     assert "taught what goes together" in paths[0].read_text(encoding="utf-8") and paths[1].stat().st_size > 0
     assert_readable(paths[0])
+
+
+def test_a_study_made_with_other_tests_than_the_methods_is_not_shown(tmp_path, monkeypatch):
+    shown = [path for path in re.findall(r"\(study_(\w+)\.png\)", (ROOT / "papers" / "paper.qmd").read_text("utf-8"))]
+    assert len(shown) == 3 and not any(values.stale(values.validation(f"{study}.json")) for study in shown)
+    own = {"distance": "correlation", "method": "pearson", "alternative": "greater", "partial": "dsp"}
+    own["random_seeds"] = [0, 1, 2, 3, 4]
+    for name, config, fresh in (
+        ("same", {"evaluation": own | {"seed": 7}}, True),
+        ("estimator", {"lags": 40}, True),
+        ("untested", None, True),
+        ("smouse", {"evaluation": own | {"partial": "smouse"}}, False),
+        ("older", {"miniature": {"evaluation": {key: own[key] for key in own if key != "partial"}}}, False),
+        ("one_random", {"worlds": {}, "other": {"evaluation": own | {"random_seeds": [0]}}}, False),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"config": config, "git_commit": "0"}))
+        why = values.stale(tmp_path / f"{name}.json")
+        assert not why if fresh else f"python -m validation.{name} makes this study again" in why
