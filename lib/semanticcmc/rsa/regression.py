@@ -84,7 +84,8 @@ def commonality(
     shares = torch.stack([1 - fitted / fitted[0], torch.zeros_like(fitted)])
     for of_repeat in fold:
         held_out = [of_repeat == k for k in range(folds)]
-        errors = sum(_errors(_products(values, ~held), _products(values, held), sets) for held in held_out)
+        by_fold = [_errors(_products(values, ~held), _products(values, held), sets) for held in held_out]
+        errors = torch.stack(by_fold).sum(0)
         shares[1] += (1 - errors / errors[0]) / repeats
     shares.masked_fill_(data.x[:, 0, 1].isnan()[:, None], torch.nan)
     explained = dict(zip(sets, shares.transpose(0, 1), strict=True))  # (2, RDMs, 1 + n)
