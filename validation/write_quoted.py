@@ -330,6 +330,10 @@ def pretexts() -> dict[str, Any]:
         said = values.interval(own["difference"], own["ci_low"], own["ci_high"])
         numbers[f"{name}_more"] = f"{said}, {probability(own['p'])}"
         numbers[f"{name}_told_apart"] = bool(own["p"] < SIGNIFICANT)
+    heard = found[found["objective"].eq("sound") & found["model"].eq("category")].groupby("world")
+    for world, own in heard:
+        numbers[f"sound_{world}"] = f"{over_seeds(own['mantel_r'])}, largest {probability(own['p'].max())}"
+    numbers["sound_of_hum"] = bool(heard["p"].max()["miniature"] < SIGNIFICANT <= heard["p"].min()["hum_shuffled"])
     arrow = found[found["objective"].eq("arrow_of_time") & found["model"].eq("category")]
     arrow = arrow.assign(ratio=arrow["loss"] / arrow["chance_loss"])
     for world, own in arrow.groupby("world"):

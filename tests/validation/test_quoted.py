@@ -42,10 +42,11 @@ def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
 
     assert study.worlds()["numbers"]["followed"] == 3
     assert study.worlds()["numbers"]["shuffled_shows_nothing"] and study.objectives()["numbers"]["needs_mending"]
-    assert study.pretexts()["numbers"]["same_label_told_apart"]
+    assert study.pretexts()["numbers"]["same_label_told_apart"] and study.pretexts()["numbers"]["sound_of_hum"]
     assert not study.pretexts()["numbers"]["learned"].startswith("0 of")
     monkeypatch.setattr(study, "table", otherwise)
     assert not study.pretexts()["numbers"]["same_label_told_apart"]
+    assert not study.pretexts()["numbers"]["sound_of_hum"]
     assert study.pretexts()["numbers"]["learned"].startswith("0 of")
     assert study.places()["numbers"]["coded"]["places"] == "under background"
     assert study.worlds()["numbers"]["followed"] == 2
