@@ -7,15 +7,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semanticcmc.evaluation.config import LAGGED, EvaluationConfig, StimuliConfig, planned_lag
 from semanticcmc.evaluation.inference import Units
 from semanticcmc.evaluation.lag_curve import Study, by_classes
+from semanticcmc.evaluation.models import MADE, experiment_model
+from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
 from semanticcmc.rsa.permutation import holm, partial_correlation
-from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
+from semanticcmc.rsa.regression import cka, commonality
 from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
 from semanticcmc.run import Watch
 
@@ -25,6 +29,8 @@ JOINT = (
     *("layer", "model", "control", "kind", "first", "second", "lag_s"),
     *("mantel_r", "ci_low", "ci_high", "p", "p_holm", "p_nothing", "seeds"),
 )
+YARDSTICKS = ("network", "lag_s", "seed", "layer", "measure", "model", "value", "ci_low", "ci_high", "classes")
+FOLDS = 4  # of classes, in each of which a regression's predictions are tested
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -98,6 +104,48 @@ def joint(experiment: Experiment, layer: str) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=[name for name in JOINT if name not in ("p_holm", "seeds")])
     corrected = table.groupby(["control", "kind"])["p"].transform(holm)
     return table.assign(p_holm=corrected, seeds=len(by_seed))[list(JOINT)]
+
+
+def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
+    """Measures beside correlations, at one layer and of intact stimuli: ``tables/yardsticks.csv``.
+
+    One row a network, seed, ``measure`` and ``model``, with its interval over classes: ``share`` of the RDM's variance
+    that a model alone, several in common (``a & b``), or ``all`` explain, cross-validated (`regression.commonality`);
+    ``cka`` with the model (`regression.cka`); and, at the primary layer, ``category_readout`` of held-out classes
+    and its ``chance`` (`decoding.readout_table`). Models are the experiment's, the association of its labels, and
+    the true looks or the mean RDM of untrained networks, where there are any; ``share`` and ``cka`` are of the classes
+    that all of them have, and only of models that differ among these; ``share`` needs 8.
+    """
+    config = experiment.section("evaluation", EvaluationConfig)
+    columns = {"accuracy": "value", "share_cv": "value", "cka": "value", "part": "model"}
+    tables = [pd.DataFrame(columns=list(YARDSTICKS))]
+    for study, _, rdms in _by_seed(experiment, layer, ["intact"]):
+        looks = next((name for name in ("look", "random") if name in study.controls), "none")
+        rest, given, _ = study.given(rdms, layer, looks)
+        models = study.models | dict(zip([looks], given, strict=False))
+        if (experiment.folder / MADE["association"][0]).is_file():
+            models["association"] = experiment_model("association", study.files.classes, experiment, {})
+        kept = [one for one in study.files.classes if all(one in model.classes for model in models.values())]
+        models = {name: model.subset(kept) for name, model in models.items()}
+        models = {name: model for name, model in models.items() if len(np.unique(model.values)) > 1}
+        x = {network: rdm.subset(kept) for network, rdm in rest.items()}
+        if not models or not x or len(kept) < FEWEST_CLASSES:
+            continue
+        euclidean = config.distance == "euclidean"
+        squared = {network: RDM(rdm.values**2, rdm.classes) if euclidean else rdm for network, rdm in x.items()}
+        found = {"cka": cka(squared, models, config.confidence)}
+        if (folds := min(FOLDS, len(kept) // FEWEST_CLASSES)) > 1:
+            found["share"] = commonality(x, models, folds, method=config.method, confidence=config.confidence)
+        for measure, table in found.items():
+            for key in ("name", "lag_s", "seed"):
+                table[key] = [getattr(network, key) for network in table["rdm"]]
+            table = table.assign(measure=measure, layer=layer, classes=len(kept))
+            tables.append(table.drop(columns="share", errors="ignore").rename(columns=columns | {"name": "network"}))
+    files = [rdm_file(experiment, network, "category_readout").with_suffix(".csv") for network in experiment.runs]
+    for table in (pd.read_csv(file) for file in files if file.is_file()):
+        table = table[(table["layer"] == layer) & (table["condition"] == "intact")].assign(model="category")
+        tables.append(table.rename(columns=columns))
+    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[list(YARDSTICKS)]
 
 
 def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:
