@@ -15,12 +15,12 @@ from tqdm.auto import tqdm
 
 from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import robustness
-from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, planned_lag, with_evaluation
+from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, with_evaluation
 from semanticcmc.evaluation.models import category_table, experiment_model
 from semanticcmc.evaluation.rdm_files import ByLayer, rdm_file
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.evaluation.untrained import untrained_features
-from semanticcmc.experiment import Experiment, Network, lagged_name
+from semanticcmc.experiment import Experiment, Network
 from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.store import FrameStore
@@ -295,12 +295,6 @@ class Opened:
         rows = self.shown.rows(self.table("lag_curve"), model=self.shown.models[:1])
         means = rows[rows.lag_s > 0].dropna(subset="mantel_r").groupby("network").mantel_r.mean()
         return str(means.idxmax()) if len(means) else self.experiment.networks[-1]
-
-    @property
-    def planned(self) -> str:
-        """Name of the network of the planned lag; `best` where none is planned."""
-        lag_s = planned_lag(self.experiment)
-        return lagged_name(lag_s) if lag_s else self.best
 
     @property
     def most_robust(self) -> str:

@@ -16,7 +16,6 @@ from semanticcmc.evaluation.decoding import (
     category_readout,
     class_interval,
     linear_probe_accuracy,
-    obstacle,
     readout_table,
 )
 
@@ -131,10 +130,6 @@ def test_one_image_a_class_gives_nan_and_says_why(accuracy):
         assert math.isnan(accuracy(x, y))
     with pytest.warns(RuntimeWarning, match="1 class: nothing to tell apart"):
         assert math.isnan(accuracy(x, np.zeros(len(x))))
-
-
-def test_obstacle_is_empty_where_there_is_none():
-    assert obstacle([0, 0, 1, 1]) == ""
 
 
 def test_each_class_has_the_accuracy_of_its_own_images():

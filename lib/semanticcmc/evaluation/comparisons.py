@@ -16,7 +16,8 @@ from semanticcmc.evaluation.lag_curve import Study, by_classes
 from semanticcmc.evaluation.models import MADE, experiment_model
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.bootstrap import compare
+from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, partial_correlation
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
 from semanticcmc.rsa.regression import cka, commonality
@@ -30,7 +31,6 @@ JOINT = (
     *("mantel_r", "ci_low", "ci_high", "p", "p_holm", "p_nothing", "seeds"),
 )
 YARDSTICKS = ("network", "lag_s", "seed", "layer", "measure", "model", "value", "ci_low", "ci_high", "classes")
-FOLDS = 4  # of classes, in each of which a regression's predictions are tested
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -53,8 +53,13 @@ def lag_comparisons(
             rest, given, models = study.given(rdms, layer, control)
             if len(rest) < 2 or not models or config.bootstrap_samples == 0:
                 continue
-            found = _compared(rest, given, models, config)
-            tables.append(found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control))
+            # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
+            tests, named = math.comb(len(rest), 2) * len(models), {network.name: rdm for network, rdm in rest.items()}
+            options = (max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05)), config.confidence, config.method)
+            of_groups = [compare(*own, *options, config.seed) for own in by_classes(named, models, given)]
+            found = pd.concat(of_groups, ignore_index=True)
+            found = found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control)
+            tables.append(found.assign(p_holm=holm(found["p"])))
     return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
 
 
@@ -110,11 +115,10 @@ def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
     """Measures beside correlations, at one layer and of intact stimuli: ``tables/yardsticks.csv``.
 
     One row a network, seed, ``measure`` and ``model``, with its interval over classes: ``share`` of the RDM's variance
-    that a model alone, several in common (``a & b``), or ``all`` explain, cross-validated (`regression.commonality`);
-    ``cka`` with the model (`regression.cka`); and, at the primary layer, ``category_readout`` of held-out classes
-    and its ``chance`` (`decoding.readout_table`). Models are the experiment's, the association of its labels, and
-    the true looks or the mean RDM of untrained networks, where there are any; ``share`` and ``cka`` are of the classes
-    that all of them have, and only of models that differ among these; ``share`` needs 8.
+    (``share_cv`` of `regression.commonality`), ``cka`` (`regression.cka`), and, at the primary layer,
+    ``category_readout`` and its ``chance`` (`decoding.readout_table`). Models are the experiment's, the association of
+    its labels, and the true looks or else the mean RDM of untrained networks; shares, of 8 classes or more, and CKA
+    are of the classes that all of them have.
     """
     config = experiment.section("evaluation", EvaluationConfig)
     columns = {"accuracy": "value", "share_cv": "value", "cka": "value", "part": "model"}
@@ -131,10 +135,10 @@ def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
         x = {network: rdm.subset(kept) for network, rdm in rest.items()}
         if not models or not x or len(kept) < FEWEST_CLASSES:
             continue
-        euclidean = config.distance == "euclidean"
-        squared = {network: RDM(rdm.values**2, rdm.classes) if euclidean else rdm for network, rdm in x.items()}
+        power = 2 if config.distance == "euclidean" else 1  # CKA is that of squared Euclidean distances
+        squared = {network: RDM(rdm.values**power, rdm.classes) for network, rdm in x.items()}
         found = {"cka": cka(squared, models, config.confidence)}
-        if (folds := min(FOLDS, len(kept) // FEWEST_CLASSES)) > 1:
+        if (folds := min(4, len(kept) // FEWEST_CLASSES)) > 1:
             found["share"] = commonality(x, models, folds, method=config.method, confidence=config.confidence)
         for measure, table in found.items():
             for key in ("name", "lag_s", "seed"):
@@ -196,15 +200,11 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
     The RDMs, by condition and layer, are of the model's classes and perhaps others. One row a condition and layer:
     ``condition, layer, mantel_r, ci_low, ci_high``.
     """
-    tables = []
+    options, tables = config.of_tests | {"permutations": 1}, []  # of which none is told
     for condition, layers in rdms.items():
         x = {layer: rdm.subset(model.classes) for layer, rdm in layers.items()}
-        low, high = bootstrap_intervals(
-            x, {"model": model}, None, config.bootstrap_samples, config.confidence, config.method, config.seed
-        )
-        r = rdm_correlations({**x, "model": model}, method=config.method)["model"].to_numpy()[:-1]
-        found = {"layer": list(x), "mantel_r": r, "ci_low": low[:, 0], "ci_high": high[:, 0]}
-        tables.append(pd.DataFrame(found).assign(condition=condition))
+        found = mantel_table(x, {"model": model}, **options).rename(columns={"rdm": "layer"})
+        tables.append(found[["layer", "mantel_r", "ci_low", "ci_high"]].assign(condition=condition))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -218,20 +218,6 @@ def _by_seed(
         for seed in watch(list(experiment.seeds)):
             networks = [network for network in experiment.runs if network.seed == seed]
             yield study, seed, {network: study.files.read(network)[layer] for network in networks}
-
-
-def _compared(
-    rdms: Mapping[Network, RDM], given: Sequence[RDM], models: Mapping[str, RDM], config: EvaluationConfig
-) -> pd.DataFrame:
-    """All comparisons of one family."""
-    # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
-    tests = math.comb(len(rdms), 2) * len(models)
-    samples = max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05))
-    tables = []
-    for x, group, z in by_classes({network.name: rdm for network, rdm in rdms.items()}, models, given):
-        tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(p_holm=holm(table["p"]))
 
 
 def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:

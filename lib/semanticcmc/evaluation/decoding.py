@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 
-def obstacle(labels: ArrayLike) -> str:
-    """Why class accuracy cannot be had from these labels; empty where it can."""
-    classes, counts = np.unique(np.asarray(labels), return_counts=True)
-    if len(classes) < 2:
-        return f"{len(classes)} class: nothing to tell apart"
-    if few := int((counts < 2).sum()):
-        return f"{few} of {len(classes)} classes have one image: none is left to test on"
-    return ""
-
-
 def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
     """Share of each class's images that are recognised when left out; NaN, with a warning, where that cannot be had.
 
@@ -48,7 +38,9 @@ def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) 
     if folds < 2:
         raise ValueError(f"folds {folds}: at least 2")
     classes, counts = np.unique(y, return_counts=True)
-    if why := obstacle(y):
+    if len(classes) < 2 or counts.min() < 2:
+        few = f"{(counts < 2).sum()} of {len(classes)} classes have one image: none is left to test on"
+        why = few if len(classes) > 1 else f"{len(classes)} class: nothing to tell apart"
         warnings.warn(f"no class accuracy (NaN): {why}", RuntimeWarning, stacklevel=2)
         return np.full(len(classes), math.nan)
     split = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=0)
@@ -142,11 +134,9 @@ def readout_table(
 ) -> pd.DataFrame:
     """`category_readout` with its interval over classes: ``measure, accuracy, ci_low, ci_high, classes``.
 
-    The measures are ``category_readout`` and ``chance``, 1 / categories; no row without two categories of two classes.
-    `category` holds the category of each class, in the order of `class_index`; classes without one, and those that are
-    alone in theirs, are left out. Accuracy is the mean over categories of the mean over their classes. Its interval is
-    Student's, the categories fixed and classes drawn from each: the variance of a mean over strata, with degrees of
-    freedom by Satterthwaite.
+    The measures are ``category_readout``, a mean over categories, and ``chance``; no row without two categories of two
+    classes. `category` is of each class, in the order of `class_index`; classes without one, or alone in it, are left
+    out. The interval is Student's, of classes drawn from each category (strata), its freedom by Satterthwaite.
     """
     of = pd.Series(category.values())
     counts = of[of != NO_CATEGORY].value_counts()
@@ -181,7 +171,7 @@ def accuracy_table(
     features, labels, neighbours, folds
         As in `knn_accuracy`.
     samples : int
-        Bootstrap samples of the classes, the same as those of `bootstrap.bootstrap_intervals` with this seed; 0
+        Bootstrap samples of the classes, the same as those of `bootstrap.intervals` with this seed; 0
         for no interval.
 
     Returns

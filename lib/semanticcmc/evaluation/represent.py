@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -36,12 +37,10 @@ from semanticcmc.training.objectives.base import effective_rank
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.training.views import ViewsConfig
 
-MEASURES = ("accuracy", "noise_ceiling", "effective_rank", "category_readout")
-
 
 @dataclasses.dataclass(frozen=True)
 class Representation:
-    """What `represent` found of a network, and wrote as ``rdms/<network>/seed-<k>_<measure>.csv`` (`MEASURES`)."""
+    """What `represent` found of a network, and wrote as ``rdms/<network>/seed-<k>_<measure>.csv``."""
 
     rdms: dict[str, dict[str, RDM]]  # by condition and layer
     accuracy: pd.DataFrame  # class accuracy of single pictures (`decoding.accuracy_table`)
@@ -79,7 +78,7 @@ def represent(
     trained = load_network(experiment.run_folder(network)).to(evaluation_device())
     intervals = (evaluation.bootstrap_samples, evaluation.confidence, evaluation.seed)
     rdms: dict[str, dict[str, RDM]] = {}
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MEASURES}
+    tables = defaultdict[str, list[pd.DataFrame]](list)
     category = dict.fromkeys(classes, NO_CATEGORY)
     with contextlib.suppress(InputError):  # of a class that the table lacks, which the tests name
         category = categories(classes, category_table(experiment))
@@ -100,7 +99,7 @@ def represent(
     if write:
         for condition, by_layer in rdms.items():
             write_rdms(rdm_file(experiment, network, condition), by_layer)
-        for measure in MEASURES:
+        for measure in tables:
             write_csv(rdm_file(experiment, network, measure).with_suffix(".csv"), getattr(made, measure))
         write_distance_rdms(experiment, network, trained)
     return made

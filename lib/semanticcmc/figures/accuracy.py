@@ -130,14 +130,13 @@ def yardsticks(table: pd.DataFrame, shown: Selection) -> Drawn:
     for ax, (measure, label) in zip(axes, YARDSTICKS.items(), strict=True):
         means = summary(rows[rows.measure == measure], shown.confidence, "value")
         style.beside(ax, means, "network", list(looks), "model", models, value="value", size=5)
-        chance = rows.value[rows.measure == "chance"]
-        if measure == "category_readout" and len(chance):
-            style.chance_line(ax, chance.iloc[0])
-        elif means.empty:
-            style.quiet_text(ax, "too few classes that all models have")
+        if means.empty:
+            style.quiet_text(ax, "too few classes")
         style.zero_line(ax)
         style.network_axis(ax, looks)
         ax.set_ylabel(label)
+    for chance in rows.value[rows.measure == "chance"].head(1):
+        style.chance_line(axes[0], chance)
     style.legend_above(axes[0], 3)
     what = [label.replace("\n", " ") for label in YARDSTICKS.values()]
     words = caption(rows, "shares cross-validated over classes, intervals of shares and CKA by the jackknife")

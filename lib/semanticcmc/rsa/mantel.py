@@ -210,7 +210,7 @@ def mantel_table(
     permutations, alternative, method, reference, seed, device, partial
         As in `partial_mantel`.
     bootstrap_samples : int, optional
-        With it the table has intervals at the level `confidence`, as `bootstrap.bootstrap_intervals` gives them.
+        With it the table has intervals at the level `confidence`, as `bootstrap.intervals` gives them.
 
     Returns
     -------

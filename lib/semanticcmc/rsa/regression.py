@@ -83,9 +83,9 @@ def commonality(
     fitted = _errors(whole, whole, sets)
     shares = torch.stack([1 - fitted / fitted[0], torch.zeros_like(fitted)])
     for of_repeat in fold:
-        held_out = [of_repeat == k for k in range(folds)]
-        by_fold = [_errors(_products(values, ~held), _products(values, held), sets) for held in held_out]
-        errors = torch.stack(by_fold).sum(0)
+        errors = torch.zeros_like(fitted)
+        for held_out in (of_repeat == k for k in range(folds)):
+            errors += _errors(_products(values, ~held_out), _products(values, held_out), sets)
         shares[1] += (1 - errors / errors[0]) / repeats
     shares.masked_fill_(data.x[:, 0, 1].isnan()[:, None], torch.nan)
     explained = dict(zip(sets, shares.transpose(0, 1), strict=True))  # (2, RDMs, 1 + n)
