@@ -276,6 +276,7 @@ rule represent:
         "rdms/{network}/seed-{seed}_accuracy.csv",
         "rdms/{network}/seed-{seed}_noise_ceiling.csv",
         "rdms/{network}/seed-{seed}_effective_rank.csv",
+        "rdms/{network}/seed-{seed}_category_readout.csv",
         notebook="notebooks/03_representations_{network}_seed-{seed}.ipynb",
     log:
         "logs/03_representations_{network}_seed-{seed}.log",
@@ -331,7 +332,7 @@ rule lag_curve:
     input:
         [f"rdms/{network}/seed-{seed}_{condition}.parquet" for network, seed in CURVE for condition in CONDITIONS],
         [f"rdms/random/seed-{seed}_{condition}.parquet" for seed in UNTRAINED for condition in CONDITIONS],
-        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in CURVE for measure in ("accuracy", "noise_ceiling")],
+        [f"rdms/{network}/seed-{seed}_{measure}.csv" for network, seed in CURVE for measure in ("accuracy", "noise_ceiling", "category_readout")],
         "tables/dataset.csv",
     output:
         "tables/lag_curve.csv",
@@ -340,10 +341,11 @@ rule lag_curve:
         "tables/accuracy.csv",
         "tables/noise_ceiling.csv",
         "tables/connectivity.csv",
+        "tables/yardsticks.csv",
         "figures/lag_curve.svg",
         "figures/rdms.svg",
         "figures/dissociation.svg",
-        [f"figures/{name}.svg" for name in ("controls", "lag_comparisons", "noise_ceiling", "layers", "accuracy", "connectivity")],
+        [f"figures/{name}.svg" for name in ("controls", "lag_comparisons", "noise_ceiling", "layers", "accuracy", "connectivity", "yardsticks")],
         "figures/lag_curve_conditions.svg" if len(CONDITIONS) > 1 else [],
         notebook="notebooks/04_lag_curve.ipynb",
     log:

@@ -299,6 +299,7 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
     "layers": (layers.layers, ("lag_curve",)),
     "noise_ceiling": (accuracies.noise_ceiling, ("lag_curve", "noise_ceiling")),
     "accuracy": (accuracies.accuracy_by_condition, ("accuracy",)),
+    "yardsticks": (accuracies.yardsticks, ("yardsticks",)),
     "published": (lag_curves.published_table, ("published",)),
     "objectives": (objectives.objectives, ("objectives",)),
     "lag_comparisons": (

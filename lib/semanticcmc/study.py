@@ -151,6 +151,10 @@ class Study(Asked):
         """How alike any two networks see, at the layer shown."""
         return self.write("connectivity", comparisons.connectivity(self._with_added(), self.shown.layer))
 
+    def yardsticks(self) -> pd.DataFrame:
+        """Read-out of category, CKA and shares of variance, of all networks at the layer shown."""
+        return self.write("yardsticks", comparisons.yardsticks(self._with_added(), self.shown.layer))
+
     def published(self) -> pd.DataFrame:
         """The published tests beside ours at the declared layer, as ``tables/published.csv``."""
         found = comparisons.beside_published(self.table("lag_curve"), self.experiment.primary_layer)

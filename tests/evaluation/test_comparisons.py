@@ -14,17 +14,23 @@ from semanticcmc.evaluation.comparisons import (
     CONNECTIVITY,
     JOINT,
     LAG_COMPARISONS,
+    YARDSTICKS,
     connectivity,
     joint,
     lag_comparisons,
     rdm_correlations,
     simple_by_layer,
+    yardsticks,
 )
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.lag_curve import lag_curve
-from semanticcmc.rsa.rdm import RDM, read_rdms
+from semanticcmc.experiment import repository_root
+from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
+from semanticcmc.rsa.regression import cka
+from semanticcmc.rsa.semantics import category_rdm, read_matrix
 from tests.evaluation.test_lag_curve import NETWORKS, RANDOM_SEEDS, WORLD, experiment, with_settings  # noqa: F401  (a fixture)
 
+SPOSE = repository_root().parent / "shared" / "data" / "things_spose_66d.csv"  # never committed
 CLASSES = tuple(sorted(WORLD.wnid))
 
 
@@ -192,3 +198,58 @@ def test_a_single_seed_has_the_planned_test_and_the_peak_alone(experiment):  # n
     assert set(joint(alone, "fc7").kind) == {"peak"}
     with pytest.raises(InputError, match=r"planned_lag_s is 60, lags_s are 60; give one of them between"):
         joint(with_settings(experiment, planned_lag_s=60.0), "fc7")
+
+
+def test_yardsticks_tell_the_network_that_codes_category_from_those_of_looks(experiment):  # noqa: F811
+    """In the fixture one network codes looks and category, the others looks alone: by CKA and by shares of variance."""
+    rng = np.random.default_rng(5)
+    association = RDM(rng.random(276), CLASSES)  # has nothing to do with anything
+    write_rdms(experiment.folder / "rdms" / "association.parquet", {"association": association})
+    table = yardsticks(experiment, "fc7")
+    assert tuple(table.columns) == YARDSTICKS and (table.classes == 24).all()
+    one = table.set_index(["measure", "model", "network", "seed"]).value.sort_index()
+    assert one["cka", "category", "semantic_60s"].min() > 0.4 > 0.2 > one["cka", "category", "augment"].max()
+    assert one["share", "category", "semantic_60s"].min() > 0.1 > 0.02 > one["share", "category", "augment"].max()
+    assert one["share", "look", "augment"].min() > 0.9 and abs(one["share", "association"]).max() < 0.02
+    rdm = rdm_of(experiment.folder, "semantic_60s", 1)
+    expected = cka({"": rdm}, {"": category_rdm(CLASSES, experiment.folder / "world" / "classes.csv")}).iloc[0]
+    row = table.query("measure == 'cka' and model == 'category' and network == 'semantic_60s' and seed == 1").iloc[0]
+    own = cka({"": rdm}, {"": category_rdm(CLASSES, experiment.folder / "world" / "classes.csv")}, 0.9).iloc[0]
+    assert row.value == expected.cka and (row.ci_low, row.ci_high) == (own.ci_low, own.ci_high)
+
+
+def test_yardsticks_read_what_notebook_03_found_of_held_out_classes(experiment):  # noqa: F811
+    rows = {"network": "augment", "lag_s": 0.0, "seed": 0, "layer": "fc7", "condition": ["intact", "grey"]}
+    rows |= {"measure": "category_readout", "accuracy": [0.4, 0.3], "ci_low": 0.2, "ci_high": 0.5, "classes": 20}
+    file = experiment.folder / "rdms" / "augment" / "seed-0_category_readout.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+    pd.DataFrame(rows).head(0).to_csv(str(file).replace("seed-0", "seed-1"), index=False)  # no categories
+    found = yardsticks(experiment, "fc7").query("measure == 'category_readout'")
+    assert found[["network", "model", "value", "classes"]].values.tolist() == [["augment", "category", 0.4, 20]]
+    assert yardsticks(experiment, "conv5").query("measure == 'category_readout'").empty
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_an_embedding_of_judgements_is_one_model_more(experiment, tmp_path, real):  # noqa: F811
+    """Through model_files: in tests and by yardsticks, of the classes that it has; SPoSE where it is at hand."""
+    file = SPOSE
+    if real and not file.is_file():
+        pytest.skip(f"{file} is not there")
+    if not real:
+        file, rng = tmp_path / "words.csv", np.random.default_rng(2)
+        kinds = pd.get_dummies(WORLD.category).to_numpy(dtype=float)
+        words = pd.DataFrame(3 * kinds + rng.random((24, kinds.shape[1])), WORLD.wnid).add_prefix("d")
+        words.insert(0, "noun", "a word")
+        words[:-3].to_csv(file)
+    given = with_settings(experiment, models=["category", "spose"], model_files={"spose": str(file)}, controls=["look"])
+    known = [one for one in CLASSES if one in read_matrix(file).classes]
+    assert len(known) == 21 if not real else len(known) >= 8
+    with pytest.warns(UserWarning, match=f"{24 - len(known)} of 24 classes are not in the model spose"):
+        tests, table = lag_curve(given, layers=["fc7"]), yardsticks(given, "fc7")
+    rows = tests[tests.model == "spose"].set_index(["network", "seed"])
+    assert (rows.classes == len(known)).all() and rows.ci_low.notna().all()
+    assert (table.classes == len(known)).all() and {"cka", "share"} == set(table.measure)
+    spose = read_matrix(file).subset(known)
+    kind = category_rdm(known, experiment.folder / "world" / "classes.csv")
+    assert np.corrcoef(spose.values, kind.values)[0, 1] > 0.3  # people judge things of one kind alike
+    assert rows.mantel_r["semantic_60s"].min() > rows.mantel_r["augment"].max()

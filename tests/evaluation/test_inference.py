@@ -7,8 +7,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import ttest_1samp
 
 from semanticcmc.evaluation.inference import Estimate, Units
-from semanticcmc.rsa.bootstrap import bootstrap_intervals
 from semanticcmc.rsa.standardise import standardise_table
+from tests.rsa.limits import bootstrap_intervals
 
 
 def distances(points):

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from semanticcmc.config import configure, package_table
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.rdm_files import column, distance_rdms, write_distance_rdms
-from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, mean_rdm, panel, survival, verdict
+from semanticcmc.evaluation.robustness import COLUMNS, Material, choices, largest, panel, survival, verdict
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
@@ -219,18 +219,6 @@ def test_without_untrained_networks_the_simple_correlation_is_declared():
     row = found[(found.network == "semantic_60s") & (found.seed == 0) & (found.varied == "declared")]
     expected = np.corrcoef(given[0].rdms[run("semantic_60s", 0)].values, same_or_different().values)[0, 1]
     assert row.mantel_r.item() == pytest.approx(expected, abs=1e-10)
-
-
-def test_the_mean_rdm_joins_classes_by_name():
-    rng = np.random.default_rng(0)
-    first, second = (rng.random((5, 5)) for _ in range(2))
-    first, second = first + first.T, second + second.T
-    np.fill_diagonal(first, 0), np.fill_diagonal(second, 0)
-    order = [3, 1, 4, 0, 2]
-    shuffled = RDM(second[np.ix_(order, order)], tuple("dbeac"))
-    found = mean_rdm([RDM(first, tuple("abcde")), shuffled])
-    assert found.classes == tuple("abcde")
-    np.testing.assert_allclose(found.square(), (first + second) / 2)
 
 
 # Tests ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from semanticcmc.figures import style
 from semanticcmc.figures.accuracy import accuracy_by_condition, dissociation, noise_ceiling
+from semanticcmc.figures.accuracy import yardsticks as drawn_yardsticks
 from tests.figures.drawing import (
     FEW_LAGS_S,
     NETWORKS,
@@ -115,3 +116,32 @@ def test_noise_ceiling_is_above_the_simple_correlations():
     assert "2 seeds" in drawn.caption and "0.90 to 0.96" in drawn.alt
     drawn = noise_ceiling(table, ceilings.assign(ceiling=np.nan), selection())
     assert any("no noise ceiling" in text for text in texts(drawn.axes[0].texts)) and "unknown" in drawn.alt
+
+
+def yardsticks(seeds=(0,)):
+    """A table of the columns of tables/yardsticks.csv."""
+    rows, rng = [], np.random.default_rng(1)
+    models = {"category_readout": ["category"], "chance": ["category"]}
+    models |= {key: ["category", "lch", "look"] for key in ("cka", "share")}
+    models["share"] = [*models["share"], "category & lch", "all"]
+    for seed, (network, lag_s), measure in itertools.product(seeds, NETWORKS.items(), models):
+        for model in models[measure]:
+            value = 0.25 if measure == "chance" else rng.uniform(0, 0.4)
+            head = {"network": network, "lag_s": lag_s, "seed": seed, "layer": "fc7", "measure": measure}
+            rows.append(head | {"model": model, "value": value, "ci_low": value - 0.1, "ci_high": value + 0.1})
+    return pd.DataFrame(rows).assign(classes=24)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_yardsticks_are_drawn_a_panel_each_with_the_models_alone(seeds):
+    table = yardsticks(seeds)
+    axes = drawn_yardsticks(table, selection()).axes
+    for ax, measure in zip(axes, ("category_readout", "cka", "share"), strict=True):
+        own = table[(table.measure == measure) & ~table.model.isin(["category & lch", "all"])]
+        for model, rows in own.groupby("model"):
+            means = rows.groupby("network").value.mean()
+            found = [c for c in ax.collections if c.get_gid() == model and isinstance(c, PathCollection)]
+            heights = sorted(float(y) for c in found for _, y in c.get_offsets())
+            assert heights == pytest.approx(sorted(means))
+        assert not [c for c in ax.collections if c.get_gid() in ("category & lch", "all")]
+    assert line(axes[0], "chance").get_ydata()[0] == 0.25

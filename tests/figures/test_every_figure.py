@@ -20,7 +20,7 @@ from semanticcmc.figures import (
     training,
 )
 from tests.figures.drawing import FEW_LAGS_S, NETWORKS, assert_words_and_letters, curve_table, pictures, selection
-from tests.figures.test_accuracy import accuracy_table
+from tests.figures.test_accuracy import accuracy_table, yardsticks
 from tests.figures.test_comparisons import comparison_table, connectivity_table
 from tests.figures.test_lag_curve import prediction
 from tests.figures.test_objectives import table as taught
@@ -63,6 +63,7 @@ FIGURES = {
     accuracy.accuracy_by_condition: lambda: accuracy.accuracy_by_condition(accuracy_table(), selection()),
     accuracy.dissociation: lambda: accuracy.dissociation(curves(), accuracy_table(), selection()),
     accuracy.noise_ceiling: ceilings,
+    accuracy.yardsticks: lambda: accuracy.yardsticks(yardsticks(), selection()),
     comparisons.connectivity: lambda: comparisons.connectivity(connectivity_table(), selection(), NETWORKS),
     comparisons.controls: lambda: comparisons.controls(curves(), selection()),
     comparisons.lag_comparisons: lambda: comparisons.lag_comparisons(

@@ -16,10 +16,11 @@ from skbio.stats.distance import DistanceMatrix
 
 from semanticcmc.config import InputError
 from semanticcmc.rsa.arrays import as_tensor
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.rsa.reliability import reliability_table
+from tests.rsa.limits import bootstrap_intervals
 
 N, NAMES = 6, tuple("bdface")
 POINTS = np.random.default_rng(0).standard_normal((3, N, 4))

@@ -15,7 +15,6 @@ from semanticcmc.rsa.bootstrap import (
     bootstrap_correlations,
     bootstrap_counts,
     bootstrap_interval,
-    bootstrap_intervals,
     compare,
     degenerate_variance,
     degenerate_variances,
@@ -24,6 +23,7 @@ from semanticcmc.rsa.bootstrap import (
 )
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.standardise import standardise, standardise_table
+from tests.rsa.limits import bootstrap_intervals
 
 
 def related(n, seed, noise=1.0, count=3):

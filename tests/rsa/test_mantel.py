@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr, spearmanr
 
-from semanticcmc.rsa.bootstrap import bootstrap_intervals
+from semanticcmc.rsa.bootstrap import intervals
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import standardise, standardise_table
@@ -211,7 +211,8 @@ def test_a_table_has_the_intervals_of_the_bootstrap_and_standardises_once():
     rdms, options = {"a": x, "b": other}, {"method": "spearman", "seed": 3}
     for control in (None, z, {"a": z, "b": related(13, 8)[0]}):
         table = mantel_table(rdms, {"m": y, "w": w}, control, 99, bootstrap_samples=50, confidence=0.9, **options)
-        expected = bootstrap_intervals(rdms, {"m": y, "w": w}, control, 50, 0.9, **options)
+        data = standardise_table(rdms, {"m": y, "w": w}, control, "spearman")
+        expected = intervals(data, 50, 0.9, 3)
         np.testing.assert_array_equal([table.ci_low, table.ci_high], expected.reshape(2, -1))
     with pytest.warns(RuntimeWarning) as caught:
         mantel_table({"dead": 1 - np.eye(13), "x": x}, {"m": y}, permutations=99, bootstrap_samples=50)

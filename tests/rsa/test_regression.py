@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.spatial.distance import pdist, squareform
 from sklearn.linear_model import LinearRegression
 
@@ -18,6 +19,10 @@ def noisy(n, seed, count):
     rng = np.random.default_rng(seed)
     points = rng.standard_normal((n, 3))
     return [pdist(points + rng.standard_normal((n, 3))) for _ in range(count)]
+
+
+def alignment(x, y):
+    return cka({"x": x}, {"y": y}).cka.item()
 
 
 def parts(x, models, **options):
@@ -117,7 +122,7 @@ def test_cka_is_that_of_unbiased_hsic_of_linear_kernels():
     y = x[:, :2] + rng.standard_normal((8, 2))
     k, other = x @ x.T, y @ y.T
     expected = hsic(k, other) / np.sqrt(hsic(k, k) * hsic(other, other))
-    found = cka(*(squareform(pdist(one, "sqeuclidean")) for one in (x, y)))
+    found = alignment(*(squareform(pdist(one, "sqeuclidean")) for one in (x, y)))
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -126,8 +131,8 @@ def test_cka_of_correlation_distances_is_that_of_scaled_patterns():
     x, y = (rng.standard_normal((8, 6)) for _ in range(2))
     unit = [one - one.mean(1, keepdims=True) for one in (x, y)]
     unit = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in unit]
-    found = cka(*(from_class_means(one, list("abcdefgh")) for one in (x, y)))
-    assert found == pytest.approx(cka(*(squareform(pdist(one, "sqeuclidean")) for one in unit)), abs=1e-12)
+    found = alignment(*(from_class_means(one, list("abcdefgh")) for one in (x, y)))
+    assert found == pytest.approx(alignment(*(squareform(pdist(one, "sqeuclidean")) for one in unit)), abs=1e-12)
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 10), n=st.integers(5, 20))
@@ -137,12 +142,44 @@ def test_cka_does_not_change_with_rotation_shift_and_scale(seed, scale, n):
     x, y = (rng.standard_normal((n, 3)) for _ in range(2))
     turned = scale * y @ np.linalg.qr(rng.standard_normal((3, 3)))[0] + 2
     a, b, c = (squareform(pdist(one, "sqeuclidean")) for one in (x, y, turned))
-    assert cka(a, b) == pytest.approx(cka(a, c), abs=1e-8)
-    assert cka(b, c) == pytest.approx(1, abs=1e-8)
+    assert alignment(a, b) == pytest.approx(alignment(a, c), abs=1e-8)
+    assert alignment(b, c) == pytest.approx(1, abs=1e-8)
 
 
 def test_cka_of_unrelated_wide_features_is_0_on_average():
     rng = np.random.default_rng(5)
     pairs = [[squareform(pdist(rng.standard_normal((12, 500)), "sqeuclidean")) for _ in range(2)] for _ in range(200)]
-    found = [cka(*two) for two in pairs]
+    found = [alignment(*two) for two in pairs]
     assert np.mean(found) == pytest.approx(0, abs=4 * np.std(found) / np.sqrt(200))  # biased, it would be nearly 1
+
+
+def t_interval_of_the_jackknife(value, left_out):
+    n = len(left_out)
+    half = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) * np.var(left_out))
+    return value - half, value + half
+
+
+def test_intervals_are_those_of_the_jackknife_over_classes():
+    """Each class left out by hand: of CKA from smaller matrices, of a share from regressions of scikit-learn."""
+    n, (x, a) = 12, noisy(12, 7, 2)
+    square, model = squareform(x), squareform(a)
+    found = cka({"x": square}, {"a": model}).iloc[0]
+    others = [np.delete(np.arange(n), i) for i in range(n)]
+    left_out = [alignment(square[np.ix_(k, k)], model[np.ix_(k, k)]) for k in others]
+    assert (found.ci_low, found.ci_high) == pytest.approx(t_interval_of_the_jackknife(found.cka, left_out))
+    fold = np.random.default_rng(3).permutation(np.arange(n) % 2)
+
+    def predicted(kept):
+        first, second = (kept[one] for one in np.triu_indices(len(kept), 1))
+        errors = np.zeros(2)
+        for k in (0, 1):
+            train, test = ((fold[first] == j) & (fold[second] == j) for j in (1 - k, k))
+            y, z = (one[first, second][:, None] for one in (square, model))
+            fit = LinearRegression().fit(z[train], y[train])
+            errors += [((y[test] - fit.predict(z[test])) ** 2).sum(), ((y[test] - y[train].mean()) ** 2).sum()]
+        return 1 - errors[0] / errors[1]
+
+    share = parts(x, {"a": a}, folds=2, repeats=1, seed=3).loc["a"]
+    assert share.share_cv == pytest.approx(predicted(np.arange(n)))
+    expected = t_interval_of_the_jackknife(share.share_cv, [predicted(k) for k in others])
+    assert (share.ci_low, share.ci_high) == pytest.approx(expected)

@@ -9,10 +9,11 @@ from scipy.spatial.distance import pdist, squareform
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from semanticcmc.rsa import bootstrap, distances, permutation, standardise, threads
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.rdm import from_class_means
 from semanticcmc.rsa.threads import threads_for
+from tests.rsa.limits import bootstrap_intervals
 
 
 def threads_now():

@@ -7,15 +7,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from semanticcmc.evaluation.config import LAGGED, EvaluationConfig, StimuliConfig, planned_lag
 from semanticcmc.evaluation.inference import Units
 from semanticcmc.evaluation.lag_curve import Study, by_classes
+from semanticcmc.evaluation.models import MADE, experiment_model
+from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.bootstrap import compare
+from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, partial_correlation
-from semanticcmc.rsa.rdm import RDM
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM
+from semanticcmc.rsa.regression import cka, commonality
 from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
 from semanticcmc.run import Watch
 
@@ -25,6 +30,7 @@ JOINT = (
     *("layer", "model", "control", "kind", "first", "second", "lag_s"),
     *("mantel_r", "ci_low", "ci_high", "p", "p_holm", "p_nothing", "seeds"),
 )
+YARDSTICKS = ("network", "lag_s", "seed", "layer", "measure", "model", "value", "ci_low", "ci_high", "classes")
 CONNECTIVITY = ("condition", "layer", "seed", "control", "first", "second", "r")
 
 
@@ -47,8 +53,13 @@ def lag_comparisons(
             rest, given, models = study.given(rdms, layer, control)
             if len(rest) < 2 or not models or config.bootstrap_samples == 0:
                 continue
-            found = _compared(rest, given, models, config)
-            tables.append(found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control))
+            # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
+            tests, named = math.comb(len(rest), 2) * len(models), {network.name: rdm for network, rdm in rest.items()}
+            options = (max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05)), config.confidence, config.method)
+            of_groups = [compare(*own, *options, config.seed) for own in by_classes(named, models, given)]
+            found = pd.concat(of_groups, ignore_index=True)
+            found = found.assign(condition=study.files.condition, seed=seed, layer=layer, control=control)
+            tables.append(found.assign(p_holm=holm(found["p"])))
     return pd.concat(tables[1:] or tables, ignore_index=True)[list(LAG_COMPARISONS)]
 
 
@@ -100,6 +111,47 @@ def joint(experiment: Experiment, layer: str) -> pd.DataFrame:
     return table.assign(p_holm=corrected, seeds=len(by_seed))[list(JOINT)]
 
 
+def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
+    """Measures beside correlations, at one layer and of intact stimuli: ``tables/yardsticks.csv``.
+
+    One row a network, seed, ``measure`` and ``model``, with its interval over classes: ``share`` of the RDM's variance
+    (``share_cv`` of `regression.commonality`), ``cka`` (`regression.cka`), and, at the primary layer,
+    ``category_readout`` and its ``chance`` (`decoding.readout_table`). Models are the experiment's, the association of
+    its labels, and the true looks or else the mean RDM of untrained networks; shares, of 8 classes or more, and CKA
+    are of the classes that all of them have.
+    """
+    config = experiment.section("evaluation", EvaluationConfig)
+    columns = {"accuracy": "value", "share_cv": "value", "cka": "value", "part": "model"}
+    tables = [pd.DataFrame(columns=list(YARDSTICKS))]
+    for study, _, rdms in _by_seed(experiment, layer, ["intact"]):
+        looks = next((name for name in ("look", "random") if name in study.controls), "none")
+        rest, given, _ = study.given(rdms, layer, looks)
+        models = study.models | dict(zip([looks], given, strict=False))
+        if (experiment.folder / MADE["association"][0]).is_file():
+            models["association"] = experiment_model("association", study.files.classes, experiment, {})
+        kept = [one for one in study.files.classes if all(one in model.classes for model in models.values())]
+        models = {name: model.subset(kept) for name, model in models.items()}
+        models = {name: model for name, model in models.items() if len(np.unique(model.values)) > 1}
+        x = {network: rdm.subset(kept) for network, rdm in rest.items()}
+        if not models or not x or len(kept) < FEWEST_CLASSES:
+            continue
+        power = 2 if config.distance == "euclidean" else 1  # CKA is that of squared Euclidean distances
+        squared = {network: RDM(rdm.values**power, rdm.classes) for network, rdm in x.items()}
+        found = {"cka": cka(squared, models, config.confidence)}
+        if (folds := min(4, len(kept) // FEWEST_CLASSES)) > 1:
+            found["share"] = commonality(x, models, folds, method=config.method, confidence=config.confidence)
+        for measure, table in found.items():
+            for key in ("name", "lag_s", "seed"):
+                table[key] = [getattr(network, key) for network in table["rdm"]]
+            table = table.assign(measure=measure, layer=layer, classes=len(kept))
+            tables.append(table.drop(columns="share", errors="ignore").rename(columns=columns | {"name": "network"}))
+    files = [rdm_file(experiment, network, "category_readout").with_suffix(".csv") for network in experiment.runs]
+    for table in (pd.read_csv(file) for file in files if file.is_file()):
+        table = table[(table["layer"] == layer) & (table["condition"] == "intact")].assign(model="category")
+        tables.append(table.rename(columns=columns))
+    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)[list(YARDSTICKS)]
+
+
 def connectivity(experiment: Experiment, layer: str) -> pd.DataFrame:
     """Correlate the networks' RDMs with each other at one layer: ``tables/connectivity.csv``.
 
@@ -148,15 +200,11 @@ def simple_by_layer(rdms: Mapping[str, Mapping[str, RDM]], model: RDM, config: E
     The RDMs, by condition and layer, are of the model's classes and perhaps others. One row a condition and layer:
     ``condition, layer, mantel_r, ci_low, ci_high``.
     """
-    tables = []
+    options, tables = config.of_tests | {"permutations": 1}, []  # of which none is told
     for condition, layers in rdms.items():
         x = {layer: rdm.subset(model.classes) for layer, rdm in layers.items()}
-        low, high = bootstrap_intervals(
-            x, {"model": model}, None, config.bootstrap_samples, config.confidence, config.method, config.seed
-        )
-        r = rdm_correlations({**x, "model": model}, method=config.method)["model"].to_numpy()[:-1]
-        found = {"layer": list(x), "mantel_r": r, "ci_low": low[:, 0], "ci_high": high[:, 0]}
-        tables.append(pd.DataFrame(found).assign(condition=condition))
+        found = mantel_table(x, {"model": model}, **options).rename(columns={"rdm": "layer"})
+        tables.append(found[["layer", "mantel_r", "ci_low", "ci_high"]].assign(condition=condition))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -170,20 +218,6 @@ def _by_seed(
         for seed in watch(list(experiment.seeds)):
             networks = [network for network in experiment.runs if network.seed == seed]
             yield study, seed, {network: study.files.read(network)[layer] for network in networks}
-
-
-def _compared(
-    rdms: Mapping[Network, RDM], given: Sequence[RDM], models: Mapping[str, RDM], config: EvaluationConfig
-) -> pd.DataFrame:
-    """All comparisons of one family."""
-    # The least p that a bootstrap can have, 2 / (samples + 1), is then a quarter of Holm's first step at .05.
-    tests = math.comb(len(rdms), 2) * len(models)
-    samples = max(config.bootstrap_samples, math.ceil(4 * 2 * tests / 0.05))
-    tables = []
-    for x, group, z in by_classes({network.name: rdm for network, rdm in rdms.items()}, models, given):
-        tables.append(compare(x, group, z, samples, config.confidence, config.method, config.seed))
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(p_holm=holm(table["p"]))
 
 
 def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:

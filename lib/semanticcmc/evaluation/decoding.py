@@ -8,28 +8,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import stdtrit
 
 from semanticcmc.rsa.bootstrap import bootstrap_counts, bootstrap_interval
+from semanticcmc.rsa.semantics import NO_CATEGORY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.pipeline import Pipeline
-
-
-def obstacle(labels: ArrayLike) -> str:
-    """Why class accuracy cannot be had from these labels; empty where it can."""
-    classes, counts = np.unique(np.asarray(labels), return_counts=True)
-    if len(classes) < 2:
-        return f"{len(classes)} class: nothing to tell apart"
-    if few := int((counts < 2).sum()):
-        return f"{few} of {len(classes)} classes have one image: none is left to test on"
-    return ""
 
 
 def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) -> NDArray[np.float64]:
@@ -46,17 +38,14 @@ def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) 
     if folds < 2:
         raise ValueError(f"folds {folds}: at least 2")
     classes, counts = np.unique(y, return_counts=True)
-    if why := obstacle(y):
+    if len(classes) < 2 or counts.min() < 2:
+        few = f"{(counts < 2).sum()} of {len(classes)} classes have one image: none is left to test on"
+        why = few if len(classes) > 1 else f"{len(classes)} class: nothing to tell apart"
         warnings.warn(f"no class accuracy (NaN): {why}", RuntimeWarning, stacklevel=2)
         return np.full(len(classes), math.nan)
     split = StratifiedKFold(min(folds, int(counts.min())), shuffle=True, random_state=0)
     predicted = cross_val_predict(classifier, x, y, cv=split)
     return recall_score(y, predicted, labels=classes, average=None, zero_division=0)
-
-
-def chance(labels: ArrayLike) -> float:
-    """Accuracy of guessing: 1 / classes."""
-    return 1.0 / len(np.unique(np.asarray(labels)))
 
 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> NDArray[np.float64]:
@@ -122,11 +111,9 @@ def category_readout(
 
     Returns
     -------
-    array of float64, shape (categories,)
-        Share of each category's images, in sorted order, that are named rightly when their class is held out. Their
-        mean without any effect is 1 / categories; `class_interval` gives its interval over categories.
+    array of float64, shape (classes,)
+        Share of each class's images that are named rightly when it is held out; NaN for a class without images.
     """
-    from sklearn.metrics import recall_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
     x, groups = np.asarray(features, dtype=np.float64), np.asarray(class_index)
@@ -138,8 +125,34 @@ def category_readout(
             f"{few}: a single class, or the only category; 2 categories of 2 classes are needed to hold out"
         )
     split = StratifiedGroupKFold(min(folds, int(counts.min())), shuffle=True, random_state=0)
-    predicted = cross_val_predict(linear_probe(), x, y, cv=split, groups=groups)
-    return recall_score(y, predicted, labels=names, average=None, zero_division=0)
+    right = cross_val_predict(linear_probe(), x, y, cv=split, groups=groups) == y
+    return pd.Series(right).groupby(groups).mean().reindex(range(len(categories))).to_numpy(np.float64)
+
+
+def readout_table(
+    features: ArrayLike, class_index: ArrayLike, category: Mapping[str, str], folds: int, confidence: float
+) -> pd.DataFrame:
+    """`category_readout` with its interval over classes: ``measure, accuracy, ci_low, ci_high, classes``.
+
+    The measures are ``category_readout``, a mean over categories, and ``chance``; no row without two categories of two
+    classes. `category` is of each class, in the order of `class_index`; classes without one, or alone in it, are left
+    out. The interval is Student's, of classes drawn from each category (strata), its freedom by Satterthwaite.
+    """
+    of = pd.Series(category.values())
+    counts = of[of != NO_CATEGORY].value_counts()
+    kept = np.flatnonzero(of.isin(counts.index[counts > 1]))
+    if of[kept].nunique() < 2:
+        return pd.DataFrame(columns=["measure", "accuracy", "ci_low", "ci_high", "classes"])
+    some = np.isin(class_index, kept)
+    place = np.searchsorted(kept, np.asarray(class_index)[some])
+    right = category_readout(np.asarray(features)[some], place, of[kept].tolist(), folds)
+    groups = pd.Series(right).groupby(of[kept].to_numpy())
+    means, variances, freedom = groups.mean(), groups.var() / groups.size(), groups.size() - 1
+    accuracy, error = means.mean(), math.sqrt(variances.sum()) / len(means)
+    half = error and error * stdtrit(variances.sum() ** 2 / (variances**2 / freedom).sum(), 0.5 + confidence / 2)
+    rows = [("category_readout", accuracy, accuracy - half, accuracy + half, len(kept))]
+    rows += [("chance", 1 / len(means), math.nan, math.nan, len(kept))]
+    return pd.DataFrame(rows, columns=["measure", "accuracy", "ci_low", "ci_high", "classes"])
 
 
 def accuracy_table(
@@ -158,7 +171,7 @@ def accuracy_table(
     features, labels, neighbours, folds
         As in `knn_accuracy`.
     samples : int
-        Bootstrap samples of the classes, the same as those of `bootstrap.bootstrap_intervals` with this seed; 0
+        Bootstrap samples of the classes, the same as those of `bootstrap.intervals` with this seed; 0
         for no interval.
 
     Returns
@@ -175,7 +188,7 @@ def accuracy_table(
     for measure, by_class in measured.items():
         low, high = class_interval(by_class, samples, confidence, seed)
         rows.append((measure, float(by_class.mean()), low, high))
-    rows.append(("chance", chance(labels), math.nan, math.nan))
+    rows.append(("chance", 1 / len(np.unique(labels)), math.nan, math.nan))
     return pd.DataFrame(rows, columns=["measure", "accuracy", "ci_low", "ci_high"])
 
 

@@ -235,7 +235,7 @@ def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") 
         As `lag_curve` returns it, or the table of class accuracy.
     confidence : float
         Level of the intervals, between 0 and 1.
-    value : {'mantel_r', 'accuracy'}
+    value : {'mantel_r', 'accuracy', 'value'}
         Column to average.
 
     Returns

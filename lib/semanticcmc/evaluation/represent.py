@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,13 +22,14 @@ from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import class_means_and_features, evaluation_device
 from semanticcmc.evaluation.comparisons import rdm_correlations
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, WatchConfig
-from semanticcmc.evaluation.decoding import accuracy_table
-from semanticcmc.evaluation.models import experiment_model
+from semanticcmc.evaluation.decoding import accuracy_table, readout_table
+from semanticcmc.evaluation.models import category_table, experiment_model
 from semanticcmc.evaluation.rdm_files import rdm_file, write_distance_rdms
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.rsa.rdm import RDM, from_class_means, write_rdms
 from semanticcmc.rsa.reliability import reliability_table
+from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.run import write_csv
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.networks import Encoder, TrainedNetwork
@@ -44,6 +46,7 @@ class Representation:
     accuracy: pd.DataFrame  # class accuracy of single pictures (`decoding.accuracy_table`)
     noise_ceiling: pd.DataFrame  # split-half reliability (`rsa.reliability`)
     effective_rank: pd.DataFrame  # of single pictures' activations at the primary layer (RankMe)
+    category_readout: pd.DataFrame  # of classes held out (`decoding.readout_table`); no row without categories
 
 
 def represent(
@@ -75,24 +78,28 @@ def represent(
     trained = load_network(experiment.run_folder(network)).to(evaluation_device())
     intervals = (evaluation.bootstrap_samples, evaluation.confidence, evaluation.seed)
     rdms: dict[str, dict[str, RDM]] = {}
-    accuracy: list[pd.DataFrame] = []
-    ceilings: list[pd.DataFrame] = []
-    ranks: list[pd.DataFrame] = []
+    tables = defaultdict[str, list[pd.DataFrame]](list)
+    category = dict.fromkeys(classes, NO_CATEGORY)
+    with contextlib.suppress(InputError):  # of a class that the table lacks, which the tests name
+        category = categories(classes, category_table(experiment))
     for condition in stimuli.config.conditions:
         batches = watch(stimuli.batches(config.batch_size, condition))
         means, features, labels = class_means_and_features(trained, batches, len(classes), layer, config)
         rdms[condition] = {one: from_class_means(mean, classes, evaluation.distance) for one, mean in means.items()}
         keys = {"network": network.name, "lag_s": network.lag_s, "seed": network.seed, "layer": layer}
-        recognised = accuracy_table(features, labels, config.decoding_neighbours, config.decoding_folds, *intervals)
-        known = reliability_table(features, labels, classes, evaluation.distance)
-        rank = pd.DataFrame({"effective_rank": [effective_rank(torch.from_numpy(features)).item()]})
-        for tables, found in ((accuracy, recognised), (ceilings, known), (ranks, rank)):
-            tables.append(pd.DataFrame(keys | {"condition": condition}, index=found.index).join(found))
-    made = Representation(rdms, *map(pd.concat, (accuracy, ceilings, ranks)))
+        found = {
+            "accuracy": accuracy_table(features, labels, config.decoding_neighbours, config.decoding_folds, *intervals),
+            "noise_ceiling": reliability_table(features, labels, classes, evaluation.distance),
+            "effective_rank": pd.DataFrame({"effective_rank": [effective_rank(torch.from_numpy(features)).item()]}),
+            "category_readout": readout_table(features, labels, category, config.decoding_folds, evaluation.confidence),
+        }
+        for measure, rows in found.items():
+            tables[measure].append(pd.DataFrame(keys | {"condition": condition}, index=rows.index).join(rows))
+    made = Representation(rdms, **{measure: pd.concat(parts) for measure, parts in tables.items()})
     if write:
         for condition, by_layer in rdms.items():
             write_rdms(rdm_file(experiment, network, condition), by_layer)
-        for measure in ("accuracy", "noise_ceiling", "effective_rank"):
+        for measure in tables:
             write_csv(rdm_file(experiment, network, measure).with_suffix(".csv"), getattr(made, measure))
         write_distance_rdms(experiment, network, trained)
     return made

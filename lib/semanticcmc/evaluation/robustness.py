@@ -120,15 +120,9 @@ def choices(given: Material, primary_layer: str, distance: str, spatial_mean: bo
 def _means(
     random: Mapping[Network, Mapping[str, RDM]], name: str, runs: Iterable[Network]
 ) -> dict[Network, RDM] | None:
-    """Control of every network: the mean RDM of all untrained networks."""
-    return dict.fromkeys(runs, mean_rdm(rdms[name] for rdms in random.values())) if random else None
-
-
-def mean_rdm(rdms: Iterable[RDM]) -> RDM:
-    """Mean of RDMs of the same classes, joined by name."""
-    found = list(rdms)
-    classes = found[0].classes
-    return RDM(np.mean([rdm.subset(classes).values for rdm in found], axis=0), classes)
+    """Control of every network: the mean RDM of all untrained networks, which `RDMFiles` read in one order."""
+    found = [rdms[name] for rdms in random.values()]
+    return dict.fromkeys(runs, RDM(np.mean([one.values for one in found], axis=0), found[0].classes)) if found else None
 
 
 def survival(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,11 @@ from semanticcmc.figures.style import Drawn
 from semanticcmc.figures.tables import Selection, caption, model_names, summary
 
 MEASURES = {"knn": "nearest neighbours", "linear_probe": "linear probe"}
+YARDSTICKS = {
+    "category_readout": "category of held-out\nclasses (share correct)",
+    "cka": "CKA with the model",
+    "share": "share of variance that\na model alone explains",
+}
 NO_ACCURACY = "no class accuracy: a class has one image"
 
 
@@ -111,3 +116,28 @@ def noise_ceiling(table: pd.DataFrame, ceilings: pd.DataFrame, shown: Selection)
     alt = f"Simple correlation of every network with {model_names(shown.models)}, and the noise ceiling: {told}."
     root = "dash: root of the split-half reliability (Spearman and Brown), what a model without error could reach"
     return Drawn(axes, alt, caption(rows, root, confidence=shown.confidence, each=True))
+
+
+def yardsticks(table: pd.DataFrame, shown: Selection) -> Drawn:
+    """Measures beside correlations, a panel each: category read out of held-out classes, CKA, and unique shares.
+
+    Points carry the model as their gid. Of ``tables/yardsticks.csv`` all models are drawn, each alone.
+    """
+    axes = style.panels(len(YARDSTICKS), 1, height=1.35, sharex=True)
+    rows = shown.rows(table, model=[name for name in table.model if " & " not in name and name != "all"])
+    looks = style.network_styles(style.network_lags(rows))
+    models = {name: style.model_style(name) for name in dict.fromkeys(rows.model)}
+    for ax, (measure, label) in zip(axes, YARDSTICKS.items(), strict=True):
+        means = summary(rows[rows.measure == measure], shown.confidence, "value")
+        style.beside(ax, means, "network", list(looks), "model", models, value="value", size=5)
+        if means.empty:
+            style.quiet_text(ax, "too few classes")
+        style.zero_line(ax)
+        style.network_axis(ax, looks)
+        ax.set_ylabel(label)
+    for chance in rows.value[rows.measure == "chance"].head(1):
+        style.chance_line(axes[0], chance)
+    style.legend_above(axes[0], 3)
+    what = [label.replace("\n", " ") for label in YARDSTICKS.values()]
+    words = caption(rows, "shares cross-validated over classes, intervals of shares and CKA by the jackknife")
+    return Drawn(axes, f"Of every network: {'; '.join(what)}, of {model_names(models)}.", words)

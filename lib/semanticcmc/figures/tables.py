@@ -78,7 +78,7 @@ def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> p
         Of ``tables/lag_curve.csv`` or ``tables/accuracy.csv``; those without a value are left out.
     confidence : float
         Level of the intervals, between 0 and 1.
-    value : {'mantel_r', 'accuracy'}
+    value : {'mantel_r', 'accuracy', 'value'}
 
     Returns
     -------

@@ -5,7 +5,7 @@ and threadpoolctl are used where they are installed. `semanticcmc.rsa.mantel` is
 come by ``from semanticcmc.rsa.mantel import ...``.
 """
 
-from semanticcmc.rsa.bootstrap import bootstrap_intervals, compare
+from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import MantelResult, mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.rdm import RDM, align, from_class_means, read_rdms, write_rdms
@@ -17,7 +17,6 @@ __all__ = [
     "RDM",
     "MantelResult",
     "align",
-    "bootstrap_intervals",
     "categories",
     "category_rdm",
     "cka",

@@ -140,37 +140,13 @@ def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray
     return interval
 
 
-def bootstrap_intervals(
-    rdms: Mapping[Any, Matrix],
-    models: Mapping[Any, Matrix],
-    control: Controls | Mapping[Any, Controls] | None = None,
-    samples: int = 1000,
-    confidence: float = 0.95,
-    method: str = "pearson",
-    seed: int = 0,
-    device: str | torch.device | None = None,
-) -> NDArray[np.float64]:
-    """Bootstrap intervals over classes of what `mantel.mantel_table` tests.
-
-    Parameters
-    ----------
-    rdms, models, control, method, device
-        As in `mantel.mantel_table`. Spearman's correlation is that of the ranks in the whole RDM.
-    samples : int
-        Number of bootstrap samples; 0 gives NaN.
-
-    Returns
-    -------
-    array, shape (2, M, K)
-        Lower and upper limits; partial r, where there is a control, computed anew in each sample. On Fisher's
-        scale (z = artanh r) they are ``z + w (q - z)``, with q the samples' quantiles and w the factor that brings
-        their spread to that of samples of classes. What they do not say: see the module's docstring.
-    """
-    return intervals(standardise_table(rdms, models, control, method, device), samples, confidence, seed)
-
-
 def intervals(data: Standardised, samples: int, confidence: float, seed: int) -> NDArray[np.float64]:
-    """`bootstrap_intervals` of matrices that are standardised already."""
+    """Bootstrap intervals over classes of what `mantel.mantel_table` tests: lower and upper limits, (2, M, K).
+
+    Partial r, where there is a control, is computed anew in each of so many `samples` (0: NaN); Spearman's is that of
+    the ranks in the whole RDM. On Fisher's scale (z = artanh r) limits are ``z + w (q - z)``, with q the samples'
+    quantiles and w the factor that brings their spread to that of samples of classes.
+    """
     if samples == 0:
         return np.full((2, len(data.x), len(data.y)), np.nan)
     counts = bootstrap_counts(data.x.shape[-1], samples, seed)
@@ -179,7 +155,7 @@ def intervals(data: Standardised, samples: int, confidence: float, seed: int) ->
 
 
 def corrected_interval(data: Standardised, found: torch.Tensor, confidence: float) -> NDArray[np.float64]:
-    """Intervals of `bootstrap_intervals`, from what `bootstrap_correlations` found of the same data."""
+    """`intervals`, from what `bootstrap_correlations` found of the same data."""
     r, left_out = all_and_left_out(data)
     z, resampled, jackknife = (a.clamp(-CERTAIN, CERTAIN).atanh() for a in (r, found, left_out))
     degenerate = degenerate_variances(data) * z.cosh() ** 4  # the slope of artanh is 1 / (1 - r^2) = cosh^2 z
@@ -284,13 +260,13 @@ def compare(
     """Differences of the (partial) correlations of each two RDMs with each model, by the paired bootstrap.
 
     Both correlations come from the same bootstrap samples of the classes; their differences are brought to the
-    spread of samples of classes as in `bootstrap_intervals`, without Fisher's transformation. A permutation test
+    spread of samples of classes as in `intervals`, without Fisher's transformation. A permutation test
     cannot answer this question: permuting a model's classes sets both correlations to 0, not their difference.
 
     Parameters
     ----------
     rdms, models, control, confidence, method, seed, device
-        As in `bootstrap_intervals`; two RDMs or more.
+        As in `mantel.mantel_table`; two RDMs or more.
     samples : int
         Number of bootstrap samples.
 

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semanticcmc.rsa.bootstrap import intervals
-from semanticcmc.rsa.permutation import holm, permutations_for_family, significance
+from semanticcmc.rsa.permutation import significance
 from semanticcmc.rsa.standardise import (
     Controls,
     Matrix,
@@ -195,7 +195,6 @@ def mantel_table(
     reference: str = "cosets",
     seed: int = 0,
     device: str | torch.device | None = None,
-    family: str | None = None,
     bootstrap_samples: int | None = None,
     confidence: float = 0.95,
     partial: str = "smouse",
@@ -210,19 +209,16 @@ def mantel_table(
         Partialled out, several at once: the same for all RDMs, or each one's own.
     permutations, alternative, method, reference, seed, device, partial
         As in `partial_mantel`.
-    family : str, optional
-        Name of the family that all tests of this table are; then p is also corrected over it by Holm's
-        method, and the number of permutations raised to what that needs (`permutation.permutations_for_family`).
     bootstrap_samples : int, optional
-        With it the table has intervals at the level `confidence`, as `bootstrap.bootstrap_intervals` gives them.
+        With it the table has intervals at the level `confidence`, as `bootstrap.intervals` gives them.
 
     Returns
     -------
     DataFrame
         One row a pair: ``rdm, model`` (the names), ``mantel_r, p, permutations, n, method, alternative,
-        reference, seed``, for a family ``family, p_holm``, and with bootstrap samples ``ci_low, ci_high``. Where an
-        RDM, a model or the control holds NaN or is constant, or is collinear with the control, mantel_r and p are
-        NaN, with a RuntimeWarning: one dead layer does not stop the others.
+        reference, seed``, and with bootstrap samples ``ci_low, ci_high``. Where an RDM, a model or the control holds
+        NaN or is constant, or is collinear with the control, mantel_r and p are NaN, with a RuntimeWarning: one dead
+        layer does not stop the others.
 
     Raises
     ------
@@ -232,14 +228,10 @@ def mantel_table(
     import pandas as pd
 
     data = standardise_table(rdms, models, control, method, device)
-    if family is not None:
-        permutations = max(permutations, permutations_for_family(len(rdms) * len(models)))
     r, p, size, _ = significance(data, permutations, alternative, reference, seed, partial=partial)
     table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"])
     table = table.assign(mantel_r=r.cpu().numpy().ravel(), p=p.cpu().numpy().ravel(), permutations=size)
     table = table.assign(n=data.x.shape[-1], method=method, alternative=alternative, reference=reference, seed=seed)
-    if family is not None:
-        table = table.assign(family=family, p_holm=holm(table["p"]))
     if bootstrap_samples is not None:
         low, high = intervals(data, bootstrap_samples, confidence, seed)
         table = table.assign(ci_low=low.ravel(), ci_high=high.ravel())

@@ -22,7 +22,7 @@ import torch
 from scipy.special import stdtrit
 
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
-from semanticcmc.rsa.standardise import Matrix, standardise, standardise_table
+from semanticcmc.rsa.standardise import Matrix, standardise_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,9 +83,9 @@ def commonality(
     fitted = _errors(whole, whole, sets)
     shares = torch.stack([1 - fitted / fitted[0], torch.zeros_like(fitted)])
     for of_repeat in fold:
-        held_out = [of_repeat == k for k in range(folds)]
-        by_fold = [_errors(_products(values, ~held), _products(values, held), sets) for held in held_out]
-        errors = torch.stack(by_fold).sum(0)
+        errors = torch.zeros_like(fitted)
+        for held_out in (of_repeat == k for k in range(folds)):
+            errors += _errors(_products(values, ~held_out), _products(values, held_out), sets)
         shares[1] += (1 - errors / errors[0]) / repeats
     shares.masked_fill_(data.x[:, 0, 1].isnan()[:, None], torch.nan)
     explained = dict(zip(sets, shares.transpose(0, 1), strict=True))  # (2, RDMs, 1 + n)
@@ -150,8 +150,8 @@ def _jackknife(found: torch.Tensor, confidence: float) -> tuple[float, float]:
     return float(found[0]) - half, float(found[0]) + half
 
 
-def cka(x: Matrix, y: Matrix) -> float:
-    """Linear centred kernel alignment of two representations, without bias, from their RDMs.
+def cka(rdms: Mapping[Any, Matrix], models: Mapping[Any, Matrix], confidence: float = 0.95) -> pd.DataFrame:
+    """Linear centred kernel alignment of each two representations, without bias, from their RDMs.
 
     Of features whose squared Euclidean distances the RDMs hold, and so too of patterns scaled to mean 0 and length 1,
     whose correlation distance is half of that. HSIC is estimated without bias (Song et al. 2012; Nguyen, Raghu and
@@ -160,36 +160,24 @@ def cka(x: Matrix, y: Matrix) -> float:
 
     Parameters
     ----------
-    x, y : RDM, or array, tensor or DataFrame of shape (n, n)
-        As in `mantel.mantel`; Euclidean distances must be squared first.
+    rdms, models, confidence
+        As of `commonality`; Euclidean distances must be squared first.
 
     Returns
     -------
-    float
-        1 for the same representation but for rotation, shift and scale; NaN, with a RuntimeWarning, if one is constant.
-    """
-    return float(_alignments(*standardise({"x": x, "y": y}))[0])
-
-
-def cka_table(rdms: Mapping[Any, Matrix], models: Mapping[Any, Matrix], confidence: float = 0.95) -> pd.DataFrame:
-    """`cka` of each RDM with each model: ``rdm, model, cka`` and its jackknife interval over classes.
-
-    Parameters are those of `cka` and `commonality`; an RDM that is NaN or constant has NaN, with a RuntimeWarning.
+    DataFrame
+        ``rdm, model, cka``, and its jackknife interval over classes ``ci_low, ci_high``. CKA is 1 for the same
+        representation but for rotation, shift and scale; NaN, with a RuntimeWarning, if one is NaN or constant.
     """
     import pandas as pd
 
     data = standardise_table(rdms, models)
     rows = []
     for (rdm, x), (model, y) in itertools.product(zip(rdms, data.x, strict=True), zip(models, data.y, strict=True)):
-        found = _alignments(x, y)
+        xx, xy, yy = (_hsic(a, b) for a, b in ((x, x), (x, y), (y, y)))
+        found = xy / (xx * yy).sqrt()
         rows.append((rdm, model, float(found[0]), *_jackknife(found, confidence)))
     return pd.DataFrame(rows, columns=["rdm", "model", "cka", "ci_low", "ci_high"])
-
-
-def _alignments(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """`cka` of matrices (n, n) that are 0 on the diagonal, of all classes and without each: (1 + n,)."""
-    xx, xy, yy = (_hsic(a, b) for a, b in ((x, x), (x, y), (y, y)))
-    return xy / (xx * yy).sqrt()
 
 
 def _hsic(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
