@@ -88,15 +88,20 @@ def world_config(kind: str, seed: int) -> WorldConfig:
     return configure(WorldConfig, read_values("miniature")[0]["world"] | of_world(kind, seed), kind)
 
 
-def prepared(kind: str, seed: int) -> Experiment:
-    """A world, drawn once, with the RDMs of its truth and of its untrained networks."""
+def miniature_in(folder: Path, differs: dict[str, Any]) -> Experiment:
+    """The miniature's experiment in a folder, with what differs in its world; the world is not drawn yet."""
     values = read_values("miniature")[0]
-    values["world"] |= of_world(kind, seed)
-    folder = FOLDER / f"{kind}_{seed}"
+    values["world"] |= differs
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "experiment.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    one = load_experiment(folder / "experiment.yaml")
+    return load_experiment(folder / "experiment.yaml")
+
+
+def prepared(kind: str, seed: int) -> Experiment:
+    """A world, drawn once, with the RDMs of its truth and of its untrained networks."""
+    one = miniature_in(FOLDER / f"{kind}_{seed}", of_world(kind, seed))
+    folder = one.folder
     if not (folder / "models.parquet").exists():
         build(one.section("world", WorldConfig), folder, processes=1)
         models = {name: read_rdms(folder / "world" / f"{name}_rdm.parquet")[name] for name in ("look", "theme", "met")}

@@ -25,10 +25,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from scipy.interpolate import make_smoothing_spline
 from scipy.special import stdtr, stdtrit
-from validation.kind_or_company import UNTRAINED, rdm_of
+from validation.kind_or_company import UNTRAINED, miniature_in, rdm_of
 
 from semanticcmc.evaluation.rdm_files import untrained_network
 from semanticcmc.experiment import Experiment, load_experiment, read_values
@@ -71,18 +70,13 @@ def of_world(world: int) -> dict[str, Any]:
 
 def prepared(world: int) -> Experiment:
     """A world, drawn once, with how long its looks last and the RDMs of its truth and its untrained networks."""
-    values = read_values("miniature")[0]
-    values["world"] |= of_world(world)
-    folder = FOLDER / f"world_{world:02d}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / "experiment.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    one = load_experiment(folder / "experiment.yaml")
+    one = miniature_in(FOLDER / f"world_{world:02d}", of_world(world))
+    folder = one.folder
     if not (folder / "models.parquet").exists():
         build(one.section("world", WorldConfig), folder, processes=1)
         config = one.section("timescales", TimescalesConfig)
         store = FrameStore(folder / "frames")
-        lags_s = lag_grid(1.0, 0.75 * values["world"]["film_duration_s"], config.lags)
+        lags_s = lag_grid(1.0, 0.75 * one.section("world", WorldConfig).film_duration_s, config.lags)
         looks = compare_frames(store.index, store.resident(config.frame_px), lags_s, correlation=True)
         write_csv(folder / "looks.csv", persistence("appearance", looks, config).table(config))
         classes = tuple(pd.read_csv(folder / "world" / "classes.csv").wnid)
