@@ -5,7 +5,6 @@ Quarto exits 0 after all of these; this is its post-render step.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,16 +74,6 @@ def check_site(folder: Path, pages: Iterable[str | Path] | None = None) -> None:
         problems += [f"{sheet.relative_to(folder)}: loads {address} from elsewhere" for address in loaded]
     if problems:
         raise InputError(f"{folder}: {len(problems)} problem(s)\n  " + "\n  ".join(problems))
-
-
-def check_lines(notebook: Path, page: Path) -> None:
-    """Refuse a page of a notebook on which the lines of a cell run into each other, as where `source` is one string."""
-    code = "\n".join(tag.get_text() for tag in _parsed(page).select("code, pre"))
-    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    for cell in cells:
-        lines = [line for line in "".join(cell["source"]).splitlines() if not line.startswith("#|")]
-        if len(lines) > 1 and "\n".join(lines[:2]) not in code:
-            raise InputError(f"{page}: the lines of a cell run into each other, or are not there: {lines[0]}")
 
 
 def check_log(lines: Iterable[str], source: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from papers.build import ROOT, claims, notebook_pages, poster, quarto, show, values
-from papers.build.checks import check_lines, check_log, check_site
+from papers.build.checks import check_log, check_site
 
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
@@ -224,9 +224,6 @@ def main(arguments: list[str] | None = None) -> int:
             check_site(ROOT / "_site", map(Path, os.environ["QUARTO_PROJECT_OUTPUT_FILES"].splitlines()))
         else:
             check_site(ROOT / "_site")
-            for chapter in NOTEBOOKS:
-                page = ROOT / "_site" / "site" / "notebooks" / f"{chapter}.html"
-                check_lines(ROOT / "site" / "notebooks" / f"{chapter}.ipynb", page)
 
     return show(made)
 

@@ -39,7 +39,7 @@ def validation(name: str) -> Path:
 
 def stale(record: Path) -> str:
     """Why a study may not stand beside the Methods: its record has other tests than are declared now; else empty."""
-    config, now = json.loads(record.read_text(encoding="utf-8")).get("config") or {}, read_values("miniature")[0]
+    config, now = json.loads(record.read_text(encoding="utf-8")).get("config") or {}, read_values("base")[0]
     made = [one["evaluation"] for one in (config, *config.values()) if isinstance(one, dict) and "evaluation" in one]
     again = f"Made with other tests than those declared now: python -m validation.{record.stem} makes this study again."
     return "" if all(own.get(key) == now["evaluation"][key] for own in made for key in TESTS) else again

@@ -216,6 +216,10 @@ def test_yardsticks_tell_the_network_that_codes_category_from_those_of_looks(exp
     row = table.query("measure == 'cka' and model == 'category' and network == 'semantic_60s' and seed == 1").iloc[0]
     own = cka({"": rdm}, {"": category_rdm(CLASSES, experiment.folder / "world" / "classes.csv")}, 0.9).iloc[0]
     assert row.value == expected.cka and (row.ci_low, row.ci_high) == (own.ci_low, own.ci_high)
+    few = association.subset(CLASSES[:3])  # of labels that name few of the classes: all else is as without them
+    write_rdms(experiment.folder / "rdms" / "association.parquet", {"association": few})
+    left = set(yardsticks(experiment, "fc7").model)
+    assert {"category", "look"} <= left and "association" not in left
 
 
 def test_yardsticks_read_what_notebook_03_found_of_held_out_classes(experiment):  # noqa: F811

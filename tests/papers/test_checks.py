@@ -1,10 +1,9 @@
 """The checks of a rendered site, on pages whose faults are known."""
 
-import json
 from pathlib import Path
 
 import pytest
-from papers.build.checks import check_lines, check_log, check_site
+from papers.build.checks import check_log, check_site
 
 from semanticcmc.config import InputError
 
@@ -104,14 +103,3 @@ def test_a_partial_render_is_checked_for_what_it_rendered(site):
     check_site(folder, [folder / "index.html"])
     with pytest.raises(InputError, match=r"index\.html: unresolved \?var:a\.b"):
         check_site(folder, [folder / "sub" / "index.html"])
-
-
-@pytest.mark.parametrize(("shown", "good"), [("a = 1\nb = 2", True), ("a = 1b = 2", False)])
-def test_a_page_whose_code_lost_its_lines_is_refused(tmp_path, shown, good):
-    cells = [{"cell_type": "code", "source": ["#| fig-alt: x\n", "a = 1\n", "b = 2"]}]
-    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
-    (tmp_path / "a.html").write_text(f"<pre><code><span>{shown}</span></code></pre>")
-    if good:
-        return check_lines(tmp_path / "a.ipynb", tmp_path / "a.html")
-    with pytest.raises(InputError, match="run into each other"):
-        check_lines(tmp_path / "a.ipynb", tmp_path / "a.html")

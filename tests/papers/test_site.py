@@ -154,6 +154,12 @@ def test_no_output_is_html_that_quarto_fetches_scripts_for():
     assert "```{=html}\n<table>\n<tr><td>a</td></tr></table>\n```" in found["data"]["text/markdown"]
 
 
+def test_a_cell_reaches_quarto_as_a_list_of_lines():
+    """Of nbformat's two forms of a source, Quarto runs the lines of a single string into each other."""
+    cells = [{"cell_type": kind, "source": "a = 1\nb = 2", "outputs": []} for kind in ("code", "markdown")]
+    assert [cell["source"] for cell in website.for_quarto({"cells": cells})["cells"]] == [["a = 1\n", "b = 2"]] * 2
+
+
 def test_the_site_passes_its_checks_where_pandoc_stands_in_for_quarto(site, pages, tmp_path):
     """Resources are copied and pages made as `_quarto.yml` says; only the reference is not there."""
     pypandoc = pytest.importorskip("pypandoc")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import LAGGED, EvaluationConfig, StimuliConfig, planned_lag
 from semanticcmc.evaluation.inference import Units
 from semanticcmc.evaluation.lag_curve import Study, by_classes
-from semanticcmc.evaluation.models import MADE, experiment_model
+from semanticcmc.evaluation.models import experiment_model
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.rsa.bootstrap import compare
@@ -117,8 +119,8 @@ def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
     One row a network, seed, ``measure`` and ``model``, with its interval over classes: ``share`` of the RDM's variance
     (``share_cv`` of `regression.commonality`), ``cka`` (`regression.cka`), and, at the primary layer,
     ``category_readout`` and its ``chance`` (`decoding.readout_table`). Models are the experiment's, the association of
-    its labels, and the true looks or else the mean RDM of untrained networks; shares, of 8 classes or more, and CKA
-    are of the classes that all of them have.
+    its labels if of classes enough, and the true looks or else the mean RDM of untrained networks; shares, of 8 classes
+    or more, and CKA are of the classes that all of them have.
     """
     config = experiment.section("evaluation", EvaluationConfig)
     columns = {"accuracy": "value", "share_cv": "value", "cka": "value", "part": "model"}
@@ -127,7 +129,7 @@ def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
         looks = next((name for name in ("look", "random") if name in study.controls), "none")
         rest, given, _ = study.given(rdms, layer, looks)
         models = study.models | dict(zip([looks], given, strict=False))
-        if (experiment.folder / MADE["association"][0]).is_file():
+        with suppress(InputError):  # no labels, or of too few of the classes
             models["association"] = experiment_model("association", study.files.classes, experiment, {})
         kept = [one for one in study.files.classes if all(one in model.classes for model in models.values())]
         models = {name: model.subset(kept) for name, model in models.items()}
@@ -141,9 +143,8 @@ def yardsticks(experiment: Experiment, layer: str) -> pd.DataFrame:
         if (folds := min(4, len(kept) // FEWEST_CLASSES)) > 1:
             found["share"] = commonality(x, models, folds, method=config.method, confidence=config.confidence)
         for measure, table in found.items():
-            for key in ("name", "lag_s", "seed"):
-                table[key] = [getattr(network, key) for network in table["rdm"]]
-            table = table.assign(measure=measure, layer=layer, classes=len(kept))
+            keys = {key: [getattr(network, key) for network in table["rdm"]] for key in ("name", "lag_s", "seed")}
+            table = table.assign(measure=measure, layer=layer, classes=len(kept), **keys)
             tables.append(table.drop(columns="share", errors="ignore").rename(columns=columns | {"name": "network"}))
     files = [rdm_file(experiment, network, "category_readout").with_suffix(".csv") for network in experiment.runs]
     for table in (pd.read_csv(file) for file in files if file.is_file()):
@@ -235,7 +236,6 @@ def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:
     """
     file = repository_root() / "data_manifests" / "published_results.csv"
     published = pd.read_csv(file, keep_default_na=False, na_values=[""]).rename(columns={"source": "citation"})
-    ours = tests[(tests["condition"] == "intact") & (tests["layer"] == layer) & (tests["model"] == "lch")]
-    ours = ours[ours["control"].isin(["none", "random"])]
+    ours = tests.query("condition == 'intact' and layer == @layer and model == 'lch' and control in ('none', 'random')")
     table = pd.concat([published.assign(source="published"), ours.assign(source="ours")], ignore_index=True)
     return table[["source", *ours.columns, *(column for column in published if column not in ours)]]
