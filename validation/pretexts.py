@@ -39,6 +39,7 @@ from semanticcmc.figures.objectives import objectives
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.sound import sound_file, write_sound
 from semanticcmc.rsa.permutation import holm
+from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.run import TrainingError, atomic, record, write_csv, write_json
 from semanticcmc.training.loop import Run
@@ -58,11 +59,13 @@ WORLDS: dict[str, dict[str, Any]] = {
 """World to what differs from the miniature's."""
 ALONE = {"reversible": "arrow_of_time", "hum_shuffled": "sound"}  # what is trained in worlds but the miniature
 ABLATION = {"cocon_cpc": {"sim": 0.0, "sync": 0.0}, "cocon_sim": {"sync": 0.0}, "cocon_sync": {"sim": 0.0}}
-"""CoCon with some of its losses off, as its authors' ablation; of the first seed alone (8 minutes each)."""
+"""CoCon with some of its losses off, as its authors' ablation (8 minutes each)."""
 CONTRASTS = (
     *((name, "semantic_60s") for name in ("same_scene", "same_label", "debiased_60s", "window_120s")),
     *(("cocon_20s", f"{name}_20s") for name in ABLATION),
+    ("sound", "hum_shuffled: sound"),
 )
+"""Pairs of networks of the miniature, or of the world before the colon."""
 FIRST = ("same_scene", "same_label", "window", "debiased", *ALONE.values(), "vicreg", "byol", "moco", "rotation", "cpc")
 LAST = ("nce", "tracking_triplet", "cross_modal_clusters", "cocon", *ABLATION)  # what takes long a step, or other views
 
@@ -138,39 +141,43 @@ def rows(one: Experiment, network: Network) -> pd.DataFrame:
 
 def jobs() -> list[tuple[str, Network]]:
     """Worlds and networks, a seed after the other, those first that are trained already or tell most."""
-    runs = [one for one in experiment("miniature").runs if not one.seed or line_of(one) not in ABLATION]
+    runs = experiment("miniature").runs
     found = [("miniature", network) for network in runs]
     found += [(world, network) for world, line in ALONE.items() for network in runs if line_of(network) == line]
     told = [line_of(network) for _, network in found]
     order = ["random", "augment", "cmc_lab", "semantic", *FIRST, *dict.fromkeys(told)]
     order = [*(name for name in order if name not in LAST), *LAST]
     return sorted(
-        found, key=lambda job: (job[1].seed + 9 * (line_of(job[1]) in ABLATION), order.index(line_of(job[1])), job[0])
+        found, key=lambda job: (line_of(job[1]) in ABLATION, job[1].seed, order.index(line_of(job[1])), job[0])
     )
 
 
-def contrasts(one: Experiment) -> pd.DataFrame:
+def contrasts(worlds: dict[str, Experiment]) -> pd.DataFrame:
     """Differences of partial r with category of the networks of `CONTRASTS`, over the seeds that both have.
 
     Intervals and two-sided p are over seeds and classes at once (`evaluation.inference`), of one seed over classes.
+    Untrained networks and stimuli, and so the control, are the same in all worlds.
     """
-    study, found = Study(alone(one, one.network("augment", 0)), "intact"), []
-    config = one.section("evaluation", EvaluationConfig)
-    for names in CONTRASTS:
-        networks = [[one.network(name, seed) for name in names] for seed in SEEDS]
-        kept = [both for both in networks if all(rdm_file(one, network, "intact").exists() for network in both)]
-        units = []
-        for both in kept:
-            rdms = {network: study.files.read(network)[one.primary_layer] for network in both}
-            rest, given, models = study.given(rdms, one.primary_layer, "random")
-            x = {network.name: rdm for network, rdm in rest.items()}
-            ((x, model, control),) = by_classes(x, {"category": models["category"]}, given)
-            units.append(standardise_table(x, model, control, config.method))
+    one, found = worlds["miniature"], []
+    study = Study(alone(one, one.network("augment", 0)), "intact")
+    config, (_, given, models) = (
+        one.section("evaluation", EvaluationConfig),
+        study.given({}, one.primary_layer, "random"),
+    )
+    for pair in CONTRASTS:
+        sides, units = [name.rpartition(": ") for name in pair], []
+        for seed in SEEDS:
+            files = [
+                rdm_file(worlds[world or "miniature"], one.network(name, seed), "intact") for world, _, name in sides
+            ]
+            if all(file.exists() for file in files):
+                rdms = {name: read_rdms(file)[one.primary_layer] for name, file in zip(pair, files, strict=True)}
+                ((x, model, control),) = by_classes(rdms, {"category": models["category"]}, given)
+                units.append(standardise_table(x, model, control, config.method))
         if units:
             difference = Units(units).network(0, 1)
             low, high = difference.interval(config.confidence)
-            row = (*names, difference.value, low, high, difference.p("two-sided"), len(units))
-            found.append(row)
+            found.append((*pair, difference.value, low, high, difference.p("two-sided"), len(units)))
     return pd.DataFrame(found, columns=["first", "second", "difference", "ci_low", "ci_high", "p", "seeds"])
 
 
@@ -209,7 +216,7 @@ def main() -> None:
             found.to_csv(temporary, index=False, float_format="%.5g")
         configs = {name: {"lags_s": one.lags_s, **one.sections} for name, one in worlds.items()}
         with atomic(HERE / "pretexts_summary.csv") as temporary:
-            contrasts(worlds["miniature"]).to_csv(temporary, index=False, float_format="%.5g")
+            contrasts(worlds).to_csv(temporary, index=False, float_format="%.5g")
         words = draw(found, worlds["miniature"])
         write_json(HERE / "pretexts.json", record(configs, seeds=list(SEEDS)) | words)
     print(f"Wrote {HERE / 'pretexts.csv'}, .json and .png")

@@ -307,7 +307,8 @@ def objectives() -> dict[str, Any]:
 def pretexts() -> dict[str, Any]:
     """What objectives teach of as many images of the same world (``pretexts.py``)."""
     columns = "world network objective lag_s seed model control mantel_r p accuracy loss chance_loss"
-    found = table("pretexts", columns).query("control == 'random'").dropna(subset=["mantel_r"])
+    every = table("pretexts", columns)
+    found = every.query("control == 'random'").dropna(subset=["mantel_r"])
     tests = found[found["world"].eq("miniature")]
     kind, lch = (tests[tests["model"].eq(model)].groupby("network") for model in ("category", "lch"))
     order = kind["mantel_r"].mean().sort_values(ascending=False).index
@@ -326,14 +327,20 @@ def pretexts() -> dict[str, Any]:
         "learned": f"{(bound < SIGNIFICANT).sum()} of {len(order)}",
     }
     differences = table("pretexts_summary", "first second difference ci_low ci_high p seeds")
-    for name, own in differences[differences["second"].eq("semantic_60s")].set_index("first").iterrows():
+    told = {"cocon_cpc_20s": "cocon", "hum_shuffled: sound": "sound"}
+    asked = differences[differences["second"].isin(["semantic_60s", *told])]
+    for _, own in asked.iterrows():
+        name = told.get(own["second"], own["first"])
         said = values.interval(own["difference"], own["ci_low"], own["ci_high"])
         numbers[f"{name}_more"] = f"{said}, {probability(own['p'])}"
         numbers[f"{name}_told_apart"] = bool(own["p"] < SIGNIFICANT)
-    heard = found[found["objective"].eq("sound") & found["model"].eq("category")].groupby("world")
-    for world, own in heard:
+    for network in ("random", "cocon_cpc_20s", "cocon_sim_20s", "cocon_sync_20s", "cocon_20s"):
+        own = tests[tests["network"].eq(network) & tests["model"].eq("category")]
+        coded = f"; {over_seeds(own['mantel_r'])}" if len(own) else ""  # untrained networks are the control
+        accuracy = every[every["network"].eq(network)].groupby("seed")["accuracy"].first()
+        numbers[f"{network.removesuffix('_20s')}_taught"] = f"{percent(accuracy.mean())}{coded}"
+    for world, own in found[found["objective"].eq("sound") & found["model"].eq("category")].groupby("world"):
         numbers[f"sound_{world}"] = f"{over_seeds(own['mantel_r'])}, largest {probability(own['p'].max())}"
-    numbers["sound_of_hum"] = bool(heard["p"].max()["miniature"] < SIGNIFICANT <= heard["p"].min()["hum_shuffled"])
     arrow = found[found["objective"].eq("arrow_of_time") & found["model"].eq("category")]
     arrow = arrow.assign(ratio=arrow["loss"] / arrow["chance_loss"])
     for world, own in arrow.groupby("world"):

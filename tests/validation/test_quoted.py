@@ -35,18 +35,18 @@ def test_a_study_with_another_outcome_is_quoted_with_it(study, monkeypatch):
         if name == "published_nce":
             table.loc[table.variant.eq("nce"), "partial_p"] = 0.001
         if name == "pretexts_summary":
-            table.loc[table["first"].eq("same_label"), "p"] = 0.5
+            table.loc[table["first"].isin(["same_label", "sound"]), "p"] = 0.5
         if name == "pretexts":
             table["p"] = 0.04  # in the number of networks too large
         return table
 
     assert study.worlds()["numbers"]["followed"] == 3
     assert study.worlds()["numbers"]["shuffled_shows_nothing"] and study.objectives()["numbers"]["needs_mending"]
-    assert study.pretexts()["numbers"]["same_label_told_apart"] and study.pretexts()["numbers"]["sound_of_hum"]
+    assert study.pretexts()["numbers"]["same_label_told_apart"] and study.pretexts()["numbers"]["sound_told_apart"]
     assert not study.pretexts()["numbers"]["learned"].startswith("0 of")
     monkeypatch.setattr(study, "table", otherwise)
     assert not study.pretexts()["numbers"]["same_label_told_apart"]
-    assert not study.pretexts()["numbers"]["sound_of_hum"]
+    assert not study.pretexts()["numbers"]["sound_told_apart"]
     assert study.pretexts()["numbers"]["learned"].startswith("0 of")
     assert study.places()["numbers"]["coded"]["places"] == "under background"
     assert study.worlds()["numbers"]["followed"] == 2
