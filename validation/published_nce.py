@@ -7,7 +7,7 @@ of noise for the world's 28,800 frames, in place of InfoNCE. All else is as in e
 world, pairs and views, and the same 300 steps. As published, Z is frozen from the first batch, whose scores are against
 a random bank, and each of about 20,700 rows is visited 3.7 times (published: 80). Mended, Z is estimated anew at
 every step, and every sixteenth first frame alone makes a pair, so that each row is visited 59 times. What `VARIANTS`
-names besides is tried at one lag. InfoNCE's rows are those of the world `miniature` in lag_curve.csv.
+names besides is tried at one lag. InfoNCE's rows are those of the world `miniature` in pretexts.csv.
 
 Writes published_nce.csv (one row a network: its category coding at the primary layer, simple and given the mean RDM of
 untrained networks, and how its training ended), a record of configs, versions and commit, and a figure beside this
@@ -152,8 +152,8 @@ def row(one: Experiment, lag_s: float, seed: int) -> dict[str, Any]:
 
 
 def info_nce() -> pd.DataFrame:
-    """InfoNCE's rows, all seeds, measured by lag_curve.py."""
-    table = pd.read_csv(HERE / "lag_curve.csv", keep_default_na=False, na_values=[""])
+    """InfoNCE's rows, all seeds, measured by pretexts.py."""
+    table = pd.read_csv(HERE / "pretexts.csv", keep_default_na=False, na_values=[""])
     rows = table[(table.world == "miniature") & (table.model == "category") & table.network.str.startswith("semantic")]
     names = {"none": {}, "random": {"mantel_r": "partial_r", "p": "partial_p"}}
     simple, partial = (

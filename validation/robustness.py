@@ -4,8 +4,8 @@
 
 Every network of experiments/miniature.yaml, seeds 0 to 2, and every row of `semanticcmc.evaluation.robustness`:
 distances and spatial mean, layers, controls (each of five untrained networks alone, the L / ab network, the true
-looks, none), one category left out, Spearman between RDMs. Networks that validation/lag_curve.py left in
-results/validation/miniature are used, else they are trained. Writes robustness.csv (one row a network, seed, model
+looks, none), one category left out, Spearman between RDMs. Networks that are in results/validation/miniature
+are used, else they are trained. Writes robustness.csv (one row a network, seed, model
 and change), a record with the verdict on each network, and a figure of the network that the declared analysis puts
 first.
 """
