@@ -334,10 +334,12 @@ def pretexts() -> dict[str, Any]:
         said = values.interval(own["difference"], own["ci_low"], own["ci_high"])
         numbers[f"{name}_more"] = f"{said}, {probability(own['p'])}"
         numbers[f"{name}_told_apart"] = bool(own["p"] < SIGNIFICANT)
+    published = pd.read_csv(HERE.parent / "data_manifests/published_cocon.csv").set_index("network")["top1_accuracy"]
     for network in ("random", "cocon_cpc_20s", "cocon_sim_20s", "cocon_sync_20s", "cocon_20s"):
         own = tests[tests["network"].eq(network) & tests["model"].eq("category")]
         coded = f"; {over_seeds(own['mantel_r'])}" if len(own) else ""  # untrained networks are the control
         accuracy = every[every["network"].eq(network)].groupby("seed")["accuracy"].first()
+        numbers[f"{network.removesuffix('_20s')}_published"] = percent(published[network.removesuffix("_20s")], 1)
         numbers[f"{network.removesuffix('_20s')}_taught"] = f"{percent(accuracy.mean())}{coded}"
     for world, own in found[found["objective"].eq("sound") & found["model"].eq("category")].groupby("world"):
         numbers[f"sound_{world}"] = f"{over_seeds(own['mantel_r'])}, largest {probability(own['p'].max())}"
