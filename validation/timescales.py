@@ -5,11 +5,11 @@
 Worlds of labels alone (`validation.label_worlds`), two thirds of them with half-lives from 5 s to 1/20 of the
 film, evenly in the logarithm, one third from there to twice the film: films of about 20, 40 and 95 minutes (in a
 world they differ by up to a fifth), 10 to 40 of them, two levels of detector noise. Studies: `recovery`, the half-
-life by both measures (R2 in every sixth triple of worlds) and levels; `null`, the share of lags above 0 at which the
-curve above the film base rate lies in its pointwise null where labels are shuffled in time within films, or shifted
-circularly, each on its own, and where whole label sets are shuffled, so that labels seen together stay so. Beside
-every twelfth triple the published estimator's curve (R2 in sample, films laid end to end, time order kept): the lag
-at which it is least, which is what was read as the time constant.
+life by `association`, which experiments use, and by `validation.predictability`, at both levels; `null`, the share of
+lags above 0 at which the curve above the film base rate lies in its pointwise null where labels are shuffled in time
+within films, or shifted circularly, each on its own, and where whole label sets are shuffled, so that labels seen
+together stay so. Beside both the published estimator's curve (R2 in sample, films laid end to end, time order kept):
+the lag at which it is least, which is what was read as the time constant.
 Writes validation/timescales.csv (a row a world, measure and level), timescales_summary.csv, timescales.png, a record.
 """
 
@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from validation.label_worlds import LabelWorld, simulate
+from validation.predictability import predictability
 from validation.presence import presence
 from validation.published_estimators import association_r2
 
@@ -36,7 +37,6 @@ from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.timescales.predictability import predictability
 
 HERE = Path(__file__).parent
 CONFIG = TimescalesConfig(

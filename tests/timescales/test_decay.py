@@ -38,7 +38,7 @@ def curve(half_life_s, duration_s=(2000.0,) * 8, plateau=0.0, noise=0.0, strengt
     value = strength * np.stack([decay - taken, decay + plateau])
     samples = value + noise * np.random.default_rng(seed).normal(size=(200, *value.shape)) * value[:, :1]
     band = np.full(value.shape, 0.02 * strength)
-    return Curve("anything", lag, value, samples, -band, band, value, samples, False, pairs, np.array(duration_s), 1.0)
+    return Curve("anything", lag, value, samples, -band, band, value, samples, pairs, np.array(duration_s), 1.0)
 
 
 @pytest.mark.parametrize("half_life_s", [4.0, 30.0, 100.0])

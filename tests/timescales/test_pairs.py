@@ -78,7 +78,6 @@ def test_counts_are_those_of_a_loop(seed, step, interval_s):
                 assert pairs.second[i, f, a] == sum(film[t + k, a] for t in first)
                 for b in range(3):
                     assert pairs.both[i, f, a, b] == sum(film[t, a] and film[t + k, b] for t in first)
-                    assert pairs.gram[i, f, a, b] == sum(film[t, a] and film[t, b] for t in first)
 
 
 def test_unsure_labels_do_not_count_and_rows_come_in_any_order():

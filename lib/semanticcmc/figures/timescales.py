@@ -18,7 +18,6 @@ from semanticcmc.run import counted, duration
 MEASURE_STYLES: dict[str, dict[str, Any]] = {
     "appearance": {"color": "#C46A1B", "marker": "^", "label": "looks"},
     "association": {"color": "#0B4F8A", "marker": "o", "label": "associations"},
-    "prediction_r2": {"color": "#6B7280", "marker": "v", "label": "predictability (R²)"},
     "rms": {"color": "#8C3A7E", "marker": "s", "label": "RMS difference"},
     "features": {"color": "#4F8F5B", "marker": "D", "label": "untrained features"},
 }

@@ -135,7 +135,7 @@ def persistence(measure: str, looks: Looks, config: TimescalesConfig) -> Curve:
     films = len(looks.frames)
     value = np.concatenate([looks.likeness(np.ones(films))[None], looks.likeness(film_draws(films, config))])
     null = config.band(np.array([_null(looks, generator) for _ in range(config.null_samples)]))
-    made_of = {"lags_s": looks.lags_s, "pairs": looks.pairs.astype(np.float64), "squared": False}
+    made_of = {"lags_s": looks.lags_s, "pairs": looks.pairs.astype(np.float64)}
     return Curve.of(measure, value, value, null, **made_of, duration_s=looks.duration_s, interval_s=looks.interval_s)
 
 

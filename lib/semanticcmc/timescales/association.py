@@ -37,7 +37,7 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     by_chance = float(pairs.rates.sum() ** 2 - (pairs.rates**2).sum())  # number of them, at two unrelated moments
     strength, null = np.empty((len(drawn), 2, lags)), np.zeros((2, 2, lags))  # null: mean and spread
     moments = np.array([_of_different_films(drawn, count, pairs.count[0]) for count in pairs.count]).T
-    with threads_for(1e-10 * films * pairs.gram[0].size):  # one product of films and pairs of labels
+    with threads_for(1e-10 * films * pairs.both[0].size):  # one product of films and pairs of labels
         for level in range(2):
             patterns = _above_base_rate(pairs, 0, level)
             shared = (patterns * apart).sum(axis=(1, 2), keepdims=True) / by_chance
@@ -61,7 +61,7 @@ def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         scale = np.where(value[:, 1:, :1] > 0, value[:, 1:, :1], np.nan)
         value, null = value / scale, null / (moments[0] * total[0] * scale[0])
     width = ndtri((1 + config.confidence) / 2) * null[1]
-    return pairs.curve("association", value, strength, (null[0] - width, null[0] + width), squared=False)
+    return pairs.curve("association", value, strength, (null[0] - width, null[0] + width))
 
 
 def _of_different_films(drawn: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Two levels differ in what is subtracted: above the ``film base rate`` is what belongs to the moment ("this
 minute has horses"); above the ``corpus base rate`` there is also what belongs to the film ("this film has
-horses"). `association`, `predictability` and `appearance` measure; `decay` has the time constants of their curves.
+horses"). `association` and `appearance` measure; `decay` has the time constants of their curves.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Curve:
     """A measure by lag at both levels (`LEVELS`), with its bootstrap samples: `value` for films drawn with replacement.
 
     `decay` is the value on the scale of covariances, on which what belongs to the moment falls as its correlation does:
-    to this half-lives are fitted. `squared`: it is the root of a square, so that the sign of a covariance is lost.
+    to this half-lives are fitted, where it is finite.
     """
 
     measure: str
@@ -78,7 +78,6 @@ class Curve:
     null_high: np.ndarray
     decay: np.ndarray  # (levels, lags)
     decay_samples: np.ndarray  # (draws, levels, lags)
-    squared: bool
     pairs: np.ndarray  # (films, lags): of moments; 0 where the film is not longer than the lag
     duration_s: np.ndarray  # (films,)
     interval_s: float  # between samples

@@ -32,7 +32,6 @@ HALF_STRENGTH = ["measure", "level", "half_strength_s", "half_strength_low_s", "
 LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not distinguished from what belongs to the film
 WIDEST = 4.0  # the upper bound of an interval over its lower
 FEWEST = 4  # films: fewer are too few for a bootstrap
-LEFT = 1 / 4  # of the strength at lag 0: what a squared curve is fitted down to
 GRID = 240  # half-lives tried, evenly spaced in their logarithm
 
 
@@ -68,8 +67,6 @@ def fit(curve: Curve, level: int, config: TimescalesConfig) -> tuple[float, floa
     if films < FEWEST:
         return (*none, f"fewer than {FEWEST} films")
     used = np.isfinite(curve.decay[level]) & ((curve.pairs > 0).sum(axis=0) >= films / 2)
-    if curve.squared and level == 0:  # where little is left its sign is lost and noise shortens the curve
-        used &= np.cumsum(curve.decay[level] < LEFT * curve.decay[level, 0]) == 0
     shapes = model(curve, grid_s, centred=level == 0)[:, used]
     weight = curve.pairs.sum(axis=0)[used]
     y = np.concatenate([curve.decay[None, level], curve.decay_samples[:, level]])[:, used]

@@ -16,7 +16,6 @@ from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import half_lives, half_strength
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs, times_as_often
-from semanticcmc.timescales.predictability import predictability
 
 FILMS_THAT_LONG = 0.75  # share of the films that are longer than the longest lag
 
@@ -48,7 +47,7 @@ def measure(
     curves = [persistence(name, one, config) for name, one in looks.items()]
     if stream is not None and len(stream.movies) > 1:  # with one film, what is the film's cannot be told apart
         pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
-        curves += [association(pairs, config), predictability(pairs, config)]
+        curves.append(association(pairs, config))
     return Measured(
         pd.concat([curve.table(config) for curve in curves], ignore_index=True),
         half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),

@@ -31,7 +31,6 @@ class LabelPairs:
     first: np.ndarray  # (lags, films, labels): first moments of pairs that have the label
     second: np.ndarray  # (lags, films, labels): second moments
     both: np.ndarray  # (lags, films, labels, labels): the first moment has the one label, the second the other
-    gram: np.ndarray  # (lags, films, labels, labels): first moments that have both labels at once
     presence: list[np.ndarray]  # (moments, labels) of each film, at the moments that serve as first ones
     duration_s: np.ndarray  # (films,)
     interval_s: float  # between label sets, the longest of all films'
@@ -42,12 +41,10 @@ class LabelPairs:
         """Share of all first moments that have each label, float64 (labels,)."""
         return self.first[0].sum(axis=0, dtype=np.float64) / self.count[0].sum()
 
-    def curve(
-        self, measure: str, value: np.ndarray, decay: np.ndarray, null: tuple[np.ndarray, np.ndarray], squared: bool
-    ) -> Curve:
+    def curve(self, measure: str, value: np.ndarray, decay: np.ndarray, null: tuple[np.ndarray, np.ndarray]) -> Curve:
         """A measure's `Curve`; the arrays are those of `Curve.of`."""
         spans = {"duration_s": self.duration_s, "interval_s": self.interval_s}
-        return Curve.of(measure, value, decay, null, squared=squared, lags_s=self.lags_s, pairs=self.count.T, **spans)
+        return Curve.of(measure, value, decay, null, lags_s=self.lags_s, pairs=self.count.T, **spans)
 
 
 def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: TimescalesConfig) -> LabelPairs:
@@ -79,7 +76,7 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
     n, shape = len(names), (len(lags_s), len(films))
     count = np.zeros(shape)
     first, second = np.zeros((2, *shape, n), dtype=np.float32)
-    both, gram = (np.zeros((*shape, n, n), dtype=np.float32) for _ in range(2))
+    both = np.zeros((*shape, n, n), dtype=np.float32)
     kept, time_s = [], stream.labels["time_s"].to_numpy()
     for i, (movie_id, start_s, every_s, moments) in enumerate(
         zip(*(films[name].tolist() for name in ("movie_id", "start_s", "interval_s", "count")), strict=True)
@@ -91,19 +88,16 @@ def label_pairs(stream: LabelStream, lags_s: Sequence[float], config: Timescales
         seen[moment[code >= 0], code[code >= 0]] = 1
         now = seen[:: step[i]].copy()
         kept.append(now)
-        # First moments that a longer lag has lost are subtracted from the product: quicker than a new product.
-        together, held = now.T @ now, len(now)
         for k, lag_s in enumerate(lags_s):
             later = seen[round(lag_s / every_s) :: step[i]]
             if not len(later):
                 break
-            lost = now[len(later) : held]
-            together, held = together - lost.T @ lost, len(later)
-            count[k, i] = held
-            first[k, i], second[k, i] = now[:held].sum(axis=0), later.sum(axis=0)
-            gram[k, i], both[k, i] = together, now[:held].T @ later
+            held = now[: len(later)]
+            count[k, i] = len(later)
+            first[k, i], second[k, i] = held.sum(axis=0), later.sum(axis=0)
+            both[k, i] = held.T @ later
     interval_s = films["interval_s"].to_numpy()
-    movies, counts = tuple(films["movie_id"].astype(str)), (count, first, second, both, gram)
+    movies, counts = tuple(films["movie_id"].astype(str)), (count, first, second, both)
     spans_s = (films["count"].to_numpy() * interval_s, float(interval_s.max()), step * interval_s)
     return LabelPairs(movies, names, np.asarray(lags_s, dtype=np.float64), *counts, kept, *spans_s)
 

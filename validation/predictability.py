@@ -1,7 +1,8 @@
 """How well a film's labels predict its labels a lag later, by a regression fitted on other films.
 
-The counterpart of `published.association_r2`, which is scored on the films it was fitted to, laid end to end: here the
-fit is within films and in time order, and R2 that of a film that was left out, above what base rates predict.
+The counterpart of `published_estimators.association_r2`, which is scored on the films it was fitted to, laid end to
+end: here the fit is within films and in time order, and R2 that of a film that was left out, above what base rates
+predict. `validation.timescales` compares it with `association`, which is nearer the truth; experiments use that one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from semanticcmc.timescales.pairs import LabelPairs
 
 PENALTIES = 10.0 ** np.arange(-3, 3)  # of the ridge, in units of the mean variance of a label
 FOLDS = 4  # of the films that a fit is made from, to choose the penalty
+LEFT = 1 / 4  # of the correlation at lag 0: what half-lives above the film base rate are fitted down to
 
 
 def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
@@ -30,30 +32,31 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
     - squared errors / squares``, both summed over films and labels. Above the film base rate labels are centred on the
     film's own rates at first and second moments; above the corpus base rate on the rates of the films fitted. `measure`
     "prediction_r2", below 0 where worse than base rates. `decay` is the correlation of predicted with observed labels:
-    the root of R2 but for what the penalty and the noise of the coefficients take from R2. Bootstrap samples weigh the
-    films' scores; coefficients are not fitted again. The null scores the same coefficients on films whose labels are
-    shifted circularly each on its own. Its mean is exact; its variance is that of the part that is linear in the film's
-    covariances, twice, since where nothing lasts coefficients are noise of the other films, and each pair of films is
-    used twice. NaN where fewer than three films are longer than the lag. Half-lives from `decay` are biased by a few
-    per cent, and their intervals, which ignore the coefficients' noise, cover less than nominal
-    (validation/timescales_summary.csv): rely on `association`.
+    the root of R2 but for what the penalty and the noise of the coefficients take from R2. Above the film base rate it
+    is NaN from the lag on at which less than `LEFT` of it is left: there the sign of a covariance is lost, and noise
+    shortens the curve. Bootstrap samples weigh the films' scores; coefficients are not fitted again. The null scores
+    the same coefficients on films whose labels are shifted circularly each on its own. Its mean is exact; its variance
+    is that of the part that is linear in the film's covariances, twice, since where nothing lasts coefficients are
+    noise of the other films, and each pair of films is used twice. NaN where fewer than three films are longer than the
+    lag. Half-lives from `decay` are biased by a few per cent, and their intervals, which ignore the coefficients'
+    noise, cover less than nominal (validation/timescales_summary.csv).
     """
     shape = (2, len(pairs.lags_s), len(pairs.movies))
     product, predicted, squares, null_mean, null_variance = np.zeros((5, *shape))
-    with threads_for(1e-9 * pairs.gram.shape[-1] ** 3):  # each matrix of labels is inverted
+    with threads_for(1e-9 * len(pairs.names) ** 3):  # each matrix of labels is inverted
         shifted = [_ShiftedLabels.of(seen) for seen in pairs.presence]
-        for level, k in itertools.product(range(2), range(shape[1])):
+        for k in range(shape[1]):
             films = np.flatnonzero(pairs.count[k] > 0)
             if len(films) < 3:
                 continue
             sums = _Sums.of(pairs, k, films)
             total = sums.over(slice(None))
             fold = np.arange(len(films)) % min(FOLDS, len(films))
-            penalties = _penalties(sums, total, fold, level)
-            for i, film in enumerate(films):
+            penalties = [_penalties(sums, total, fold, level) for level in range(2)]
+            for level, (i, film) in itertools.product(range(2), enumerate(films)):
                 this = np.arange(len(films)) == i
                 gram, cross, rates = sums.fitted(total, this, level)
-                slopes = next(_ridge(gram, cross, penalties[fold[i]][None]))
+                slopes = next(_ridge(gram, cross, penalties[level][fold[i]][None]))
                 gram, cross, squares[level, k, film], away = sums.scored(this, level, rates)
                 product[level, k, film] = (slopes * cross).sum()
                 predicted[level, k, film] = (slopes * (gram @ slopes)).sum()
@@ -68,7 +71,8 @@ def predictability(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
         value, correlation = (2 * both - of_predicted) / of_all, both / np.sqrt(of_predicted * of_all)
         null = null_mean.sum(axis=-1) / of_all[0]
         width = ndtri((1 + config.confidence) / 2) * np.sqrt(2 * null_variance.sum(axis=-1)) / of_all[0]
-    return pairs.curve("prediction_r2", value, correlation, (null - width, null + width), squared=True)
+    correlation[0, 0, np.cumsum(correlation[0, 0] < LEFT * correlation[0, 0, 0]) > 0] = np.nan
+    return pairs.curve("prediction_r2", value, correlation, (null - width, null + width))
 
 
 class _Sums(NamedTuple):
@@ -86,9 +90,10 @@ class _Sums(NamedTuple):
     def of(cls, pairs: LabelPairs, k: int, films: np.ndarray) -> _Sums:
         """Of some films at lag number k."""
         moments = pairs.count[k, films]
-        first, second, gram, both = (
-            values[k, films].astype(np.float64) for values in (pairs.first, pairs.second, pairs.gram, pairs.both)
-        )
+        counts = (pairs.first, pairs.second, pairs.both)
+        first, second, both = (values[k, films].astype(np.float64) for values in counts)
+        seen = [pairs.presence[film][: int(pairs.count[k, film])] for film in films]
+        gram = np.array([film.T @ film for film in seen], dtype=np.float64)
         rates = first / moments[:, None]
         own_gram = gram - rates[:, :, None] * first[:, None, :]
         own_both = both - rates[:, :, None] * second[:, None, :]

@@ -1,17 +1,19 @@
 """Prediction of a film's labels by what was learned from other films, against regression by hand and closed forms."""
 
 import dataclasses
+import itertools
 
 import numpy as np
+import pytest
 from validation.label_worlds import LabelWorld, simulate
+from validation.predictability import predictability
 
-from semanticcmc.timescales import predictability as module
 from semanticcmc.timescales.curves import lag_grid
 from semanticcmc.timescales.decay import half_lives
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.timescales.predictability import predictability
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
 from tests.validation.test_label_worlds import covariance, rates
+from validation import predictability as module
 
 WORLD = LabelWorld(
     durations_s=(2500.0,) * 10,
@@ -49,6 +51,17 @@ def by_hand(films, lag, penalty, own_rates):
             errors += ((target - centred(out, 0)[:, others] @ slope) ** 2).sum()
             squares += (target**2).sum()
     return 1 - errors / squares
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_labels_at_one_moment_are_counted_at_the_first_moments_of_pairs(step):
+    films, lags = drawn(6), [0, 1, 5, 16]
+    pairs = label_pairs(stream_of(films), lags, dataclasses.replace(CONFIG, step_s=float(step)))
+    for k, lag in enumerate(lags):
+        for film, gram in zip(films.values(), module._Sums.of(pairs, k, np.arange(2)).gram, strict=True):
+            first = [t for t in range(0, len(film), step) if t + lag < len(film)]
+            for a, b in itertools.product(range(3), repeat=2):
+                assert gram[a, b] == sum(film[t, a] and film[t, b] for t in first)
 
 
 def test_r2_is_that_of_regressions_by_hand(monkeypatch):
