@@ -35,7 +35,7 @@ SETTINGS = {
 TRAINING = """import semanticcmc
 
 E = semanticcmc.open({experiment!r})
-E.experiment.sections["training"].update(steps=600, log_every=5)
+E.experiment.sections["training"].update(steps=300, log_every=5)
 run = E.run(E.asked("semantic", 5.0, 0))"""
 
 
@@ -207,9 +207,9 @@ def test_a_person_stops_a_training_and_goes_on(lab, tab, results):
     tab.locator(".jp-Toolbar [data-command='notebook:interrupt-kernel'], [title*='Interrupt the kernel']").first.click()
     output.get_by_text("run again to go on").wait_for()
     stopped = re.search(
-        r"semantic_5s, seed 0: stopped at step (\d+) of 600, saved; run again to go on", output.inner_text()
+        r"semantic_5s, seed 0: stopped at step (\d+) of 300, saved; run again to go on", output.inner_text()
     )
-    assert 0 < int(stopped[1]) < 600 and "Traceback" not in output.inner_text()
+    assert 0 < int(stopped[1]) < 300 and "Traceback" not in output.inner_text()
     see(tab, "stopped")
     folder = results / "networks/semantic_5s/seed-0"
     assert json.loads((folder / "run.json").read_text())["status"] == "started"
@@ -219,7 +219,7 @@ def test_a_person_stops_a_training_and_goes_on(lab, tab, results):
     while json.loads((folder / "run.json").read_text())["status"] != "finished" and time.monotonic() < deadline:
         tab.wait_for_timeout(500)
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [1, *range(5, 601, 5)]  # as if it had never been stopped
-    output.get_by_text("600 steps in").wait_for()
+    assert steps == [1, *range(5, 301, 5)]  # as if it had never been stopped
+    output.get_by_text("300 steps in").wait_for()
     assert output.locator("img").count() == 1
     see(tab, "finished")
