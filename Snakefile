@@ -38,7 +38,7 @@ NOUNS = (IMPORTED and E.sections["labels"].get("nouns")) or []  # table of label
 def settings(*keys):
     """The parts of the experiment that a rule depends on, files by their content, as text whatever the order of keys."""
     head = {"lags_s": E.lags_s, "primary_layer": E.primary_layer, "title": E.title, "seeds": E.seeds,
-            "models": [E.sections.get("evaluation", {}).get(key) for key in ("models", "model_files")],
+            "planned_lag_s": E.sections.get("evaluation", {}).get("planned_lag_s"),
             "distance": E.sections.get("evaluation", {}).get("distance"),
             "imports": {key: value for key, value in E.sections.get("labels", {}).items() if key != "nouns"},
             "nouns": NOUNS,
@@ -227,6 +227,7 @@ rule statistics:
         "tables/dataset.csv",
         "tables/timescales.csv",
         "tables/half_lives.csv",
+        "tables/recommended_lag.csv",
         "figures/film_strip.svg",
         "figures/persistence.svg",
         notebook="notebooks/01_dataset_statistics.ipynb",
@@ -234,8 +235,8 @@ rule statistics:
         "logs/01_dataset_statistics.log",
     params:
         made_by=notebook("01_dataset_statistics"),
-        settings=settings("nouns", "timescales", "prediction", "models", "lags_s", "networks", "views", "activations",
-                          "primary_layer", "seeds"),
+        settings=settings("nouns", "timescales", "planned_lag_s", "lags_s", "networks", "views", "activations", "primary_layer",
+                          "seeds"),
         parameters="",
     shell:
         papermill("01_dataset_statistics")
@@ -474,6 +475,7 @@ rule poster:
         "tables/dataset.csv",
         "tables/timescales.csv",
         "tables/half_lives.csv",
+        "tables/recommended_lag.csv",
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
         "tables/joint.csv",
@@ -501,6 +503,7 @@ rule paper:
         "tables/dataset.csv",
         "tables/timescales.csv",
         "tables/half_lives.csv",
+        "tables/recommended_lag.csv",
         "tables/lag_curve.csv",
         "tables/lag_comparisons.csv",
         "tables/joint.csv",

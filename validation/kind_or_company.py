@@ -43,9 +43,9 @@ from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import category_rdm, lch_rdm
 from semanticcmc.run import atomic, record, write_json
+from semanticcmc.timescales.association import association_rdm, labels_as_wnids
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.timescales.prediction import association_rdm, labels_as_wnids
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import Run
 from semanticcmc.world.build import build

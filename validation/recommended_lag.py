@@ -1,4 +1,4 @@
-"""Which rule names the best lag from films and labels alone? 24 worlds, drawn independently (3 hours of one core).
+"""Which rule names the best lag from films and labels alone? Up to 24 worlds of their own (3 hours of one core).
 
     python -m validation.recommended_lag train 0 2    (goes on where it stopped; the first of two such processes)
     python -m validation.recommended_lag              (names the lags, compares the rules, and draws them)
@@ -7,8 +7,10 @@ How long scenes last, how many things meet in one, how strong a film's colours d
 draws are independent of each other and of every world the rules were made in; themes are categories, as in
 experiments/miniature.yaml. Each world trains one network at each of seven lags. Its curve is the partial correlation
 with category given untrained networks, smoothed over the logarithm of the lag. The *regret* of a rule is the curve's
-largest value less its value at the rule's lag. Rules are paired by world, with a 95 % t interval over worlds.
-The predictor's constants (`semanticcmc.timescales.prediction`) were fitted to the default world, before these worlds.
+largest value less its value at the rule's lag, or at the nearest lag trained: at the longest one where looks never fall
+so far, and the rule of looks names no lag. Rules are paired by world, with a 95 % t interval over worlds: 12
+worlds are enough where the interval of a difference lies within `MARGIN`.
+The constants of the predicted curve (`predicted_curve`) were fitted to the default world, before these worlds.
 
 Training leaves one RDM a network (primary layer) and a world's labels, looks and truth in `FOLDER`, outside the
 repository. Writes recommended_lag.csv (one row a world and lag), recommended_lag_rules.csv (one row a world and rule),
@@ -28,9 +30,12 @@ import torch
 from scipy.interpolate import make_smoothing_spline
 from scipy.special import stdtr, stdtrit
 from validation.kind_or_company import UNTRAINED, miniature_in, rdm_of
+from validation.predicted_curve import LAGS_S as PREDICTED_S
+from validation.predicted_curve import predicted_curve
 
+from semanticcmc.config import configure
 from semanticcmc.evaluation.rdm_files import untrained_network
-from semanticcmc.experiment import Experiment, load_experiment, read_values
+from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
@@ -39,9 +44,10 @@ from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import category_rdm
 from semanticcmc.run import atomic, record, write_csv, write_json
 from semanticcmc.timescales.appearance import compare_frames, persistence
+from semanticcmc.timescales.association import as_wnids
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.decay import LOOKS_GONE
 from semanticcmc.timescales.pairs import label_pairs
-from semanticcmc.timescales.prediction import PredictionConfig, labels_as_wnids, predicted_lag_curve
 from semanticcmc.training.checkpoints import load_network
 from semanticcmc.training.loop import Run
 from semanticcmc.world.build import build
@@ -50,10 +56,10 @@ from semanticcmc.world.config import WorldConfig
 HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("RECOMMENDED_LAG", HERE.parent / "results" / "validation" / "recommended_lag"))
 WORLDS, SEED = 24, 17
+MARGIN = 0.02  # of partial r, both ways: rules whose regrets differ by less are as good as each other
 LAGS_S = (1, 3, 10, 30, 90, 270, 810)
 PENALTIES = {"regret": 1.0, "regret_less_smooth": 0.3, "regret_smoother": 3.0}  # on the curve's second derivative
 FINE = np.geomspace(LAGS_S[0], LAGS_S[-1], 271)
-LOOKS_GONE = 0.1  # of the one-liner: looks are gone where they explain less than this share
 
 
 def of_world(world: int) -> dict[str, Any]:
@@ -115,23 +121,22 @@ def curve_of(world: int) -> pd.DataFrame:
 
 def rules_of(world: int) -> dict[str, float]:
     """The lag (s) that each rule names for a world, from its frames and labels."""
-    one = load_experiment(FOLDER / f"world_{world:02d}" / "experiment.yaml")
-    config, prediction = one.section("timescales", TimescalesConfig), one.section("prediction", PredictionConfig)
-    stream = labels_as_wnids(one, read_labels(one.folder / "labels"))
-    pairs = label_pairs(stream, (0.0, *prediction.lags_s), config)
-    looks = pd.read_csv(one.folder / "looks.csv").query("level == 'corpus base rate'").dropna(subset="value")
-    classes = pd.read_csv(one.folder / "world" / "classes.csv").wnid
-    models = {"category": category_rdm(tuple(classes), one.folder / "world" / "classes.csv")}
-    dimensions = one.sections["networks"]["embedding_dim"]
-    both = predicted_lag_curve(pairs, models, prediction, dimensions, looks).curve
-    alone = predicted_lag_curve(pairs, models, prediction, dimensions).curve
-    explained = np.clip(np.interp(np.log1p(both.lag_s), np.log1p(looks.lag_s), looks.value), 0, 1)
+    folder, declared = FOLDER / f"world_{world:02d}", read_values("miniature")[0]
+    classes = pd.read_csv(folder / "world" / "classes.csv")
+    stream = as_wnids(read_labels(folder / "labels"), dict(zip(classes.noun, classes.wnid, strict=True)))
+    config = configure(TimescalesConfig, declared["timescales"], "miniature")
+    pairs = label_pairs(stream, (0.0, *PREDICTED_S), config)
+    looks = pd.read_csv(folder / "looks.csv").query("level == 'corpus base rate'").dropna(subset="value")
+    models = {"category": category_rdm(tuple(classes.wnid), folder / "world" / "classes.csv")}
+    dimensions = declared["networks"]["embedding_dim"]
+    both = predicted_curve(pairs, models, dimensions, looks)
+    alone = predicted_curve(pairs, models, dimensions)
     gone = looks.lag_s[looks.value < LOOKS_GONE]
     return {
         "predicted curve": both.lag_s[both.predicted_r.idxmax()],
         "predicted, labels alone": alone.lag_s[alone.predicted_r.idxmax()],
-        f"looks below {LOOKS_GONE:g}": float(gone.min()) if len(gone) else float(looks.lag_s.max()),
-        "association x (1 - looks)": both.lag_s[(both.association_r * (1 - explained)).idxmax()],
+        f"looks below {LOOKS_GONE:g}": float(gone.min()) if len(gone) else np.inf,  # the longest lag trained
+        "association x (1 - looks)": both.lag_s[(both.association_r * (1 - both.looks)).idxmax()],
         "60 s everywhere": 60.0,
     }
 
@@ -218,7 +223,8 @@ def main() -> None:
     others = {name: summarise(rules, name).to_dict("records") for name in list(PENALTIES)[1:]}
     one = read_values("miniature")[0]
     worlds = {world: of_world(world) for world in done}
-    config = {"worlds": worlds, "training": one["training"], "networks": one["networks"], "other_penalties": others}
+    config = {"worlds": worlds, "training": one["training"], "networks": one["networks"]}
+    config |= {"other_penalties": others, "margin": MARGIN, "looks_gone": LOOKS_GONE}
     words = draw(curves, rules, summary)
     write_json(HERE / "recommended_lag.json", record(config, seed=SEED) | words)
     print(summary.to_string())

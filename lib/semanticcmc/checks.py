@@ -24,7 +24,6 @@ CONFIGURED_BY = {
     "activations": "evaluation.config:ActivationsConfig",
     "evaluation": "evaluation.config:EvaluationConfig",
     "timescales": "timescales.curves:TimescalesConfig",
-    "prediction": "timescales.prediction:PredictionConfig",
     "classification": "evaluation.probes:ClassificationConfig",
 }
 NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}  # by source

@@ -19,7 +19,7 @@ Config = TypeVar("Config")
 
 SECTIONS = (
     *("world", "movies", "labels", "stimuli", "networks", "views", "training", "objectives", "watch"),
-    *("activations", "evaluation", "timescales", "prediction", "classification"),
+    *("activations", "evaluation", "timescales", "classification"),
 )
 COPY = "experiment.yaml"  # of the results folder: the experiment as the workflow ran it
 

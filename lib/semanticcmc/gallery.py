@@ -143,24 +143,6 @@ def associations(E: Opened, shown: Selection, labels: int = 48) -> Made:
     return films.association_maps(maps, groups), "associations", ["labels/labels.parquet"]
 
 
-def predicted_lag(E: Opened, shown: Selection) -> Made:
-    """The lag curve that labels and looks predict, before any training."""
-    return _predicted(E), "predicted_lag", E.inputs("predicted_lag_curve", "recommended_lag")
-
-
-def predicted_lag_curve(E: Opened, shown: Selection) -> Made:
-    """The predicted lag curve, and the networks' own."""
-    drawn = _predicted(E, E.table("lag_curve"), shown)
-    return drawn, "predicted_lag_curve", E.inputs("predicted_lag_curve", "recommended_lag", "lag_curve")
-
-
-def _predicted(E: Opened, table: pd.DataFrame | None = None, shown: Selection | None = None) -> Drawn:
-    about = {"confidence": E.experiment.sections["prediction"]["confidence"], "films": len(E.frames.movies)}
-    return lag_curves.predicted_lag_curve(
-        E.table("predicted_lag_curve"), E.table("recommended_lag"), table, shown, **about
-    )
-
-
 # --- 02 one network in training
 
 
@@ -244,9 +226,7 @@ def lag_curve(E: Opened, shown: Selection, conditions: bool = False) -> Made:
         return drawn, "lag_curve_conditions", files
     if shown.control == "look":
         return lag_curves.lag_curve(table, shown), "lag_curve_look", E.inputs("lag_curve")
-    predicted = E.table("predicted_lag_curve") if E.has("predicted_lag_curve") else None
-    files += E.inputs("predicted_lag_curve") if predicted is not None else []
-    return lag_curves.lag_curve(table, shown, predicted, E.remark), "lag_curve", files
+    return lag_curves.lag_curve(table, shown, E.remark), "lag_curve", files
 
 
 def dissociation(E: Opened, shown: Selection, measure: str = "knn") -> Made:
@@ -314,8 +294,7 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
 FIGURES: dict[str, Callable[..., Made]] = {
     figure.__name__: figure
     for figure in (
-        *(film_strip, persistence, persistence_looks, label_frequencies, associations, predicted_lag),
-        *(predicted_lag_curve, pairs, training_curve, category_by_layer, rdm, mds, neighbours, lag_curve),
-        *(dissociation, rdms, semantic_models, robustness),
+        *(film_strip, persistence, persistence_looks, label_frequencies, associations, pairs, training_curve),
+        *(category_by_layer, rdm, mds, neighbours, lag_curve, dissociation, rdms, semantic_models, robustness),
     )
 }

@@ -281,12 +281,13 @@ class Opened:
 
     @functools.cached_property
     def timescales(self) -> Measured:
-        """How long looks and associations last; writes ``timescales`` and ``half_lives``."""
+        """How long looks and associations last; writes ``timescales``, ``half_lives`` and ``recommended_lag``."""
         config = self.experiment.section("timescales", TimescalesConfig)
         features = untrained_features(self.experiment, self.frames, self.watch("looks of films"))
         measured = measure(self.frames, features, self.labels, config, self.watch("how long looks last"))
         self.write("timescales", measured.curves)
         self.write("half_lives", measured.constants)
+        self.write("recommended_lag", measured.recommended)
         return measured
 
     @functools.cached_property

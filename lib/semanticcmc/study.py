@@ -19,18 +19,17 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from semanticcmc.config import InputError, one_of
 from semanticcmc.evaluation import comparisons, robustness
-from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
+from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, planned_lag
 from semanticcmc.evaluation.lag_curve import by_objective, gather
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.evaluation.represent import Representation, represent
-from semanticcmc.evaluation.untrained import label_models
 from semanticcmc.experiment import Network, lagged_name, load_experiment
 from semanticcmc.figures.save import Picture, save
 from semanticcmc.gallery import draw
 from semanticcmc.questions import Asked
-from semanticcmc.rsa.rdm import write_rdms
+from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, plain, refuse_unknown_parameters
-from semanticcmc.timescales.prediction import Prediction, choose_lag, labels_as_wnids
+from semanticcmc.timescales.association import experiment_association
 
 if TYPE_CHECKING:
     from semanticcmc.training.loop import Run
@@ -80,23 +79,23 @@ class Study(Asked):
         ]
         return self.write("dataset", pd.DataFrame(rows, columns=["quantity", "value", "unit"]))
 
-    def predict(self) -> Prediction | None:
-        """The lag curve predicted from the labels; writes it, ``recommended_lag`` and the model ``association``.
+    def association(self) -> RDM | None:
+        """Distances that the labels' associations give at one lag; writes them as the model ``association``.
 
-        None, and the reason is printed, where no label is a noun of WordNet, or no model has enough of them.
+        The lag is the recommended one; where looks recommend none the planned one, else the middle one of the networks.
+        None, and the reason is printed, where no label is a noun of WordNet, or films are shorter than the lag.
         """
+        lags_s = sorted(self.experiment.lags_s) or [0.0]
+        recommended = self.table("recommended_lag").lag_s.dropna().tolist()
+        lag_s = [*recommended, planned_lag(self.experiment) or lags_s[len(lags_s) // 2]][0]
         try:
-            stream = labels_as_wnids(self.experiment, self.some_labels)
-            models = label_models(self.experiment, sorted(stream.labels.label.unique()))
+            rdm = experiment_association(self.experiment, self.some_labels, lag_s)
         except InputError as error:
-            print(f"No prediction: {error}")
+            print(f"No model association: {error}")
             return None
-        prediction = choose_lag(self.experiment, stream, models, self.table("timescales"), self.watch("prediction"))
-        self.write("predicted_lag_curve", prediction.curve)
-        self.write("recommended_lag", prediction.best)
-        if prediction.association is not None:
-            write_rdms(self.path("rdms", "association.parquet"), {"association": prediction.association})
-        return prediction
+        write_rdms(self.path("rdms", "association.parquet"), {"association": rdm})
+        print(f"Model association: {len(rdm)} nouns, at a lag of {lag_s:g} s.")
+        return rdm
 
     def asked(self, network: str, lag_s: float, seed: int) -> Network:
         """The network that a notebook's parameters name: ``semantic`` with a lag, or a baseline; it may be new."""

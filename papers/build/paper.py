@@ -21,7 +21,7 @@ SOURCES = ("paper.lua", "paper.css", "paper-template.typst", "references.bib")
 FIGURES = ("persistence", "lag_curve", "dissociation", "rdms")
 OBJECTIVES = ("info_nce", "memory_bank_nce")  # that have a paragraph of their own
 # Sections ``_paper_<name>.md`` that a paper has where the experiment has their figure.
-OPTIONAL = {"predicted": "predicted_lag_curve", "robustness": "robustness", "objectives": "objectives"}
+OPTIONAL = {"robustness": "robustness", "objectives": "objectives"}
 
 Column = tuple[str, Mapping[str, Effect], str]  # head, effects by network, and which of `Effect.cells` is shown
 

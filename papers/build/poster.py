@@ -22,6 +22,7 @@ from semanticcmc.figures.lag_curve import ENOUGH_FILM_H
 from semanticcmc.figures.svg_text import font_faces
 from semanticcmc.figures.timescales import time_text
 from semanticcmc.run import git_commit
+from semanticcmc.timescales.decay import LOOKS_GONE
 
 # Files of ``papers/`` that the poster is made from, and figures that it shows (by name without the ending).
 SOURCES = ("poster.lua", "poster.css", "poster-template.typst", "two_views.svg", "references.bib")
@@ -228,7 +229,7 @@ def claim(experiment: Experiment, evidence: Evidence, counted: dict[str, float],
         **claims.headings(evidence, values.published_effects(experiment, claims.CONTROL)),
         "reading": claims.reading(evidence),
         "others": claims.other_models(experiment, tests, evidence),
-        "prediction": prediction(experiment, evidence),
+        "recommended": recommended(experiment),
         "baselines": claims.baselines(evidence, claims_allowed=not too_little),
         "dissociation": claims.dissociation(evidence, accuracy(experiment)),
         "limits": claims.limits(experiment, evidence, tests, too_little),
@@ -240,17 +241,15 @@ def accuracy(experiment: Experiment) -> pd.DataFrame:
     return values.reported(experiment, "accuracy", "network measure accuracy ci_low ci_high")
 
 
-def prediction(experiment: Experiment, evidence: Evidence) -> str:
-    """The lag that the labels recommend before any training, where they do."""
-    if not (experiment.folder / "tables" / "recommended_lag.csv").exists():
-        return "No lag was predicted: that takes labels."
-    table = values.read_table(experiment, "recommended_lag", "model lag_s ci_low_s ci_high_s p_holm")
-    rows = table[table["model"].eq(evidence.model) & table["p_holm"].lt(claims.SIGNIFICANT)]
-    if rows.empty:
-        return "Before any training the labels predicted no lag to learn from."
-    lag_s, low_s, high_s = rows[["lag_s", "ci_low_s", "ci_high_s"]].iloc[0]
-    bounds = f" ({seconds(low_s)} to {seconds(high_s)})" if low_s < high_s else ""
-    return f"Predicted from the labels, before any training: {seconds(lag_s)}{bounds}."
+def recommended(experiment: Experiment) -> str:
+    """The lag that looks recommend before any training, where they do."""
+    table = values.read_table(experiment, "recommended_lag", "lag_s ci_low_s ci_high_s")
+    lag_s, low_s, high_s = table[["lag_s", "ci_low_s", "ci_high_s"]].iloc[0]
+    if not np.isfinite(lag_s):
+        return f"Looks do not fall below {LOOKS_GONE:g} within these films: no lag is recommended."
+    high = seconds(high_s) if np.isfinite(high_s) else "beyond all lags"
+    bounds = f" ({seconds(low_s)} to {high})" if low_s < high_s else ""
+    return f"Recommended before any training, from how long looks last: {seconds(lag_s)}{bounds}."
 
 
 def world(experiment: Experiment) -> dict[str, str]:

@@ -34,9 +34,9 @@ def category_table(experiment: Experiment) -> Path:
 def experiment_model(model: str, classes: Sequence[str], experiment: Experiment, model_files: Mapping[str, str]) -> RDM:
     """Semantic model, by name, of an experiment's classes, as `rsa.semantics.model_rdm` gives it.
 
-    Besides ``category``, ``lch``, ``path`` and ``wu_palmer`` there are ``association``, what the experiment's films
-    predict, and ``theme``, of a world's scenes (`MADE`), and the keys of `model_files`, paths relative to the
-    repository; `classes` are wnids. Raises InputError if the associations or themes are missing, and as
+    Besides ``category``, ``lch``, ``path`` and ``wu_palmer`` there are ``association``, of the labels of the
+    experiment's films, and ``theme``, of a world's scenes (`MADE`), and the keys of `model_files`, paths relative to
+    the repository; `classes` are wnids. Raises InputError if the associations or themes are missing, and as
     `rsa.semantics.model_rdm` does.
     """
     if model == "category":

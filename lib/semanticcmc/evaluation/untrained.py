@@ -1,21 +1,15 @@
-"""What is asked of networks and models before training: an untrained network's features of frames, models of labels."""
+"""What an untrained network makes of frames: which of them look alike before anything is learned."""
 
 from __future__ import annotations
-
-import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import features
-from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig
-from semanticcmc.evaluation.models import experiment_model
+from semanticcmc.evaluation.config import ActivationsConfig
 from semanticcmc.evaluation.rdm_files import untrained_network
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.store import FrameStore
-from semanticcmc.rsa.rdm import RDM
 from semanticcmc.run import Watch
 
 
@@ -43,22 +37,3 @@ def frame_features(
         for rows in [range(start, min(start + config.batch_size, film.stop))]
     )
     return features(network, batches, layer, config)[0]
-
-
-def label_models(experiment: Experiment, classes: Sequence[str]) -> dict[str, RDM]:
-    """The evaluation's semantic models of classes (wnids) that labels name, but ``association``, made of the labels.
-
-    A model that lacks too many of them is left out, and the reason printed; an InputError where none is left.
-    """
-    config = experiment.section("evaluation", EvaluationConfig)
-    models = {}
-    for name in config.models:
-        if name != "association":
-            try:
-                with warnings.catch_warnings(action="ignore"):  # of classes that a model lacks: the table counts them
-                    models[name] = experiment_model(name, classes, experiment, config.model_files)
-            except InputError:
-                print(f"Model {name}: not predicted, since it has too few of the classes that the labels name")
-    if not models:
-        raise InputError("no model has enough of the classes that the labels name")
-    return models

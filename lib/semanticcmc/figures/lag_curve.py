@@ -1,4 +1,4 @@
-"""Semantics against the lag that a network was trained at: measured, predicted from labels, and published."""
+"""Semantics against the lag that a network was trained at: measured, and published."""
 
 from __future__ import annotations
 
@@ -24,25 +24,22 @@ SIMPLE: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 1.2, "alpha": 0
 def lag_curve(
     table: pd.DataFrame,
     shown: Selection,
-    predicted: pd.DataFrame | None = None,
     remark: str = "",
     conditions: Sequence[str] = (),
 ) -> Drawn:
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
 
     Solid: partial correlation, a point a seed with its interval, the line through the mean of the seeds, whose interval
-    is a band; faint and dashed: the simple correlation; dotted: what was predicted. Filled points: Holm-corrected p
-    below .05. Networks without a lag are at the left, in grey, a dash their simple correlation.
+    is a band; faint and dashed: the simple correlation. Filled points: Holm-corrected p below .05. Networks without a
+    lag are at the left, in grey, a dash their simple correlation.
 
-    Artists carry a gid: ``partial category`` and ``simple category`` the lines, ``predicted category`` the prediction,
-    ``points category`` the points, ``dashes category`` the dashes.
+    Artists carry a gid: ``partial category`` and ``simple category`` the lines, ``points category`` the points,
+    ``dashes category`` the dashes.
 
     Parameters
     ----------
     table : DataFrame
         ``tables/lag_curve.csv``.
-    predicted : DataFrame, optional
-        ``tables/predicted_lag_curve.csv``: the partial correlation predicted from the labels before any training.
     remark : str
         What a reader must not overlook (`too_little_film`).
     conditions : sequence of str
@@ -55,7 +52,7 @@ def lag_curve(
     means = []
     for ax, condition in zip(axes, conditions or [shown.condition], strict=True):
         own = rows[rows.condition == condition]
-        _curves(ax, own, shown, predicted)
+        _curves(ax, own, shown)
         if remark:
             style.note(ax, remark)
         if conditions:
@@ -79,16 +76,13 @@ def lag_curve(
         f"filled: p < .05, {' or '.join(sorted(tails))} Mantel test, {values_text(tested.permutations)} permutations, "
         f"Holm-corrected for the {values_text(tested.groupby(['seed', 'condition']).size())} tests of a seed",
         "grey dash: simple r of a network without a lag",
-        ""
-        if predicted is None
-        else "dotted: predicted from the labels before training; where it peaks counts, not its height",
         confidence=shown.confidence,
         each=True,
     )
     return Drawn(axes, alt, words)
 
 
-def _curves(ax: Axes, rows: pd.DataFrame, shown: Selection, predicted: pd.DataFrame | None) -> None:
+def _curves(ax: Axes, rows: pd.DataFrame, shown: Selection) -> None:
     """The curves of one panel."""
     looks, models = style.network_styles(style.network_lags(rows)), shown.models
     lags_s = sorted(rows.lag_s[rows.lag_s > 0].unique()) or [1.0]
@@ -111,10 +105,6 @@ def _curves(ax: Axes, rows: pd.DataFrame, shown: Selection, predicted: pd.DataFr
             band = summary(partial[partial.lag_s > 0], shown.confidence).sort_values("lag_s")
             fill = {"color": color, "alpha": 0.15, "linewidth": 0, "zorder": 1, "gid": f"over seeds {model}"}
             ax.fill_between(band.lag_s * aside, band.ci_low, band.ci_high, **fill)
-        if predicted is not None:
-            own = predicted[(predicted.model == model) & predicted.lag_s.between(lags_s[0], lags_s[-1])]
-            line = {"color": color, "linestyle": style.DOTTED, "linewidth": 1.6, "zorder": 2}
-            ax.plot(own.lag_s, own.predicted_r, gid=f"predicted {model}", label=f"{label}, predicted", **line)
         partial, simple = (
             own.assign(color=[looks[name]["color"] if name in baselines else color for name in own.network])
             for own in (partial, simple[simple.network.isin(baselines)])
@@ -143,74 +133,6 @@ def too_little_film(films: int, hours: float) -> str:
         return ""
     length = f"{hours:.3g} h" if hours >= 1.5 else f"{hours * 60:.3g} min"
     return f"{counted(films, 'film')}, {length}: too little film to teach semantics"
-
-
-def predicted_lag_curve(
-    curve: pd.DataFrame,
-    best: pd.DataFrame,
-    table: pd.DataFrame | None = None,
-    shown: Selection | None = None,
-    *,
-    confidence: float,
-    films: int,
-) -> Drawn:
-    """Correlation with each model predicted from labels, its interval a band, the recommended lags marked below.
-
-    Of a model that no lag is recommended for (p_holm of .05 or more) none is marked. Artists carry a gid:
-    ``predicted category``, ``trained category``, ``recommended category``.
-
-    Parameters
-    ----------
-    curve, best : DataFrame
-        ``tables/predicted_lag_curve.csv`` and ``tables/recommended_lag.csv`` (`prediction.Prediction`).
-    table : DataFrame, optional
-        ``tables/lag_curve.csv``: what was trained, as points.
-    shown : Selection, optional
-        Rows of `table`.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    films : int
-        Number of films with labels.
-    """
-    [ax] = axes = style.panels(height=0.6)
-    models = list(curve.model.unique())
-    known = best[best.p_holm < style.SIGNIFICANT].set_index("model")
-    below = {"clip_on": False, "transform": ax.get_xaxis_transform()}
-    trained = None if table is None or shown is None else shown.rows(table, model=models).dropna(subset="mantel_r")
-    for m, model in enumerate(models):
-        rows, look = curve[curve.model == model].sort_values("lag_s"), style.model_style(model)
-        line = {"color": look["color"], "linestyle": style.DASHED, "label": f"{look['label']}, predicted"}
-        ax.plot(rows.lag_s, rows.predicted_r, gid=f"predicted {model}", **line)
-        ax.fill_between(rows.lag_s, rows.ci_low, rows.ci_high, color=look["color"], alpha=0.15, linewidth=0)
-        if trained is not None:
-            own = trained[(trained.model == model) & (trained.lag_s > 0)]
-            point = look | {"linestyle": "none", "label": f"{look['label']}, trained"}
-            ax.plot(own.lag_s, own.mantel_r, gid=f"trained {model}", **point)
-        if model in known.index:
-            one, height = known.loc[model], -0.06 - 0.04 * m
-            line = {"color": look["color"], "linewidth": 1.5, "gid": f"recommended {model}"}
-            ax.plot([one.ci_low_s, one.ci_high_s], [height, height], **line, **below)
-            ax.plot([one.lag_s], [height], color=look["color"], marker=look["marker"], **below)
-    told, aside = ("recommended", 8) if len(known) else ("no lag recommended", 0)
-    at = (known.ci_high_s.max() if len(known) else curve.lag_s.min(), -0.06)
-    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "annotation_clip": False}
-    ax.annotate(told, at, (aside, 0), va="center", color=style.QUIET, fontsize=style.SMALL_PT, **place)
-    style.zero_line(ax)
-    style.lag_axis(ax, curve.lag_s)
-    ax.tick_params(axis="x", pad=6 + 14 * len(models))
-    ax.set_ylabel("partial correlation with the model, r")
-    style.legend_above(ax, 2)
-    lags = ", ".join(
-        f"{style.lag_text(lag_s)} for {model_names([one])}" for one, lag_s in zip(known.index, known.lag_s, strict=True)
-    )
-    alt = f"Partial correlation with {model_names(models)} against lag, as predicted from the labels"
-    words = f"bands: {percent(confidence)} bootstrap over {counted(films, 'film')}, of the prediction"
-    if trained is None or shown is None:
-        return Drawn(axes, f"{alt}; recommended: {lags or 'none'}.", f"{words}.")
-    means = trained[(trained.model == models[0]) & (trained.lag_s > 0)].groupby("lag_s").mantel_r.mean()
-    peak = f"; largest with {model_names(models[:1])} at {style.lag_text(means.idxmax())}" if len(means) else ""
-    words = f"{shown.layer}; {words}; points: {counted(trained.seed.nunique(), 'seed')} of each network."
-    return Drawn(axes, f"{alt} and as trained; recommended: {lags or 'none'}{peak}.", words)
 
 
 def published_table(table: pd.DataFrame, shown: Selection) -> Drawn:

@@ -1,13 +1,20 @@
-"""How long associations last: different labels that follow each other at a lag more often than by base rates."""
+"""Associations of labels: how long they last, and how far apart they put the things that labels name."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import ndtri
 
+from semanticcmc.config import InputError, read_text_table
+from semanticcmc.experiment import Experiment
+from semanticcmc.labels.nouns import label_nouns
+from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
+from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
-from semanticcmc.timescales.pairs import LabelPairs
+from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
 
 def association(pairs: LabelPairs, config: TimescalesConfig) -> Curve:
@@ -123,3 +130,81 @@ def _null_spread(pairs: LabelPairs, patterns: np.ndarray) -> np.ndarray:
         twice = np.rint(2 * pairs.lags_s / pairs.step_s[film]).astype(np.int64) % n
         variance += (repeat[0] + repeat[twice]) * pairs.count[:, film] / n
     return np.sqrt(variance)
+
+
+def association_kernel(together: np.ndarray) -> np.ndarray:
+    r"""How much more often than by chance two labels are a lag apart, from counts (`LabelPairs.both` of all films).
+
+    To first order their pointwise mutual information, which an ideal contrastive learner's similarity is (van den Oord
+    et al. 2018; Levy & Goldberg 2014); of the spectral form of the loss (HaoChen et al. 2021; Tan et al. 2024) it is
+
+    .. math:: K_{ij} = \frac{J_{ij} - p_i p_j}{\sqrt{p_i p_j}},
+
+    J the share of label pairs (i, j), whichever came first, p its margin. (L, L), symmetric, 0 in rows of labels that
+    never occur. Its eigenvalues are correlations, from -1 to 1 (of correspondence analysis; Greenacre 1984).
+    """
+    joint = together + together.T.astype(np.float64)
+    joint /= max(joint.sum(), 1.0)
+    margin = joint.sum(axis=1)
+    chance = np.outer(margin, margin)
+    return np.divide(joint - chance, np.sqrt(chance), out=np.zeros_like(joint), where=chance > 0)
+
+
+def embedding(kernel: np.ndarray, dimensions: int) -> np.ndarray:
+    """The learner's embedding of each label: ``embedding @ embedding.T`` is nearest to `kernel`, (L, <= dimensions).
+
+    The eigenvectors of the largest positive eigenvalues, each times the root of its value (Eckart & Young 1936).
+    """
+    values, vectors = np.linalg.eigh(kernel)
+    largest = np.argsort(values)[::-1][:dimensions]
+    largest = largest[values[largest] > 0]
+    return vectors[:, largest] * np.sqrt(values[largest])
+
+
+def association_rdm(together: np.ndarray, wnids: Sequence[str], dimensions: int) -> RDM:
+    """Distances, 1 - cosine, of labels in the learner's embedding; 1 from a label that has none."""
+    vectors = embedding(association_kernel(together), dimensions)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    cosines = np.clip(unit @ unit.T, -1, 1)
+    np.fill_diagonal(cosines, 1)
+    return RDM(1 - cosines, tuple(wnids))
+
+
+def as_wnids(stream: LabelStream, wnids: Mapping[str, str]) -> LabelStream:
+    """The stream with each label as its wnid; labels without one are dropped, and two of one wnid become one."""
+    labels = stream.labels.assign(label=stream.labels["label"].astype(object).map(dict(wnids)))
+    return label_stream(labels[labels["label"].notna()], stream.times)
+
+
+def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
+    """An experiment's labels with each noun as its wnid: the world's own nouns, else those of `label_nouns`.
+
+    Of the films' labels the most frequent ones, as many as ``timescales.labels`` says. Raises InputError if no label is
+    a noun.
+    """
+    if experiment.source == "world":
+        nouns = read_text_table(experiment.folder / "world" / "classes.csv", ("wnid", "noun"), "wnid")
+        nouns = nouns.rename(columns={"noun": "label"})
+    else:
+        most = experiment.section("timescales", TimescalesConfig).labels
+        config = experiment.section("labels", LabelsConfig)
+        labels = frequencies(stream)["label"].head(most)
+        nouns = label_nouns(labels, config.nouns, columns=config.event_columns).query("wnid != ''")
+    named = as_wnids(stream, dict(zip(nouns["label"], nouns["wnid"], strict=True)))
+    if not len(named.labels):
+        remedy = "give labels a row in a table of your own (label,wnid,noun,source), named as labels.nouns"
+        raise InputError(f"{experiment.name}: no label is a noun of WordNet; {remedy}")
+    return named
+
+
+def experiment_association(experiment: Experiment, stream: LabelStream, lag_s: float) -> RDM:
+    """`association_rdm` of an experiment's nouns at a lag, in as many dimensions as its networks' embedding has.
+
+    Raises InputError if no label is a noun, or fewer than two films are longer than the lag.
+    """
+    config = experiment.section("timescales", TimescalesConfig)
+    pairs = label_pairs(labels_as_wnids(experiment, stream), sorted({0.0, lag_s}), config)
+    if (pairs.count[-1] > 0).sum() < 2:
+        raise InputError(f"{experiment.name}: no two films with labels are longer than {lag_s:g} s")
+    return association_rdm(pairs.both[-1].sum(axis=0), pairs.names, experiment.sections["networks"]["embedding_dim"])

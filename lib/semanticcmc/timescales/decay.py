@@ -1,4 +1,4 @@
-"""Time constants of curves by lag: half-lives by fit, and the lag at which a curve is down to half.
+"""Time constants of curves by lag: half-lives by fit, the lag of half strength, and the lag that looks recommend.
 
 A half-life is for what belongs to the moment. The curve is fitted by ``a * (r(lag) - v(lag))`` above the film base rate
 and by ``a * r(lag) + p`` above the corpus base rate, where ``r(lag) = 2 ** (-lag / half_life)``. The plateau p is what
@@ -33,6 +33,7 @@ LONGEST_SHARE = 1 / 10  # of the film: longer half-lives are not distinguished f
 WIDEST = 4.0  # the upper bound of an interval over its lower
 FEWEST = 4  # films: fewer are too few for a bootstrap
 GRID = 240  # half-lives tried, evenly spaced in their logarithm
+LOOKS_GONE = 0.1  # of `recommended_lag`: looks that are less alike, as a share of lag 0, are gone
 
 
 def half_lives(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataFrame:
@@ -137,17 +138,39 @@ def half_strength(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataF
     later than all lags, and such a bound is infinite. NaN where there is no curve, or it never falls to half.
     """
     rows = []
-    tail = (1 - config.confidence) / 2
     for curve in curves:
         for i, level in enumerate(LEVELS):
             found = first_below_half(curve.lags_s, curve.value[None, i])[0]
             samples = first_below_half(curve.lags_s, curve.samples[:, i])
-            samples = np.sort(samples[~np.isnan(samples)])
-            low = high = np.nan
-            if np.isfinite(found) and len(samples):
-                low, high = (samples[round(share * (len(samples) - 1))] for share in (tail, 1 - tail))
-            rows.append((curve.measure, level, found if np.isfinite(found) else np.nan, low, high))
+            rows.append((curve.measure, level, *_with_interval(found, samples, config)))
     return pd.DataFrame(rows, columns=HALF_STRENGTH)
+
+
+def recommended_lag(looks: Curve, config: TimescalesConfig) -> pd.DataFrame:
+    """The lag recommended before any training: the first at which looks are gone, above the corpus base rate.
+
+    ``tables/recommended_lag.csv``: `lag_s, ci_low_s, ci_high_s`, one row. The lag is the first of the curve `looks`
+    whose value is below `LOOKS_GONE`; interval, and NaN where looks do not fall so far, as of `half_strength`. Source:
+    ``validation/recommended_lag`` compares this rule with others by their regret in worlds drawn for that, which is how
+    much less of category the network of a rule's lag shows than the best of the trained curve.
+    """
+    value = np.concatenate([looks.value[None, 1], looks.samples[:, 1]])
+    below = value < LOOKS_GONE
+    first_s = np.where(below.any(axis=1), looks.lags_s[below.argmax(axis=1)], np.inf)
+    first_s[~(value[:, 0] >= LOOKS_GONE)] = np.nan  # no other film to compare with, or pictures that are all the same
+    found = _with_interval(first_s[0], first_s[1:], config)
+    return pd.DataFrame([found], columns=["lag_s", "ci_low_s", "ci_high_s"])
+
+
+def _with_interval(found: float, samples: np.ndarray, config: TimescalesConfig) -> tuple[float, float, float]:
+    """A lag and the bounds of the central `config.confidence` of its samples, which may be infinite; NaN without."""
+    if not np.isfinite(found):
+        return math.nan, math.nan, math.nan
+    samples, tail = np.sort(samples[~np.isnan(samples)]), (1 - config.confidence) / 2
+    if not len(samples):
+        return float(found), math.nan, math.nan
+    low, high = (float(samples[round(share * (len(samples) - 1))]) for share in (tail, 1 - tail))
+    return float(found), low, high
 
 
 def first_below_half(lags_s: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from semanticcmc.run import Watch
 from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference, unit_vectors
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
-from semanticcmc.timescales.decay import half_lives, half_strength
+from semanticcmc.timescales.decay import half_lives, half_strength, recommended_lag
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs, times_as_often
 
 FILMS_THAT_LONG = 0.75  # share of the films that are longer than the longest lag
@@ -26,6 +26,7 @@ class Measured:
 
     curves: pd.DataFrame  # ``tables/timescales.csv``: one row a measure, level and lag (`curves.Curve.table`)
     constants: pd.DataFrame  # ``tables/half_lives.csv``: half-strengths and half-lives, one row a measure and level
+    recommended: pd.DataFrame  # ``tables/recommended_lag.csv``: the first lag at which looks are gone
     rms: pd.DataFrame  # RMS difference by lag in grey levels (`appearance.rms_difference`)
     pictures: np.ndarray  # (frames, d): small pictures of all frames as unit vectors
 
@@ -51,6 +52,7 @@ def measure(
     return Measured(
         pd.concat([curve.table(config) for curve in curves], ignore_index=True),
         half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
+        recommended_lag(curves[0], config),
         rms_difference(looks["rms"], config),
         unit_vectors(pictures),
     )
