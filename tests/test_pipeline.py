@@ -227,7 +227,7 @@ def test_films_and_class_folders_of_ones_own_reach_the_poster_whatever_they_are_
     own.to_csv(tmp_path / "own $x.csv")
     values = read_values("clips")[0]
     smoke = read_values("smoke")[0]
-    small = ("networks", "training", "evaluation", "timescales", "prediction")
+    small = ("networks", "training", "evaluation", "timescales")
     values |= {key: smoke[key] for key in small} | {"name": "own", "baselines": ["random"], "lags_s": [2]}
     values |= {"title": HOSTILE}
     values["evaluation"] |= {"controls": ["none", "random"], "random_seeds": [0], "models": ["category", "<b> $x"]}

@@ -162,8 +162,7 @@ def test_long_work_by_hand_shows_how_far_it_is(E, monkeypatch):
     shown = []
     monkeypatch.setattr("semanticcmc.opened.tqdm", lambda steps, **how: (shown.append(how), iter(steps))[1])
     E.timescales  # noqa: B018
-    E.predict()
-    assert [how["desc"] for how in shown] == ["looks of films", "how long looks last", "prediction"]
+    assert [how["desc"] for how in shown] == ["looks of films", "how long looks last"]
     assert all(how["delay"] == 5 for how in shown)
     assert Study(E.experiment, write=True).watch("in a workflow") is iter
 
@@ -185,7 +184,7 @@ def test_looking_by_hand_changes_nothing_that_a_workflow_made(E, capsys):
     E.dataset()
     E.lag_curve()
     E.lag_comparisons()
-    E.predict()
+    E.association()
     E.represent("semantic_2s")
     no_network_of_its_own = ("pairs", "training_curve", "objectives")  # smoke has no section `objectives`
     by_hand = [name for name in (*FROM_TABLES, *FIGURES) if name not in no_network_of_its_own]

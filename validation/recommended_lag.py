@@ -29,7 +29,7 @@ import pandas as pd
 import torch
 from scipy.interpolate import make_smoothing_spline
 from scipy.special import stdtr, stdtrit
-from validation.kind_or_company import UNTRAINED, miniature_in, rdm_of
+from validation.kind_or_company import TEST, UNTRAINED, miniature_in, rdm_of
 from validation.predicted_curve import LAGS_S as PREDICTED_S
 from validation.predicted_curve import predicted_curve
 
@@ -115,7 +115,7 @@ def curve_of(world: int) -> pd.DataFrame:
     random = RDM(np.mean([models[f"random {k}"].values for k in range(UNTRAINED)], axis=0), category.classes)
     rdms = {lag_s: read_rdms(FOLDER / "rdms" / f"{world:02d}_{lag_s}s.parquet")["fc7"] for lag_s in LAGS_S}
     rdms = {lag_s: RDM(rdm.subset(category.classes).values, category.classes) for lag_s, rdm in rdms.items()}
-    table = mantel_table(rdms, {"category": category}, control=random)
+    table = mantel_table(rdms, {"category": category}, control=random, **TEST)
     return pd.DataFrame({"world": world, "lag_s": LAGS_S, "r": table.mantel_r, "p": table.p})
 
 
@@ -223,7 +223,7 @@ def main() -> None:
     others = {name: summarise(rules, name).to_dict("records") for name in list(PENALTIES)[1:]}
     one = read_values("miniature")[0]
     worlds = {world: of_world(world) for world in done}
-    config = {"worlds": worlds, "training": one["training"], "networks": one["networks"]}
+    config = {"worlds": worlds} | {section: one[section] for section in ("training", "networks", "evaluation")}
     config |= {"other_penalties": others, "margin": MARGIN, "looks_gone": LOOKS_GONE}
     words = draw(curves, rules, summary)
     write_json(HERE / "recommended_lag.json", record(config, seed=SEED) | words)

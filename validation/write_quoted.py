@@ -257,20 +257,39 @@ def worlds() -> dict[str, Any]:
     return study(numbers, "Lag curves of trained worlds", rows)
 
 
-def predicted() -> dict[str, Any]:
-    """Whether the predicted best lag is the trained one (``prediction.py``)."""
-    lags_s, sizes = "best_trained_s best_predicted_s best_low_s best_high_s", "spearman largest_trained_r"
-    found = table("prediction_summary", f"world kind model seeds {lags_s} {sizes} largest_predicted_r")
-    own = found[found["kind"].eq("labels and looks") & found["model"].eq("category")]
-    trained, predicted, low, high = (own[name].map(seconds) for name in lags_s.split())
-    columns = {"world": own["world"].replace(WORLDS), "seeds": own["seeds"], "best trained": trained}
-    columns |= {"best predicted": predicted + " (" + low + "–" + high + ")", "ρ": own["spearman"].map(number)}
-    columns |= {f"{kind} r": own[f"largest_{kind}_r"].map(number) for kind in ("trained", "predicted")}
-    unseen = own[~own["world"].isin(["miniature", "objects_shuffled"])]
-    right = unseen["best_trained_s"].eq(unseen["best_predicted_s"])
-    shuffled = own[own["world"].eq("objects_shuffled")]["largest_predicted_r"]
-    numbers = {"right": f"{right.sum()} of {len(right)}", "shuffled": number(shuffled.max(), 3)}
-    return study(numbers, "Predicted and trained best lags", pd.DataFrame(columns))
+def recommended() -> dict[str, Any]:
+    """What the recommended lag, and those of other rules, lose against the best one (``recommended_lag.py``)."""
+    summary = table("recommended_lag_summary", "rule than mean low high p worlds").fillna({"than": ""})
+    summary = summary.set_index(["than", "rule"])
+    lags_s = table("recommended_lag", "world lag_s r")["lag_s"].unique()
+    rules = table("recommended_lag_rules", "world rule lag_s")
+    record = json.loads((HERE / "recommended_lag.json").read_text(encoding="utf-8"))["config"]
+    looks, other = f"looks below {record['looks_gone']:g}", "predicted curve"
+
+    def told(rule: str, than: str = "") -> str:
+        found = summary.loc[(than, rule)]
+        return values.interval(found["mean"], found["low"], found["high"], 3)
+
+    difference = summary.loc[(other, looks)]
+    numbers = {
+        "worlds": values.count(int(difference["worlds"]), "world"),
+        "lags": spoken([seconds(lag_s) for lag_s in lags_s]),
+        "threshold": f"{record['looks_gone']:g}",
+        "margin": number(record["margin"]),
+        "looks": told(looks),
+        "predicted": told(other),
+        "difference": told(looks, other),
+        "p": probability(difference["p"]),
+        "never": values.count(int(np.isinf(rules["lag_s"][rules["rule"].eq(looks)]).sum()), "world"),
+        "looks_lose_more": bool(difference["low"] > 0),
+        "within_margin": bool(-record["margin"] < difference["low"] and difference["high"] < record["margin"]),
+    }
+    rows = []
+    for rule, words in values.WORDS["rules"].items():
+        compared = [told(rule, other), values.bare(summary.loc[(other, rule), "p"])] if rule != other else ["–", "–"]
+        rows.append([words, told(rule), *compared])
+    heads = ["rule", "regret", "less that of the predicted curve", "p"]
+    return study(numbers, "Regret of rules that name a lag", pd.DataFrame(rows, columns=heads))
 
 
 def objectives() -> dict[str, Any]:
@@ -481,7 +500,7 @@ def commonality() -> dict[str, Any]:
 
 # by the names that their variables have in paper.qmd
 STUDIES = (
-    *(timescales, worlds, company, commonality, tests, intervals, predicted),
+    *(timescales, worlds, company, commonality, tests, intervals, recommended),
     *(objectives, pretexts, places, images, software),
 )
 

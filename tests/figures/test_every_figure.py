@@ -22,7 +22,6 @@ from semanticcmc.figures import (
 from tests.figures.drawing import FEW_LAGS_S, NETWORKS, assert_words_and_letters, curve_table, pictures, selection
 from tests.figures.test_accuracy import accuracy_table, yardsticks
 from tests.figures.test_comparisons import comparison_table, connectivity_table
-from tests.figures.test_lag_curve import prediction
 from tests.figures.test_objectives import table as taught
 from tests.figures.test_rdms import CATEGORIES, random_rdm
 from tests.figures.test_robustness import panel
@@ -73,7 +72,6 @@ FIGURES = {
     films.film_strip: lambda: films.film_strip(pictures(5), [0.0, 1.0, 2.0, 3.0, 4.0], [["dog"]] * 5, (1, 3)),
     films.label_frequencies: lambda: films.label_frequencies(pd.Series({"cat": 5, "dog": 50})),
     lag_curve.lag_curve: lambda: lag_curve.lag_curve(curves(), selection()),
-    lag_curve.predicted_lag_curve: lambda: lag_curve.predicted_lag_curve(*prediction(), confidence=0.9, films=3),
     lag_curve.published_table: published,
     layers.conditions_by_layer: by_layer,
     layers.layers: lambda: layers.layers(curves(), selection()),

@@ -1,4 +1,4 @@
-"""Lag curves show what their tables hold: measured, predicted, and published."""
+"""Lag curves show what their tables hold: measured and published."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from semanticcmc.figures import style
-from semanticcmc.figures.lag_curve import lag_curve, predicted_lag_curve, published_table, too_little_film
+from semanticcmc.figures.lag_curve import lag_curve, published_table, too_little_film
 from tests.figures.drawing import (
     LAGS_S,
     bars,
@@ -16,7 +16,6 @@ from tests.figures.drawing import (
     gids,
     heights,
     line,
-    lines,
     points,
     rounded,
     selection,
@@ -102,22 +101,6 @@ def test_a_panel_a_condition_each_with_its_own_rows():
     assert "intact: 1 s" in drawn.alt and "object: 1 s" in drawn.alt
 
 
-def test_the_predicted_curve_is_that_of_its_table_within_the_lags_that_were_tried():
-    predicted = pd.DataFrame(
-        {
-            "model": ["category"] * 3 + ["lch"] * 3,
-            "lag_s": [10.0, 40.0, 3600.0] * 2,
-            "predicted_r": [0.1, 0.3, 0.9, 0.2, 0.25, 0.9],
-        }
-    )
-    axes, _, caption = lag_curve(curve_table(), selection(), predicted)
-    assert line(axes[0], "predicted category").get_ydata().tolist() == [0.1, 0.3]
-    assert line(axes[0], "predicted lch").get_ydata().tolist() == [0.2, 0.25]
-    assert "predicted from the labels before training" in caption
-    axes, _, caption = lag_curve(curve_table(), selection())
-    assert not lines(axes[0], "predicted category") and "predicted" not in caption
-
-
 def test_caption_and_text_tell_classes_seeds_interval_test_and_numbers_of_the_table():
     table = curve_table((0, 1, 2))
     table.loc[table.model == "category", "classes"] = 40
@@ -169,51 +152,6 @@ def test_a_remark_stays_clear_of_the_data_and_comes_first_in_words():
 )
 def test_little_film_is_said_to_be_little(films, hours, text):
     assert too_little_film(films, hours) == text
-
-
-def prediction():
-    """Curve, recommended lags, and a table of what was trained."""
-    curve = pd.DataFrame(
-        {
-            "model": ["category"] * 3 + ["lch"] * 3,
-            "lag_s": [60.0, 1, 10] * 2,
-            "predicted_r": [0.2, 0.0, 0.1, 0.15, 0.02, 0.3],
-        }
-    )
-    curve = curve.assign(ci_low=curve.predicted_r - 0.05, ci_high=curve.predicted_r + 0.05)
-    best = pd.DataFrame(
-        {
-            "model": ["category", "lch"],
-            "lag_s": [60.0, 10.0],
-            "ci_low_s": [10.0, 10.0],
-            "ci_high_s": [60.0, 60.0],
-            "p_holm": [0.2, 0.01],
-        }
-    )
-    return curve, best
-
-
-def test_lines_points_and_recommended_lags_are_the_tables():
-    table = curve_table(lags_s=(1.0, 60.0))
-    drawn = predicted_lag_curve(*prediction(), table, selection(), confidence=0.9, films=12)
-    [ax] = drawn.axes
-    assert line(ax, "predicted category").get_xydata().tolist() == [[1, 0.0], [10, 0.1], [60, 0.2]]
-    for model in ("category", "lch"):
-        rows = table[(table.layer == "fc7") & (table.control == "random") & (table.model == model) & (table.lag_s > 0)]
-        assert line(ax, f"trained {model}").get_xydata().tolist() == rows[["lag_s", "mantel_r"]].to_numpy().tolist()
-    assert line(ax, "recommended lch").get_xdata().tolist() == [10, 60]
-    assert not lines(ax, "recommended category"), "its associations do not go with the model"
-    assert ax.get_xlabel() == "time lag between the two views"
-    assert "recommended: 10 s for WordNet (LCH)" in drawn.alt and "as trained" in drawn.alt
-    assert "12 films" in drawn.caption and "points: 1 seed of each network" in drawn.caption
-
-
-def test_a_prediction_alone_says_so_and_that_no_lag_is_recommended():
-    curve, best = prediction()
-    drawn = predicted_lag_curve(curve, best.assign(p_holm=0.5), confidence=0.9, films=1)
-    assert drawn.alt.endswith("recommended: none.") and "trained" not in drawn.alt
-    assert "no lag recommended" in texts(drawn.axes[0].texts)
-    assert "1 film" in drawn.caption and "points" not in drawn.caption
 
 
 def test_published_numbers_are_at_their_lags(repository):

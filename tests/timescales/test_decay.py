@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig, lag_grid
-from semanticcmc.timescales.decay import first_below_half, fit, half_lives, half_strength, model
+from semanticcmc.timescales.decay import (
+    LOOKS_GONE,
+    first_below_half,
+    fit,
+    half_lives,
+    half_strength,
+    model,
+    recommended_lag,
+)
 
 CONFIG = TimescalesConfig(
     lags=30,
@@ -133,3 +141,28 @@ def test_interval_is_that_of_the_samples_and_open_where_they_stay_up():
     assert table["half_strength_high_s"][0] == np.inf
     never = half_strength([level_curve(lags_s, np.ones(len(lags_s)), samples)], CENTRAL)
     assert never.iloc[:, 2:].isna().all().all()
+
+
+# The lag that looks recommend.
+
+
+def test_the_lag_recommended_is_the_first_at_which_looks_are_below_a_tenth():
+    """Of an exponential that of log2(10) half-lives, to the next lag of the grid, and for its interval likewise."""
+    lags_s = np.append(0.0, np.geomspace(1, 100, 200))
+    half_lives_s = np.linspace(8, 12, 11)
+    samples = 0.5 ** (lags_s / half_lives_s[:, None])
+    found = recommended_lag(level_curve(lags_s, samples[5], samples), CENTRAL)
+    assert LOOKS_GONE == 0.1 and found.columns.tolist() == ["lag_s", "ci_low_s", "ci_high_s"] and len(found) == 1
+    wanted = half_lives_s[[5, 1, 9]] * np.log2(10)
+    next_lags_s = lags_s[np.searchsorted(lags_s, wanted, side="right")]
+    assert found.iloc[0].tolist() == next_lags_s.tolist()
+
+
+def test_looks_that_stay_recommend_no_lag_and_samples_that_stay_leave_the_interval_open():
+    lags_s = np.array([0.0, 1.0, 2.0, 4.0])
+    falls, stays, single = [1, 0.5, 0.05, 0.3], [1, 0.5, 0.2, 0.1], [np.nan] * 4  # copies of one film: no other film
+    samples = np.array([falls] * 8 + [stays] * 2 + [single] * 5)
+    found = recommended_lag(level_curve(lags_s, np.array(falls), samples), CONFIG)
+    assert found.iloc[0].tolist() == [2.0, 2.0, np.inf]
+    for value in (stays, single, [0.0] * 4):  # 0 everywhere: pictures that are all the same
+        assert recommended_lag(level_curve(lags_s, np.array(value), samples), CONFIG).isna().all(axis=None)

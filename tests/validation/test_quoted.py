@@ -83,6 +83,6 @@ def test_a_missing_table_is_named_with_its_script(study, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "HERE", tmp_path)
     with pytest.raises(InputError, match=r"timescales\.csv: missing.*python -m validation\.timescales"):
         study.table("timescales", "study", tmp_path)
-    (tmp_path / "prediction_summary.csv").write_text("world\n")
-    with pytest.raises(InputError, match=r"no column kind; .*python -m validation\.prediction"):
-        study.table("prediction_summary", "world kind", tmp_path)
+    (tmp_path / "recommended_lag_summary.csv").write_text("worlds\n")
+    with pytest.raises(InputError, match=r"no column rule; .*python -m validation\.recommended_lag"):
+        study.table("recommended_lag_summary", "worlds rule", tmp_path)

@@ -21,12 +21,7 @@ PARTIAL: dict[str, Any] = {"linestyle": "-", "linewidth": 2.2, "alpha": 1.0, "zo
 SIMPLE: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 1.2, "alpha": 0.55, "zorder": 2}
 
 
-def lag_curve(
-    table: pd.DataFrame,
-    shown: Selection,
-    remark: str = "",
-    conditions: Sequence[str] = (),
-) -> Drawn:
+def lag_curve(table: pd.DataFrame, shown: Selection, remark: str = "", conditions: Sequence[str] = ()) -> Drawn:
     """Correlation of the networks' RDMs with semantic models, against the lag that they were trained at.
 
     Solid: partial correlation, a point a seed with its interval, the line through the mean of the seeds, whose interval
