@@ -14,7 +14,8 @@ The constants of the predicted curve (`predicted_curve`) were fitted to the defa
 
 Training leaves one RDM a network (primary layer) and a world's labels, looks and truth in `FOLDER`, outside the
 repository. Writes recommended_lag.csv (one row a world and lag), recommended_lag_rules.csv (one row a world and rule),
-recommended_lag_summary.csv (each rule's regret and its difference from the first), a record and a figure.
+recommended_lag_summary.csv (each rule's regret and its difference from the first, among all worlds, and among those
+where the rule of looks names a lag), a record and a figure.
 """
 
 import os
@@ -178,7 +179,7 @@ def draw(curves: pd.DataFrame, rules: pd.DataFrame, summary: pd.DataFrame) -> di
     left.set_xticks(LAGS_S, [f"{lag_s:g}" for lag_s in LAGS_S], minor=False)
     left.minorticks_off()
     left.legend(frameon=False)
-    means = summary[summary.than == ""].reset_index(drop=True)
+    means = summary[(summary.than == "") & (summary.among == "all")].reset_index(drop=True)
     for place, row in means.iterrows():
         own = rules[rules.rule == row.rule].regret
         right.plot(own, np.full(len(own), place), ".", color=style.QUIET, markersize=4)
@@ -216,7 +217,11 @@ def main() -> None:
             for rule, lag_s in rules_of(world).items()
         ]
     )
-    summary = summarise(rules, "regret")
+    silent = rules.world[np.isinf(rules.lag_s)]  # worlds where the rule of looks names no lag
+    summary = pd.concat(
+        summarise(own, "regret").assign(among=among)
+        for among, own in (("all", rules), ("where looks fall", rules[~rules.world.isin(silent)]))
+    )
     write_csv(HERE / "recommended_lag.csv", curves)
     write_csv(HERE / "recommended_lag_rules.csv", rules)
     write_csv(HERE / "recommended_lag_summary.csv", summary)

@@ -259,15 +259,16 @@ def worlds() -> dict[str, Any]:
 
 def recommended() -> dict[str, Any]:
     """What the recommended lag, and those of other rules, lose against the best one (``recommended_lag.py``)."""
-    summary = table("recommended_lag_summary", "rule than mean low high p worlds").fillna({"than": ""})
-    summary = summary.set_index(["than", "rule"])
+    every = table("recommended_lag_summary", "rule than mean low high p worlds among").fillna({"than": ""})
+    every = every.set_index(["among", "than", "rule"])
+    summary = every.loc["all"]
     lags_s = table("recommended_lag", "world lag_s r")["lag_s"].unique()
     rules = table("recommended_lag_rules", "world rule lag_s")
     record = json.loads((HERE / "recommended_lag.json").read_text(encoding="utf-8"))["config"]
     looks, other = f"looks below {record['looks_gone']:g}", "predicted curve"
 
-    def told(rule: str, than: str = "") -> str:
-        found = summary.loc[(than, rule)]
+    def told(rule: str, than: str = "", among: str = "all") -> str:
+        found = every.loc[(among, than, rule)]
         return values.interval(found["mean"], found["low"], found["high"], 3)
 
     difference = summary.loc[(other, looks)]
@@ -281,6 +282,7 @@ def recommended() -> dict[str, Any]:
         "difference": told(looks, other),
         "p": probability(difference["p"]),
         "never": values.count(int(np.isinf(rules["lag_s"][rules["rule"].eq(looks)]).sum()), "world"),
+        "difference_where_named": told(looks, other, "where looks fall"),
         "looks_lose_more": bool(difference["low"] > 0),
         "within_margin": bool(-record["margin"] < difference["low"] and difference["high"] < record["margin"]),
     }
