@@ -58,6 +58,7 @@ def test_one_command_leaves_every_promised_file(smoke):
         "dataset",
         "timescales",
         "half_lives",
+        "recommended_lag",
         "lag_curve",
         "accuracy",
         "published",
