@@ -66,6 +66,8 @@ def run_variant(name: str, changes: dict[str, Any], seed: int) -> tuple[Experime
     for key, value in changes.items():
         values[key] = values[key] | value if isinstance(value, dict) else value
     values["world"] |= {"seed": seed}
+    if "lags_s" in changes:  # of them none is planned
+        values["evaluation"] |= {"planned_lag_s": None}
     results = HERE.parent / "results" / "validation"
     source = results / "sources" / f"{values['name']}.yaml"
     with atomic(source) as temporary:
