@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure, shown
 from semanticcmc.layers import read_layers
-from semanticcmc.network import BASELINES, Network, lagged_name
+from semanticcmc.network import BASELINES, GIVEN, Network, lagged_name
 
 Config = TypeVar("Config")
 
@@ -140,11 +140,15 @@ class Experiment(Head):
         return tuple(self.network(name, seed) for name in self.networks for seed in self.seeds)
 
     def extended(self, networks: Iterable[Network]) -> Experiment:
-        """The experiment with further networks, such as one that was trained by hand."""
+        """The experiment with further networks, such as one that was trained by hand or is another's."""
         new = [network for network in networks if network.name not in self.networks]
+        given = {network.name: {"objective": GIVEN} for network in new if network.objective == GIVEN}
+        new = [network for network in new if network.name not in given]
         lags_s = dict.fromkeys(network.lag_s for network in new if network.name not in BASELINES)
         baselines = dict.fromkeys(network.name for network in new if network.name in BASELINES)
-        return dataclasses.replace(self, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
+        more = {"objectives": {**self.sections.get("objectives", {}), **given}} if given else {}
+        own = dataclasses.replace(self, sections={**self.sections, **more})
+        return dataclasses.replace(own, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
 
     def section(self, name: str, config: type[Config]) -> Config:
         """Section `name` of the YAML as an instance of the dataclass `config`."""

@@ -8,7 +8,7 @@ E.figure("lag_curve", layer="conv5")
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,14 @@ class Study(Asked):
         new = not rdm_file(self.experiment, one, "intact").exists()
         batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
         return represent(self.experiment, one, self.stimuli, self.write_results or new, self.watch(str(one), batches))
+
+    def add(self, network: str, layers: Mapping[str, str] | None = None) -> Network:
+        """Bring another's network, such as ``resnet18``, onto the lag curve; see `scoring.score.add`."""
+        from semanticcmc.scoring.score import add
+
+        one = add(self.experiment, self.stimuli, network, layers)
+        print(f"{one.name}: shown {len(self.stimuli):,} images; it has no lag, and E.lag_curve() has it.")
+        return one
 
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""

@@ -18,6 +18,7 @@ from semanticcmc.evaluation.config import AND, EvaluationConfig, StimuliConfig, 
 from semanticcmc.evaluation.models import MADE, experiment_model
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import Experiment, Network, lagged_name
+from semanticcmc.network import GIVEN
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
@@ -117,7 +118,7 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     Raises InputError if a network's file is missing.
     """
     parts = []
-    for network in experiment.runs:
+    for network in (one for one in experiment.runs if one.objective != GIVEN):  # of which there are RDMs alone
         file = rdm_file(experiment, network, measure).with_suffix(".csv")
         if not file.is_file():
             raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from semanticcmc.config import InputError
 from semanticcmc.run import listed
 
 _NAMED = ("iloc", "coords", "columns")  # what tables of pandas, xarray and polars have, and arrays have not
@@ -73,3 +75,84 @@ def _only_counts(table: Any, axes: int = 2) -> bool:
     """Whether a pandas table has no names but 0, 1, 2, ... that pandas gives by itself."""
     indices = getattr(table, "axes", [None])[:axes]
     return all(getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1 for index in indices)
+
+
+Named = dict[str, tuple[Any, tuple[str, ...]]]  # by name: distances, condensed or square, and the names of the classes
+
+
+def labelled(given: Any, name: str) -> Named:
+    """Distances and classes of an ``RDMs`` of rsatoolbox or a ``DistanceMatrix`` of scikit-bio; nothing of others.
+
+    Conditions are named by the first of rsatoolbox's pattern descriptors whose values are text and all differ, its
+    RDMs by the first RDM descriptor but ``index`` whose values all differ, else by `name` and a number.
+    """
+    if hasattr(given, "pattern_descriptors"):
+        return _described(given.dissimilarities, given.pattern_descriptors, given.rdm_descriptors, name)
+    if hasattr(given, "redundant_form"):
+        return {name: (given.redundant_form(), tuple(given.ids))}
+    return {}
+
+
+def _described(values: Any, patterns: Mapping[str, Any], rdms: Mapping[str, Any], name: str) -> Named:
+    """RDMs, shape (k, pairs), by what rsatoolbox's descriptors say of patterns and RDMs."""
+    texts = [[one.decode() if isinstance(one, bytes) else one for one in column] for column in patterns.values()]
+    classes = next(
+        (tuple(one) for one in texts if all(isinstance(t, str) for t in one) and len({*one}) == len(one)), ()
+    )
+    if not classes:
+        raise ValueError(
+            f"{name}: none of its pattern descriptors ({', '.join(patterns)}) names each condition by its own text; "
+            "add one, as in rdms.pattern_descriptors['class'] = names"
+        )
+    names = [
+        [one.decode() if isinstance(one, bytes) else str(one) for one in rdms[key]] for key in rdms if key != "index"
+    ]
+    numbered = [name] if len(values) == 1 else [f"{name} {row}" for row in range(len(values))]
+    keys = next((one for one in names if len({*one}) == len(one)), numbered)
+    return {key: (row, classes) for key, row in zip(keys, values, strict=True)}
+
+
+def read_named(path: Path) -> Named:
+    """RDMs of a file: NumPy's ``.npz`` with ``classes`` beside them, or HDF5 as rsatoolbox's ``RDMs.save`` writes it.
+
+    Nothing in a file is executed: pickled objects are refused. Raises InputError for a file that is none of these.
+    """
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+            classes = tuple(str(one) for one in found.pop("classes"))
+            return {name: (values, classes) for name, values in found.items()}
+        if path.suffix not in (".hdf5", ".h5"):
+            raise ValueError("expected .parquet, .npz or .hdf5; rsatoolbox writes the last by save(file, 'hdf5')")
+        import h5py
+
+        with h5py.File(path) as file:
+            kinds = ("pattern_descriptors", "rdm_descriptors")
+            patterns, rdms = ({key: column[()] for key, column in file[kind].items()} for kind in kinds)
+            return _described(file["dissimilarities"][()], patterns, rdms, path.stem)
+    except ImportError as error:
+        raise InputError(f"{path}: HDF5 is read by h5py; pip install h5py") from error
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: not readable as a file of RDMs with the names of their classes: {error}") from error
+
+
+def given_back(values: np.ndarray, classes: Sequence[str], kind: str) -> Any:
+    """A square of distances as what others take: pandas, skbio, rsatoolbox, numpy or torch."""
+    if kind == "numpy":
+        return values
+    if kind == "torch":
+        return torch.from_numpy(values)
+    if kind == "pandas":
+        import pandas as pd
+
+        return pd.DataFrame(values, index=list(classes), columns=list(classes))
+    if kind == "skbio":
+        from skbio import DistanceMatrix
+
+        return DistanceMatrix(values, list(classes))
+    if kind == "rsatoolbox":
+        from rsatoolbox.rdm import RDMs
+
+        return RDMs(values[None], pattern_descriptors={"class": list(classes)})
+    raise ValueError(f"{kind!r}: expected pandas, skbio, rsatoolbox, numpy or torch")

@@ -205,7 +205,7 @@ def read_matrix(file: str | Path) -> RDM:
     import pandas as pd
 
     file = Path(file)
-    if file.suffix == ".parquet":
+    if file.suffix in (".parquet", ".npz", ".hdf5", ".h5"):
         rdms = read_rdms(file)
         if len(rdms) != 1:
             raise InputError(f"{file}: holds the RDMs {', '.join(rdms)}; a model's file holds one")

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semanticcmc.rsa.arrays import in_order
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, as_rdm, checked_square, square_tensor
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
@@ -25,7 +24,7 @@ KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
 COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
 
-Matrix = Any  # an RDM, or a square array, tensor or DataFrame
+Matrix = Any  # what `rdm.as_rdm` takes, or a square array or tensor
 Controls = Any  # a matrix, or a list or tuple of them
 
 
@@ -164,10 +163,7 @@ def standardise(
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
-    for name, one in (matrices := dict(matrices)).items():
-        if hasattr(one, "iloc"):  # a table: its columns are put in the order of its rows
-            classes = tuple(map(str, one.index))
-            matrices[name] = RDM(checked_square(in_order(one, classes, name, 2), name).numpy(), classes)
+    matrices = {name: as_rdm(one, name) for name, one in matrices.items()}
     unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
     if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
         raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")
