@@ -1,4 +1,4 @@
-"""Every objective and pairing of analysis/experiments/miniature_objectives.yaml: one loop over all that all must hold.
+"""Every objective and pairing of miniature_objectives.yaml, and one of miniature_gaze.yaml: what all of them must hold.
 
 A new objective is tested here as soon as it has a line there; its formula is tested in a file of its own.
 """
@@ -25,6 +25,7 @@ from semanticcmc.training.recipe import choose_objective
 from tests.training.test_loop import NETWORKS, TRAINING, VIEWS, assert_bit_equal
 
 LINES = read_values("miniature:objectives")[0]["objectives"]
+LINES |= {"centre_window": read_values("miniature:gaze")[0]["objectives"]["centre_window"]}
 LAG_S = 4.0  # in place of the lines' own: the films are short
 SHORT = {"after_s": [1, 4], "runs": 2, "frames": 3, "clusters": 8}  # also: so that batches are of several samples
 NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LINES.items()]

@@ -89,7 +89,7 @@ class Batches:
         draw, views = self.objective.draw(self.count, generator), list[ViewDraws]()
         for view in self.objective.views:
             if view.crop_of is None:
-                how = (self.count, self.height, self.width, self.views, generator, view.distort)
+                how = (self.count, self.height, self.width, self.views, generator, view.distort, view.centre)
                 views.append(draw_views(*how))
                 if view.box is not None:
                     views[-1] = views[-1]._replace(boxes=draw.targets[:, view.box : view.box + 4])

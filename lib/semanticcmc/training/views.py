@@ -52,6 +52,7 @@ class View:
     px: int | None = None  # side; None: the encoder's input
     crop_of: int | None = None  # number of an earlier view whose crop and flip it has; None: its own
     kind: str = ""  # another view of the frame than the picture: flow, segmentation, pose (`FrameStore`)
+    centre: float = 1.0  # share of the frame's sides, about its centre, that crops come from
     box: int | None = None  # column of the draw's targets from which on top, left, height, width of the crop stand
 
 
@@ -69,13 +70,22 @@ class ViewDraws(NamedTuple):
 
 
 def draw_views(
-    count: int, height: int, width: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
+    count: int,
+    height: int,
+    width: int,
+    config: ViewsConfig,
+    generator: torch.Generator,
+    distort: bool = True,
+    centre: float = 1.0,
 ) -> ViewDraws:
     """Draw one view of each of `count` images of height x width pixels; the images are not needed for it.
 
-    The generator is on the CPU. `distort` says whether colours are distorted; CMC leaves them as they are.
+    The generator is on the CPU. `distort` says whether colours are distorted; CMC leaves them as they are. `centre` is
+    the share of both sides, about the centre, that crops come from.
     """
-    boxes = crops.crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
+    inner = max(1, round(height * centre)), max(1, round(width * centre))
+    boxes = crops.crop_boxes(count, *inner, config.crop_scale, config.crop_aspect, generator)
+    boxes[:, :2] += torch.tensor([(height - inner[0]) // 2, (width - inner[1]) // 2])
     flips = torch.rand(count, generator=generator) < config.flip
     amounts, steps = draw_distortion(count, config, generator) if distort else (torch.ones(5, count), ())
     return ViewDraws(boxes, flips, amounts, steps)
