@@ -202,7 +202,7 @@ def score(
     ] = "mean",
     max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 2.0,
     images_per_class: Annotated[int | None, typer.Option(help="at most so many; default: all")] = None,
-    batch_size: Annotated[int, typer.Option(help="images at a time")] = 32,
+    batch_size: Annotated[int, typer.Option(help="images at a time")] = 16,
     distance: Annotated[str, typer.Option(help="correlation, spearman, euclidean, cosine")] = "correlation",
     permutations: Annotated[int, typer.Option(help="at least so many")] = 9999,
     bootstrap: Annotated[int, typer.Option(help="samples of the classes; 0: no intervals")] = 1000,

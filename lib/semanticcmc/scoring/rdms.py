@@ -30,7 +30,7 @@ from semanticcmc.scoring.networks import Scored
 from semanticcmc.training.networks import Encoder
 
 DEFAULT_LAYERS = 8  # at most so many where none are named
-AT_ONCE = 4  # a batch's outputs, as large as its largest, that are in memory at once
+AT_ONCE = 6  # a batch's outputs, as large as the largest of a module, that are in memory at once
 MIB = 2**20
 FIRST_WEIGHTS = 3  # tensors, whose distribution tells trained weights from drawn ones
 KOLMOGOROV_001 = 1.95  # times sqrt(2 / n): Kolmogorov-Smirnov distance of two samples of n beyond which p < .001
@@ -173,12 +173,19 @@ def forecast(
 
     Raises InputError for a layer that does not fit into ``max_memory_gib`` by itself, or that does not run.
     """
+    sizes = [image.numel()]
+
+    def note(_: nn.Module, __: Any, output: Any) -> None:
+        sizes.append(0 if (tensor := _tensor(output)) is None else tensor.numel())
+
+    handle = nn.modules.module.register_module_forward_hook(note)
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
+    handle.remove()
     if missing := [layer for layer in layers if layer not in rows]:
         raise InputError(f"{network.name}, layer {missing[0]}: does not run when the network is shown an image")
-    batch = config.batch_size * max(layers_of(network.module, image).values()) * 4 * AT_ONCE
-    held, allowed = resident_bytes("VmRSS") + batch, config.max_memory_gib * 1024 * MIB
+    held = resident_bytes("VmRSS") + config.batch_size * max(sizes) * 4 * AT_ONCE
+    allowed = config.max_memory_gib * 1024 * MIB
     plan, part, filled = [], 1, 0.0
     for layer in layers:
         need = classes * rows[layer].shape[1] * 8 + classes**2 * 8
