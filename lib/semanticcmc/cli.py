@@ -180,26 +180,14 @@ def classify(
 
 @app.command()
 def score(
-    networks: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NETWORK ...",
-            help="resnet18, resnet18:FILE, a checkpoint, module:function, a file of RDMs; name=... names it",
-        ),
-    ],
+    networks: Annotated[list[str], typer.Argument(help="name, name:FILE, checkpoint, module:function, file of RDMs")],
     stimuli: Annotated[Path | None, typer.Option(help="folder of class folders, each named by its wnid")] = None,
     layers: Annotated[list[str] | None, typer.Option(help="module of the network; default: at most 8, evenly")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(help="category, lch, path, wu_palmer; default: the first two")
-    ] = None,
-    model_file: Annotated[
-        list[Path] | None, typer.Option(help="distances, an embedding or categories of your own")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="category, lch (both by default), path, wu_palmer")] = None,
+    model_file: Annotated[list[Path] | None, typer.Option(help="distances, embedding or categories; repeats")] = None,
     control: Annotated[str, typer.Option(help="random: untrained networks of the architecture; none")] = "random",
     seeds: Annotated[int, typer.Option(min=3, help="so many untrained networks")] = 5,
-    tokens: Annotated[
-        str, typer.Option(help="mean: class token and mean token, means of maps; all: every unit")
-    ] = "mean",
+    tokens: Annotated[str, typer.Option(help="mean: class and mean token, means of maps; all: every unit")] = "mean",
     max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 2.0,
     images_per_class: Annotated[int | None, typer.Option(help="at most so many; default: all")] = None,
     batch_size: Annotated[int, typer.Option(help="images at a time")] = 16,

@@ -83,8 +83,8 @@ Named = dict[str, tuple[Any, tuple[str, ...]]]  # by name: distances, condensed 
 def labelled(given: Any, name: str) -> Named:
     """Distances and classes of an ``RDMs`` of rsatoolbox or a ``DistanceMatrix`` of scikit-bio; nothing of others.
 
-    Conditions are named by the first of rsatoolbox's pattern descriptors whose values are text and all differ, its
-    RDMs by the first RDM descriptor but ``index`` whose values all differ, else by `name` and a number.
+    Conditions are named by the first of rsatoolbox's pattern descriptors, by name, whose values are text and all
+    differ, its RDMs by the first such RDM descriptor, else by `name` and a number.
     """
     if hasattr(given, "pattern_descriptors"):
         return _described(given.dissimilarities, given.pattern_descriptors, given.rdm_descriptors, name)
@@ -95,21 +95,19 @@ def labelled(given: Any, name: str) -> Named:
 
 def _described(values: Any, patterns: Mapping[str, Any], rdms: Mapping[str, Any], name: str) -> Named:
     """RDMs, shape (k, pairs), by what rsatoolbox's descriptors say of patterns and RDMs."""
-    texts = [[one.decode() if isinstance(one, bytes) else one for one in column] for column in patterns.values()]
-    classes = next(
-        (tuple(one) for one in texts if all(isinstance(t, str) for t in one) and len({*one}) == len(one)), ()
-    )
-    if not classes:
+
+    def unlike(columns: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        texts = ([one.decode() if isinstance(one, bytes) else one for one in columns[key]] for key in sorted(columns))
+        return [tuple(one) for one in texts if len({*one}) == len(one) and all(isinstance(t, str) for t in one)]
+
+    if not (classes := unlike(patterns)):
         raise ValueError(
             f"{name}: none of its pattern descriptors ({', '.join(patterns)}) names each condition by its own text; "
             "add one, as in rdms.pattern_descriptors['class'] = names"
         )
-    names = [
-        [one.decode() if isinstance(one, bytes) else str(one) for one in rdms[key]] for key in rdms if key != "index"
-    ]
     numbered = [name] if len(values) == 1 else [f"{name} {row}" for row in range(len(values))]
-    keys = next((one for one in names if len({*one}) == len(one)), numbered)
-    return {key: (row, classes) for key, row in zip(keys, values, strict=True)}
+    keys = next(iter(unlike(rdms)), numbered)
+    return {key: (row, classes[0]) for key, row in zip(keys, values, strict=True)}
 
 
 def read_named(path: Path) -> Named:
@@ -139,10 +137,8 @@ def read_named(path: Path) -> Named:
 
 def given_back(values: np.ndarray, classes: Sequence[str], kind: str) -> Any:
     """A square of distances as what others take: pandas, skbio, rsatoolbox, numpy or torch."""
-    if kind == "numpy":
-        return values
-    if kind == "torch":
-        return torch.from_numpy(values)
+    if kind in ("numpy", "torch"):
+        return values if kind == "numpy" else torch.from_numpy(values)
     if kind == "pandas":
         import pandas as pd
 

@@ -7,8 +7,10 @@ layers that do not fit together into the memory allowed are seen in passes one a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,8 +83,7 @@ class Watched(nn.Module):
             if layer in rows:
                 raise InputError(f"layer {layer}: runs several times an image; name the module around it")
             if values is None or len(values) != len(images):
-                shape = "no tensor" if values is None else tuple(values.shape)
-                raise InputError(f"layer {layer}: gives {shape} for {len(images)} images, whose number must come first")
+                raise InputError(f"layer {layer}: gives no tensor with a row for each of {len(images)} images")
             rows[layer] = self._rows(values).clone()
 
         if own := getattr(self.module, "activations", None):
@@ -90,15 +91,11 @@ class Watched(nn.Module):
             for layer in self.layers:
                 take(layer, found.get(layer))
             return rows
-        parts = [(layer, self.module.get_submodule(layer)) for layer in self.layers]
-        handles = [
-            part.register_forward_hook(lambda _, __, out, layer=layer: take(layer, out)) for layer, part in parts
-        ]
-        try:
+        with contextlib.ExitStack() as hooks:
+            for layer in self.layers:
+                hook = functools.partial(lambda layer, _, __, output: take(layer, output), layer)
+                hooks.callback(self.module.get_submodule(layer).register_forward_hook(hook).remove)
             self.module(images)
-        finally:
-            for handle in handles:
-                handle.remove()
         return rows
 
     def _rows(self, values: Tensor) -> Tensor:
@@ -182,8 +179,8 @@ def forecast(
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
     handle.remove()
-    if missing := [layer for layer in layers if layer not in rows]:
-        raise InputError(f"{network.name}, layer {missing[0]}: does not run when the network is shown an image")
+    if idle := [layer for layer in layers if layer not in rows]:
+        raise InputError(f"{network.name}, layer {idle[0]}: does not run when the network is shown an image")
     held = resident_bytes("VmRSS") + config.batch_size * max(sizes) * 4 * AT_ONCE
     allowed = config.max_memory_gib * 1024 * MIB
     plan, part, filled = [], 1, 0.0

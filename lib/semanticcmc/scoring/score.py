@@ -76,12 +76,8 @@ def score(
     Returns
     -------
     DataFrame
-        ``tables/scores.csv``, with the columns of ``lag_curve.csv``.
-
-    Raises
-    ------
-    InputError
-        As `networks.find` and `rdms.rdms_of` do; for two networks of one name, and for models without the classes.
+        ``tables/scores.csv``, with the columns of ``lag_curve.csv``. Raises InputError as `networks.find` and
+        `rdms.rdms_of` do, for two networks of one name, and for models without the classes.
     """
     done: dict[str, Seen | str] = {}  # files are read, and networks looked at, before anything takes long
     classes, pictures = list[tuple[str, ...]](), None
@@ -96,9 +92,7 @@ def score(
         else:
             shown = StimuliConfig(None, 224, extraction.images_per_class, ("intact",), 2.0, 255)  # size: not used
             pictures = pictures or StimulusFolder(stimuli, shown)
-            network = find(one)
-            seen, name = one, network.name
-            chosen_layers(network, extraction.layers, network.transform(read_image(pictures.files["path"][0]))[None])
+            seen, name = one, _looked_at(one, pictures, extraction)
             classes.append(pictures.classes)
         if name in done:
             raise InputError(f"two networks are called {name}: name one of them, as in other={rest}")
@@ -107,9 +101,7 @@ def score(
     if len(shared) < FEWEST_CLASSES:
         raise InputError(f"{', '.join(done)}: {len(shared)} classes in common, at least {FEWEST_CLASSES} are needed")
     if left_out := sorted(set().union(*classes) - set(shared)):
-        warnings.warn(
-            f"{len(left_out)} classes are not of all networks, and left out: {listed(left_out)}", stacklevel=2
-        )
+        warnings.warn(f"{len(left_out)} classes are not of all networks, left out: {listed(left_out)}", stacklevel=2)
     models, networks = semantic_models(shared, config), []
     for seen in done.values():
         if isinstance(seen, str) and pictures:
@@ -123,6 +115,13 @@ def score(
     write_json(folder / "score.json", record(told, config.seed, networks={one.name: one.how for one in networks}))
     write_page(folder, networks, table, paired, config)
     return table
+
+
+def _looked_at(said: str, pictures: StimulusFolder, extraction: ExtractionConfig) -> str:
+    """Name of a network that can be had, and has the layers asked for; it does not stay in memory."""
+    network = find(said)
+    chosen_layers(network, extraction.layers, network.transform(read_image(pictures.files["path"][0]))[None])
+    return network.name
 
 
 def _of(rdms: Mapping[str, RDM], classes: Sequence[str]) -> dict[str, RDM]:
@@ -145,19 +144,13 @@ def _kept_or_shown(
 ) -> Seen:
     """RDMs of a network from `folder`, where they were made in the same way, else made and written there."""
     file, untrained = (folder / "rdms" / f"{network.name}{which}.parquet" for which in ("", "_untrained"))
+    seeds = list(config.random_seeds if "random" in config.controls else ())
     way: dict[str, Any] = {"weights": weights_sha256(network.module), "preprocessing": str(network.transform)}
-    way |= {"stimuli": pictures.fingerprint(), "layers": list(extraction.layers), "tokens": extraction.tokens}
-    way |= {
-        "distance": config.distance,
-        "seeds": (seeds := list(config.random_seeds if "random" in config.controls else ())),
-    }
+    way |= {"stimuli": pictures.fingerprint(), "distance": config.distance, "seeds": seeds}
+    way |= {"layers": list(extraction.layers), "tokens": extraction.tokens}
     if (told := file.with_suffix(".json")).is_file() and (kept := json.loads(told.read_text("utf-8")))["config"] == way:
-        return Seen(
-            network.name,
-            read_rdms(file),
-            read_rdms(untrained) if kept["how"]["untrained_networks"] else {},
-            kept["how"],
-        )
+        random = read_rdms(untrained) if kept["how"]["untrained_networks"] else {}
+        return Seen(network.name, read_rdms(file), random, kept["how"])
     seen = rdms_of(network, pictures, extraction, config.distance, seeds)
     for path, rdms in ((untrained, seen.random), (file, seen.rdms)):
         if rdms:
@@ -210,15 +203,14 @@ def write_page(
     given = "random" if "random" in set(table["control"]) else "none"
     selected = Selection(layer=LAST, control=given, random_networks=len(config.random_seeds), **told)
     last = pd.concat(table[(table["network"] == one.name) & (table["layer"] == one.last)] for one in networks)
-    by_layer = table
-    if len({tuple(one.rdms) for one in networks}) > 1:  # of other architectures: layers by their place
+    by_layer, several = table, len({tuple(one.rdms) for one in networks}) > 1
+    if several:  # of other architectures: layers by their place
         place = {(one.name, layer): n for one in networks for n, layer in enumerate(one.rdms, start=1)}
-        by_layer = table.assign(place=[place[key] for key in zip(table["network"], table["layer"], strict=True)])
-        by_layer = by_layer.sort_values("place", kind="stable").astype({"place": str}).drop(columns="layer")
-        by_layer = by_layer.rename(columns={"place": "layer"})
+        by_layer = table.assign(layer=[place[key] for key in zip(table["network"], table["layer"], strict=True)])
+        by_layer = by_layer.sort_values("layer", kind="stable").astype({"layer": str})
     drawn = layers.layers(by_layer, selected)
-    for ax in drawn.axes if by_layer is table else ():
-        ax.tick_params(axis="x", rotation=90)
+    for ax in drawn.axes:
+        ax.tick_params(axis="x", rotation=0 if several else 90)
     of_last = comparisons.controls(last.assign(layer=LAST), selected)
     inputs = [folder / "tables" / "scores.csv"]
     pictures = [save(one, experiment, name, inputs) for name, one in (("layers", drawn), ("controls", of_last))]
