@@ -23,6 +23,7 @@ from semanticcmc.scoring.rdms import (
     alarm,
     forecast,
     layers_of,
+    outputs,
     rdms_of,
     weights_distance,
     weights_sha256,
@@ -93,13 +94,13 @@ def test_a_vit_gives_class_token_and_mean_token_or_all_in_passes(pictures, monke
 
 def test_layers_are_what_goes_into_the_next_block_with_weights():
     image = torch.zeros(1, 3, 64, 64)
-    assert list(layers_of(models.resnet18().eval(), image))[:2] == ["maxpool", "layer1.0"]
-    assert list(layers_of(models.resnet18().eval(), image))[-2:] == ["layer4.0", "avgpool"]
-    assert list(layers_of(vit().module, torch.zeros(1, 3, 32, 32)))[-1] == "encoder.ln"
+    assert layers_of(models.resnet18().eval(), image)[:2] == ["maxpool", "layer1.0"]
+    assert layers_of(models.resnet18().eval(), image)[-2:] == ["layer4.0", "avgpool"]
+    assert layers_of(vit().module, torch.zeros(1, 3, 32, 32))[-1] == "encoder.ln"
     chain = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.ReLU(True), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(14400, 5)
     ).eval()
-    assert layers_of(chain, image) == {"1": 4 * 62 * 62, "3": 14400}
+    assert layers_of(chain, image) == ["1", "3"] and outputs(chain, image)["1"] == 4 * 62 * 62
 
 
 def test_maps_with_channels_last_are_averaged_over_space_too():

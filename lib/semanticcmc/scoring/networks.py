@@ -229,7 +229,7 @@ def _checkpoint(path: Path) -> Scored:
 
 def published(file: Path) -> Encoder:
     """The encoder of the published size that a checkpoint holds; an InputError says why none of them fits."""
-    refused = []
+    refused = list[str]()
     for kind in ("cmc_lab", "random", "supervised"):  # a network of RGB takes halves too
         encoder = build(Network.named(kind, "none", 0), PUBLISHED)
         try:

@@ -114,43 +114,47 @@ def _tensor(output: Any) -> Tensor | None:
 
 
 @torch.inference_mode()
-def layers_of(module: nn.Module, image: Tensor) -> dict[str, int]:
-    """Layers that are offered, in the order in which they run, and the units of each for one image (1, 3, h, w).
+def outputs(module: nn.Module, image: Tensor) -> dict[str, int]:
+    """Units of the output of every module that runs, by name, for an image (1, 3, h, w), in the order of their ends."""
+    names, found = {part: name for name, part in module.named_modules()}, dict[str, int]()
+
+    def note(part: nn.Module, _: Any, output: Any) -> None:
+        if part in names and (tensor := _tensor(output)) is not None:
+            found[names[part]] = tensor.numel()
+
+    hook = nn.modules.module.register_module_forward_hook(note)
+    getattr(module, "activations", module)(image)
+    hook.remove()
+    return found
+
+
+def layers_of(module: nn.Module, image: Tensor) -> list[str]:
+    """Layers that are offered, in the order in which they run.
 
     They are the modules whose output goes into the next block that has weights: of a chain of modules, and of one that
     holds more than half of the weights, those inside. The last, a classifier's scores, or our fc8, is left out.
     """
     if own := getattr(module, "activations", None):
-        units = {layer: values[0].numel() for layer, values in own(image).items()}
-        return dict(list(units.items())[: -1 if isinstance(module, Encoder) else None])
+        return list(own(image))[: -1 if isinstance(module, Encoder) else None]
     total = sum(one.numel() for one in module.parameters())
-    found: dict[str, tuple[int, bool]] = {}
 
-    def watch(name: str, part: nn.Module) -> Iterator[Any]:
+    def blocks(name: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         inside, mine = dict(part.named_children()), sum(one.numel() for one in part.parameters())
         if inside and (not name or type(part) in (nn.Sequential, nn.ModuleList) or 2 * mine > total):
             for child, one in inside.items():
-                yield from watch(f"{name}.{child}".removeprefix("."), one)
-            return
-        weighted = any(one.ndim > 1 for one in part.parameters())
+                yield from blocks(f"{name}.{child}".removeprefix("."), one)
+        else:
+            yield name, part
 
-        def note(_: nn.Module, __: Any, output: Any) -> None:
-            if (tensor := _tensor(output)) is not None:
-                found[name] = tensor[0].numel(), weighted
-
-        yield part.register_forward_hook(note)
-
-    handles = list(watch("", module))
-    module(image)
-    for handle in handles:
-        handle.remove()
-    ends = [name for name, after in zip(found, list(found)[1:], strict=False) if found[after][1]]
-    return {name: found[name][0] for name in ends or found}
+    parts = dict(blocks("", module))
+    ran = [name for name in outputs(module, image) if name in parts]
+    weighted = [any(one.ndim > 1 for one in parts[name].parameters()) for name in ran]
+    return [name for name, after in zip(ran, weighted[1:], strict=False) if after] or ran
 
 
 def chosen_layers(network: Scored, asked: Sequence[str], image: Tensor) -> tuple[str, ...]:
     """The layers asked for, or by default at most `DEFAULT_LAYERS`, evenly; an InputError lists what there is."""
-    there = list(layers_of(network.module, image))
+    there = layers_of(network.module, image)
     own = getattr(network.module, "activations", None)
     every = list(own(image)) if own else [name for name, _ in network.module.named_modules() if name]
     if unknown := [layer for layer in asked if layer not in every]:
@@ -170,18 +174,12 @@ def forecast(
 
     Raises InputError for a layer that does not fit into ``max_memory_gib`` by itself, or that does not run.
     """
-    sizes = [image.numel()]
-
-    def note(_: nn.Module, __: Any, output: Any) -> None:
-        sizes.append(0 if (tensor := _tensor(output)) is None else tensor.numel())
-
-    handle = nn.modules.module.register_module_forward_hook(note)
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
-    handle.remove()
     if idle := [layer for layer in layers if layer not in rows]:
         raise InputError(f"{network.name}, layer {idle[0]}: does not run when the network is shown an image")
-    held = resident_bytes("VmRSS") + config.batch_size * max(sizes) * 4 * AT_ONCE
+    largest = max(image.numel(), *outputs(network.module, image).values())
+    held = resident_bytes("VmRSS") + config.batch_size * largest * 4 * AT_ONCE
     allowed = config.max_memory_gib * 1024 * MIB
     plan, part, filled = [], 1, 0.0
     for layer in layers:

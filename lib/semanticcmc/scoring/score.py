@@ -244,7 +244,7 @@ def add(
         raise InputError(f"{said}: {experiment.name} has a network {name}; call it something else, as in other={said}")
     if layers is None:
         first = network.transform(read_image(pictures.files["path"][0]))[None]
-        there = list(layers_of(network.module, first))
+        there = layers_of(network.module, first)
         places = np.linspace(0, len(there) - 1, len(config.layers)).round().astype(int)
         layers = {layer: there[place] for layer, place in zip(config.layers, places, strict=True)}
     if set(layers) != set(config.layers):

@@ -19,7 +19,7 @@ class CentralViewConfig(InfoNCEConfig):
 class CentralView(InfoNCE):
     """`info_nce` whose crops come from the centre of frames; tests see whole stimuli, as of every network."""
 
-    Config = CentralViewConfig
+    Config = CentralViewConfig  # type: ignore[assignment]
     config: CentralViewConfig
 
     @property
