@@ -188,7 +188,7 @@ def score(
     control: Annotated[str, typer.Option(help="random: untrained networks of the architecture; none")] = "random",
     seeds: Annotated[int, typer.Option(min=3, help="so many untrained networks")] = 5,
     tokens: Annotated[str, typer.Option(help="mean: class and mean token, means of maps; all: every unit")] = "mean",
-    max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 2.0,
+    max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 4.0,
     images_per_class: Annotated[int | None, typer.Option(help="at most so many; default: all")] = None,
     batch_size: Annotated[int, typer.Option(help="images at a time")] = 16,
     distance: Annotated[str, typer.Option(help="correlation, spearman, euclidean, cosine")] = "correlation",

@@ -180,6 +180,9 @@ def forecast(
         raise InputError(f"{network.name}, layer {idle[0]}: does not run when the network is shown an image")
     largest = max(image.numel(), *outputs(network.module, image).values())
     held = resident_bytes("VmRSS") + config.batch_size * largest * 4 * AT_ONCE
+    if evaluation_device().type == "cuda":  # which holds network, batch and class means
+        weights = sum(value.numel() * value.element_size() for value in network.module.state_dict().values())
+        held += torch.cuda.memory_allocated() + weights - resident_bytes("VmRSS")
     allowed = config.max_memory_gib * 1024 * MIB
     plan, part, filled = [], 1, 0.0
     for layer in layers:
