@@ -179,10 +179,8 @@ def forecast(
     if idle := [layer for layer in layers if layer not in rows]:
         raise InputError(f"{network.name}, layer {idle[0]}: does not run when the network is shown an image")
     largest = max(image.numel(), *outputs(network.module, image).values())
-    held = resident_bytes("VmRSS") + config.batch_size * largest * 4 * AT_ONCE
-    if evaluation_device().type == "cuda":  # which holds network, batch and class means
-        weights = sum(value.numel() * value.element_size() for value in network.module.state_dict().values())
-        held += torch.cuda.memory_allocated() + weights - resident_bytes("VmRSS")
+    held = torch.cuda.memory_allocated() if image.is_cuda else resident_bytes("VmRSS")  # where class means lie
+    held += config.batch_size * largest * 4 * AT_ONCE
     allowed = config.max_memory_gib * 1024 * MIB
     plan, part, filled = [], 1, 0.0
     for layer in layers:
@@ -220,14 +218,15 @@ def rdms_of(
     are not finite, or that differ from one time to the next.
     """
     see = read or (lambda path: network.transform(read_image(path)))
-    first, classes = torch.stack([see(path) for path in stimuli.files["path"][:2]]), stimuli.classes
+    device, classes, twice = evaluation_device(), stimuli.classes, list[dict[str, Tensor]]()
+    first = torch.stack([see(path) for path in stimuli.files["path"][:2]]).to(device)
+    network.module.to(device)
     layers = chosen_layers(network, config.layers, first[:1])
     plan = forecast(network, layers, len(classes), config, first[:1])
     print(f"{network.name}: {plan.to_string(index=False, float_format='{:,.1f}'.format)}", file=sys.stderr)
-    device, twice = evaluation_device(), list[dict[str, Tensor]]()
     for _ in range(2):
-        watched = Watched(network.module.to(device), layers, config.tokens)
-        show(watched, [(first, torch.arange(len(first)))], layers, _as_it_is, lambda rows, _: twice.append(rows))
+        watched = Watched(network.module, layers, config.tokens)
+        show(watched, [(first, torch.arange(len(first)))], layers, Tensor.detach, lambda rows, _: twice.append(rows))
     if differ := [layer for layer in layers if not torch.equal(twice[0][layer], twice[1][layer])]:
         raise InputError(
             f"{network.name}, layer {differ[0]}: gives other activations for the same image; see its forward"
@@ -238,7 +237,7 @@ def rdms_of(
         for part, group in plan.groupby("part")["layer"]:
             sums, before = ClassSums(group, len(classes)), (int(str(part)) - 1) * len(stimuli)
             batches = _batches(stimuli, see, config.batch_size, progress, before)
-            show(Watched(module, group, config.tokens), batches, group, _as_it_is, sums.add)
+            show(Watched(module, group, config.tokens), batches, group, Tensor.detach, sums.add)
             for layer in group:
                 with torch.inference_mode():  # in place, as tensors of this mode may be
                     means = sums.sums.pop(layer).div_(torch.from_numpy(sums.counts[:, None]).to(device))
@@ -262,10 +261,6 @@ def rdms_of(
     }
     how |= {"untrained_networks": len(untrained), "alarm": alarm(own, untrained, apart)}
     return Seen(network.name, own, means, how | {"peak_memory_mib": resident_bytes("VmHWM") // MIB})
-
-
-def _as_it_is(rows: Tensor) -> Tensor:
-    return rows
 
 
 def _batches(
