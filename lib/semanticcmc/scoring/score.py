@@ -203,14 +203,14 @@ def write_page(
     given = "random" if "random" in set(table["control"]) else "none"
     selected = Selection(layer=LAST, control=given, random_networks=len(config.random_seeds), **told)
     last = pd.concat(table[(table["network"] == one.name) & (table["layer"] == one.last)] for one in networks)
-    by_layer, several = table, len({tuple(one.rdms) for one in networks}) > 1
-    if several:  # of other architectures: layers by their place
+    by_layer, numbered = table, len({tuple(one.rdms) for one in networks}) > 1 or table["layer"].str.len().max() > 10
+    if numbered:  # other architectures, or long names: layers by their place, as the page lists them
         place = {(one.name, layer): n for one in networks for n, layer in enumerate(one.rdms, start=1)}
         by_layer = table.assign(layer=[place[key] for key in zip(table["network"], table["layer"], strict=True)])
         by_layer = by_layer.sort_values("layer", kind="stable").astype({"layer": str})
     drawn = layers.layers(by_layer, selected)
     for ax in drawn.axes:
-        ax.tick_params(axis="x", rotation=0 if several else 90)
+        ax.tick_params(axis="x", rotation=0 if numbered else 90)
     of_last = comparisons.controls(last.assign(layer=LAST), selected)
     inputs = [folder / "tables" / "scores.csv"]
     pictures = [save(one, experiment, name, inputs) for name, one in (("layers", drawn), ("controls", of_last))]
