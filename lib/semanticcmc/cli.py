@@ -191,26 +191,22 @@ def score(
     max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 4.0,
     images_per_class: Annotated[int | None, typer.Option(help="at most so many; default: all")] = None,
     batch_size: Annotated[int, typer.Option(help="images at a time")] = 16,
-    distance: Annotated[str, typer.Option(help="correlation, spearman, euclidean, cosine")] = "correlation",
     permutations: Annotated[int, typer.Option(help="at least so many")] = 9999,
     bootstrap: Annotated[int, typer.Option(help="samples of the classes; 0: no intervals")] = 1000,
-    results: Annotated[Path, typer.Option(help="folder for tables, figures and score.html")] = Path("score"),
+    results: Annotated[Path, typer.Option(help="folder for RDMs, tables and their record")] = Path("score"),
 ) -> None:
     """Score any networks on pictures of one's own: RDMs against semantic models, beside untrained networks."""
     from semanticcmc.evaluation.config import EvaluationConfig
     from semanticcmc.scoring import score as scoring
 
-    one_of("--control", control, ("random", "none"))
     files = {path.stem: str(path) for path in model_file or ()}
     shown = {"layers": layers or (), "tokens": tokens, "batch_size": batch_size, "images_per_class": images_per_class}
-    tests = {"distance": distance, "permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
-    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files]}
-    tests |= {"controls": ["none", control][: 1 + (control == "random")], "random_seeds": list(range(seeds))}
+    tests = {"permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
+    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": [*range(seeds)]}
+    tests |= {"controls": ["none", one_of("--control", control, ("random", "none"))][: 1 + (control == "random")]}
     extraction = configure(scoring.ExtractionConfig, shown | {"max_memory_gib": max_memory}, "score")
-    config = configure(EvaluationConfig, scoring.TESTS | tests, "score")
-    table = scoring.score(networks, results, stimuli, extraction, config)
-    print(table.dropna(axis=1, how="all").to_string(index=False, float_format="{:.3g}".format))
-    print(results / "score.html")
+    scoring.score(networks, results, stimuli, extraction, configure(EvaluationConfig, scoring.TESTS | tests, "score"))
+    print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.build.scored {results}")
 
 
 def _of_an_experiment(place: str) -> Callable[[str], None]:

@@ -142,12 +142,12 @@ class Experiment(Head):
     def extended(self, networks: Iterable[Network]) -> Experiment:
         """The experiment with further networks, such as one that was trained by hand or is another's."""
         new = [network for network in networks if network.name not in self.networks]
-        given = {network.name: {"objective": GIVEN} for network in new if network.objective == GIVEN}
+        given = {one.name: {"objective": GIVEN} for one in new if one.objective == GIVEN}
         new = [network for network in new if network.name not in given]
         lags_s = dict.fromkeys(network.lag_s for network in new if network.name not in BASELINES)
         baselines = dict.fromkeys(network.name for network in new if network.name in BASELINES)
-        more = {"objectives": {**self.sections.get("objectives", {}), **given}} if given else {}
-        own = dataclasses.replace(self, sections={**self.sections, **more})
+        further = {**self.sections.get("objectives", {}), **given}
+        own = dataclasses.replace(self, sections={**self.sections, "objectives": further}) if given else self
         return dataclasses.replace(own, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
 
     def section(self, name: str, config: type[Config]) -> Config:

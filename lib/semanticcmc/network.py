@@ -38,8 +38,7 @@ class Network:
     name : str
         Its folder, such as ``semantic_60s``.
     objective : str
-        What its weights come from: the name of a training objective, ``none`` (as drawn), ``labels`` (torchvision's)
-        or ``given`` (another's network).
+        What its weights come from: a training objective, ``none`` (as drawn), ``labels`` (torchvision's) or ``given``.
     lag_s : float
         Seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
     seed : int

@@ -136,9 +136,7 @@ class Study(Asked):
         """Bring another's network, such as ``resnet18``, onto the lag curve; see `scoring.score.add`."""
         from semanticcmc.scoring.score import add
 
-        one = add(self.experiment, self.stimuli, network, layers)
-        print(f"{one.name}: shown {len(self.stimuli):,} images; it has no lag, and E.lag_curve() has it.")
-        return one
+        return add(self.experiment, self.stimuli, network, layers)
 
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""

@@ -135,7 +135,7 @@ def _hashed(path: Path, experiment: Experiment) -> dict[str, str]:
     """Path as the reader of the results knows it, and the SHA-256 of what it holds."""
     digest = sha256(path)
     shown = path.resolve()
-    for folder_of in (experiment.folder.resolve, repository_root):  # the latter is asked for only where it is needed
-        if shown.is_relative_to(folder := folder_of()):
+    for folder in (experiment.folder.resolve(), repository_root()):
+        if shown.is_relative_to(folder):
             return {"path": shown.relative_to(folder).as_posix(), "sha256": digest}
     return {"path": shown.name, "sha256": digest}

@@ -1,14 +1,13 @@
 """Networks to be scored, by what a person calls them: names of torchvision and timm, checkpoints, functions.
 
-``resnet18`` has torchvision's default weights, ``resnet18:IMAGENET1K_V1`` named ones, ``resnet18:FILE`` those of a file
-of one's own, ``resnet18:untrained`` none. A checkpoint of this package, of CMC or of SemanticCMC goes by its path (or
-the folder of its run), and ``module:function`` by a function that returns a network, or a network and its transform of
+``resnet18`` has its library's weights, ``resnet18:IMAGENET1K_V1`` named ones of torchvision, ``resnet18:FILE`` those of
+a file, ``resnet18:untrained`` none. A checkpoint of this package, of CMC or of SemanticCMC goes by its path (or the
+folder of its run), ``module:function`` by a function that returns a network, or a network and its transform of
 pictures; one that takes ``pretrained`` is called with False for untrained networks. ``name=...`` names any of them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import importlib
 import inspect
@@ -18,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -37,34 +36,20 @@ from semanticcmc.training.weights import read_weights
 
 UNTRAINED = "untrained"
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
+Drawn = Callable[[int], nn.Module]  # from a seed
 
 
-@dataclasses.dataclass(frozen=True)
-class Scored:
-    """A network to be scored.
-
-    Attributes
-    ----------
-    name, source : str
-        Its name in tables and of files, and where its weights come from.
-    module : Module
-        In evaluation mode; takes float images (B, 3, h, w). Its layers are its modules, or what its method
-        ``activations(images)`` returns by name.
-    transform : callable
-        Makes float (3, h, w) of an upright RGB picture.
-    untrained : callable or None
-        Makes the same architecture as it is before training, from a seed; None where it cannot be had.
-    """
+class Scored(NamedTuple):
+    """A network of float images (B, 3, h, w) in evaluation mode; its layers are modules, or of its ``activations``."""
 
     name: str
     module: nn.Module
-    transform: Callable[[Image.Image], Tensor]
-    source: str
-    untrained: Callable[[int], nn.Module] | None
+    transform: Callable[[Image.Image], Tensor]  # float (3, h, w) of an upright RGB picture
+    source: str  # of its weights
+    untrained: Drawn | None  # the same architecture before training; None where that cannot be had
 
 
-@dataclasses.dataclass(frozen=True)
-class OwnView:
+class OwnView(NamedTuple):
     """The view that our networks see in tests (`views.evaluation_view`), of one picture."""
 
     size_px: int
@@ -73,8 +58,7 @@ class OwnView:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Float (3, size_px, size_px)."""
-        pixels = functional.pil_to_tensor(image)[None]
-        return evaluation_view(pixels, self.size_px, self.normalisation, self.colour_space)[0]
+        return evaluation_view(functional.pil_to_tensor(image)[None], *self)[0]
 
 
 def find(said: str) -> Scored:
@@ -85,22 +69,19 @@ def find(said: str) -> Scored:
     """
     label, _, rest = said.rpartition("=")
     name, _, given = rest.partition(":")
-    path, timms = Path(rest).expanduser(), _timm_names()
-    if name in models.list_models(models):
-        found = _torchvision(name, given)
-    elif name.split(".")[0] in timms:
-        found = _timm(name, given)
+    path, known = Path(rest).expanduser(), dict.fromkeys([*models.list_models(models), *_timm_names()])
+    if name in known or name.split(".")[0] in known:
+        found = _of_a_library(name, given)
     elif path.exists() or path.suffix in (".pt", ".pth", ".ckpt"):
         found = _checkpoint(path)
     else:
-        near = difflib.get_close_matches(name, dict.fromkeys([*models.list_models(models), *timms]), 5, 0.5)
-        hint = f"near are {', '.join(near)}" if near else "none is near"
-        hint += "" if timms else "; timm, which has many more, is not installed"
+        near = ", ".join(difflib.get_close_matches(name, known, 5, 0.5)) or "none"
+        refused = f"network {said!r}: neither a file nor a name of torchvision or timm (near: {near})"
         if not given:
-            raise InputError(f"network {said!r}: neither a file nor a name of torchvision or timm ({hint})")
-        found = _function(name, given, hint)
+            raise InputError(f"{refused}; timm's names are known where it is installed")
+        found = _function(name, given, refused)
     found.module.eval()
-    return dataclasses.replace(found, name=label or found.name)
+    return found._replace(name=label or found.name)
 
 
 def _timm_names() -> list[str]:
@@ -111,67 +92,45 @@ def _timm_names() -> list[str]:
     return timm.list_models()
 
 
-def _torchvision(name: str, given: str) -> Scored:
-    weights = models.get_model_weights(name)
+def _of_a_library(name: str, given: str) -> Scored:
+    """A network of torchvision, or else of timm: with its own weights, those of a file, or none."""
+    library: Any = models
+    if name in models.list_models(models):
+        weights: Any = models.get_model_weights(name)
+        known, chosen = weights.__members__, weights.__members__.get(given or "DEFAULT")
+        source, transform = f"{chosen}, {getattr(chosen, 'url', '')}", weights.DEFAULT.transforms()
+        create, options = models.get_model, {"weights": chosen}
+    else:
+        import timm as library
 
-    def fetch() -> tuple[dict[str, Tensor], str]:
-        if given and given not in weights.__members__:
-            raise InputError(f"{name}:{given}: no file, and {name} has the weights {', '.join(weights.__members__)}")
-        chosen = weights[given or "DEFAULT"]  # the file's name holds the first letters of its hash
-        state = chosen.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-        return state, f"{chosen}, {chosen.url}"
-
-    return _known(
-        name, given, lambda: models.get_model(name, weights=None), fetch, lambda _: weights.DEFAULT.transforms()
-    )
-
-
-def _timm(name: str, given: str) -> Scored:
-    import timm
-
-    def fetch() -> tuple[dict[str, Tensor], str]:
-        if given:
-            raise InputError(f"{name}:{given}: no such file; timm's weights go by its names, such as {name}.{given}")
-        module = timm.create_model(name, pretrained=True)
-        return module.state_dict(), f"timm {timm.__version__}, {module.pretrained_cfg.get('hf_hub_id')}"
-
-    def transform(module: nn.Module) -> Callable[[Image.Image], Tensor]:
-        return timm.data.create_transform(**timm.data.resolve_model_data_config(module), is_training=False)
-
-    return _known(name, given, lambda: timm.create_model(name), fetch, transform)
-
-
-def _known(
-    name: str,
-    given: str,
-    make: Callable[[], nn.Module],
-    fetch: Callable[[], tuple[dict[str, Tensor], str]],
-    transform: Callable[[nn.Module], Any],
-) -> Scored:
-    """A network of a library: `make` draws it, `fetch` brings its weights and their source."""
-    untrained, file = _drawn(make), Path(given).expanduser()
-    module, label = untrained(0), f"{name}-{file.stem}" if given else name
+        known, source = {}, f"timm {library.__version__}, {name}"
+        create, options = library.create_model, {"pretrained": True}
+        settings = library.data.resolve_model_data_config(_drawn(lambda: create(name))(0))
+        transform = library.data.create_transform(**settings, is_training=False)
+    untrained, file = _drawn(lambda: create(name)), Path(given).expanduser()
+    label = f"{name}-{file.stem}" if given else name
     if given == UNTRAINED:
-        return Scored(label, module, transform(module), "none: drawn with seed 0", untrained)
+        return Scored(label, untrained(0), transform, "none: drawn with seed 0", untrained)
     if file.is_file():
-        values, source = read_checkpoint(file), f"{file.name}, SHA-256 {sha256(file)}"
+        module, values = untrained(0), read_checkpoint(file)
         held = (values[key] for key in ("state_dict", "model", "network") if isinstance(values.get(key), dict))
         state = {str(key).removeprefix("module."): value for key, value in next(held, values).items()}
-    else:
-        try:
-            state, source = fetch()
-        except InputError:
-            raise
-        except Exception as error:  # of many kinds, as hubs have them
-            raise InputError(
-                f"{name}: its weights are not here and cannot be fetched ({' '.join(str(error).split())[:200]}); "
-                f"give {name}:FILE, with a file of weights, or {name}:{UNTRAINED}"
-            ) from error
-    load_weights(module, state, given or name)
-    return Scored(label, module, transform(module), source, untrained)
+        load_weights(module, state, file)
+        return Scored(label, module, transform, f"{file.name}, SHA-256 {sha256(file)}", untrained)
+    if given and given not in known:
+        raise InputError(
+            f"{name}:{given}: no file, and {name} has the weights {', '.join(known) or 'that its name says, as in resnet18.a1_in1k'}"
+        )
+    try:  # libraries check the hash of what they fetch
+        return Scored(label, create(name, **options), transform, source, untrained)
+    except Exception as error:  # of many kinds, as hubs have them
+        raise InputError(
+            f"{name}: its weights are not here and cannot be fetched ({' '.join(str(error).split())[:200]}); "
+            f"give {name}:FILE, with a file of weights, or {name}:{UNTRAINED}"
+        ) from error
 
 
-def _drawn(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
+def _drawn(make: Callable[[], nn.Module]) -> Drawn:
     """Makes a network whose random numbers come from a seed; what others draw stays as it is."""
 
     def untrained(seed: int) -> nn.Module:
@@ -182,41 +141,35 @@ def _drawn(make: Callable[[], nn.Module]) -> Callable[[int], nn.Module]:
     return untrained
 
 
-def _function(module: str, name: str, hint: str) -> Scored:
+def _function(module: str, name: str, refused: str) -> Scored:
     sys.path.insert(0, os.getcwd())
     try:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"network {module}:{name}: no name of torchvision or timm ({hint}), nor a function here ({error})"
-        ) from error
+        raise InputError(f"{refused}, nor a function here ({error})") from error
     finally:
         sys.path.pop(0)
 
-    def network_of(made: Any) -> tuple[nn.Module, Any]:
-        network, transform = made if isinstance(made, tuple) else (made, ImageClassification(crop_size=224))
+    def made(**options: Any) -> tuple[nn.Module, Any]:
+        found = function(**options)
+        network, transform = found if isinstance(found, tuple) else (found, ImageClassification(crop_size=224))
         if not isinstance(network, nn.Module):
             raise InputError(f"network {module}:{name}: returned {type(network).__name__}, expected a torch.nn.Module")
         return network, transform
 
     takes = "pretrained" in inspect.signature(function).parameters
-    untrained = _drawn(lambda: network_of(function(pretrained=False))[0]) if takes else None
     source = f"{module}:{name} in {Path(inspect.getfile(function)).name}"
-    return Scored(f"{module}-{name}", *network_of(function()), source, untrained)
+    return Scored(f"{module}-{name}", *made(), source, _drawn(lambda: made(pretrained=False)[0]) if takes else None)
 
 
 def _checkpoint(path: Path) -> Scored:
     """A network of this package, as its settings say, or of the published size, of the first plan that fits."""
     run = path if path.is_dir() else path.parent
     if (run / "run.json").is_file():
-        trained, file, label = (
-            load_network(run),
-            run / "checkpoint.pt",
-            f"{run.resolve().parent.name}-{run.resolve().name}",
-        )
-        network, normalisation = trained.encoder, trained.views.normalisation
+        trained, path = load_network(run), run / "checkpoint.pt"
+        network, normalisation, label = trained.encoder, trained.views.normalisation, "-".join(run.resolve().parts[-2:])
     else:
-        network, file, label, normalisation = published(path), path, path.stem, "published"
+        network, normalisation, label = published(path), "published", path.stem
 
     def untrained(seed: int) -> nn.Module:
         kind = "cmc_lab" if network.colour_space == "lab" else "random"
@@ -224,7 +177,7 @@ def _checkpoint(path: Path) -> Scored:
         return build(one, getattr(network, "config", PUBLISHED)).eval()
 
     view = OwnView(network.input_px, network.normalisation or normalisation, network.colour_space)
-    return Scored(label, network, view, f"{file.name}, SHA-256 {sha256(file)}", untrained)
+    return Scored(label, network, view, f"{path.name}, SHA-256 {sha256(path)}", untrained)
 
 
 def published(file: Path) -> Encoder:

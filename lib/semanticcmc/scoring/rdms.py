@@ -7,27 +7,25 @@ layers that do not fit together into the memory allowed are seen in passes one a
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
-import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
+from scipy.stats import ks_2samp
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from semanticcmc.config import Count, InputError, Positive, Section
 from semanticcmc.evaluation.activations import ClassSums, evaluation_device, show
 from semanticcmc.evaluation.stimuli import StimulusFolder, read_image
 from semanticcmc.rsa.rdm import RDM, from_class_means
-from semanticcmc.run import Progress
 from semanticcmc.scoring.networks import Scored
 from semanticcmc.training.networks import Encoder
 
@@ -35,9 +33,7 @@ DEFAULT_LAYERS = 8  # at most so many where none are named
 AT_ONCE = 6  # a batch's outputs, as large as the largest of a module, that are in memory at once
 MIB = 2**20
 FIRST_WEIGHTS = 3  # tensors, whose distribution tells trained weights from drawn ones
-KOLMOGOROV_001 = 1.95  # times sqrt(2 / n): Kolmogorov-Smirnov distance of two samples of n beyond which p < .001
 AGREED = 0.5  # least correlation of untrained networks' RDMs for which it says something to be as near to them
-Read = Callable[[str], Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,23 +47,37 @@ class ExtractionConfig(Section):
     max_memory_gib: Positive
 
 
-@dataclasses.dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """RDMs of a network by layer, the means of its untrained networks' (or none), and how they were made."""
 
     name: str
-    rdms: dict[str, RDM]
-    random: dict[str, RDM]
-    how: dict[str, Any]
+    rdms: Mapping[str, RDM]
+    random: Mapping[str, RDM]
+    how: Mapping[str, Any]
 
-    @property
-    def last(self) -> str:
-        """The layer at which networks are compared."""
-        return list(self.rdms)[-1]
+
+def run(module: nn.Module, images: Tensor, take: Callable[[str, Tensor], None]) -> None:
+    """Show images; `take` gets each layer's output before the next may change it: of ``activations``, or all modules."""
+    if own := getattr(module, "activations", None):
+        for layer, values in own(images).items():
+            take(layer, values)
+        return
+    names = {part: name for name, part in module.named_modules() if name}
+
+    def hook(part: nn.Module, _: Any, output: Any) -> None:
+        output = output[0] if isinstance(output, (tuple, list)) and output else output
+        if part in names and isinstance(output, Tensor):
+            take(names[part], output)
+
+    handle = nn.modules.module.register_module_forward_hook(hook)
+    try:
+        module(images)
+    finally:
+        handle.remove()
 
 
 class Watched(nn.Module):
-    """A network whose activations are rows of some modules' outputs, taken before the next module may change these."""
+    """A network whose activations are rows (B, d) of some layers' outputs."""
 
     def __init__(self, module: nn.Module, layers: Iterable[str], tokens: str) -> None:
         super().__init__()
@@ -75,30 +85,20 @@ class Watched(nn.Module):
         self.train(module.training)  # which `show` puts back
 
     def activations(self, images: Tensor) -> dict[str, Tensor]:
-        """Rows (B, d) by layer; InputError for a layer that runs several times, or gives no tensor of all images."""
+        """Rows by layer; InputError for a layer that runs several times, or gives no row an image."""
         rows: dict[str, Tensor] = {}
 
-        def take(layer: str, output: Any) -> None:
-            values = _tensor(output)
-            if layer in rows:
-                raise InputError(f"layer {layer}: runs several times an image; name the module around it")
-            if values is None or len(values) != len(images):
-                raise InputError(f"layer {layer}: gives no tensor with a row for each of {len(images)} images")
-            rows[layer] = self._rows(values).clone()
+        def take(layer: str, values: Tensor) -> None:
+            if layer in self.layers:
+                if layer in rows or len(values) != len(images):
+                    raise InputError(f"layer {layer}: runs several times, or not on images; name the module around it")
+                rows[layer] = self.rows(values).clone()
 
-        if own := getattr(self.module, "activations", None):
-            found = own(images)
-            for layer in self.layers:
-                take(layer, found.get(layer))
-            return rows
-        with contextlib.ExitStack() as hooks:
-            for layer in self.layers:
-                hook = functools.partial(lambda layer, _, __, output: take(layer, output), layer)
-                hooks.callback(self.module.get_submodule(layer).register_forward_hook(hook).remove)
-            self.module(images)
+        run(self.module, images, take)
         return rows
 
-    def _rows(self, values: Tensor) -> Tensor:
+    def rows(self, values: Tensor) -> Tensor:
+        """Rows of one layer's output."""
         if self.tokens == "mean" and values.ndim == 4:
             _, second, third, last = values.shape
             return values.mean((1, 2) if second == third != last else (2, 3))  # channels last, as Swin has them
@@ -107,35 +107,22 @@ class Watched(nn.Module):
         return values.flatten(1)
 
 
-def _tensor(output: Any) -> Tensor | None:
-    """The tensor that a module gives, or the first of several."""
-    output = output[0] if isinstance(output, (tuple, list)) and output else output
-    return output if isinstance(output, Tensor) else None
-
-
 @torch.inference_mode()
 def outputs(module: nn.Module, image: Tensor) -> dict[str, int]:
-    """Units of the output of every module that runs, by name, for an image (1, 3, h, w), in the order of their ends."""
-    names, found = {part: name for name, part in module.named_modules()}, dict[str, int]()
-
-    def note(part: nn.Module, _: Any, output: Any) -> None:
-        if part in names and (tensor := _tensor(output)) is not None:
-            found[names[part]] = tensor.numel()
-
-    hook = nn.modules.module.register_module_forward_hook(note)
-    getattr(module, "activations", module)(image)
-    hook.remove()
+    """Units of every layer that runs, for an image (1, 3, h, w), in the order of their ends."""
+    found: dict[str, int] = {}
+    run(module, image, lambda layer, values: found.update({layer: values.numel()}))
     return found
 
 
-def layers_of(module: nn.Module, image: Tensor) -> list[str]:
-    """Layers that are offered, in the order in which they run.
+def layers_of(module: nn.Module, ran: Iterable[str]) -> list[str]:
+    """Layers that are offered, of those that `ran` (`outputs`), in that order.
 
     They are the modules whose output goes into the next block that has weights: of a chain of modules, and of one that
     holds more than half of the weights, those inside. The last, a classifier's scores, or our fc8, is left out.
     """
-    if own := getattr(module, "activations", None):
-        return list(own(image))[: -1 if isinstance(module, Encoder) else None]
+    if hasattr(module, "activations"):
+        return list(ran)[: -1 if isinstance(module, Encoder) else None]
     total = sum(one.numel() for one in module.parameters())
 
     def blocks(name: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -147,24 +134,27 @@ def layers_of(module: nn.Module, image: Tensor) -> list[str]:
             yield name, part
 
     parts = dict(blocks("", module))
-    ran = [name for name in outputs(module, image) if name in parts]
-    weighted = [any(one.ndim > 1 for one in parts[name].parameters()) for name in ran]
-    return [name for name, after in zip(ran, weighted[1:], strict=False) if after] or ran
+    there = [name for name in ran if name in parts]
+    weighted = [any(one.ndim > 1 for one in parts[name].parameters()) for name in there]
+    return [name for name, after in zip(there, weighted[1:], strict=False) if after] or there
 
 
-def chosen_layers(network: Scored, asked: Sequence[str], image: Tensor) -> tuple[str, ...]:
+def evenly(layers: Sequence[str], count: int) -> list[str]:
+    """So many layers, from the first to the last; some repeat where there are fewer."""
+    return [layers[place] for place in np.linspace(0, len(layers) - 1, count).round().astype(int)]
+
+
+def chosen_layers(network: Scored, asked: Sequence[str], image: Tensor) -> list[str]:
     """The layers asked for, or by default at most `DEFAULT_LAYERS`, evenly; an InputError lists what there is."""
-    there = layers_of(network.module, image)
-    own = getattr(network.module, "activations", None)
-    every = list(own(image)) if own else [name for name, _ in network.module.named_modules() if name]
-    if unknown := [layer for layer in asked if layer not in every]:
-        near = ", ".join(difflib.get_close_matches(unknown[0], every, 3, 0.6)) or "none"
+    ran = outputs(network.module, image)
+    there = layers_of(network.module, ran)
+    if unknown := [layer for layer in asked if layer not in ran]:
+        near = ", ".join(difflib.get_close_matches(unknown[0], ran, 3, 0.6)) or "none"
         raise InputError(
-            f"{network.name}: no layer {unknown[0]!r}; there are {', '.join(there)}, and any of its "
-            f"{len(every)} modules (near: {near})"
+            f"{network.name}: no layer {unknown[0]!r} that runs; there are {', '.join(there)}, and any of its "
+            f"{len(ran)} modules (near: {near})"
         )
-    places = np.linspace(0, len(there) - 1, min(len(there), DEFAULT_LAYERS)).round().astype(int)
-    return tuple(dict.fromkeys(asked)) or tuple(there[place] for place in places)
+    return list(dict.fromkeys(asked)) or evenly(there, min(len(there), DEFAULT_LAYERS))
 
 
 def forecast(
@@ -172,35 +162,25 @@ def forecast(
 ) -> pd.DataFrame:
     """What each layer will need: ``layer, units, mib`` of its class means, and ``part``, the pass in which it is seen.
 
-    Raises InputError for a layer that does not fit into ``max_memory_gib`` by itself, or that does not run.
+    Raises InputError for a layer that does not fit into ``max_memory_gib`` by itself.
     """
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
-    if idle := [layer for layer in layers if layer not in rows]:
-        raise InputError(f"{network.name}, layer {idle[0]}: does not run when the network is shown an image")
     largest = max(image.numel(), *outputs(network.module, image).values())
-    held = torch.cuda.memory_allocated() if image.is_cuda else resident_bytes("VmRSS")  # where class means lie
+    held = torch.cuda.memory_allocated() if image.is_cuda else psutil.Process().memory_info().rss  # where means lie
     held += config.batch_size * largest * 4 * AT_ONCE
-    allowed = config.max_memory_gib * 1024 * MIB
-    plan, part, filled = [], 1, 0.0
-    for layer in layers:
-        need = classes * rows[layer].shape[1] * 8 + classes**2 * 8
+    allowed, plan, part, filled = config.max_memory_gib * 1024 * MIB, [], 1, 0
+    for layer, units in ((layer, rows[layer].shape[1]) for layer in layers):
+        need = classes * units * 8 + classes**2 * 8
         if held + need > allowed:
             raise InputError(
-                f"{network.name}, layer {layer}: class means of {classes} x {rows[layer].shape[1]:,} units need "
-                f"{need / MIB:,.0f} MiB beside {held / MIB:,.0f} MiB of network and batch, allowed are "
-                f"{allowed / MIB:,.0f}: raise --max-memory, or take --tokens mean or a smaller --batch-size"
+                f"{network.name}, layer {layer}: class means of {classes} x {units:,} units need {need / MIB:,.0f} MiB "
+                f"beside {held / MIB:,.0f} MiB of network and batch, allowed are {allowed / MIB:,.0f}: raise "
+                "--max-memory, or take --tokens mean or a smaller --batch-size"
             )
         part, filled = (part, filled + need) if held + filled + need <= allowed else (part + 1, need)
-        plan.append((layer, rows[layer].shape[1], need / MIB, part))
+        plan.append((layer, units, need / MIB, part))
     return pd.DataFrame(plan, columns=["layer", "units", "mib", "part"])
-
-
-def resident_bytes(field: str) -> int:
-    """Memory of this process, now (``VmRSS``) or at its most (``VmHWM``); 0 where the system does not say so."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
 
 
 def rdms_of(
@@ -209,70 +189,48 @@ def rdms_of(
     config: ExtractionConfig,
     distance: str,
     seeds: Sequence[int] = (),
-    read: Read | None = None,
+    see: Callable[[str], Tensor] | None = None,
 ) -> Seen:
     """Show a network, and untrained ones of its architecture from `seeds`, all stimuli.
 
-    `read` makes the network's tensor of an image's path; by default its transform of the picture. With `seeds` the
+    `see` makes the network's tensor of an image's path; by default its transform of the picture. With `seeds` the
     network is emptied once it is done. Raises InputError for a layer that it lacks, too little memory, activations that
     are not finite, or that differ from one time to the next.
     """
-    see = read or (lambda path: network.transform(read_image(path)))
+    see = see or (lambda path: network.transform(read_image(path)))
     device, classes, twice = evaluation_device(), stimuli.classes, list[dict[str, Tensor]]()
     first = torch.stack([see(path) for path in stimuli.files["path"][:2]]).to(device)
     network.module.to(device)
     layers = chosen_layers(network, config.layers, first[:1])
     plan = forecast(network, layers, len(classes), config, first[:1])
     print(f"{network.name}: {plan.to_string(index=False, float_format='{:,.1f}'.format)}", file=sys.stderr)
-    for _ in range(2):
-        watched = Watched(network.module, layers, config.tokens)
-        show(watched, [(first, torch.arange(len(first)))], layers, Tensor.detach, lambda rows, _: twice.append(rows))
+    watched = Watched(network.module, layers, config.tokens)
+    show(watched, [(first, torch.arange(2))] * 2, layers, Tensor.detach, lambda rows, _: twice.append(rows))
     if differ := [layer for layer in layers if not torch.equal(twice[0][layer], twice[1][layer])]:
-        raise InputError(
-            f"{network.name}, layer {differ[0]}: gives other activations for the same image; see its forward"
-        )
+        raise InputError(f"{network.name}, layer {differ[0]}: other activations for the same image; see its forward")
 
     def rdms(module: nn.Module, what: str) -> dict[str, RDM]:
-        found, progress = {}, Progress(what, len(stimuli) * int(plan["part"].max()))
+        found, batches = dict[str, RDM](), -(-len(stimuli) // config.batch_size)
         for part, group in plan.groupby("part")["layer"]:
-            sums, before = ClassSums(group, len(classes)), (int(str(part)) - 1) * len(stimuli)
-            batches = _batches(stimuli, see, config.batch_size, progress, before)
-            show(Watched(module, group, config.tokens), batches, group, Tensor.detach, sums.add)
-            for layer in group:
-                with torch.inference_mode():  # in place, as tensors of this mode may be
-                    means = sums.sums.pop(layer).div_(torch.from_numpy(sums.counts[:, None]).to(device))
-                found[layer] = from_class_means(means, classes, distance)
+            sums, watched = ClassSums(group, len(classes)), Watched(module, group, config.tokens)
+            shown = tqdm(stimuli.batches(config.batch_size, see=see), f"{what}, pass {part}", batches)
+            show(watched, shown, group, Tensor.detach, sums.add)
+            found |= {layer: from_class_means(means, classes, distance) for layer, means in sums.means().items()}
         return found
 
+    own, kept, told = rdms(network.module, network.name), _first_weights(network.module), str(network.transform)
     how: dict[str, Any] = {"source": network.source, "weights_sha256": weights_sha256(network.module)}
-    how |= {"preprocessing": " ".join(str(network.transform).split()), "layers": plan.to_dict("records")}
-    own, kept = rdms(network.module, network.name), _first_weights(network.module)
-    untrained, apart = list[dict[str, RDM]](), 0.0
-    if seeds:
+    how |= {"preprocessing": " ".join(told.split()), "layers": plan.to_dict("records")}
+    untrained, drawn = list[dict[str, RDM]](), list[Tensor]()
+    if seeds and network.untrained:
         network.module.to("meta")  # two networks at once would need twice the memory
-    drawn = network.untrained
-    for seed in seeds if drawn else ():
-        module = drawn(seed).to(device)  # type: ignore[misc]
-        apart = apart or weights_distance(kept, _first_weights(module))
-        untrained.append(rdms(module, f"{network.name}, untrained, seed {seed}"))
-        del module
-    means = {
-        layer: RDM(np.mean([one[layer].values for one in untrained], axis=0), classes) for layer in own if untrained
-    }
-    how |= {"untrained_networks": len(untrained), "alarm": alarm(own, untrained, apart)}
-    return Seen(network.name, own, means, how | {"peak_memory_mib": resident_bytes("VmHWM") // MIB})
-
-
-def _batches(
-    stimuli: StimulusFolder, read: Read, size: int, progress: Progress, before: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images, as `read` makes tensors of them in torch's number of threads, and the place of each one's class."""
-    index = torch.from_numpy(np.searchsorted(stimuli.classes, stimuli.files["wnid"].to_list()))
-    paths = stimuli.files["path"].tolist()
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        for start in range(0, len(paths), size):
-            yield torch.stack(list(threads.map(read, paths[start : start + size]))), index[start : start + size]
-            progress.update(before + min(start + size, len(paths)))
+        for seed in seeds:
+            module = network.untrained(seed).to(device)
+            drawn = _first_weights(module)
+            untrained.append(rdms(module, f"{network.name}, untrained, seed {seed}"))
+    random = {name: RDM(np.mean([one[name].values for one in untrained], 0), classes) for name in own if untrained}
+    how |= {"untrained_networks": len(untrained), "alarm": alarm(own, untrained, kept, drawn)}
+    return Seen(network.name, own, random, how)
 
 
 def weights_sha256(module: nn.Module) -> str:
@@ -287,38 +245,26 @@ def weights_sha256(module: nn.Module) -> str:
 def _first_weights(module: nn.Module) -> list[Tensor]:
     """The first tensors of weights with two dimensions or more, on the CPU."""
     found = [value for key, value in module.state_dict().items() if key.endswith("weight") and value.ndim > 1]
-    return [value.cpu() for value in found[:FIRST_WEIGHTS]]
+    return [value.cpu().flatten() for value in found[:FIRST_WEIGHTS]]
 
 
-def weights_distance(weights: Sequence[Tensor], drawn: Sequence[Tensor]) -> float:
-    """How far weights are from drawn ones of the same shapes, in distribution.
-
-    The largest Kolmogorov-Smirnov distance of two tensors over what two samples of one distribution exceed once in
-    1,000 times: above 1 the weights are not as drawn.
-    """
-    largest = 0.0
-    for pair in zip(weights, drawn, strict=True):
-        x, y = (one.flatten().double().sort().values for one in pair)
-        at = torch.cat((x, y))
-        shares = [torch.searchsorted(one, at, right=True) / len(one) for one in (x, y)]
-        largest = max(largest, float((shares[0] - shares[1]).abs().max()) / (KOLMOGOROV_001 * (2 / len(x)) ** 0.5))
-    return largest
-
-
-def alarm(own: dict[str, RDM], untrained: Sequence[dict[str, RDM]], apart: float) -> str:
+def alarm(
+    own: Mapping[str, RDM], untrained: Sequence[Mapping[str, RDM]], weights: Sequence[Tensor], drawn: Sequence[Tensor]
+) -> str:
     """Why a network looks like one that was never trained, in words; empty where it does not.
 
-    Its first weights are distributed as drawn ones (`weights_distance`), or its RDMs of the first and of the last layer
-    both correlate with the untrained networks' mean at least as each of these does with the mean of the others.
+    Its first weights are distributed as drawn ones (no p of Kolmogorov and Smirnov below .001), or its RDMs of the
+    first and the last layer both correlate with the untrained networks' mean at least as each of these does with the
+    mean of the others.
     """
-    if not untrained:
-        return ""
-    said, near = ["its first weights are distributed as drawn ones"] if apart <= 1 else [], []
-    for layer in (next(iter(own)), list(own)[-1]):
-        drawn = np.stack([one[layer].values for one in untrained])
-        rest = (drawn.sum(0) - drawn) / (len(drawn) - 1)
-        least = min(np.corrcoef(one, others)[0, 1] for one, others in zip(drawn, rest, strict=True))
-        r = np.corrcoef(own[layer].values, drawn.mean(0))[0, 1]
+    pairs = list(zip(weights, drawn, strict=True)) if untrained else []
+    alike = pairs and all(ks_2samp(*pair, method="asymp").pvalue >= 0.001 for pair in pairs)
+    said, near = ["its first weights are distributed as drawn ones"] if alike else [], list[str]()
+    for layer in (next(iter(own)), list(own)[-1]) if untrained else ():
+        values = np.stack([one[layer].values for one in untrained])
+        rest = (values.sum(0) - values) / (len(values) - 1)
+        least = min(np.corrcoef(one, others)[0, 1] for one, others in zip(values, rest, strict=True))
+        r = np.corrcoef(own[layer].values, values.mean(0))[0, 1]
         if r >= least >= AGREED:
             near.append(f"{layer}: r {r:.3f}, theirs at least {least:.3f}")
     if len(near) == 2:
