@@ -199,12 +199,14 @@ def score(
     from semanticcmc.evaluation.config import EvaluationConfig
     from semanticcmc.scoring import score as scoring
 
+    seen: dict[str, Any] = {"layers": layers or (), "tokens": tokens, "images_per_class": images_per_class}
+    seen |= {"batch_size": batch_size, "max_memory_gib": max_memory, "distance": "correlation"}
+    one_of("--control", control, ("random", "none"))
+    seen |= {"seeds": list(range(seeds)) if control == "random" else []}
     files = {path.stem: str(path) for path in model_file or ()}
-    shown = {"layers": layers or (), "tokens": tokens, "batch_size": batch_size, "images_per_class": images_per_class}
     tests = {"permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
-    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": [*range(seeds)]}
-    tests |= {"controls": ["none", one_of("--control", control, ("random", "none"))][: 1 + (control == "random")]}
-    extraction = configure(scoring.ExtractionConfig, shown | {"max_memory_gib": max_memory}, "score")
+    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": seen["seeds"]}
+    extraction = configure(scoring.ExtractionConfig, seen, "score")
     scoring.score(networks, results, stimuli, extraction, configure(EvaluationConfig, scoring.TESTS | tests, "score"))
     print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.build.scored {results}")
 

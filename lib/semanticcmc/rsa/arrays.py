@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
-from semanticcmc.config import InputError
 from semanticcmc.run import listed
 
 _NAMED = ("iloc", "coords", "columns")  # what tables of pandas, xarray and polars have, and arrays have not
@@ -86,69 +86,49 @@ def labelled(given: Any, name: str) -> Named:
     Conditions are named by the first of rsatoolbox's pattern descriptors, by name, whose values are text and all
     differ, its RDMs by the first such RDM descriptor, else by `name` and a number.
     """
-    if hasattr(given, "pattern_descriptors"):
-        return _described(given.dissimilarities, given.pattern_descriptors, given.rdm_descriptors, name)
     if hasattr(given, "redundant_form"):
         return {name: (given.redundant_form(), tuple(given.ids))}
-    return {}
-
-
-def _described(values: Any, patterns: Mapping[str, Any], rdms: Mapping[str, Any], name: str) -> Named:
-    """RDMs, shape (k, pairs), by what rsatoolbox's descriptors say of patterns and RDMs."""
-
-    def unlike(columns: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        texts = ([one.decode() if isinstance(one, bytes) else one for one in columns[key]] for key in sorted(columns))
-        return [tuple(one) for one in texts if len({*one}) == len(one) and all(isinstance(t, str) for t in one)]
-
-    if not (classes := unlike(patterns)):
+    if not hasattr(given, "pattern_descriptors"):
+        return {}
+    values, patterns = given.dissimilarities, given.pattern_descriptors
+    if not (classes := _names(patterns)):
         raise ValueError(
             f"{name}: none of its pattern descriptors ({', '.join(patterns)}) names each condition by its own text; "
             "add one, as in rdms.pattern_descriptors['class'] = names"
         )
-    numbered = [name] if len(values) == 1 else [f"{name} {row}" for row in range(len(values))]
-    keys = next(iter(unlike(rdms)), numbered)
-    return {key: (row, classes[0]) for key, row in zip(keys, values, strict=True)}
+    numbered = tuple(f"{name} {row}" for row in range(len(values))) if len(values) > 1 else (name,)
+    keys = _names(given.rdm_descriptors) or numbered
+    return {key: (row, classes) for key, row in zip(keys, values, strict=True)}
+
+
+def _names(columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """The first descriptor, by name, whose values are text and all differ."""
+    for _, values in sorted(columns.items()):
+        texts = [one.decode() if isinstance(one, bytes) else one for one in values]
+        if all(isinstance(one, str) for one in texts) and len(set(texts)) == len(texts):
+            return tuple(texts)
+    return ()
 
 
 def read_named(path: Path) -> Named:
     """RDMs of a file: NumPy's ``.npz`` with ``classes`` beside them, or HDF5 as rsatoolbox's ``RDMs.save`` writes it.
 
-    Nothing in a file is executed: pickled objects are refused. Raises InputError for a file that is none of these.
+    Nothing in a file is executed: pickled objects are refused.
     """
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-            classes = tuple(str(one) for one in found.pop("classes"))
-            return {name: (values, classes) for name, values in found.items()}
-        if path.suffix not in (".hdf5", ".h5"):
-            raise ValueError("expected .parquet, .npz or .hdf5; rsatoolbox writes the last by save(file, 'hdf5')")
-        import h5py
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            found = dict(file)
+        classes = tuple(map(str, found.pop("classes")))
+        return {name: (values, classes) for name, values in found.items()}
+    if path.suffix == ".pkl":
+        raise ValueError("a pickle can execute anything; rsatoolbox writes HDF5 by save(file, 'hdf5')")
+    import h5py
 
-        with h5py.File(path) as file:
-            kinds = ("pattern_descriptors", "rdm_descriptors")
-            patterns, rdms = ({key: column[()] for key, column in file[kind].items()} for kind in kinds)
-            return _described(file["dissimilarities"][()], patterns, rdms, path.stem)
-    except ImportError as error:
-        raise InputError(f"{path}: HDF5 is read by h5py; pip install h5py") from error
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: not readable as a file of RDMs with the names of their classes: {error}") from error
-
-
-def given_back(values: np.ndarray, classes: Sequence[str], kind: str) -> Any:
-    """A square of distances as what others take: pandas, skbio, rsatoolbox, numpy or torch."""
-    if kind in ("numpy", "torch"):
-        return values if kind == "numpy" else torch.from_numpy(values)
-    if kind == "pandas":
-        import pandas as pd
-
-        return pd.DataFrame(values, index=list(classes), columns=list(classes))
-    if kind == "skbio":
-        from skbio import DistanceMatrix
-
-        return DistanceMatrix(values, list(classes))
-    if kind == "rsatoolbox":
-        from rsatoolbox.rdm import RDMs
-
-        return RDMs(values[None], pattern_descriptors={"class": list(classes)})
-    raise ValueError(f"{kind!r}: expected pandas, skbio, rsatoolbox, numpy or torch")
+    with h5py.File(path) as file:
+        patterns, rdms = (
+            {key: column[()] for key, column in file[kind].items()}
+            for kind in ("pattern_descriptors", "rdm_descriptors")
+        )
+        values = file["dissimilarities"][()]
+    told = SimpleNamespace(dissimilarities=values, pattern_descriptors=patterns, rdm_descriptors=rdms)
+    return labelled(told, path.stem)

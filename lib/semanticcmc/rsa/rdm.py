@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.rsa.arrays import as_tensor, given_back, in_order, labelled, read_named
+from semanticcmc.rsa.arrays import as_tensor, in_order, labelled, read_named
 from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic, listed
 
@@ -113,22 +113,16 @@ class RDM:
         rows = np.array([position[name] for name in classes], dtype=np.intp)
         return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
 
-    def to(self, kind: str) -> Any:
-        """Return the distances, square, as ``pandas``, ``skbio``, ``rsatoolbox``, ``numpy`` or ``torch`` has them."""
-        return given_back(self.square(), self.classes, kind)
-
 
 def as_rdm(given: Any, name: str = "RDM") -> Any:
     """RDM of what carries names: a pandas frame, scikit-bio's DistanceMatrix, one RDM of rsatoolbox; else as it is.
 
     Raises ValueError for several RDMs in one, and as `RDM` does.
     """
-    if isinstance(given, RDM):
-        return given
     if hasattr(given, "iloc"):
         classes = tuple(str(one) for one in given.index)  # whose order the columns are put in
         return RDM(checked_square(in_order(given, classes, name, 2), name).numpy(), classes)
-    found = [RDM(values, classes) for values, classes in labelled(given, name).values()]
+    found = list(named_rdms(given, name).values())
     if len(found) > 1:
         raise ValueError(f"{name} holds {len(found)} RDMs: give one, as in rdms[0], or all by name (named_rdms)")
     return found[0] if found else given
@@ -269,11 +263,10 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
     import pandas as pd
 
     if (file := Path(path)).suffix in (".npz", ".hdf5", ".h5", ".pkl"):
-        named = read_named(file)
         try:
-            return {name: RDM(values, classes) for name, (values, classes) in named.items()}
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from error
+            return {name: RDM(values, classes) for name, (values, classes) in read_named(file).items()}
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise InputError(f"{path}: not readable as a file of RDMs with names of their classes: {error}") from error
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:

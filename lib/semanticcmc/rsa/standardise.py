@@ -121,10 +121,9 @@ def standardise_table(
 
 def named_controls(control: Controls, name: str = "control") -> dict[str, Matrix]:
     """Controls with names for messages."""
-    several = isinstance(control, (list, tuple)) and any(
+    if not isinstance(control, (list, tuple)) or not any(
         isinstance(as_rdm(one), RDM) or np.ndim(one) == 2 for one in control
-    )
-    if not several:
+    ):
         return {name: control}  # one matrix, perhaps as a list of its rows
     return {f"{name}, {place} of {len(control)}": one for place, one in enumerate(control, start=1)}
 

@@ -27,6 +27,7 @@ from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
 
 from semanticcmc.config import InputError
+from semanticcmc.evaluation.stimuli import read_image
 from semanticcmc.network import Network
 from semanticcmc.run import sha256
 from semanticcmc.training.checkpoints import load_network, load_weights, read_checkpoint
@@ -47,6 +48,10 @@ class Scored(NamedTuple):
     transform: Callable[[Image.Image], Tensor]  # float (3, h, w) of an upright RGB picture
     source: str  # of its weights
     untrained: Drawn | None  # the same architecture before training; None where that cannot be had
+
+    def see(self, path: str) -> Tensor:
+        """What it sees of the picture of a file."""
+        return self.transform(read_image(path))
 
 
 class OwnView(NamedTuple):
@@ -94,19 +99,18 @@ def _timm_names() -> list[str]:
 
 def _of_a_library(name: str, given: str) -> Scored:
     """A network of torchvision, or else of timm: with its own weights, those of a file, or none."""
-    library: Any = models
     if name in models.list_models(models):
         weights: Any = models.get_model_weights(name)
         known, chosen = weights.__members__, weights.__members__.get(given or "DEFAULT")
         source, transform = f"{chosen}, {getattr(chosen, 'url', '')}", weights.DEFAULT.transforms()
         create, options = models.get_model, {"weights": chosen}
     else:
-        import timm as library
+        import timm
 
-        known, source = {}, f"timm {library.__version__}, {name}"
-        create, options = library.create_model, {"pretrained": True}
-        settings = library.data.resolve_model_data_config(_drawn(lambda: create(name))(0))
-        transform = library.data.create_transform(**settings, is_training=False)
+        known, source = {}, f"timm {timm.__version__}, {name}"
+        create, options = timm.create_model, {"pretrained": True}
+        settings = timm.data.resolve_model_data_config(_drawn(lambda: create(name))(0))
+        transform = timm.data.create_transform(**settings, is_training=False)
     untrained, file = _drawn(lambda: create(name)), Path(given).expanduser()
     label = f"{name}-{file.stem}" if given else name
     if given == UNTRAINED:
@@ -118,9 +122,8 @@ def _of_a_library(name: str, given: str) -> Scored:
         load_weights(module, state, file)
         return Scored(label, module, transform, f"{file.name}, SHA-256 {sha256(file)}", untrained)
     if given and given not in known:
-        raise InputError(
-            f"{name}:{given}: no file, and {name} has the weights {', '.join(known) or 'that its name says, as in resnet18.a1_in1k'}"
-        )
+        there = ", ".join(known) or "that its name says, such as resnet18.a1_in1k"
+        raise InputError(f"{name}:{given}: no file, and {name} has the weights {there}")
     try:  # libraries check the hash of what they fetch
         return Scored(label, create(name, **options), transform, source, untrained)
     except Exception as error:  # of many kinds, as hubs have them
@@ -176,7 +179,7 @@ def _checkpoint(path: Path) -> Scored:
         one = Network.named(kind, "none", seed) if hasattr(network, "config") else Network("", "labels", math.nan, seed)
         return build(one, getattr(network, "config", PUBLISHED)).eval()
 
-    view = OwnView(network.input_px, network.normalisation or normalisation, network.colour_space)
+    view: Any = OwnView(network.input_px, network.normalisation or normalisation, network.colour_space)
     return Scored(label, network, view, f"{path.name}, SHA-256 {sha256(path)}", untrained)
 
 

@@ -22,9 +22,9 @@ from scipy.stats import ks_2samp
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from semanticcmc.config import Count, InputError, Positive, Section
+from semanticcmc.config import Count, InputError, Natural, Positive, Section
 from semanticcmc.evaluation.activations import ClassSums, evaluation_device, show
-from semanticcmc.evaluation.stimuli import StimulusFolder, read_image
+from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.scoring.networks import Scored
 from semanticcmc.training.networks import Encoder
@@ -32,6 +32,7 @@ from semanticcmc.training.networks import Encoder
 DEFAULT_LAYERS = 8  # at most so many where none are named
 AT_ONCE = 6  # a batch's outputs, as large as the largest of a module, that are in memory at once
 MIB = 2**20
+See = Callable[[str], Tensor]
 FIRST_WEIGHTS = 3  # tensors, whose distribution tells trained weights from drawn ones
 AGREED = 0.5  # least correlation of untrained networks' RDMs for which it says something to be as near to them
 
@@ -45,6 +46,8 @@ class ExtractionConfig(Section):
     batch_size: Count
     images_per_class: Count | None
     max_memory_gib: Positive
+    distance: Literal["correlation", "spearman", "euclidean", "cosine"]
+    seeds: tuple[Natural, ...]  # of untrained networks; none: without them
 
 
 class Seen(NamedTuple):
@@ -57,7 +60,7 @@ class Seen(NamedTuple):
 
 
 def run(module: nn.Module, images: Tensor, take: Callable[[str, Tensor], None]) -> None:
-    """Show images; `take` gets each layer's output before the next may change it: of ``activations``, or all modules."""
+    """Show images; `take` gets each layer's output before the next may change it: its ``activations``, or modules."""
     if own := getattr(module, "activations", None):
         for layer, values in own(images).items():
             take(layer, values)
@@ -144,31 +147,25 @@ def evenly(layers: Sequence[str], count: int) -> list[str]:
     return [layers[place] for place in np.linspace(0, len(layers) - 1, count).round().astype(int)]
 
 
-def chosen_layers(network: Scored, asked: Sequence[str], image: Tensor) -> list[str]:
-    """The layers asked for, or by default at most `DEFAULT_LAYERS`, evenly; an InputError lists what there is."""
-    ran = outputs(network.module, image)
-    there = layers_of(network.module, ran)
-    if unknown := [layer for layer in asked if layer not in ran]:
-        near = ", ".join(difflib.get_close_matches(unknown[0], ran, 3, 0.6)) or "none"
-        raise InputError(
-            f"{network.name}: no layer {unknown[0]!r} that runs; there are {', '.join(there)}, and any of its "
-            f"{len(ran)} modules (near: {near})"
-        )
-    return list(dict.fromkeys(asked)) or evenly(there, min(len(there), DEFAULT_LAYERS))
-
-
-def forecast(
-    network: Scored, layers: Sequence[str], classes: int, config: ExtractionConfig, image: Tensor
-) -> pd.DataFrame:
+def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tensor) -> pd.DataFrame:
     """What each layer will need: ``layer, units, mib`` of its class means, and ``part``, the pass in which it is seen.
 
-    Raises InputError for a layer that does not fit into ``max_memory_gib`` by itself.
+    Layers are those asked for, or by default at most `DEFAULT_LAYERS`, evenly. An InputError lists what there is, or
+    names a layer that does not fit into ``max_memory_gib`` by itself.
     """
+    ran = outputs(network.module, image)
+    there, every = layers_of(network.module, ran), list(ran)
+    if unknown := [layer for layer in config.layers if layer not in ran]:
+        near = ", ".join(difflib.get_close_matches(unknown[0], every, 3, 0.6)) or "none"
+        raise InputError(
+            f"{network.name}: no layer {unknown[0]!r}; there are {', '.join(there)}, and any of its "
+            f"{len(every)} modules (near: {near})"
+        )
+    layers = dict.fromkeys(config.layers or evenly(there, min(len(there), DEFAULT_LAYERS)))
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
-    largest = max(image.numel(), *outputs(network.module, image).values())
     held = torch.cuda.memory_allocated() if image.is_cuda else psutil.Process().memory_info().rss  # where means lie
-    held += config.batch_size * largest * 4 * AT_ONCE
+    held += config.batch_size * max(image.numel(), *ran.values()) * 4 * AT_ONCE
     allowed, plan, part, filled = config.max_memory_gib * 1024 * MIB, [], 1, 0
     for layer, units in ((layer, rows[layer].shape[1]) for layer in layers):
         need = classes * units * 8 + classes**2 * 8
@@ -183,30 +180,21 @@ def forecast(
     return pd.DataFrame(plan, columns=["layer", "units", "mib", "part"])
 
 
-def rdms_of(
-    network: Scored,
-    stimuli: StimulusFolder,
-    config: ExtractionConfig,
-    distance: str,
-    seeds: Sequence[int] = (),
-    see: Callable[[str], Tensor] | None = None,
-) -> Seen:
-    """Show a network, and untrained ones of its architecture from `seeds`, all stimuli.
+def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, see: See | None = None) -> Seen:
+    """Show a network, and untrained ones of its architecture, all stimuli.
 
     `see` makes the network's tensor of an image's path; by default its transform of the picture. With `seeds` the
-    network is emptied once it is done. Raises InputError for a layer that it lacks, too little memory, activations that
-    are not finite, or that differ from one time to the next.
+    network is emptied once it is done. Raises InputError as of `planned`, and for activations that are not finite, or
+    differ from one time to the next.
     """
-    see = see or (lambda path: network.transform(read_image(path)))
+    see = see or network.see
     device, classes, twice = evaluation_device(), stimuli.classes, list[dict[str, Tensor]]()
     first = torch.stack([see(path) for path in stimuli.files["path"][:2]]).to(device)
-    network.module.to(device)
-    layers = chosen_layers(network, config.layers, first[:1])
-    plan = forecast(network, layers, len(classes), config, first[:1])
+    plan = planned(network._replace(module=network.module.to(device)), len(classes), config, first[:1])
     print(f"{network.name}: {plan.to_string(index=False, float_format='{:,.1f}'.format)}", file=sys.stderr)
-    watched = Watched(network.module, layers, config.tokens)
-    show(watched, [(first, torch.arange(2))] * 2, layers, Tensor.detach, lambda rows, _: twice.append(rows))
-    if differ := [layer for layer in layers if not torch.equal(twice[0][layer], twice[1][layer])]:
+    watched = Watched(network.module, plan["layer"], config.tokens)
+    show(watched, [(first, torch.arange(2))] * 2, plan["layer"], Tensor.detach, lambda rows, _: twice.append(rows))
+    if differ := [layer for layer in plan["layer"] if not torch.equal(twice[0][layer], twice[1][layer])]:
         raise InputError(f"{network.name}, layer {differ[0]}: other activations for the same image; see its forward")
 
     def rdms(module: nn.Module, what: str) -> dict[str, RDM]:
@@ -215,21 +203,21 @@ def rdms_of(
             sums, watched = ClassSums(group, len(classes)), Watched(module, group, config.tokens)
             shown = tqdm(stimuli.batches(config.batch_size, see=see), f"{what}, pass {part}", batches)
             show(watched, shown, group, Tensor.detach, sums.add)
-            found |= {layer: from_class_means(means, classes, distance) for layer, means in sums.means().items()}
+            means = sums.means()
+            found |= {layer: from_class_means(means[layer], classes, config.distance) for layer in group}
         return found
 
-    own, kept, told = rdms(network.module, network.name), _first_weights(network.module), str(network.transform)
+    own, weights, told = rdms(network.module, network.name), _first_weights(network.module), str(network.transform)
     how: dict[str, Any] = {"source": network.source, "weights_sha256": weights_sha256(network.module)}
     how |= {"preprocessing": " ".join(told.split()), "layers": plan.to_dict("records")}
     untrained, drawn = list[dict[str, RDM]](), list[Tensor]()
-    if seeds and network.untrained:
+    for seed in config.seeds if network.untrained else ():
         network.module.to("meta")  # two networks at once would need twice the memory
-        for seed in seeds:
-            module = network.untrained(seed).to(device)
-            drawn = _first_weights(module)
-            untrained.append(rdms(module, f"{network.name}, untrained, seed {seed}"))
+        module = network.untrained(seed).to(device)  # type: ignore[misc]
+        drawn = _first_weights(module)
+        untrained.append(rdms(module, f"{network.name}, untrained, seed {seed}"))
     random = {name: RDM(np.mean([one[name].values for one in untrained], 0), classes) for name in own if untrained}
-    how |= {"untrained_networks": len(untrained), "alarm": alarm(own, untrained, kept, drawn)}
+    how |= {"untrained_networks": len(untrained), "alarm": alarm(own, untrained, weights, drawn)}
     return Seen(network.name, own, random, how)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,17 +27,18 @@ from semanticcmc.network import BASELINES, GIVEN, Network
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms, write_rdms
+from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import listed, record, sha256, write_csv, write_json
 from semanticcmc.scoring.networks import find
-from semanticcmc.scoring.rdms import ExtractionConfig, Seen, chosen_layers, evenly, layers_of, outputs, rdms_of
+from semanticcmc.scoring.rdms import ExtractionConfig, Seen, evenly, planned, rdms_of
 
 RDM_FILES = (".npz", ".parquet", ".hdf5", ".h5", ".pkl")
 LAST = "last layer"
+Group = tuple[str, dict[str, RDM], dict[str, RDM], dict[str, RDM] | None]
 TESTS = {  # as base.yaml has them
     **{"distance": "correlation", "method": "pearson", "alternative": "greater", "partial": "dsp"},
-    **{"confidence": 0.95, "seed": 0, "categories": None, "planned_lag_s": None},
+    **{"confidence": 0.95, "seed": 0, "categories": None, "planned_lag_s": None, "controls": ["none", "random"]},
 }
 
 
@@ -47,45 +47,38 @@ def score(
 ) -> pd.DataFrame:
     """Score networks (`networks.find`), or files of RDMs, one a layer; writes RDMs, tables and ``score.json``.
 
-    `stimuli` is a folder of class folders, which files of RDMs do not need. Of `config` are the tests, the distance,
-    the models, and the seeds of untrained networks. Returned is ``tables/scores.csv``, with the columns of
-    ``lag_curve.csv``. Raises InputError as `networks.find` and `rdms.rdms_of` do, for two networks of one name, and for
-    models without the classes.
+    `stimuli` is a folder of class folders, which files of RDMs do not need. Returned is ``tables/scores.csv``, with the
+    columns of ``lag_curve.csv``. Raises InputError as `networks.find` and `rdms.rdms_of` do, for two networks of one
+    name or of other classes, and for models without the classes.
     """
-    done: dict[str, Seen | str] = {}  # files are read, and networks looked at, before anything takes long
     read = StimuliConfig(None, 224, extraction.images_per_class, ("intact",), 2.0, 255)  # no squares of them are used
     pictures = StimulusFolder(stimuli, read) if stimuli else None
-    classes = [pictures.classes] if pictures else []
-    for one in said:
+    done, classes = dict[str, Seen](), pictures.classes if pictures else ()
+    for one in said:  # files are read, and networks looked at, before anything takes long
         label, _, rest = one.rpartition("=")
         if (file := Path(rest).expanduser()).suffix in RDM_FILES:
-            name = label or file.stem
-            seen: Seen | str = Seen(name, read_rdms(file), {}, {"source": f"{file.name}, SHA-256 {sha256(file)}"})
-            classes.append(next(iter(seen.rdms.values())).classes)
+            seen = Seen(label or file.stem, read_rdms(file), {}, {"source": f"{file.name}, SHA-256 {sha256(file)}"})
         elif pictures is None:
             raise InputError(f"{one}: needs pictures, a folder of them a class: --stimuli FOLDER")
         else:
-            network = find(one)
-            chosen_layers(network, extraction.layers, network.transform(read_image(pictures.files["path"][0]))[None])
-            seen, name, network = one, network.name, None  # one at a time is in memory
-        if name in done:
-            raise InputError(f"two networks are called {name}: name one of them, as in other={rest}")
-        done[name] = seen
-    shared = tuple(sorted(set(classes[0]).intersection(*classes)))
-    if len(shared) < FEWEST_CLASSES:
-        raise InputError(f"{', '.join(done)}: {len(shared)} classes in common, at least {FEWEST_CLASSES} are needed")
-    if left_out := sorted(set().union(*classes) - set(shared)):
-        warnings.warn(f"{len(left_out)} classes are not of all networks, left out: {listed(left_out)}", stacklevel=2)
-    models = {name: model_rdm(name, shared, config.model_files.get(name)) for name in config.models}
-    networks, seeds = list[Seen](), config.random_seeds if "random" in config.controls else ()
-    for seen in done.values():
-        if pictures and isinstance(seen, str):
-            seen = rdms_of(find(seen), pictures, extraction, config.distance, seeds)
-            write_rdms(folder / "rdms" / f"{seen.name}.parquet", seen.rdms)
+            network = find(one)  # one at a time is in memory
+            planned(network, len(classes), extraction, network.see(pictures.files["path"][0])[None])
+            seen, network = Seen(network.name, {}, {}, {"said": one}), network._replace(module=torch.nn.Identity())
+        if seen.name in done:
+            raise InputError(f"two networks are called {seen.name}: name one of them, as in other={rest}")
+        own = tuple(sorted(next(iter(seen.rdms.values())).classes)) if seen.rdms else classes
+        if other := sorted(set(own) ^ set(classes or own)):
+            raise InputError(f"{one}: other classes than those before ({listed(other)}); leave them out of both")
+        done[seen.name], classes = seen, own
+    models = {name: model_rdm(name, classes, config.model_files.get(name)) for name in config.models}
+    for name, seen in done.items():
+        if pictures and not seen.rdms:
+            done[name] = seen = rdms_of(find(seen.how["said"]), pictures, extraction)
+            write_rdms(folder / "rdms" / f"{name}.parquet", seen.rdms)
             if seen.random:
-                write_rdms(folder / "rdms" / f"{seen.name}_untrained.parquet", seen.random)
-        if isinstance(seen, Seen):
-            networks.append(seen._replace(rdms=_of(seen.rdms, shared), random=_of(seen.random, shared)))
+                write_rdms(folder / "rdms" / f"{name}_untrained.parquet", seen.random)
+        done[name] = seen._replace(rdms=_of(seen.rdms, classes))
+    networks = list(done.values())
     table = tests(networks, models, config)
     write_csv(folder / "tables" / "scores.csv", table)
     write_csv(folder / "tables" / "comparisons.csv", compared(networks, models, config))
@@ -98,9 +91,7 @@ def _of(rdms: Mapping[str, RDM], classes: Sequence[str]) -> dict[str, RDM]:
     return {layer: rdm.subset(classes) for layer, rdm in rdms.items()}
 
 
-def _groups(
-    rdms: Mapping[str, RDM], random: Mapping[str, RDM], models: Mapping[str, RDM]
-) -> Iterator[tuple[str, dict[str, RDM], dict[str, RDM], dict[str, RDM] | None]]:
+def _groups(rdms: Mapping[str, RDM], random: Mapping[str, RDM], models: Mapping[str, RDM]) -> Iterator[Group]:
     """Each control with RDMs and models of the same classes, and each RDM's own control; without one no ``random``."""
     for control, given in (("none", {}), ("random", random)):
         some = {name: rdm for name, rdm in rdms.items() if control == "none" or name in given}
@@ -127,9 +118,9 @@ def compared(networks: Sequence[Seen], models: Mapping[str, RDM], config: Evalua
     samples = max(config.bootstrap_samples, math.ceil(8 * math.comb(len(networks), 2) * len(models) / 0.05))
     rdms = {one.name: list(one.rdms.values())[-1] for one in networks}
     random = {one.name: list(one.random.values())[-1] for one in networks if one.random}
-    for control, *group in _groups(rdms, random, models):
-        if len(group[0]) > 1 and config.bootstrap_samples:
-            found = compare(*group, samples, config.confidence, config.method, config.seed)
+    for control, x, group, given in _groups(rdms, random, models):
+        if len(x) > 1 and config.bootstrap_samples:
+            found = compare(x, group, given, samples, config.confidence, config.method, config.seed)
             tables.append(found.assign(control=control, condition="intact", seed=0, layer=LAST))
     table = pd.concat(tables[1:] or tables, ignore_index=True)
     return table.assign(p_holm=table.groupby("control")["p"].transform(holm))[list(LAG_COMPARISONS)]
@@ -148,19 +139,18 @@ def add(
     name = re.sub(r"\W+", "_", network.name)
     if name in (*experiment.networks, *BASELINES) or name.startswith("semantic_"):
         raise InputError(f"{said}: {experiment.name} has a network {name}; call it something else, as in other={said}")
-    if layers is None:
-        ran = outputs(network.module, network.transform(read_image(pictures.files["path"][0]))[None])
-        layers = dict(zip(config.layers, evenly(layers_of(network.module, ran), len(config.layers)), strict=True))
-    if set(layers) != set(config.layers):
+    if layers and set(layers) != set(config.layers):
         raise InputError(f"layers of {said}: expected one for each of {', '.join(config.layers)}, found {dict(layers)}")
-    extraction = ExtractionConfig(tuple(layers.values()), "mean", config.batch_size, None, 4.0)
     distance, one = experiment.section("evaluation", EvaluationConfig).distance, Network(name, GIVEN, math.nan, 0)
+    asked = tuple(layers.values()) if layers else ()
+    extraction = ExtractionConfig(asked, "mean", config.batch_size, None, 4.0, distance, ())
     for condition in pictures.config.conditions:
 
         def see(path: str, condition: str = condition) -> torch.Tensor:
             return network.transform(Image.fromarray(shown(path, read_image(path), condition, pictures.config)))
 
-        seen = rdms_of(network, pictures, extraction, distance, see=see)
+        seen = rdms_of(network, pictures, extraction, see)
+        layers = layers or dict(zip(config.layers, evenly(list(seen.rdms), len(config.layers)), strict=True))
         for seed in experiment.seeds:
             file = rdm_file(experiment, dataclasses.replace(one, seed=seed), condition)
             write_rdms(file, {ours: seen.rdms[layers[ours]] for ours in config.layers})

@@ -70,22 +70,13 @@ class ViewDraws(NamedTuple):
 
 
 def draw_views(
-    count: int,
-    height: int,
-    width: int,
-    config: ViewsConfig,
-    generator: torch.Generator,
-    distort: bool = True,
-    centre: float = 1.0,
+    count: int, height: int, width: int, config: ViewsConfig, generator: torch.Generator, distort: bool = True
 ) -> ViewDraws:
     """Draw one view of each of `count` images of height x width pixels; the images are not needed for it.
 
-    The generator is on the CPU. `distort` says whether colours are distorted; CMC leaves them as they are. `centre` is
-    the share of both sides, about the centre, that crops come from.
+    The generator is on the CPU. `distort` says whether colours are distorted; CMC leaves them as they are.
     """
-    inner = max(1, round(height * centre)), max(1, round(width * centre))
-    boxes = crops.crop_boxes(count, *inner, config.crop_scale, config.crop_aspect, generator)
-    boxes[:, :2] += torch.tensor([(height - inner[0]) // 2, (width - inner[1]) // 2])
+    boxes = crops.crop_boxes(count, height, width, config.crop_scale, config.crop_aspect, generator)
     flips = torch.rand(count, generator=generator) < config.flip
     amounts, steps = draw_distortion(count, config, generator) if distort else (torch.ones(5, count), ())
     return ViewDraws(boxes, flips, amounts, steps)
