@@ -75,6 +75,7 @@ def test_a_vit_gives_class_token_and_mean_token_or_all_in_passes(pictures, monke
     both = direct(network, folder, layer, lambda values: torch.cat((values[:, 0], values[:, 1:].mean(1)), 1))
     np.testing.assert_allclose(found.rdms[layer].values, both, rtol=1e-6, atol=1e-9)
     every = dataclasses.replace(config, tokens="all")
+    monkeypatch.setattr(module_under_test, "LOADED_LATER", 0)
     memory = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(rss=0))
     monkeypatch.setattr(module_under_test.psutil, "Process", lambda: memory)
     plan = planned(network, 8, every, torch.zeros(1, 3, 32, 32))

@@ -9,7 +9,7 @@ pictures; one that takes ``pretrained`` is called with False for untrained netwo
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import inspect
 import math
 import os
@@ -27,7 +27,6 @@ from torchvision.transforms import functional
 from torchvision.transforms._presets import ImageClassification
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.stimuli import read_image
 from semanticcmc.network import Network
 from semanticcmc.run import sha256
 from semanticcmc.training.checkpoints import load_network, load_weights, read_checkpoint
@@ -35,7 +34,6 @@ from semanticcmc.training.networks import Encoder, NetworksConfig, build
 from semanticcmc.training.views import evaluation_view
 from semanticcmc.training.weights import read_weights
 
-UNTRAINED = "untrained"
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 Drawn = Callable[[int], nn.Module]  # from a seed
 
@@ -48,10 +46,6 @@ class Scored(NamedTuple):
     transform: Callable[[Image.Image], Tensor]  # float (3, h, w) of an upright RGB picture
     source: str  # of its weights
     untrained: Drawn | None  # the same architecture before training; None where that cannot be had
-
-    def see(self, path: str) -> Tensor:
-        """What it sees of the picture of a file."""
-        return self.transform(read_image(path))
 
 
 class OwnView(NamedTuple):
@@ -74,7 +68,8 @@ def find(said: str) -> Scored:
     """
     label, _, rest = said.rpartition("=")
     name, _, given = rest.partition(":")
-    path, known = Path(rest).expanduser(), dict.fromkeys([*models.list_models(models), *_timm_names()])
+    timms = importlib.import_module("timm").list_models() if importlib.util.find_spec("timm") else ()
+    path, known = Path(rest).expanduser(), dict.fromkeys([*models.list_models(models), *timms])
     if name in known or name.split(".")[0] in known:
         found = _of_a_library(name, given)
     elif path.exists() or path.suffix in (".pt", ".pth", ".ckpt"):
@@ -87,14 +82,6 @@ def find(said: str) -> Scored:
         found = _function(name, given, refused)
     found.module.eval()
     return found._replace(name=label or found.name)
-
-
-def _timm_names() -> list[str]:
-    try:
-        import timm
-    except ImportError:
-        return []
-    return timm.list_models()
 
 
 def _of_a_library(name: str, given: str) -> Scored:
@@ -113,7 +100,7 @@ def _of_a_library(name: str, given: str) -> Scored:
         transform = timm.data.create_transform(**settings, is_training=False)
     untrained, file = _drawn(lambda: create(name)), Path(given).expanduser()
     label = f"{name}-{file.stem}" if given else name
-    if given == UNTRAINED:
+    if given == "untrained":
         return Scored(label, untrained(0), transform, "none: drawn with seed 0", untrained)
     if file.is_file():
         module, values = untrained(0), read_checkpoint(file)
@@ -129,7 +116,7 @@ def _of_a_library(name: str, given: str) -> Scored:
     except Exception as error:  # of many kinds, as hubs have them
         raise InputError(
             f"{name}: its weights are not here and cannot be fetched ({' '.join(str(error).split())[:200]}); "
-            f"give {name}:FILE, with a file of weights, or {name}:{UNTRAINED}"
+            f"give {name}:FILE, with a file of weights, or {name}:untrained"
         ) from error
 
 

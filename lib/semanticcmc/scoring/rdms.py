@@ -8,7 +8,6 @@ layers that do not fit together into the memory allowed are seen in passes one a
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from tqdm.auto import tqdm
 
 from semanticcmc.config import Count, InputError, Natural, Positive, Section
 from semanticcmc.evaluation.activations import ClassSums, evaluation_device, show
-from semanticcmc.evaluation.stimuli import StimulusFolder
+from semanticcmc.evaluation.stimuli import StimulusFolder, read_image
 from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.scoring.networks import Scored
 from semanticcmc.training.networks import Encoder
@@ -32,6 +31,7 @@ from semanticcmc.training.networks import Encoder
 DEFAULT_LAYERS = 8  # at most so many where none are named
 AT_ONCE = 6  # a batch's outputs, as large as the largest of a module, that are in memory at once
 MIB = 2**20
+LOADED_LATER = 256 * MIB  # by libraries, once images are shown and RDMs tested: measured, about 220
 See = Callable[[str], Tensor]
 FIRST_WEIGHTS = 3  # tensors, whose distribution tells trained weights from drawn ones
 AGREED = 0.5  # least correlation of untrained networks' RDMs for which it says something to be as near to them
@@ -148,24 +148,22 @@ def evenly(layers: Sequence[str], count: int) -> list[str]:
 
 
 def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tensor) -> pd.DataFrame:
-    """What each layer will need: ``layer, units, mib`` of its class means, and ``part``, the pass in which it is seen.
+    """What each layer will need: ``layer, units, mib`` of its class means, ``part``, the pass in which it is seen, and
+    ``in_all``, MiB of the process with all layers of the pass up to it.
 
     Layers are those asked for, or by default at most `DEFAULT_LAYERS`, evenly. An InputError lists what there is, or
     names a layer that does not fit into ``max_memory_gib`` by itself.
     """
     ran = outputs(network.module, image)
-    there, every = layers_of(network.module, ran), list(ran)
+    there = layers_of(network.module, ran)
     if unknown := [layer for layer in config.layers if layer not in ran]:
-        near = ", ".join(difflib.get_close_matches(unknown[0], every, 3, 0.6)) or "none"
-        raise InputError(
-            f"{network.name}: no layer {unknown[0]!r}; there are {', '.join(there)}, and any of its "
-            f"{len(every)} modules (near: {near})"
-        )
+        offered = f"{', '.join(there)}, and any of its {len(ran)} modules"
+        raise InputError(f"{network.name}: no layer {unknown[0]!r}; there are {offered}")
     layers = dict.fromkeys(config.layers or evenly(there, min(len(there), DEFAULT_LAYERS)))
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
     held = torch.cuda.memory_allocated() if image.is_cuda else psutil.Process().memory_info().rss  # where means lie
-    held += config.batch_size * max(image.numel(), *ran.values()) * 4 * AT_ONCE
+    held += LOADED_LATER + config.batch_size * max(image.numel(), *ran.values()) * 4 * AT_ONCE
     allowed, plan, part, filled = config.max_memory_gib * 1024 * MIB, [], 1, 0
     for layer, units in ((layer, rows[layer].shape[1]) for layer in layers):
         need = classes * units * 8 + classes**2 * 8
@@ -176,8 +174,8 @@ def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tens
                 "--max-memory, or take --tokens mean or a smaller --batch-size"
             )
         part, filled = (part, filled + need) if held + filled + need <= allowed else (part + 1, need)
-        plan.append((layer, units, need / MIB, part))
-    return pd.DataFrame(plan, columns=["layer", "units", "mib", "part"])
+        plan.append((layer, units, need / MIB, part, (held + filled) / MIB))
+    return pd.DataFrame(plan, columns=["layer", "units", "mib", "part", "in_all"])
 
 
 def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, see: See | None = None) -> Seen:
@@ -187,7 +185,7 @@ def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, 
     network is emptied once it is done. Raises InputError as of `planned`, and for activations that are not finite, or
     differ from one time to the next.
     """
-    see = see or network.see
+    see = see or (lambda path: network.transform(read_image(path)))
     device, classes, twice = evaluation_device(), stimuli.classes, list[dict[str, Tensor]]()
     first = torch.stack([see(path) for path in stimuli.files["path"][:2]]).to(device)
     plan = planned(network._replace(module=network.module.to(device)), len(classes), config, first[:1])
@@ -201,7 +199,7 @@ def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, 
         found, batches = dict[str, RDM](), -(-len(stimuli) // config.batch_size)
         for part, group in plan.groupby("part")["layer"]:
             sums, watched = ClassSums(group, len(classes)), Watched(module, group, config.tokens)
-            shown = tqdm(stimuli.batches(config.batch_size, see=see), f"{what}, pass {part}", batches)
+            shown = tqdm(stimuli.batches(config.batch_size, see=see), f"{what}, pass {part}", batches, mininterval=5)
             show(watched, shown, group, Tensor.detach, sums.add)
             means = sums.means()
             found |= {layer: from_class_means(means[layer], classes, config.distance) for layer in group}

@@ -62,7 +62,7 @@ def score(
             raise InputError(f"{one}: needs pictures, a folder of them a class: --stimuli FOLDER")
         else:
             network = find(one)  # one at a time is in memory
-            planned(network, len(classes), extraction, network.see(pictures.files["path"][0])[None])
+            planned(network, len(classes), extraction, network.transform(read_image(pictures.files["path"][0]))[None])
             seen, network = Seen(network.name, {}, {}, {"said": one}), network._replace(module=torch.nn.Identity())
         if seen.name in done:
             raise InputError(f"two networks are called {seen.name}: name one of them, as in other={rest}")
@@ -77,7 +77,7 @@ def score(
             write_rdms(folder / "rdms" / f"{name}.parquet", seen.rdms)
             if seen.random:
                 write_rdms(folder / "rdms" / f"{name}_untrained.parquet", seen.random)
-        done[name] = seen._replace(rdms=_of(seen.rdms, classes))
+        done[name] = seen._replace(rdms={layer: rdm.subset(classes) for layer, rdm in seen.rdms.items()})
     networks = list(done.values())
     table = tests(networks, models, config)
     write_csv(folder / "tables" / "scores.csv", table)
@@ -87,17 +87,13 @@ def score(
     return table
 
 
-def _of(rdms: Mapping[str, RDM], classes: Sequence[str]) -> dict[str, RDM]:
-    return {layer: rdm.subset(classes) for layer, rdm in rdms.items()}
-
-
 def _groups(rdms: Mapping[str, RDM], random: Mapping[str, RDM], models: Mapping[str, RDM]) -> Iterator[Group]:
     """Each control with RDMs and models of the same classes, and each RDM's own control; without one no ``random``."""
     for control, given in (("none", {}), ("random", random)):
         some = {name: rdm for name, rdm in rdms.items() if control == "none" or name in given}
         for x, group, _ in by_classes(some, models, []) if some else ():
-            kept = next(iter(group.values())).classes
-            yield control, x, group, _of({name: given[name] for name in x}, kept) if given else None
+            own = {name: given[name].subset(rdm.classes) for name, rdm in x.items()} if given else None
+            yield control, x, group, own
 
 
 def tests(networks: Sequence[Seen], models: Mapping[str, RDM], config: EvaluationConfig) -> pd.DataFrame:

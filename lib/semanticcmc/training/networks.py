@@ -121,8 +121,8 @@ class Layered(nn.Module):
 class AlexNet(Layered):
     """AlexNet with batch norm; convolutions without bias, fc6 and fc7 linear, batch norm, ReLU.
 
-    Other plans have their own five stages in place of the convolutions: ResNet-18 (He et al. 2016; conv1 its stem) and
-    ViT-S with pooled tokens (Dosovitskiy et al. 2021, Beyer et al. 2022; conv1 its patches, then three blocks a stage).
+    Other plans have stages of their own: ResNet-18 (He et al. 2016; conv1 its stem) and ViT-S with pooled tokens
+    (Dosovitskiy et al. 2021, Beyer et al. 2022; conv1 its patches, then three blocks a stage).
 
     `in_channels` are 3 for RGB, 1 for L, 2 for ab. `share` is 1 for the full widths, 2 for half of each (CMC's
     halves); the embedding keeps its size.
