@@ -4,6 +4,7 @@ A new objective is tested here as soon as it has a line there; its formula is te
 """
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -111,6 +112,18 @@ def test_networks_are_named_by_line_and_lag(tmp_path, folder):
     network = E.network("same_scene", 3)
     assert (network.objective, network.seed, network.trained) == ("sup_con", 3, True) and np.isnan(network.lag_s)
     assert E.network(f"window_{LAG_S:g}s", 0).lag_s == LAG_S
+
+
+def test_crops_of_the_centre_lie_in_it_and_are_those_of_a_frame_as_small(tmp_path, folder):
+    run = run_of(write_experiment(tmp_path / "own", folder), f"centre_window_{LAG_S:g}s")  # half the sides, of 48 px
+    drawn = run.batches._draw(torch.Generator().manual_seed(0)).views
+    assert all(
+        (view.boxes[:, :2] >= 12).all() and (view.boxes[:, :2] + view.boxes[:, 2:] <= 36).all() for view in drawn
+    )
+    run.batches.height = run.batches.width = 24
+    run.objective.config = dataclasses.replace(run.objective.config, centre=1.0)
+    for view, small in zip(drawn, run.batches._draw(torch.Generator().manual_seed(0)).views, strict=True):
+        assert torch.equal(view.boxes, small.boxes + torch.tensor([12, 12, 0, 0]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -100,16 +100,6 @@ def test_boxes_lie_in_the_frame_and_fall_back_to_its_centre():
     )
 
 
-@pytest.mark.parametrize("height, width", [(40, 60), (33, 20)])
-def test_crops_of_the_centre_lie_in_it_and_are_those_of_a_frame_as_small(height, width):
-    boxes = views.draw_views(500, height, width, SIMCLR, generator(), centre=0.5).boxes
-    inner = round(height / 2), round(width / 2)
-    corner = torch.tensor([(height - inner[0]) // 2, (width - inner[1]) // 2])
-    assert (boxes[:, :2] >= corner).all() and (boxes[:, :2] + boxes[:, 2:] <= corner + torch.tensor(inner)).all()
-    alone = views.draw_views(500, *inner, SIMCLR, generator()).boxes
-    assert torch.equal(boxes[:, 2:], alone[:, 2:]) and torch.equal(boxes[:, :2] - corner, alone[:, :2])
-
-
 @pytest.mark.parametrize(
     ("ours", "theirs", "factors"),
     [
