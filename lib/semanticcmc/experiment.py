@@ -221,8 +221,9 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:
     """Read an experiment by name or by the path of its YAML.
 
-    A name opens ``results/<name>/experiment.yaml``, the copy that the workflow ran, where there is one
-    (and says so when its source has changed since), else ``analysis/experiments/<name>.yaml``.
+    A name opens ``results/<name>/experiment.yaml``, the copy that the workflow ran, where there is one (and says so
+    when its source has changed since), else ``analysis/experiments/<name>.yaml``. Raises InputError for a file that is
+    absent, no YAML, or holds an unknown, missing or wrong value.
 
     Parameters
     ----------
@@ -231,11 +232,6 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     results : str or Path, optional
         Folder that holds the results of all experiments; by default ``results`` in the repository.
         Not used for a workflow's own copy, whose folder is the one that it lies in.
-
-    Raises
-    ------
-    InputError
-        For a file that is absent, no YAML, or holds an unknown, missing or wrong value.
     """
     file = None
     if not str(experiment).endswith((".yaml", ".yml")):

@@ -50,6 +50,9 @@ def significance(
 ) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor | None]:
     """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
+    Raises ValueError for an unknown alternative, reference or partial, or permutations that are no whole number of at
+    least 1.
+
     Parameters
     ----------
     permutations, alternative, reference, seed, return_null, partial
@@ -63,11 +66,6 @@ def significance(
         Of the reference set without the identity.
     null : tensor, shape (size,), or None
         Statistics of the permutations in the first test, on request.
-
-    Raises
-    ------
-    ValueError
-        For an unknown alternative, reference or partial, or permutations that are no whole number of at least 1.
     """
     options = {"alternative": (alternative, ALTERNATIVES), "reference": (reference, REFERENCES)}
     for name, (value, known) in (options | {"partial": (partial, PARTIALS)}).items():

@@ -136,6 +136,12 @@ def standardise(
 ) -> torch.Tensor:
     """Standardised squares of distance matrices of the same items.
 
+    Returned is a tensor of float64, shape (N, n, n): diagonal 0; the entries above it have mean 0 and sum of squares 1.
+    All NaN, with a RuntimeWarning, where a matrix is constant. A ValueError names the matrix that is asymmetric, has a
+    diagonal that is not zero, holds NaN or infinity, or differs from the first in classes or size, has no names where
+    others have them in different orders, or is nothing that `arrays.as_tensor` reads; or says that there are fewer than
+    4 items.
+
     Parameters
     ----------
     matrices : mapping of name to RDM, DataFrame, array or tensor of shape (n, n)
@@ -147,19 +153,6 @@ def standardise(
         By default that of the first tensor, else the CPU.
     nan_allowed : bool
         Whether NaN and infinity give NaN with a warning instead of an error.
-
-    Returns
-    -------
-    tensor of float64, shape (N, n, n)
-        Diagonal 0; the entries above it have mean 0 and sum of squares 1. All NaN, with a RuntimeWarning,
-        where a matrix is constant.
-
-    Raises
-    ------
-    ValueError
-        Names the matrix that is asymmetric, has a diagonal that is not zero, holds NaN or infinity, or
-        differs from the first in classes or size, has no names where others have them in different orders, or
-        is nothing that `arrays.as_tensor` reads; or says that there are fewer than 4 items.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
