@@ -100,6 +100,10 @@ def test_bad_input_is_named_before_anything_is_shown(pictures, own, tmp_path, ca
     assert "no layer 'conv9'; there are 1, 5" in said(f"{own}:network", "--stimuli", str(pictures), "--layers", "conv9")
     assert "--control 'look': there are random, none" in said(f"{own}:network", "--control", "look")
     assert "tokens" in said(f"{own}:network", "--tokens", "some", "--stimuli", str(pictures))
+    write_rdms(tmp_path / "more.parquet", {"a": from_class_means(np.eye(9), (*CLASSES, "n00001740"))})
+    assert "other classes than those before (n00001740)" in said(
+        f"{own}:network", str(tmp_path / "more.parquet"), "--stimuli", str(pictures)
+    )
     (tmp_path / "a.pkl").write_bytes(b"cos\nsystem\n")
     assert "a.pkl: not readable as a file of RDMs" in said(str(tmp_path / "a.pkl"))
     (pictures / CLASSES[0]).rename(pictures / "aardvark")
