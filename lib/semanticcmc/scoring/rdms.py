@@ -148,8 +148,7 @@ def evenly(layers: Sequence[str], count: int) -> list[str]:
 
 
 def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tensor) -> pd.DataFrame:
-    """What each layer will need: ``layer, units, mib`` of its class means, ``part``, the pass in which it is seen, and
-    ``in_all``, MiB of the process with all layers of the pass up to it.
+    """What each layer will need: ``layer, units, mib`` of class means, ``part``, its pass, ``in_all``, MiB by then.
 
     Layers are those asked for, or by default at most `DEFAULT_LAYERS`, evenly. An InputError lists what there is, or
     names a layer that does not fit into ``max_memory_gib`` by itself.
@@ -163,6 +162,7 @@ def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tens
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
     held = torch.cuda.memory_allocated() if image.is_cuda else psutil.Process().memory_info().rss  # where means lie
+    held += len(layers) * (2 + len(config.seeds)) * classes**2 * 4  # RDMs: its own, untrained networks', these' mean
     held += LOADED_LATER + config.batch_size * max(image.numel(), *ran.values()) * 4 * AT_ONCE
     allowed, plan, part, filled = config.max_memory_gib * 1024 * MIB, [], 1, 0
     for layer, units in ((layer, rows[layer].shape[1]) for layer in layers):
