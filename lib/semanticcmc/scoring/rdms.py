@@ -203,6 +203,7 @@ def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, 
             show(watched, shown, group, Tensor.detach, sums.add)
             means = sums.means()
             found |= {layer: from_class_means(means[layer], classes, config.distance) for layer in group}
+            del sums, means  # before the next pass needs as much
         return found
 
     own, weights, told = rdms(network.module, network.name), _first_weights(network.module), str(network.transform)
