@@ -1,7 +1,9 @@
 """Networks by what a person calls them: the weights that are meant, or a refusal that says what there is."""
 
+import os
 import pickle
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,10 +43,29 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 
 @pytest.mark.parametrize("asked", [SMALL, f"{SMALL}:IMAGENET1K_V1"])
 def test_a_name_without_its_weights_is_refused_and_never_drawn_at_random(asked, no_network):
-    with pytest.raises(InputError, match=rf"{SMALL}: its weights are not here.*unreachable.*{SMALL}:untrained"):
+    with pytest.raises(InputError, match=rf"{SMALL}: its weights cannot be fetched.*unreachable.*{SMALL}:untrained"):
         find(asked)
     with pytest.raises(InputError, match=rf"{SMALL}:V9: no file, and {SMALL} has the weights IMAGENET1K_V1"):
         find(f"{SMALL}:V9")
+
+
+@pytest.mark.parametrize("harmless", [True, False])
+def test_a_librarys_cached_weights_are_read_and_no_code_in_them_is_executed(harmless, tmp_path, monkeypatch):
+    class Harm:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / Path(models.SqueezeNet1_1_Weights.DEFAULT.url).name
+    cached.parent.mkdir(parents=True)
+    network = models.squeezenet1_1()
+    torch.save(network.state_dict() | ({} if harmless else {"classifier.1.bias": Harm()}), cached)
+    if harmless:
+        assert same(find(SMALL).module, network)
+    else:
+        with pytest.raises(InputError, match=f"{SMALL}: its weights .* are refused .*Weights only load failed"):
+            find(SMALL)
+    assert not (tmp_path / "executed").exists() and "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
 def test_untrained_networks_hang_on_their_seed_alone():

@@ -58,7 +58,9 @@ def ingest(
     """Write one film into the frame store, unless all of it is there already, from this file and these settings.
 
     Returned is a Path: ``<folder>/<movie_id>.parquet``; beside it ``<movie_id>.notes.json`` holds which part of the
-    pictures was kept and how many were damaged.
+    pictures was kept and how many were damaged. Raises InputError for a film that cannot be decoded to its end, the
+    reason in ``<movie_id>.problem.json``, and DiskFullError without such a file: the film is good, the next run tries
+    it again.
 
     Parameters
     ----------
@@ -70,13 +72,6 @@ def ingest(
         Decoder threads; 0 for as many as there are cores.
     progress : Progress, optional
         Told the number of frames written.
-
-    Raises
-    ------
-    InputError
-        For a film that cannot be decoded to its end; ``<movie_id>.problem.json`` then holds the reason.
-    DiskFullError
-        No problem is written, since the film is good: the next run tries again.
     """
     path, folder = Path(path), Path(folder)
     problem = folder / f"{movie_id}.problem.json"

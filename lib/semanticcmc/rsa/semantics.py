@@ -82,19 +82,10 @@ WORDNET_MODELS = {"lch": lch_rdm, "path": path_rdm, "wu_palmer": wu_palmer_rdm}
 
 
 def categories(wnids: Sequence[str], table: str | Path | None = None) -> dict[str, str]:
-    """Superordinate category of each class.
+    """Superordinate category of each class; an InputError names those that the table, or by default WordNet, lacks.
 
-    Parameters
-    ----------
-    wnids : sequence of str
-    table : str or Path, optional
-        CSV with the columns wnid and category; by default ``semanticcmc/data/categories.csv``, and for classes that
-        it lacks their nearest anchor (`anchored_categories`).
-
-    Raises
-    ------
-    InputError
-        For a wnid that the table lacks, or, by default, WordNet does.
+    `table` is a CSV with the columns wnid and category; by default ``semanticcmc/data/categories.csv``, and for classes
+    that it lacks their nearest anchor (`anchored_categories`).
     """
     own = package_table("categories.csv")
     path = Path(table or own)
@@ -133,7 +124,10 @@ def category_rdm(wnids: Sequence[str], table: str | Path | None = None) -> RDM:
 
 
 def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None) -> RDM:
-    """Semantic model, by name, of those classes that it has.
+    """Semantic model, by name, of those classes that it has, in their order; a UserWarning counts the others.
+
+    Raises InputError if the model has too few of the classes, or all alike, or a table or file cannot be read or lacks
+    one.
 
     Parameters
     ----------
@@ -145,16 +139,6 @@ def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None
     file : str or Path, optional
         For ``category``, the table of `categories`. Else a matrix of the user's own, for instance of word vectors or
         of human similarity, or a table of categories (`read_matrix`).
-
-    Returns
-    -------
-    RDM
-        Of those of the classes that the model has, in their order; a UserWarning counts the others.
-
-    Raises
-    ------
-    InputError
-        If the model has too few of the classes, or all alike, or a table or file cannot be read or lacks one.
     """
     if model == "category":
         file = file or package_table("categories.csv")

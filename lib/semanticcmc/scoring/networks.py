@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from PIL import Image
@@ -111,11 +112,12 @@ def _of_a_library(name: str, given: str) -> Scored:
     if given and given not in known:
         there = ", ".join(known) or "that its name says, such as resnet18.a1_in1k"
         raise InputError(f"{name}:{given}: no file, and {name} has the weights {there}")
-    try:  # libraries check the hash of what they fetch
-        return Scored(label, create(name, **options), transform, source, untrained)
+    try:  # libraries check the hash of what they fetch; torchvision would execute what a file in its cache holds
+        with mock.patch.dict(os.environ, {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}):
+            return Scored(label, create(name, **options), transform, source, untrained)
     except Exception as error:  # of many kinds, as hubs have them
         raise InputError(
-            f"{name}: its weights are not here and cannot be fetched ({' '.join(str(error).split())[:200]}); "
+            f"{name}: its weights cannot be fetched or are refused ({' '.join(str(error).split())[:200]}); "
             f"give {name}:FILE, with a file of weights, or {name}:untrained"
         ) from error
 
