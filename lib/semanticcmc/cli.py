@@ -208,7 +208,7 @@ def score(
     tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": seen["seeds"]}
     extraction = configure(scoring.ExtractionConfig, seen, "score")
     scoring.score(networks, results, stimuli, extraction, configure(EvaluationConfig, scoring.TESTS | tests, "score"))
-    print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.build.scored {results}")
+    print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.scored {results}")
 
 
 def _of_an_experiment(place: str) -> Callable[[str], None]:

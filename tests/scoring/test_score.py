@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from papers.build import scored as scored_page
 from PIL import Image
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr
 
+from papers import scored as scored_page
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.comparisons import LAG_COMPARISONS

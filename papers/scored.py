@@ -1,6 +1,6 @@
 """The page of scored networks: their figures, what each network is, and all tests.
 
-``python -m papers.build.scored [FOLDER]`` writes ``score.html`` and ``figures/`` into the folder that ``semanticcmc
+``python -m papers.scored [FOLDER]`` writes ``score.html`` and ``figures/`` into the folder that ``semanticcmc
 score`` wrote, by default ``score``.
 """
 
