@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.spatial.distance import pdist, squareform
+from validation.mantel import independent
 
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import from_class_means
@@ -95,7 +96,7 @@ def in_python(n, x, y, z):
         for p in PERMUTATIONS:
             calls["cosets", test, p] = functools.partial(run, *given, p)
         for p in (max(count // 4, 1) for count in peer_runs(n)):
-            calls["independent", test, p] = functools.partial(run, *given, p, reference="independent")
+            calls["independent", test, p] = functools.partial(independent, *(*given, None)[:3], 0, p)
     for engine in ("cython", "numba"):
         for p in peer_runs(n):
             calls[f"scikit-bio ({engine})", "simple", p] = functools.partial(

@@ -24,12 +24,15 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binomtest
 
 from semanticcmc.rsa.mantel import mantel, partial_mantel
+from semanticcmc.rsa.permutation import TIE, partial_correlation
+from semanticcmc.rsa.standardise import standardise
 from semanticcmc.run import Progress, atomic, record, write_json
 
 torch.set_num_threads(1)
 HERE = Path(__file__).parent
 LEVELS = (0.05, 0.01)
 PERMUTATIONS = 999
+AT_ONCE = 2**21  # distances of independent permutations
 NULLS = 6000
 
 
@@ -77,9 +80,30 @@ def related(n, rng, noise):
     return (*(distances(points + noise * rng.standard_normal((n, 3))) for _ in range(2)), skewed(n, rng))
 
 
+def independent(x, y, z, seed, permutations):
+    """P as of `p_value`, of permutations drawn one by one: Y moves with Z, whose correlation stays."""
+    stack = standardise({"x": x, "y": y} | ({} if z is None else {"z": z}))
+    n, rng = len(x), np.random.default_rng(seed)
+    first, second = torch.triu_indices(n, n, 1)
+    fixed, size = stack[0, first, second], max(1, AT_ONCE // len(first))
+
+    def statistics(orders):
+        r, *of_z = stack[1:, orders[:, first], orders[:, second]] @ fixed
+        r_yz = (stack[1] * stack[-1]).sum()[None, None] / 2
+        return partial_correlation(r, torch.stack(of_z), r_yz) if of_z else r
+
+    least, count = statistics(torch.arange(n)[None]) - TIE, 1
+    for start in range(0, permutations, size):
+        orders = rng.permuted(np.tile(np.arange(n), (min(size, permutations - start), 1)), axis=1)
+        count += int((~(statistics(torch.from_numpy(orders)) < least)).sum())
+    return count / (permutations + 1)
+
+
 def p_value(x, y, z, seed, permutations=PERMUTATIONS, reference="cosets"):
     """P of the partial test, or of the simple one where there is no Z."""
-    options = {"permutations": permutations, "seed": seed, "reference": reference}
+    if reference == "independent":
+        return independent(x, y, z, seed, permutations)
+    options = {"permutations": permutations, "seed": seed}
     return mantel(x, y, **options).p if z is None else partial_mantel(x, y, z, **options).p
 
 

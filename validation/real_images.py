@@ -47,9 +47,9 @@ from semanticcmc.rsa.semantics import NO_CATEGORY, categories, category_rdm, lch
 from semanticcmc.rsa.standardise import standardise_table
 from semanticcmc.rsa.wordnet import depths, taxonomy_of
 from semanticcmc.run import Progress, atomic, record, write_json
+from semanticcmc.scoring.networks import published
 from semanticcmc.training.networks import NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
-from semanticcmc.training.weights import read_weights
 from validation import real_images_figure
 
 torch.set_num_threads(1)
@@ -104,18 +104,8 @@ def as_drawn(experiment, kind, seed):
 
 
 def from_file(file):
-    """Return the network that a checkpoint holds: the first plan that it fits."""
-    poster, refused = load_experiment("poster"), []
-    config, views = poster.section("networks", NetworksConfig), poster.section("views", ViewsConfig)
-    for kind in ("random", "cmc_lab", "supervised"):
-        network = build(poster.network(kind, 0), config)
-        try:
-            network.load_state_dict(read_weights(file, network))
-        except InputError as error:
-            refused.append(str(error))
-            continue
-        return TrainedNetwork(network, views).eval()
-    raise InputError("; ".join(["no network of the published size fits", *refused]))
+    """Return the network of the published size that a checkpoint holds."""
+    return TrainedNetwork(published(file), load_experiment("poster").section("views", ViewsConfig)).eval()
 
 
 def activations(network, folder, images_per_class):

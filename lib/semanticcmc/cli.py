@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, configure, one_of
 from semanticcmc.experiment import load_experiment, read_values, repository_root
 from semanticcmc.run import DiskFullError, Stopped, TrainingError
 
@@ -176,6 +176,39 @@ def classify(
     from semanticcmc.evaluation.probes import classification
 
     print(classification(load_experiment(experiment), network).to_string(index=False))
+
+
+@app.command()
+def score(
+    networks: Annotated[list[str], typer.Argument(help="name, name:FILE, checkpoint, module:function, file of RDMs")],
+    stimuli: Annotated[Path | None, typer.Option(help="folder of class folders, each named by its wnid")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="module of the network; default: at most 8, evenly")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="category, lch (both by default), path, wu_palmer")] = None,
+    model_file: Annotated[list[Path] | None, typer.Option(help="distances, embedding or categories; repeats")] = None,
+    control: Annotated[str, typer.Option(help="random: untrained networks of the architecture; none")] = "random",
+    seeds: Annotated[int, typer.Option(min=3, help="so many untrained networks")] = 5,
+    tokens: Annotated[str, typer.Option(help="mean: class and mean token, means of maps; all: every unit")] = "mean",
+    max_memory: Annotated[float, typer.Option(help="GiB; layers beyond it are seen in passes of their own")] = 4.0,
+    images_per_class: Annotated[int | None, typer.Option(help="at most so many; default: all")] = None,
+    batch_size: Annotated[int, typer.Option(help="images at a time")] = 16,
+    permutations: Annotated[int, typer.Option(help="at least so many")] = 9999,
+    bootstrap: Annotated[int, typer.Option(help="samples of the classes; 0: no intervals")] = 1000,
+    results: Annotated[Path, typer.Option(help="folder for RDMs, tables and their record")] = Path("score"),
+) -> None:
+    """Score any networks on pictures of one's own: RDMs against semantic models, beside untrained networks."""
+    from semanticcmc.evaluation.config import EvaluationConfig
+    from semanticcmc.scoring import score as scoring
+
+    seen: dict[str, Any] = {"layers": layers or (), "tokens": tokens, "images_per_class": images_per_class}
+    seen |= {"batch_size": batch_size, "max_memory_gib": max_memory, "distance": "correlation"}
+    one_of("--control", control, ("random", "none"))
+    seen |= {"seeds": list(range(seeds)) if control == "random" else []}
+    files = {path.stem: str(path) for path in model_file or ()}
+    tests = {"permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
+    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": seen["seeds"]}
+    extraction = configure(scoring.ExtractionConfig, seen, "score")
+    scoring.score(networks, results, stimuli, extraction, configure(EvaluationConfig, scoring.TESTS | tests, "score"))
+    print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.scored {results}")
 
 
 def _of_an_experiment(place: str) -> Callable[[str], None]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from semanticcmc.config import DISTINCT, SOME, InputError, Natural, Section, configure, shown
 from semanticcmc.layers import read_layers
-from semanticcmc.network import BASELINES, Network, lagged_name
+from semanticcmc.network import BASELINES, GIVEN, Network, lagged_name
 
 Config = TypeVar("Config")
 
@@ -140,11 +140,15 @@ class Experiment(Head):
         return tuple(self.network(name, seed) for name in self.networks for seed in self.seeds)
 
     def extended(self, networks: Iterable[Network]) -> Experiment:
-        """The experiment with further networks, such as one that was trained by hand."""
+        """The experiment with further networks, such as one that was trained by hand or is another's."""
         new = [network for network in networks if network.name not in self.networks]
+        given = {one.name: {"objective": GIVEN} for one in new if one.objective == GIVEN}
+        new = [network for network in new if network.name not in given]
         lags_s = dict.fromkeys(network.lag_s for network in new if network.name not in BASELINES)
         baselines = dict.fromkeys(network.name for network in new if network.name in BASELINES)
-        return dataclasses.replace(self, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
+        further = {**self.sections.get("objectives", {}), **given}
+        own = dataclasses.replace(self, sections={**self.sections, "objectives": further}) if given else self
+        return dataclasses.replace(own, lags_s=(*self.lags_s, *lags_s), baselines=(*self.baselines, *baselines))
 
     def section(self, name: str, config: type[Config]) -> Config:
         """Section `name` of the YAML as an instance of the dataclass `config`."""
@@ -217,8 +221,9 @@ def experiment_file(experiment: str | Path, folder: Path | None = None) -> Path:
 def load_experiment(experiment: str | Path, results: str | Path | None = None) -> Experiment:
     """Read an experiment by name or by the path of its YAML.
 
-    A name opens ``results/<name>/experiment.yaml``, the copy that the workflow ran, where there is one
-    (and says so when its source has changed since), else ``analysis/experiments/<name>.yaml``.
+    A name opens ``results/<name>/experiment.yaml``, the copy that the workflow ran, where there is one (and says so
+    when its source has changed since), else ``analysis/experiments/<name>.yaml``. Raises InputError for a file that is
+    absent, no YAML, or holds an unknown, missing or wrong value.
 
     Parameters
     ----------
@@ -227,11 +232,6 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
     results : str or Path, optional
         Folder that holds the results of all experiments; by default ``results`` in the repository.
         Not used for a workflow's own copy, whose folder is the one that it lies in.
-
-    Raises
-    ------
-    InputError
-        For a file that is absent, no YAML, or holds an unknown, missing or wrong value.
     """
     file = None
     if not str(experiment).endswith((".yaml", ".yml")):

@@ -18,6 +18,7 @@ BASELINES: dict[str, tuple[str | None, float, str]] = {
     "augment": (None, 0.0, "rgb"),
     "cmc_lab": (None, math.nan, "lab"),
 }
+GIVEN = "given"  # in place of an objective: another's network, added by `scoring`
 
 
 def lagged_name(lag_s: float) -> str:
@@ -37,7 +38,7 @@ class Network:
     name : str
         Its folder, such as ``semantic_60s``.
     objective : str
-        What its weights come from: the name of a training objective, ``none`` (as drawn) or ``labels`` (torchvision's).
+        What its weights come from: a training objective, ``none`` (as drawn), ``labels`` (torchvision's) or ``given``.
     lag_s : float
         Seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
     seed : int
@@ -77,7 +78,7 @@ class Network:
     @property
     def trained(self) -> bool:
         """Whether it is trained here."""
-        return self.objective not in ("none", "labels")
+        return self.objective not in ("none", "labels", GIVEN)
 
 
 class Networks(tuple[Network, ...]):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import difflib
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import LabelStream, experiment_labels, frequencies
-from semanticcmc.network import Networks
+from semanticcmc.network import GIVEN, Networks
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names
@@ -183,7 +184,12 @@ class Opened:
         files += (self.folder / "rdms").glob("*/seed-*_intact.parquet")
         found = {(path.parent.name, int(path.name[5:].split("_")[0])) for path in files}
         listed = {(network.name, network.seed) for network in self.experiment.runs}
-        return tuple(self.experiment.network(*one) for one in sorted(found - listed) if one[0] != "random")
+        others = {path.parent.name for path in (self.folder / "rdms").glob("*/given.json")}
+        return tuple(
+            Network(name, GIVEN, math.nan, seed) if name in others else self.experiment.network(name, seed)
+            for name, seed in sorted(found - listed)
+            if name != "random"
+        )
 
     def network(self, network: str | Network, seed: int | None = None) -> Network:
         """A network by its name; `seed` is by default the experiment's first.

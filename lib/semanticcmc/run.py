@@ -38,15 +38,12 @@ def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     """Refuse names that papermill injected but the notebook's tagged cell does not have (papermill only warns).
 
     Names that a person assigned in the tagged cell, but the cell which opens the experiment does not read, are told.
+    Unknown names raise an InputError.
 
     Parameters
     ----------
     cells : sequence of str
         Sources executed so far, the one at work last: ``In`` in a notebook, whose tagged cell assigns ``experiment``.
-
-    Raises
-    ------
-    InputError
     """
     tagged = [cell for cell in cells if "experiment" in _names(cell) and not _is_injected(cell)]
     known = list(dict.fromkeys(name for cell in tagged for name in _names(cell)))

@@ -8,7 +8,7 @@ E.figure("lag_curve", layer="conv5")
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,17 +44,14 @@ class Study(Asked):
     def figure(self, name: str, **choices: Any) -> Picture:
         """Draw a figure of the notebooks by its name, and write it as SVG and PNG with its record.
 
+        Raises InputError for a figure or a value that there is not; the message lists what there is.
+
         Parameters
         ----------
         name : str
             Of `gallery.FIGURES`, such as ``lag_curve``.
         **choices
             `layer`, `models`, `control`, `condition`, and what the figure itself takes, such as `network`.
-
-        Raises
-        ------
-        InputError
-            For a figure or a value that there is not; the message lists what there is.
         """
         drawn, file_name, inputs = draw(self, name, choices)
         folder = self.path("figures", file_name).parent
@@ -132,6 +129,12 @@ class Study(Asked):
         batches = -(-len(self.stimuli) // self.experiment.section("activations", ActivationsConfig).batch_size)
         return represent(self.experiment, one, self.stimuli, self.write_results or new, self.watch(str(one), batches))
 
+    def add(self, network: str, layers: Mapping[str, str] | None = None) -> Network:
+        """Bring another's network, such as ``resnet18``, onto the lag curve; see `scoring.score.add`."""
+        from semanticcmc.scoring.score import add
+
+        return add(self.experiment, self.stimuli, network, layers)
+
     def gather(self, measure: str) -> pd.DataFrame:
         """Class ``accuracy`` or ``noise_ceiling`` of all networks, as one table."""
         return self.write(measure, gather(self._with_added(), measure))
@@ -196,6 +199,8 @@ class Study(Asked):
 def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **chosen: Any) -> Study:
     """Open an experiment; `semanticcmc.open` is this function.
 
+    Raises InputError if the experiment cannot be read, or for an unknown parameter.
+
     Parameters
     ----------
     experiment : str or Path
@@ -205,11 +210,6 @@ def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **cho
         notebook writes into the results where papermill runs it.
     **chosen
         `write=True` for results to be written by hand; else as of `Study`.
-
-    Raises
-    ------
-    InputError
-        If the experiment cannot be read, or for an unknown parameter.
     """
     if cells is not None:
         refuse_unknown_parameters(cells)

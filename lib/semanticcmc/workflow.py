@@ -51,7 +51,8 @@ def resolve_experiment(experiment: str | Path, results: str | Path | None = None
     """Write ``results/<name>/experiment.yaml``: all values of an experiment with what this machine and call add.
 
     Raises InputError for a folder that is absent, or that the experiment has no use for; while a run is at work in the
-    results.
+    results. Returned is the Experiment as read back from the file written. The file is touched only if its content
+    changes.
 
     Parameters
     ----------
@@ -65,11 +66,6 @@ def resolve_experiment(experiment: str | Path, results: str | Path | None = None
         Folder or file of labels; it replaces ``labels.path``.
     seeds : int, optional
         Number of seeds, counted from 0.
-
-    Returns
-    -------
-    Experiment
-        As read back from the file written. The file is touched only if its content changes.
     """
     file, text = _resolved(experiment, results, **given)
     with locked(file.parent):

@@ -3,7 +3,9 @@
 import decimal
 import fractions
 import functools
+import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,7 @@ from semanticcmc.config import InputError
 from semanticcmc.rsa.arrays import as_tensor
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
-from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
+from semanticcmc.rsa.rdm import RDM, as_rdm, from_class_means, named_rdms, read_rdms, write_rdms
 from semanticcmc.rsa.reliability import reliability_table
 from tests.rsa.limits import bootstrap_intervals
 
@@ -95,7 +97,6 @@ REFUSED = {
     "sparse tensor": (torch.from_numpy(X).to_sparse(), "sparse"),
     "quantised tensor": (QUANTISED, "quint8"),
     "float8 tensor": (torch.from_numpy(WHOLE).to(torch.float8_e4m3fn), "float8"),
-    "scikit-bio": (DistanceMatrix(X, NAMES), "real numbers"),
     "xarray": (Labelled(), "Labelled, whose names"),
     "integers beyond float": ([[0, 10**400], [10**400, 0]], "too large"),
     "float16 asymmetry": (asymmetric(0.02, torch.float16), "not symmetric"),
@@ -414,3 +415,85 @@ def test_arrays_and_tensors_are_not_copied_where_they_need_not_be():
     for dtype in (np.float32, np.int32, np.bool_):
         assert as_tensor(array.astype(dtype)).dtype == getattr(torch, np.dtype(dtype).name)
     assert functools.reduce(np.array_equal, [as_tensor(array.astype(">f4")).numpy(), array.astype(np.float32)])
+
+
+RSATOOLBOX = Path(__file__).parent / "rsatoolbox"  # a file that it wrote, and its answers: make.py
+
+
+def as_rsatoolbox_has(values, names, **descriptors):
+    """What this package reads of an ``RDMs`` of rsatoolbox, which need not be installed."""
+    condensed = np.stack([squareform(one, checks=False) for one in values])
+    patterns = {"index": list(range(len(names))), "class": list(names)}
+    return types.SimpleNamespace(
+        dissimilarities=condensed, pattern_descriptors=patterns, rdm_descriptors=descriptors or {"index": [0]}
+    )
+
+
+@pytest.mark.parametrize("kind", ["pandas", "skbio", "rsatoolbox"])
+def test_matrices_with_names_are_aligned_by_them_wherever_they_come_from(kind):
+    turned, names = X[np.ix_(ORDER, ORDER)], [NAMES[i] for i in ORDER]
+    given = {
+        "pandas": lambda: table(turned, names, names),
+        "skbio": lambda: DistanceMatrix(turned, names),
+        "rsatoolbox": lambda: as_rsatoolbox_has([turned], names),
+    }[kind]()
+    y, z = RDM(Y, NAMES), RDM(Z, NAMES)
+    assert as_rdm(given).classes == tuple(names)
+    assert mantel(given, y, 9).r == pytest.approx(pearsonr(squareform(X), squareform(Y))[0], abs=1e-12)
+    assert mantel(y, given, 9).r == pytest.approx(mantel(y, RDM(X, NAMES), 9).r, abs=1e-15)
+    both = partial_mantel(y, z, [given, RDM(WHOLE, NAMES)], 9)
+    assert both.r == pytest.approx(partial_mantel(y, z, [RDM(X, NAMES), RDM(WHOLE, NAMES)], 9).r, abs=1e-12)
+
+
+def test_an_rdm_goes_back_to_scikit_bio_and_pandas_and_comes_again():
+    """As site/coming_from.qmd says it."""
+    rdm = RDM(X, NAMES)
+    for given in (DistanceMatrix(rdm.square(), rdm.classes), table(rdm.square(), rdm.classes, rdm.classes)):
+        again = as_rdm(given)
+        np.testing.assert_array_equal(again.square(), X)
+        assert again.classes == NAMES
+
+
+def test_several_rdms_of_rsatoolbox_go_by_their_names():
+    both = as_rsatoolbox_has([X, Y], NAMES, index=[0, 1], layer=["early", "late"])
+    assert {name: rdm.values.tolist() for name, rdm in named_rdms(both).items()} == {
+        "early": squareform(X).tolist(),
+        "late": squareform(Y).tolist(),
+    }
+    assert list(mantel_table(named_rdms(both), {"z": RDM(Z, NAMES)}, permutations=9).rdm) == ["early", "late"]
+    with pytest.raises(ValueError, match="x holds 2 RDMs: give one"):
+        mantel(both, Z, 9)
+    nameless = as_rsatoolbox_has([X], range(N))
+    with pytest.raises(ValueError, match=r"x: none of its pattern descriptors \(index, class\)"):
+        mantel(nameless, Z, 9)
+
+
+def test_a_file_of_rsatoolbox_has_the_correlations_that_it_found():
+    pytest.importorskip("h5py")
+    rdms, answers = read_rdms(RSATOOLBOX / "rdms.hdf5"), pd.read_csv(RSATOOLBOX / "answers.csv", index_col="layer")
+    first = next(iter(rdms.values()))
+    reference = RDM(np.loadtxt(RSATOOLBOX / "reference.csv", delimiter=","), first.classes)
+    assert list(rdms) == list(answers.index) and first.classes[0] == "n02084071"
+    for layer, rdm in rdms.items():
+        assert mantel(rdm, reference, 9).r == pytest.approx(answers["corr"][layer], abs=1e-12)
+        assert mantel(rdm, reference, 9, method="spearman").r == pytest.approx(answers["spearman"][layer], abs=1e-12)
+
+
+def test_files_of_rdms_execute_nothing_and_have_names(tmp_path):
+    np.savez(tmp_path / "a.npz", classes=np.array(NAMES), conv5=X, fc7=squareform(Y))
+    found = read_rdms(tmp_path / "a.npz")
+    assert list(found) == ["conv5", "fc7"] and np.array_equal(found["fc7"].square(), Y)
+    np.savez(tmp_path / "b.npz", conv5=X)
+    np.savez(tmp_path / "c.npz", classes=np.array(NAMES), conv5=np.array([print], dtype=object))
+    np.savez(tmp_path / "d.npz", classes=np.array(NAMES), conv5=X[:3])
+    (tmp_path / "e.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    (tmp_path / "f.hdf5").write_bytes(b"no HDF5")
+    for name, why in (
+        ("b.npz", "classes"),
+        ("c.npz", "pickle"),
+        ("d.npz", "square"),
+        ("e.pkl", "hdf5"),
+        ("f.hdf5", ""),
+    ):
+        with pytest.raises(InputError, match=rf"{name}.*{why}"):
+            read_rdms(tmp_path / name)

@@ -20,9 +20,9 @@ from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.standardise import standardise, standardise_table
 from tests.conftest import ROOT
+from tests.rsa.one_by_one import one_by_one
 
 VEGAN = ROOT / "tests" / "rsa" / "vegan"
-REFERENCES = ("cosets", "independent")
 
 
 def related(n, seed, noise=1.0, count=3):
@@ -64,18 +64,19 @@ def test_r_is_the_correlation_of_the_distances(method, seed):
     assert partial_mantel(x, y, z, 9, method=method).r == pytest.approx(partial_by_residuals(*ranks), abs=1e-12)
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
 @pytest.mark.parametrize(("n", "noise"), [(6, 0.7), (7, 1.0)])
-def test_p_tends_to_that_of_all_permutations(reference, alternative, n, noise):
+def test_p_tends_to_that_of_all_permutations(alternative, n, noise):
     x, y, z = related(n, 5, noise)
     for control in (None, z):
         every = enumerated(n, noise, control is not None)
         signed = {"greater": every, "less": -every, "two-sided": np.abs(every)}[alternative]
         exact = np.mean(signed >= signed[0] - 1e-9)
-        options = {"permutations": 19_999, "alternative": alternative, "reference": reference, "seed": 1}
+        options = {"permutations": 19_999, "alternative": alternative, "seed": 1}
         found = mantel(x, y, **options) if control is None else partial_mantel(x, y, control, **options)
         assert found.r == pytest.approx(every[0], abs=1e-12)
+        peer = one_by_one(x, y, *([z] if control is not None else []), **options)
+        assert peer == (pytest.approx(found.r, abs=1e-10), pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000) + 1e-4))
         # Statistics of one coset depend on each other: allow twice the binomial error (see test_mantel_cosets).
         assert found.p == pytest.approx(exact, abs=4 * 2 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
@@ -87,10 +88,9 @@ def test_scikit_bio_agrees(alternative, method):
 
     x, y, _ = related(12, 3, noise=1.2)
     r, p, n = scikit_bio(x, y, method=method, permutations=4999, alternative=alternative, seed=1)
-    for reference in REFERENCES:
-        found = mantel(x, y, 4999, alternative, method, reference)
-        assert (found.r, found.n) == (pytest.approx(r, abs=1e-12), n)
-        assert found.p == pytest.approx(p, abs=6 * np.sqrt(p * (1 - p) / 5000) + 2e-4)
+    found = mantel(x, y, 4999, alternative, method)
+    assert (found.r, found.n) == (pytest.approx(r, abs=1e-12), n)
+    assert found.p == pytest.approx(p, abs=6 * np.sqrt(p * (1 - p) / 5000) + 2e-4)
 
 
 def vegan_inputs():
@@ -102,10 +102,8 @@ def vegan_inputs():
 def test_vegan_agrees(method, test):
     stored = pd.read_csv(VEGAN / "vegan.csv").set_index(["test", "method"]).loc[(test, method)]
     x, y, z = vegan_inputs()
-    for reference in REFERENCES:
-        options = {"permutations": 9999, "method": method, "reference": reference}
-        found = mantel(x, y, **options) if test == "simple" else partial_mantel(x, y, z, **options)
-        assert found.r == pytest.approx(stored.r, abs=1e-9)
+    found = mantel(x, y, method=method) if test == "simple" else partial_mantel(x, y, z, method=method)
+    assert found.r == pytest.approx(stored.r, abs=1e-9)
 
 
 def test_vegan_still_says_what_is_stored(tmp_path):
@@ -157,22 +155,20 @@ def test_p_is_symmetric_in_distribution():
     assert one.p == pytest.approx(other.p, abs=0.02)
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
-def test_rdms_are_joined_by_name(reference):
+def test_rdms_are_joined_by_name():
     x, y, z = related(9, 2)
     classes = tuple("abcdefghi")
     order = [3, 1, 4, 0, 5, 8, 2, 6, 7]
     shuffled = [RDM(m[np.ix_(order, order)], tuple(classes[i] for i in order)) for m in (y, z)]
-    one = partial_mantel(RDM(x, classes), *shuffled, permutations=199, reference=reference)
-    other = partial_mantel(x, y, z, permutations=199, reference=reference)
+    one = partial_mantel(RDM(x, classes), *shuffled, permutations=199)
+    other = partial_mantel(x, y, z, permutations=199)
     assert (one.r, one.p) == (pytest.approx(other.r, abs=1e-12), other.p)
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
-def test_a_result_says_what_was_done_and_can_be_had_again(reference):
+def test_a_result_says_what_was_done_and_can_be_had_again():
     x, y, z = related(11, 4)
-    found = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7, return_null=True)
-    assert (found.method, found.alternative, found.reference, found.seed) == ("spearman", "less", reference, 7)
+    found = partial_mantel(x, y, z, 150, "less", "spearman", seed=7, return_null=True)
+    assert (found.method, found.alternative, found.seed) == ("spearman", "less", 7)
     assert (
         found.partial == "smouse"
         and found.n == 11
@@ -180,18 +176,17 @@ def test_a_result_says_what_was_done_and_can_be_had_again(reference):
         and found.null.shape == (found.permutations,)
     )
     assert found.p == (1 + np.sum(found.null <= found.r + 1e-10)) / (found.permutations + 1)
-    again = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=7)
+    again = partial_mantel(x, y, z, 150, "less", "spearman", seed=7)
     assert again == found and again.null is None
-    other = partial_mantel(x, y, z, 150, "less", "spearman", reference, seed=8, return_null=True)
+    other = partial_mantel(x, y, z, 150, "less", "spearman", seed=8, return_null=True)
     assert not np.array_equal(other.null, found.null)
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
-def test_a_table_holds_what_single_tests_say(reference):
+def test_a_table_holds_what_single_tests_say():
     x, y, z = related(13, 6)
     w = related(13, 7)[0]
     rdms, models = {("net", 0): x, ("net", 1): w}, {"lch": y, "category": z}
-    options = {"permutations": 199, "reference": reference, "seed": 3}
+    options = {"permutations": 199, "seed": 3}
     table = mantel_table(rdms, models, **options)
     assert list(zip(table.rdm, table.model, strict=True)) == list(itertools.product(rdms, models))
     for row in table.itertuples():
@@ -272,21 +267,20 @@ def test_matrices_that_do_not_fit_are_refused():
         mantel(RDM(bad, "abcdefgh"), RDM(y, "abcdefgh"), 9)
     with pytest.raises(ValueError, match="no control for RDM b"):
         mantel_table({"a": x, "b": y}, {"m": y}, {"a": x})
-    for option, value in (("alternative", "larger"), ("method", "kendall"), ("reference", "all"), ("permutations", 0)):
+    for option, value in (("alternative", "larger"), ("method", "kendall"), ("permutations", 0)):
         with pytest.raises(ValueError, match=f"{option} .*{value}"):
             mantel(x, y, **{option: value})
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
-def test_degenerate_matrices_give_nan_with_a_warning(reference):
+def test_degenerate_matrices_give_nan_with_a_warning():
     x, y, _ = related(8, 1)
     constant = 0.3 * (1 - np.eye(8))
     with pytest.warns(RuntimeWarning, match="y is constant"):
-        found = mantel(x, constant, 9, reference=reference)
+        found = mantel(x, constant, 9)
     assert np.isnan(found.r) and np.isnan(found.p)
     for control in (x, 3 * x + 2 * (1 - np.eye(8)), -y + 9 * (1 - np.eye(8))):
         with pytest.warns(RuntimeWarning, match="collinear"):
-            found = partial_mantel(x, y, control, 9, reference=reference)
+            found = partial_mantel(x, y, control, 9)
         assert np.isnan(found.r) and np.isnan(found.p)
 
 

@@ -103,9 +103,8 @@ def test_p_of_double_semi_partialling_tends_to_that_of_all_permutations(alternat
     every = np.array([semi_partialled(x, y, z, list(order)) for order in itertools.permutations(range(6))])
     signed = np.abs(every) if alternative == "two-sided" else every
     exact = np.mean(signed >= signed[0] - 1e-9)
-    for reference in permutation.REFERENCES:
-        found = partial_mantel(x, y, z, 19_999, alternative, reference=reference, partial="dsp")
-        assert found.p == pytest.approx(exact, abs=8 * np.sqrt(exact * (1 - exact) / 20_000))
+    found = partial_mantel(x, y, z, 19_999, alternative, partial="dsp")
+    assert found.p == pytest.approx(exact, abs=8 * np.sqrt(exact * (1 - exact) / 20_000))
 
 
 def test_a_table_of_double_semi_partialling_has_its_single_tests():

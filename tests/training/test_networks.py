@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.models import resnet18
 
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import Network
@@ -225,3 +226,56 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         read_checkpoint(torn)
     with pytest.raises(InputError, match="found list"):
         read_checkpoint(listed)
+
+
+def test_the_plan_resnet18_is_torchvisions_up_to_its_last_stage():
+    config = NetworksConfig("resnet18", (64, 64, 128, 256, 512), (16, 14), 6, 64)
+    torch.manual_seed(0)
+    peer, ours = perturb(resnet18()).eval(), built("semantic_60s", config).eval()
+    spelt = {"conv1": "conv1.0", "bn1": "conv1.1"} | {f"layer{n}": f"conv{n + 1}" for n in range(1, 5)}
+    weights = {f"{spelt[head]}.{rest}": value for key, value in peer.state_dict().items() if not key.startswith("fc")
+               for head, _, rest in [key.partition(".")]}  # fmt: skip
+    missing, unexpected = ours.load_state_dict(weights, strict=False)
+    assert {key[:3] for key in missing} <= {"fc6", "fc7", "fc8"} and not unexpected
+    images = noise(2, 3, 64, 64)
+    found, pooled = ours.activations(images), []
+    peer.fc.register_forward_pre_hook(lambda _, given: pooled.append(given[0]))
+    stages = {}
+    for number in range(1, 5):
+        part = peer.get_submodule(f"layer{number}")
+        part.register_forward_hook(lambda _, __, values, number=number: stages.update({f"conv{number + 1}": values}))
+    peer(images)
+    assert tuple(found) == LAYERS
+    for layer, values in stages.items():
+        torch.testing.assert_close(found[layer], values, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found["fc6"], ours.fc6(pooled[0]), rtol=1e-5, atol=1e-5)
+
+
+def test_the_plan_vit_runs_its_blocks_on_tokens_with_positions():
+    config = NetworksConfig("vit_s_miniature", (64, 64, 64, 64, 64), (16, 14), 6, 16)
+    network = built("semantic_60s", config).eval()
+    images = noise(2, 3, 16, 16)
+    patches = images.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).flatten(1, 2).flatten(2)  # (B, 16, 48)
+    weights, bias = network.conv1[0].weight.flatten(1), network.conv1[0].bias
+    tokens = patches @ weights.T + bias + network.conv1.positions[0].flatten(1).T
+    found = network.activations(images)
+    for layer in ("conv2", "conv3", "conv4", "conv5"):
+        for block in network.get_submodule(layer):
+            tokens = block(tokens)
+        torch.testing.assert_close(found[layer].flatten(2).transpose(1, 2), tokens, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found["fc6"], network.fc6(tokens.mean(1)), rtol=1e-4, atol=1e-5)
+    network(images).sum().backward()
+    assert all(one.grad is not None for one in network.parameters())
+
+
+@pytest.mark.parametrize("changed", [{"input_px": 18}, {"conv_channels": [64, 64, 64, 64, 32]}])
+def test_a_vits_input_and_widths_must_fit_its_patches(changed):
+    values = {
+        "plan": "vit_s_miniature",
+        "conv_channels": [64] * 5,
+        "fc_units": [16, 14],
+        "embedding_dim": 6,
+        "input_px": 16,
+    }
+    with pytest.raises(InputError, match="five equal conv_channels, and input_px a multiple of 4"):
+        configure(NetworksConfig, values | changed, "a.yaml")

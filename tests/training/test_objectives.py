@@ -1,9 +1,10 @@
-"""Every objective and pairing of analysis/experiments/miniature_objectives.yaml: one loop over all that all must hold.
+"""Every objective and pairing of miniature_objectives.yaml, and one of miniature_gaze.yaml: what all of them must hold.
 
 A new objective is tested here as soon as it has a line there; its formula is tested in a file of its own.
 """
 
 import copy
+import dataclasses
 import json
 
 import numpy as np
@@ -25,6 +26,7 @@ from semanticcmc.training.recipe import choose_objective
 from tests.training.test_loop import NETWORKS, TRAINING, VIEWS, assert_bit_equal
 
 LINES = read_values("miniature:objectives")[0]["objectives"]
+LINES |= {"centre_window": read_values("miniature:gaze")[0]["objectives"]["centre_window"]}
 LAG_S = 4.0  # in place of the lines' own: the films are short
 SHORT = {"after_s": [1, 4], "runs": 2, "frames": 3, "clusters": 8}  # also: so that batches are of several samples
 NAMES = [f"{name}_{LAG_S:g}s" if "lags_s" in line else name for name, line in LINES.items()]
@@ -110,6 +112,18 @@ def test_networks_are_named_by_line_and_lag(tmp_path, folder):
     network = E.network("same_scene", 3)
     assert (network.objective, network.seed, network.trained) == ("sup_con", 3, True) and np.isnan(network.lag_s)
     assert E.network(f"window_{LAG_S:g}s", 0).lag_s == LAG_S
+
+
+def test_crops_of_the_centre_lie_in_it_and_are_those_of_a_frame_as_small(tmp_path, folder):
+    run = run_of(write_experiment(tmp_path / "own", folder), f"centre_window_{LAG_S:g}s")  # half the sides, of 48 px
+    drawn = run.batches._draw(torch.Generator().manual_seed(0)).views
+    assert all(
+        (view.boxes[:, :2] >= 12).all() and (view.boxes[:, :2] + view.boxes[:, 2:] <= 36).all() for view in drawn
+    )
+    run.batches.height = run.batches.width = 24
+    run.objective.config = dataclasses.replace(run.objective.config, centre=1.0)
+    for view, small in zip(drawn, run.batches._draw(torch.Generator().manual_seed(0)).views, strict=True):
+        assert torch.equal(view.boxes, small.boxes + torch.tensor([12, 12, 0, 0]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -82,10 +82,11 @@ class ClassSums:
             self.sums[layer].index_add_(0, class_index.to(values.device), values.double())
 
     def means(self) -> dict[str, NDArray[np.float64]]:
-        """Class means by layer (n_classes, d)."""
+        """Class means by layer (n_classes, d), in place of the sums."""
         if (self.counts == 0).any():
             raise InputError(f"class number {self.counts.argmin()} of the stimuli: 0 images, where it needs one")
-        return {layer: values.cpu().numpy() / self.counts[:, None] for layer, values in self.sums.items()}
+        sums = {layer: values.cpu().numpy() for layer, values in self.sums.items()}
+        return {layer: np.divide(values, self.counts[:, None], out=values) for layer, values in sums.items()}
 
 
 class ImageFeatures:

@@ -51,6 +51,9 @@ def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> NDArray[np.float64]:
     """Accuracy of each class by the `neighbours` most similar images by cosine, of other folds.
 
+    Returned is an array of float64, shape (classes,): in the order of the sorted labels; NaN, with a warning that says
+    why, where a class has one image.
+
     Parameters
     ----------
     features : array, shape (N, d)
@@ -60,11 +63,6 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds:
         smallest class has images to learn from.
     folds : int
         Stratified, at most the images of the smallest class.
-
-    Returns
-    -------
-    array of float64, shape (classes,)
-        In the order of the sorted labels; NaN, with a warning that says why, where a class has one image.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -95,7 +93,8 @@ def category_readout(
 
     No distance and no model of distances is involved. `linear_probe` learns the categories from the images of some
     classes and names those of others, so that it cannot know a category by the looks of one of its classes. Raises
-    ValueError if there is one category, or one of them has a single class.
+    ValueError if there is one category, or one of them has a single class. Returned is an array of float64, shape
+    (classes,): share of each class's images that are named rightly when it is held out; NaN for a class without images.
 
     Parameters
     ----------
@@ -108,11 +107,6 @@ def category_readout(
     folds : int
         Groups of whole classes, of each category as alike in number as can be; at most as many as the smallest
         category has classes.
-
-    Returns
-    -------
-    array of float64, shape (classes,)
-        Share of each class's images that are named rightly when it is held out; NaN for a class without images.
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
@@ -166,6 +160,10 @@ def accuracy_table(
 ) -> pd.DataFrame:
     """Class accuracy by measure with its interval over classes: rows of ``tables/accuracy.csv``.
 
+    Returned is a DataFrame: ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The
+    interval says how much accuracy depends on which classes there are, with the classifier as it was fitted; chance has
+    none.
+
     Parameters
     ----------
     features, labels, neighbours, folds
@@ -173,12 +171,6 @@ def accuracy_table(
     samples : int
         Bootstrap samples of the classes, the same as those of `bootstrap.intervals` with this seed; 0
         for no interval.
-
-    Returns
-    -------
-    DataFrame
-        ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The interval says how much
-        accuracy depends on which classes there are, with the classifier as it was fitted; chance has none.
     """
     measured = {
         "knn": knn_accuracy(features, labels, neighbours, folds),

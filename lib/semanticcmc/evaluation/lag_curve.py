@@ -18,6 +18,7 @@ from semanticcmc.evaluation.config import AND, EvaluationConfig, StimuliConfig, 
 from semanticcmc.evaluation.models import MADE, experiment_model
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
 from semanticcmc.experiment import Experiment, Network, lagged_name
+from semanticcmc.network import GIVEN
 from semanticcmc.rsa.mantel import mantel_table
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms
@@ -37,6 +38,14 @@ def lag_curve(
 ) -> pd.DataFrame:
     """Test every network, seed, layer and condition against every semantic model: ``tables/lag_curve.csv``.
 
+    Raises InputError if a file is missing, networks have different classes or layers, or a model has too few classes.
+    Returned is a DataFrame: one row a condition, network, seed, layer, model and control, with the columns `COLUMNS`:
+    Mantel's r, or partial r given the control, its p, p corrected by Holm's method over the family of all networks and
+    models of one condition, seed, layer and control (with as many permutations as that needs), the bootstrap interval
+    over classes, and the number of classes. Not tested are a network or model given itself, and classes that a model or
+    a control lacks, such as those without a category. A layer whose RDM is NaN or constant has NaN in its row, with a
+    warning.
+
     Parameters
     ----------
     experiment : Experiment
@@ -47,21 +56,6 @@ def lag_curve(
         By control, at least so many: where a part is asked for, those of the whole that was declared.
     watch : callable
         `tqdm.tqdm`, for instance.
-
-    Returns
-    -------
-    DataFrame
-        One row a condition, network, seed, layer, model and control, with the columns `COLUMNS`: Mantel's r, or
-        partial r given the control, its p, p corrected by Holm's method over the family of all networks and
-        models of one condition, seed, layer and control (with as many permutations as that needs), the bootstrap
-        interval over classes, and the number of classes. Not tested are a network or model given itself, and classes
-        that a model or a control lacks, such as those without a category. A layer whose RDM is NaN or constant has
-        NaN in its row, with a warning.
-
-    Raises
-    ------
-    InputError
-        If a file is missing, networks have different classes or layers, or a model has too few classes.
     """
     config = experiment.section("evaluation", EvaluationConfig)
     tables = []
@@ -117,7 +111,7 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     Raises InputError if a network's file is missing.
     """
     parts = []
-    for network in experiment.runs:
+    for network in (one for one in experiment.runs if one.objective != GIVEN):  # of which there are RDMs alone
         file = rdm_file(experiment, network, measure).with_suffix(".csv")
         if not file.is_file():
             raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
@@ -229,6 +223,9 @@ def _tested(
 def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") -> pd.DataFrame:
     """Mean over seeds and its interval, by Student's t: how far training repeats itself.
 
+    Returned is a DataFrame: one row a network, layer, condition, and model and control, or measure: `value` the mean,
+    ``ci_low`` and ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
+
     Parameters
     ----------
     table : DataFrame
@@ -237,12 +234,6 @@ def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") 
         Level of the intervals, between 0 and 1.
     value : {'mantel_r', 'accuracy', 'value'}
         Column to average.
-
-    Returns
-    -------
-    DataFrame
-        One row a network, layer, condition, and model and control, or measure: `value` the mean, ``ci_low`` and
-        ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
     """
     key = [name for name in (*KEYS, "measure") if name in table and name != "seed"]
     rows = table.groupby(key, sort=False, dropna=False)[value].agg(["mean", "sem", "count"]).reset_index()

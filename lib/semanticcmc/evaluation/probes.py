@@ -150,19 +150,16 @@ def top1(
 ) -> dict[str, Any]:
     """Share of test images whose class a linear probe names, with Wilson's interval.
 
+    Returned is a dict: ``top1, ci_low, ci_high, classes, train_images, test_images, features, regularisation``. Of
+    penalties that do equally well on the validation images (`held_out`) the strongest is taken, and the probe then
+    learns from all training images.
+
     Parameters
     ----------
     train, test : tuple of arrays
         Features (N, d) and class of each image (N,).
     regularisation, validation_share, confidence, seed
         As of `ClassificationConfig`.
-
-    Returns
-    -------
-    dict
-        ``top1, ci_low, ci_high, classes, train_images, test_images, features, regularisation``. Of penalties
-        that do equally well on the validation images (`held_out`) the strongest is taken, and the probe then
-        learns from all training images.
     """
     from scipy.stats import binomtest
     from sklearn.model_selection import GridSearchCV, PredefinedSplit

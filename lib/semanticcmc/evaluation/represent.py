@@ -58,6 +58,9 @@ def represent(
 ) -> Representation:
     """Show a trained network the stimuli under every condition.
 
+    Raises InputError for a network that has not been trained, a layer that it lacks, or activations that are not
+    finite.
+
     Parameters
     ----------
     network : Network
@@ -66,11 +69,6 @@ def represent(
         Whether to write the network's files below ``rdms/``, at other distances too (notebook 07 needs these).
     watch : callable
         Hands on the batches of a condition, one by one, and may show how far it is.
-
-    Raises
-    ------
-    InputError
-        For a network that has not been trained, a layer that it lacks, or activations that are not finite.
     """
     config = experiment.section("activations", ActivationsConfig)
     evaluation = experiment.section("evaluation", EvaluationConfig)

@@ -128,17 +128,14 @@ def _means(
 def survival(table: pd.DataFrame) -> pd.DataFrame:
     """Which rows of the panel each network survives: p below .05 in every seed, with the sign of r that is tested.
 
+    Returned is a DataFrame: one row a network, model, varied and value: ``mantel_r`` the mean over seeds, ``lowest``
+    and ``highest`` r of a seed, ``p`` the largest, ``seeds`` their number, ``survives``, and ``excludes_0``: whether
+    every seed's interval lies on that side of 0 too. A test that could not be done (NaN) does not survive.
+
     Parameters
     ----------
     table : DataFrame
         As `panel` returns it.
-
-    Returns
-    -------
-    DataFrame
-        One row a network, model, varied and value: ``mantel_r`` the mean over seeds, ``lowest`` and ``highest`` r of a
-        seed, ``p`` the largest, ``seeds`` their number, ``survives``, and ``excludes_0``: whether every seed's interval
-        lies on that side of 0 too. A test that could not be done (NaN) does not survive.
     """
     key = ["network", "lag_s", "model", "varied", "value"]
     groups = table.groupby(key, sort=False, dropna=False)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,16 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2")
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "BMP",
-    "GIF",
-    "TIFF",
-    "WEBP",
-    "AVIF",
-    "JPEG2000",
-)  # Pillow runs programs for others (PostScript)
+# Pillow runs programs for others (PostScript).
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
 
 
 def stimulus_folder(experiment: Experiment) -> Path:
@@ -177,11 +169,13 @@ class StimulusFolder:
         ]
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
-    def batches(self, batch_size: int, condition: str = "intact") -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(
+        self, batch_size: int, condition: str = "intact", see: Callable[[str], Any] | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All images in the order of `files`, each once, under a condition of `conditions.CONDITIONS`.
 
         Images are decoded in as many threads as torch was given, two batches ahead. A batch is images, uint8 (B, 3,
-        size_px, size_px), and their positions in `classes`, int64 (B,).
+        size_px, size_px), and their positions in `classes`, int64 (B,). `see` makes another tensor of an image's path.
         """
         index = torch.from_numpy(np.searchsorted(self.classes, self.files["wnid"].to_list()))
         paths = self.files["path"].tolist()
@@ -191,10 +185,11 @@ class StimulusFolder:
 
         starts = list(range(0, len(paths), batch_size))
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            ahead = [threads.map(read, paths[start : start + batch_size]) for start in starts[:2]]
+            ahead = [threads.map(see or read, paths[start : start + batch_size]) for start in starts[:2]]
             for position, start in enumerate(starts):
                 if position + 2 < len(starts):
                     after = starts[position + 2]
-                    ahead.append(threads.map(read, paths[after : after + batch_size]))
-                images = torch.from_numpy(np.stack(list(ahead.pop(0)))).permute(0, 3, 1, 2).contiguous()
-                yield images, index[start : start + batch_size]
+                    ahead.append(threads.map(see or read, paths[after : after + batch_size]))
+                read_in = list(ahead.pop(0))
+                squares = None if see else torch.from_numpy(np.stack(read_in)).permute(0, 3, 1, 2).contiguous()
+                yield torch.stack(read_in) if squares is None else squares, index[start : start + batch_size]

@@ -37,18 +37,10 @@ _SHOWN = 20  # problems spelled out in one message
 def probe(folder: str | Path, config: StimuliConfig) -> pd.DataFrame:
     """Open every image of every class folder to its end, and the masks that are needed, before anything long starts.
 
-    Returns
-    -------
-    DataFrame
-        One row an image: wnid, path, width, height (pixels), mode (Pillow's), frames (above 1: an animation),
-        sorted by wnid and path.
-
-    Raises
-    ------
-    InputError
-        Lists all problems at once: images that cannot be read, masks that are missing or do not fit, classes
-        without an image, folders whose name is no wnid or one that the WordNet taxonomy lacks, fewer than 4
-        classes.
+    Returned is a DataFrame: one row an image: wnid, path, width, height (pixels), mode (Pillow's), frames (above 1: an
+    animation), sorted by wnid and path. An InputError lists all problems at once: images that cannot be read, masks
+    that are missing or do not fit, classes without an image, folders whose name is no wnid or one that the WordNet
+    taxonomy lacks, fewer than 4 classes.
     """
     folder = Path(folder)
     problems, rows = [], []

@@ -136,18 +136,9 @@ def mds(rdm: RDM, categories: Mapping[str, str], names: Mapping[str, str], title
 
 
 def classical_scaling(square: np.ndarray) -> tuple[np.ndarray, float]:
-    """Places on a plane by Torgerson's (1952) classical scaling.
+    """Places (n, 2) on a plane of (n, n) distances, by Torgerson's (1952) classical scaling.
 
-    Parameters
-    ----------
-    square : (n, n) array
-        Distances.
-
-    Returns
-    -------
-    places : (n, 2) array
-    share : float
-        What the two dimensions hold of the positive eigenvalues.
+    The share that comes with them is what the two dimensions hold of the positive eigenvalues.
     """
     from scipy.linalg import eigh
 

@@ -79,6 +79,8 @@ def save(
 ) -> Picture:
     """Write a figure, its caption below it, as SVG and PNG with a JSON record of everything it was made from.
 
+    Raises InputError for an input that is no file, or an empty `alt`: found before anything is written.
+
     Parameters
     ----------
     name : str
@@ -90,11 +92,6 @@ def save(
         That drew it, without ending: ``04_lag_curve``.
     folder : Path, optional
         By default ``figures`` of the experiment's results.
-
-    Raises
-    ------
-    InputError
-        For an input that is no file, or an empty `alt`: found before anything is written.
     """
     import matplotlib.pyplot as plt
 

@@ -133,6 +133,8 @@ def network_styles(lags_s: Mapping[str, float]) -> dict[str, dict[str, Any]]:
 
     `lags_s` are seconds by name of a network; NaN or 0: a baseline.
     """
+    if not any(name in BASELINE_STYLES or lag_s > 0 for name, lag_s in lags_s.items()):
+        return group_styles(lags_s)  # networks of others, scored
     order = [*BASELINE_STYLES, *sorted(lags_s)]
     baselines = sorted((name for name, lag_s in lags_s.items() if not lag_s > 0), key=order.index)
     lagged = sorted((lag_s, name) for name, lag_s in lags_s.items() if lag_s > 0)

@@ -72,6 +72,9 @@ def records(table: pd.DataFrame) -> Iterator[Any]:
 def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> pd.DataFrame:
     """Means over seeds: one row a network (and layer, condition, model, control or measure), in the order of `rows`.
 
+    Returned is a DataFrame: the keys, `value`, its interval (``ci_low, ci_high``; over classes where there is one
+    seed), and whether the Holm-corrected p of every seed is below .05 (``significant``).
+
     Parameters
     ----------
     rows : DataFrame
@@ -79,12 +82,6 @@ def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> p
     confidence : float
         Level of the intervals, between 0 and 1.
     value : {'mantel_r', 'accuracy', 'value'}
-
-    Returns
-    -------
-    DataFrame
-        The keys, `value`, its interval (``ci_low, ci_high``; over classes where there is one seed), and whether the
-        Holm-corrected p of every seed is below .05 (``significant``).
     """
     from semanticcmc.evaluation.lag_curve import over_seeds
 

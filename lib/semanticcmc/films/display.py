@@ -156,17 +156,14 @@ PQ_TABLE = pq_to_nits(np.arange(65536) / 65535)  # light of every 16-bit PQ sign
 def to_sdr(image: np.ndarray, transfer: str) -> np.ndarray:
     """An HDR picture (PQ or HLG of BT.2100) as a standard one of BT.709.
 
+    Returned is a uint8 array (height, width, 3): R'G'B' of BT.709, full range.
+
     Parameters
     ----------
     image : uint16 array (height, width, 3)
         R'G'B' of BT.2020, full range.
     transfer : str
         ``pq`` or ``hlg``.
-
-    Returns
-    -------
-    uint8 array (height, width, 3)
-        R'G'B' of BT.709, full range.
 
     Notes
     -----

@@ -61,7 +61,8 @@ def write_film(
 ) -> Path:
     """Write one film into a frame store, atomically and in memory that does not grow with its length.
 
-    Raises InputError for a `movie_id` that is no file name, frames out of order, or a film without frames.
+    Raises InputError for a `movie_id` that is no file name, frames out of order, or a film without frames. Returned is
+    a Path: ``<folder>/<movie_id>.parquet``. The same frames give the same bytes on the same machine.
 
     Parameters
     ----------
@@ -74,11 +75,6 @@ def write_film(
         JPEG quality, 1 to 95, of pictures that come as arrays.
     made_from : mapping, optional
         What decides the frames (source, settings); kept as JSON, compared by `is_finished`.
-
-    Returns
-    -------
-    Path
-        ``<folder>/<movie_id>.parquet``. The same frames give the same bytes on the same machine.
     """
     folder = Path(folder)
     if not movie_id or "/" in movie_id or movie_id.startswith(".") or movie_id == "index":
@@ -137,18 +133,14 @@ def is_finished(folder: str | Path, movie_id: str, made_from: Mapping[str, Any])
 def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) -> pd.DataFrame:
     """Merge the films' indices into ``index.parquet``; print which films are left out, and why.
 
-    Raises InputError if no film is usable.
+    Raises InputError if no film is usable. Returned is a DataFrame: `COLUMNS`, one row a frame, sorted by ``movie_id``
+    (as text) and ``time_s``.
 
     Parameters
     ----------
     folder : str or Path
     movie_ids : collection of str, optional
         The films wanted; by default all in the folder.
-
-    Returns
-    -------
-    DataFrame
-        `COLUMNS`, one row a frame, sorted by ``movie_id`` (as text) and ``time_s``.
     """
     folder = Path(folder)
     if movie_ids is None:

@@ -51,16 +51,9 @@ def folder_state(folder: Path, per_s: float | None) -> dict[str, Any]:
 def probe_folder(folder: Path, per_s: float | None) -> dict[str, Any]:
     """Columns of `probe.probe` for a folder of `per_s` pictures a second, of which only the first is opened.
 
-    Returns
-    -------
-    dict
-        `duration_s` (the last picture stays for one interval), `fps`, `width`, `height` (of the first picture,
-        upright), `codec`.
-
-    Raises
-    ------
-    InputError
-        Without a rate, for names that do not tell the order, or a first picture that cannot be read.
+    Raises InputError without a rate, for names that do not tell the order, or a first picture that cannot be read.
+    Returned is a dict: `duration_s` (the last picture stays for one interval), `fps`, `width`, `height` (of the first
+    picture, upright), `codec`.
     """
     pictures, rate = _timed(folder, per_s)
     first, _ = _opened(pictures[0][0])

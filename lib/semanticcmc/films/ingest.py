@@ -57,6 +57,11 @@ def ingest(
 ) -> Path:
     """Write one film into the frame store, unless all of it is there already, from this file and these settings.
 
+    Returned is a Path: ``<folder>/<movie_id>.parquet``; beside it ``<movie_id>.notes.json`` holds which part of the
+    pictures was kept and how many were damaged. Raises InputError for a film that cannot be decoded to its end, the
+    reason in ``<movie_id>.problem.json``, and DiskFullError without such a file: the film is good, the next run tries
+    it again.
+
     Parameters
     ----------
     path : str or Path
@@ -67,19 +72,6 @@ def ingest(
         Decoder threads; 0 for as many as there are cores.
     progress : Progress, optional
         Told the number of frames written.
-
-    Returns
-    -------
-    Path
-        ``<folder>/<movie_id>.parquet``; beside it ``<movie_id>.notes.json`` holds which part of the pictures was
-        kept and how many were damaged.
-
-    Raises
-    ------
-    InputError
-        For a film that cannot be decoded to its end; ``<movie_id>.problem.json`` then holds the reason.
-    DiskFullError
-        No problem is written, since the film is good: the next run tries again.
     """
     path, folder = Path(path), Path(folder)
     problem = folder / f"{movie_id}.problem.json"
@@ -132,6 +124,10 @@ def ingest(
 def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) -> pd.DataFrame:
     """Merge the films ingested into ``index.parquet``, and list all films in ``films.csv``.
 
+    Returned is a DataFrame: `movie_id, title, duration_s, frames, source, problem, kept_px, warning`, one row a film,
+    also those that cannot be used. `kept_px` is the part inside black borders, width x height + left + top in pixels as
+    stored, empty where all was kept; `warning` is not empty for a film that is used in spite of damage.
+
     Parameters
     ----------
     probed : DataFrame
@@ -140,13 +136,6 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
         The frame store.
     longest_lag_s : float
         As for `probe`.
-
-    Returns
-    -------
-    DataFrame
-        `movie_id, title, duration_s, frames, source, problem, kept_px, warning`, one row a film, also those that
-        cannot be used. `kept_px` is the part inside black borders, width x height + left + top in pixels as
-        stored, empty where all was kept; `warning` is not empty for a film that is used in spite of damage.
     """
     folder, movie_ids = Path(folder), probed["movie_id"]
     films = pd.DataFrame(

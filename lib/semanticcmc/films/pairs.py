@@ -72,6 +72,8 @@ def lagged_pairs(
 ) -> LaggedPairs:
     """Pairs of frames of one film, `lag_s` apart, whose first frames are the same for every lag.
 
+    Raises InputError if no film is long enough, a lag is shorter than the grid's step, or no pair stays within a shot.
+
     Parameters
     ----------
     index : DataFrame
@@ -87,11 +89,6 @@ def lagged_pairs(
     shots : DataFrame, optional
         `movie_id, start_s, stop_s, shot`: only pairs that cannot leave a shot. First frames then are no
         longer the same for every lag.
-
-    Raises
-    ------
-    InputError
-        If no film is long enough, a lag is shorter than the grid's step, or no pair stays within a shot.
     """
     if not 0 <= lag_s <= longest_lag_s:
         raise InputError(f"lag_s {lag_s}: expected 0 to the longest lag, {longest_lag_s} s")

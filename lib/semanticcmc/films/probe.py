@@ -85,6 +85,10 @@ def probe(
 ) -> pd.DataFrame:
     """Open every film of a folder and say which can be used.
 
+    Raises InputError if there is no film, or none can be used. Returned is a DataFrame: one row a film: `movie_id` (its
+    file name made safe and unique), `path`, `duration_s`, `fps`, `width`, `height` (as stored), `codec`, `problem`
+    (empty where it can be used).
+
     Parameters
     ----------
     folder : str or Path
@@ -93,17 +97,6 @@ def probe(
         A film that is no longer than this has no pair of frames at the longest lag, and is left out.
     frame_folders_per_s : float, optional
         Pictures a second of films that come as folders of pictures; without it such a film cannot be used.
-
-    Returns
-    -------
-    DataFrame
-        One row a film: `movie_id` (its file name made safe and unique), `path`, `duration_s`, `fps`,
-        `width`, `height` (as stored), `codec`, `problem` (empty where it can be used).
-
-    Raises
-    ------
-    InputError
-        If there is no film, or none can be used.
     """
     films, unusable = _films(Path(folder) if folder is not None else None)
     paths = [*films, *sorted(unusable)]  # a film's name is the same whatever lies beside it

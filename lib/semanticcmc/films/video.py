@@ -107,10 +107,7 @@ def refuse_still(gap_s: Fraction) -> None:
 def timed_packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
     """Packets of a stream on one clock: where it starts anew, as in joined files, times go on after the last picture.
 
-    Raises
-    ------
-    InputError
-        Where no picture follows for `LONGEST_STILL_S`, or pictures have no times.
+    Raises InputError where no picture follows for `LONGEST_STILL_S`, or pictures have no times.
     """
     base, joined = stream.time_base or Fraction(1, av.time_base), container.format.name in _JOINED
     frame_s = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))

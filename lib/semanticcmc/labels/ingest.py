@@ -91,7 +91,9 @@ def import_labels(
 ) -> dict[str, str]:
     """Write a label stream from labels in another format.
 
-    A film that was imported before the process was killed is not imported again.
+    A film that was imported before the process was killed is not imported again. Raises InputError for labels that
+    cannot be read, are on no regular grid of times, or go on after their film. Returned is a dict: by `movie_id`, what
+    may be wrong with labels that were read (`FilmLabels.problem`).
 
     Parameters
     ----------
@@ -101,16 +103,6 @@ def import_labels(
         Where ``labels.parquet`` and ``label_times.parquet`` are written.
     durations_s : mapping of str to float, optional
         Lengths of films: label times go on to the end, and labels beyond it are refused.
-
-    Returns
-    -------
-    dict
-        By `movie_id`, what may be wrong with labels that were read (`FilmLabels.problem`).
-
-    Raises
-    ------
-    InputError
-        For labels that cannot be read, are on no regular grid of times, or go on after their film.
     """
     path, folder, durations_s = Path(path).expanduser(), Path(folder), durations_s or {}
     if path.is_dir() and (path / "labels.parquet").exists():

@@ -53,7 +53,9 @@ def label_nouns(
 ) -> pd.DataFrame:
     """Nouns of labels.
 
-    Raises InputError if a table cannot be read, has two rows of one label, or a wnid that is none.
+    Raises InputError if a table cannot be read, has two rows of one label, or a wnid that is none. Returned is a
+    DataFrame: `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and
+    so is source where no table has the label. wnids need not be in the package's taxonomy.
 
     Parameters
     ----------
@@ -66,12 +68,6 @@ def label_nouns(
     columns : collection of str, optional
         Columns of event tables: of their labels ``column:value`` the value is looked up where there is no noun for
         all of it.
-
-    Returns
-    -------
-    DataFrame
-        `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and so is
-        source where no table has the label. wnids need not be in the package's taxonomy.
     """
     decided: dict[str, Noun] = {}
     for file in filter(None, (package_table("label_nouns.csv"), table)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -73,3 +75,60 @@ def _only_counts(table: Any, axes: int = 2) -> bool:
     """Whether a pandas table has no names but 0, 1, 2, ... that pandas gives by itself."""
     indices = getattr(table, "axes", [None])[:axes]
     return all(getattr(index, "start", None) == 0 and getattr(index, "step", None) == 1 for index in indices)
+
+
+Named = dict[str, tuple[Any, tuple[str, ...]]]  # by name: distances, condensed or square, and the names of the classes
+
+
+def labelled(given: Any, name: str) -> Named:
+    """Distances and classes of an ``RDMs`` of rsatoolbox or a ``DistanceMatrix`` of scikit-bio; nothing of others.
+
+    Conditions are named by the first of rsatoolbox's pattern descriptors, by name, whose values are text and all
+    differ, its RDMs by the first such RDM descriptor, else by `name` and a number.
+    """
+    if hasattr(given, "redundant_form"):
+        return {name: (given.redundant_form(), tuple(given.ids))}
+    if not hasattr(given, "pattern_descriptors"):
+        return {}
+    values, patterns = given.dissimilarities, given.pattern_descriptors
+    if not (classes := _names(patterns)):
+        raise ValueError(
+            f"{name}: none of its pattern descriptors ({', '.join(patterns)}) names each condition by its own text; "
+            "add one, as in rdms.pattern_descriptors['class'] = names"
+        )
+    numbered = tuple(f"{name} {row}" for row in range(len(values))) if len(values) > 1 else (name,)
+    keys = _names(given.rdm_descriptors) or numbered
+    return {key: (row, classes) for key, row in zip(keys, values, strict=True)}
+
+
+def _names(columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """The first descriptor, by name, whose values are text and all differ."""
+    for _, values in sorted(columns.items()):
+        texts = [one.decode() if isinstance(one, bytes) else one for one in values]
+        if all(isinstance(one, str) for one in texts) and len(set(texts)) == len(texts):
+            return tuple(texts)
+    return ()
+
+
+def read_named(path: Path) -> Named:
+    """RDMs of a file: NumPy's ``.npz`` with ``classes`` beside them, or HDF5 as rsatoolbox's ``RDMs.save`` writes it.
+
+    Nothing in a file is executed: pickled objects are refused.
+    """
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            found = dict(file)
+        classes = tuple(map(str, found.pop("classes")))
+        return {name: (values, classes) for name, values in found.items()}
+    if path.suffix == ".pkl":
+        raise ValueError("a pickle can execute anything; rsatoolbox writes HDF5 by save(file, 'hdf5')")
+    import h5py
+
+    with h5py.File(path) as file:
+        patterns, rdms = (
+            {key: column[()] for key, column in file[kind].items()}
+            for kind in ("pattern_descriptors", "rdm_descriptors")
+        )
+        values = file["dissimilarities"][()]
+    told = SimpleNamespace(dissimilarities=values, pattern_descriptors=patterns, rdm_descriptors=rdms)
+    return labelled(told, path.stem)

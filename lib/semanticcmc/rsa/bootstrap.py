@@ -67,8 +67,9 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Tensor:
     """(Partial) correlations of each RDM with each model in each bootstrap sample of the classes.
 
-    A pair of two classes that a sample holds a and b times counts a b times in it. So each sample is a
-    correlation weighted by these products, whose sums are quadratic forms of the counts.
+    A pair of two classes that a sample holds a and b times counts a b times in it. So each sample is a correlation
+    weighted by these products, whose sums are quadratic forms of the counts. Returned is a tensor of float64, shape (M,
+    K, B): NaN where a sample leaves a matrix constant or collinear with its control.
 
     Parameters
     ----------
@@ -76,11 +77,6 @@ def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Te
         Ranks (Spearman) are not ranked anew in each sample.
     counts : tensor, shape (B, n)
         From `bootstrap_counts`; the same for what is to be compared.
-
-    Returns
-    -------
-    tensor of float64, shape (M, K, B)
-        NaN where a sample leaves a matrix constant or collinear with its control.
     """
     dtype = torch.float64 if data.x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
     x, y, z = (part.to(dtype) for part in (data.x, data.y, data.z))
@@ -176,17 +172,12 @@ def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = N
 
     With x and y standardised over pairs, ``x_ij y_ij - r (x_ij^2 + y_ij^2) / 2`` (Devlin, Gnanadesikan and Kettenring
     1975). For a partial correlation x and y are what a regression on z leaves of them: how the errors of its slopes
-    change r is of second order.
+    change r is of second order. Returned is a tensor of float64, shape (n, n): NaN where z is collinear with x or y.
 
     Parameters
     ----------
     x, y, z : tensors, shape (n, n)
         As `standardise.standardise` gives them; several controls, shape (k, n, n), as `standardise.controlled` does.
-
-    Returns
-    -------
-    tensor of float64, shape (n, n)
-        NaN where z is collinear with x or y.
     """
     pairs = len(x) * (len(x) - 1) / 2
     if z is not None:

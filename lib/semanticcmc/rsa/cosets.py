@@ -88,17 +88,14 @@ def coset_correlations(
 ) -> Iterator[list[torch.Tensor]]:
     """Correlations of x with permuted y, some orders at a time, in the order of `Cosets.permutation`.
 
+    Returned are tensors of shape (x of the group, y of the group, B), one a group.
+
     Parameters
     ----------
     x, y : tensors of float64, shapes (M, n, n) and (K, n, n)
         Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
     groups : sequence of (indices of x, indices of y)
         Which are to be correlated; every matrix is transformed once.
-
-    Returns
-    -------
-    list of tensor, shapes (x of the group, y of the group, B)
-        One a group.
     """
     n = x.shape[-1]
     engine = kernels_for(x) or fourier

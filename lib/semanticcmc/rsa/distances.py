@@ -30,6 +30,10 @@ _BLOCK_VALUES = 2**21  # 16 MiB of float64
 def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str] | None = None) -> torch.Tensor:
     """Condensed distances between all pairs of rows.
 
+    Raises ValueError for an unknown distance, a shape that does not fit, or values that are not finite, too large to be
+    squared, or no real numbers (`arrays.as_tensor`). Returned is a tensor of float64, shape (n (n - 1) / 2,): in the
+    order of `scipy.spatial.distance.pdist`.
+
     Parameters
     ----------
     rows : array or tensor, shape (n, d)
@@ -38,17 +42,6 @@ def pairwise(rows: ArrayLike | torch.Tensor, distance: str, names: Sequence[str]
         1 - Pearson, 1 - Spearman (the correlation of ranks, ties averaged), Euclidean, 1 - cosine.
     names : sequence of str, optional
         Names of the rows for messages.
-
-    Returns
-    -------
-    tensor of float64, shape (n (n - 1) / 2,)
-        In the order of `scipy.spatial.distance.pdist`.
-
-    Raises
-    ------
-    ValueError
-        For an unknown distance, a shape that does not fit, or values that are not finite, too large to be squared, or
-        no real numbers (`arrays.as_tensor`).
 
     Notes
     -----

@@ -6,14 +6,12 @@ import dataclasses
 import functools
 import math
 import warnings
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from semanticcmc.rsa.cosets import coset_correlations, draw_cosets
-from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
 from semanticcmc.rsa.threads import threads_for
 
@@ -21,11 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 ALTERNATIVES = ("greater", "less", "two-sided")
-REFERENCES = ("cosets", "independent")
 PARTIALS = ("smouse", "dsp")
 SECONDS = 3e-9  # a number of a model in a permutation, on one core
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
-_BLOCK_VALUES = 2**21  # of independent permutations at a time
 
 
 def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
@@ -43,16 +39,17 @@ def significance(
     data: Standardised,
     permutations: int,
     alternative: str = "greater",
-    reference: str = "cosets",
     seed: int = 0,
     return_null: bool = False,
     partial: str = "smouse",
 ) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor | None]:
     """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
+    Raises ValueError for an unknown alternative or partial, or permutations that are no whole number of at least 1.
+
     Parameters
     ----------
-    permutations, alternative, reference, seed, return_null, partial
+    permutations, alternative, seed, return_null, partial
         As in `mantel.mantel` and `mantel.partial_mantel`.
 
     Returns
@@ -63,33 +60,22 @@ def significance(
         Of the reference set without the identity.
     null : tensor, shape (size,), or None
         Statistics of the permutations in the first test, on request.
-
-    Raises
-    ------
-    ValueError
-        For an unknown alternative, reference or partial, or permutations that are no whole number of at least 1.
     """
-    options = {"alternative": (alternative, ALTERNATIVES), "reference": (reference, REFERENCES)}
-    for name, (value, known) in (options | {"partial": (partial, PARTIALS)}).items():
+    for name, value, known in (("alternative", alternative, ALTERNATIVES), ("partial", partial, PARTIALS)):
         if value not in known:
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
     if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
         raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
-    n, size = data.x.shape[-1], permutations
-    with threads_for(SECONDS * permutations * len(data.moving) * n ** (1 if reference == "cosets" else 2)):
+    cosets = draw_cosets(data.x.shape[-1], permutations, seed)
+    size = len(cosets) - 1
+    with threads_for(SECONDS * permutations * len(data.moving) * data.x.shape[-1]):
         fixed, moving = data.x, data.moving
         if residuals := partial == "dsp" and bool(data.own):
             fixed = torch.cat([data.x, data.z])
             moving = torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y])
         tests = _tests(data, alternative, residuals)
-        groups = [(one.fixed, one.moving) for one in tests]
-        if reference == "independent":
-            blocks, identity = independent_correlations(fixed, moving, groups, permutations, seed), 0
-        else:
-            cosets = draw_cosets(n, permutations, seed)
-            blocks, identity = coset_correlations(fixed, moving, groups, cosets), 1  # the very first
-            size = len(cosets) - 1
-        for correlations in blocks:
+        identity = 1  # the very first
+        for correlations in coset_correlations(fixed, moving, [(one.fixed, one.moving) for one in tests], cosets):
             for one, of_group in zip(tests, correlations, strict=True):
                 one.add(one.statistics(of_group[..., identity:]), return_null)
             identity = 0
@@ -163,25 +149,6 @@ def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests
 
 def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return x.flatten(1) @ y.flatten(1).T / 2
-
-
-def independent_correlations(
-    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], permutations: int, seed: int
-) -> Iterator[list[torch.Tensor]]:
-    """Correlations of x with y whose items are permuted at random, one gather each.
-
-    Parameters and results are those of `cosets.coset_correlations`; each permutation is the same for all pairs.
-    """
-    n = x.shape[-1]
-    rng = np.random.default_rng(seed)
-    first, second = torch.triu_indices(n, n, 1, device=x.device)
-    fixed = x[:, first, second]
-    size = max(1, _BLOCK_VALUES // len(first))
-    for start in range(0, permutations, size):
-        orders = np.tile(np.arange(n), (min(size, permutations - start), 1))
-        order = torch.from_numpy(rng.permuted(orders, axis=1)).to(x.device)
-        moved = y[:, order[:, first], order[:, second]]  # (K, B, pairs)
-        yield [torch.einsum("mp,kbp->mkb", fixed[list(one)], moved[list(other)]) for one, other in groups]
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from semanticcmc.config import InputError
-from semanticcmc.rsa.arrays import as_tensor, in_order
+from semanticcmc.rsa.arrays import as_tensor, in_order, labelled, read_named
 from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic, listed
 
@@ -33,6 +33,9 @@ FEWEST_CLASSES = 4  # three classes have three distances and six permutations: n
 class RDM:
     """Distances between all pairs of named classes.
 
+    Raises ValueError if the number of values and of classes differ, a class is named twice, a square array is not
+    symmetric with a zero diagonal, or the values are no real numbers or carry other names (`arrays`).
+
     Parameters
     ----------
     values : array of float, shape (n (n - 1) / 2,)
@@ -41,12 +44,6 @@ class RDM:
         `classes` by name.
     classes : sequence of str
         The n names, all different.
-
-    Raises
-    ------
-    ValueError
-        If the number of values and of classes differ, a class is named twice, a square array is not symmetric with a
-        zero diagonal, or the values are no real numbers or carry other names (`arrays`).
     """
 
     values: NDArray[np.float64]
@@ -114,6 +111,25 @@ class RDM:
         return RDM(self.square()[np.ix_(rows, rows)], tuple(classes))
 
 
+def as_rdm(given: Any, name: str = "RDM") -> Any:
+    """RDM of what carries names: a pandas frame, scikit-bio's DistanceMatrix, one RDM of rsatoolbox; else as it is.
+
+    Raises ValueError for several RDMs in one, and as `RDM` does.
+    """
+    if hasattr(given, "iloc"):
+        classes = tuple(str(one) for one in given.index)  # whose order the columns are put in
+        return RDM(checked_square(in_order(given, classes, name, 2), name).numpy(), classes)
+    found = list(named_rdms(given, name).values())
+    if len(found) > 1:
+        raise ValueError(f"{name} holds {len(found)} RDMs: give one, as in rdms[0], or all by name (named_rdms)")
+    return found[0] if found else given
+
+
+def named_rdms(given: Any, name: str = "RDM") -> dict[str, RDM]:
+    """All RDMs of an ``RDMs`` of rsatoolbox by name, for `mantel_table`; see `arrays.labelled`."""
+    return {key: RDM(values, classes) for key, (values, classes) in labelled(given, name).items()}
+
+
 def square_tensor(square: ArrayLike | torch.Tensor, name: str = "RDM") -> torch.Tensor:
     """Array or tensor of shape (n, n) as a tensor, without a copy where that can be."""
     given = as_tensor(square, name)
@@ -176,14 +192,7 @@ def from_class_means(means: NDArray[Any] | torch.Tensor, classes: Sequence[str],
 def align(*rdms: RDM) -> tuple[RDM, ...]:
     """RDMs of the classes that all of them share, in the order of the first.
 
-    Raises
-    ------
-    ValueError
-        If fewer than 4 classes are shared: says which classes each lacks.
-
-    Notes
-    -----
-    A UserWarning names the classes that were dropped.
+    A UserWarning names the classes that were dropped; a ValueError, if fewer than 4 are shared, those that are not.
     """
     common = set(rdms[0].classes).intersection(*(rdm.classes for rdm in rdms[1:]))
     shared = tuple(name for name in rdms[0].classes if name in common)
@@ -198,18 +207,9 @@ def align(*rdms: RDM) -> tuple[RDM, ...]:
 
 
 def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
-    """Write RDMs of the same classes, one column each, to a long Parquet table.
+    """Write RDMs of the same classes, one column (layer or model) each, to a long Parquet table.
 
-    Parameters
-    ----------
-    path : str or Path
-    rdms : mapping of str to RDM
-        Column (layer or model) to RDM.
-
-    Raises
-    ------
-    ValueError
-        If there is no RDM, or they differ in their classes or the order of these.
+    Raises ValueError if there is no RDM, or they differ in their classes or the order of these.
     """
     import pandas as pd  # here, as all that takes long to import, so that `import semanticcmc.rsa` does not
 
@@ -229,20 +229,18 @@ def write_rdms(path: str | Path, rdms: Mapping[str, RDM]) -> None:
 
 
 def read_rdms(path: str | Path) -> dict[str, RDM]:
-    """Read RDMs that `write_rdms`, pandas or R wrote; the rows may be in any order.
+    """Read RDMs that `write_rdms`, pandas or R wrote; the rows may be in any order. Others' files: `arrays.read_named`.
 
-    Returns
-    -------
-    dict of str to RDM
-        Classes in the order in which they first appear.
-
-    Raises
-    ------
-    InputError
-        If the file is absent or no Parquet, or a pair of classes is missing or duplicate.
+    Classes are in the order in which they first appear. Raises InputError if the file is absent or no Parquet, or a
+    pair of classes is missing or duplicate.
     """
     import pandas as pd
 
+    if (file := Path(path)).suffix in (".npz", ".hdf5", ".h5", ".pkl"):
+        try:
+            return {name: RDM(values, classes) for name, (values, classes) in read_named(file).items()}
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise InputError(f"{path}: not readable as a file of RDMs with names of their classes: {error}") from error
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:

@@ -39,6 +39,8 @@ def commonality(
 ) -> pd.DataFrame:
     """Share of each RDM's variance that each model explains alone, that each set of them shares, and that all explain.
 
+    Raises ValueError as `mantel.mantel`; for a constant model, fewer than 2 folds, or folds of fewer than 4 classes.
+
     Parameters
     ----------
     rdms, models : mapping of name to RDM, array, tensor or DataFrame
@@ -59,11 +61,6 @@ def commonality(
         `` & `` (what they share), or ``all``; ``share`` of the RDM's variance, fitted; ``share_cv``, cross-validated,
         with its jackknife interval over classes ``ci_low, ci_high``. The parts sum to ``all``. NaN, with a
         RuntimeWarning, for an RDM that is NaN or constant.
-
-    Raises
-    ------
-    ValueError
-        As `mantel.mantel` does; for a constant model, fewer than 2 folds, or folds of fewer than 4 classes.
     """
     import pandas as pd
 

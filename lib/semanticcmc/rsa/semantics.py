@@ -28,8 +28,10 @@ NO_CATEGORY = "other"  # semanticcmc/data/categories.csv: what falls under no su
 def lch_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.float64]:
     """Leacock and Chodorow's similarity of each two classes, in nats.
 
-    ``-log((steps + 1) / (2 depth))`` with the steps of the shortest path through a common hypernym and the
-    depth of WordNet's noun taxonomy, as nltk's ``lch_similarity`` has it (Leacock and Chodorow 1998).
+    ``-log((steps + 1) / (2 depth))`` with the steps of the shortest path through a common hypernym and the depth of
+    WordNet's noun taxonomy, as nltk's ``lch_similarity`` has it (Leacock and Chodorow 1998). Raises InputError for a
+    wnid that the taxonomy lacks, or two classes that share no hypernym. Returned is an array, shape (n, n): greatest on
+    the diagonal: log(2 depth), 3.638 in WordNet 3.0.
 
     Parameters
     ----------
@@ -37,16 +39,6 @@ def lch_similarities(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> 
         WordNet 3.0's numbers of the n classes, such as ``n02084071``.
     taxonomy : Taxonomy, optional
         By default `wordnet.taxonomy_of` the classes.
-
-    Returns
-    -------
-    array, shape (n, n)
-        Greatest on the diagonal: log(2 depth), 3.638 in WordNet 3.0.
-
-    Raises
-    ------
-    InputError
-        For a wnid that the taxonomy lacks, or two classes that share no hypernym.
     """
     taxonomy = taxonomy_of(wnids, taxonomy)
     return -np.log((path_lengths(wnids, taxonomy) + 1) / (2 * taxonomy.max_depth))
@@ -90,19 +82,10 @@ WORDNET_MODELS = {"lch": lch_rdm, "path": path_rdm, "wu_palmer": wu_palmer_rdm}
 
 
 def categories(wnids: Sequence[str], table: str | Path | None = None) -> dict[str, str]:
-    """Superordinate category of each class.
+    """Superordinate category of each class; an InputError names those that the table, or by default WordNet, lacks.
 
-    Parameters
-    ----------
-    wnids : sequence of str
-    table : str or Path, optional
-        CSV with the columns wnid and category; by default ``semanticcmc/data/categories.csv``, and for classes that
-        it lacks their nearest anchor (`anchored_categories`).
-
-    Raises
-    ------
-    InputError
-        For a wnid that the table lacks, or, by default, WordNet does.
+    `table` is a CSV with the columns wnid and category; by default ``semanticcmc/data/categories.csv``, and for classes
+    that it lacks their nearest anchor (`anchored_categories`).
     """
     own = package_table("categories.csv")
     path = Path(table or own)
@@ -141,7 +124,10 @@ def category_rdm(wnids: Sequence[str], table: str | Path | None = None) -> RDM:
 
 
 def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None) -> RDM:
-    """Semantic model, by name, of those classes that it has.
+    """Semantic model, by name, of those classes that it has, in their order; a UserWarning counts the others.
+
+    Raises InputError if the model has too few of the classes, or all alike, or a table or file cannot be read or lacks
+    one.
 
     Parameters
     ----------
@@ -153,16 +139,6 @@ def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None
     file : str or Path, optional
         For ``category``, the table of `categories`. Else a matrix of the user's own, for instance of word vectors or
         of human similarity, or a table of categories (`read_matrix`).
-
-    Returns
-    -------
-    RDM
-        Of those of the classes that the model has, in their order; a UserWarning counts the others.
-
-    Raises
-    ------
-    InputError
-        If the model has too few of the classes, or all alike, or a table or file cannot be read or lacks one.
     """
     if model == "category":
         file = file or package_table("categories.csv")
@@ -194,18 +170,14 @@ def read_matrix(file: str | Path) -> RDM:
     Or a CSV with the columns wnid and category, as ``data_manifests/small_categories_published.csv``: then same or
     different category (`category_rdm`) of its classes. Or an embedding: a CSV with classes in its first column and
     dimensions in the others (those of text, such as a noun, are left out), as of word vectors or of people's judgements
-    (SPoSE: Hebart et al. 2020); then 1 - Pearson's correlation of two classes' dimensions.
-
-    Raises
-    ------
-    InputError
-        If it is none of these, is not symmetric with zeros on the diagonal, names rows and columns differently, or an
-        embedding has duplicate classes, fewer than 3 dimensions or a missing number.
+    (SPoSE: Hebart et al. 2020); then 1 - Pearson's correlation of two classes' dimensions. Raises InputError if it is
+    none of these, is not symmetric with zeros on the diagonal, names rows and columns differently, or an embedding has
+    duplicate classes, fewer than 3 dimensions or a missing number.
     """
     import pandas as pd
 
     file = Path(file)
-    if file.suffix == ".parquet":
+    if file.suffix in (".parquet", ".npz", ".hdf5", ".h5"):
         rdms = read_rdms(file)
         if len(rdms) != 1:
             raise InputError(f"{file}: holds the RDMs {', '.join(rdms)}; a model's file holds one")

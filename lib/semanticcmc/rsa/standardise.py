@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semanticcmc.rsa.arrays import in_order
-from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, checked_square, square_tensor
+from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, as_rdm, checked_square, square_tensor
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
@@ -25,7 +24,7 @@ KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
 COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
 
-Matrix = Any  # an RDM, or a square array, tensor or DataFrame
+Matrix = Any  # what `rdm.as_rdm` takes, or a square array or tensor
 Controls = Any  # a matrix, or a list or tuple of them
 
 
@@ -122,7 +121,9 @@ def standardise_table(
 
 def named_controls(control: Controls, name: str = "control") -> dict[str, Matrix]:
     """Controls with names for messages."""
-    if not isinstance(control, (list, tuple)) or not any(isinstance(one, RDM) or np.ndim(one) == 2 for one in control):
+    if not isinstance(control, (list, tuple)) or not any(
+        isinstance(as_rdm(one), RDM) or np.ndim(one) == 2 for one in control
+    ):
         return {name: control}  # one matrix, perhaps as a list of its rows
     return {f"{name}, {place} of {len(control)}": one for place, one in enumerate(control, start=1)}
 
@@ -135,6 +136,12 @@ def standardise(
 ) -> torch.Tensor:
     """Standardised squares of distance matrices of the same items.
 
+    Returned is a tensor of float64, shape (N, n, n): diagonal 0; the entries above it have mean 0 and sum of squares 1.
+    All NaN, with a RuntimeWarning, where a matrix is constant. A ValueError names the matrix that is asymmetric, has a
+    diagonal that is not zero, holds NaN or infinity, or differs from the first in classes or size, has no names where
+    others have them in different orders, or is nothing that `arrays.as_tensor` reads; or says that there are fewer than
+    4 items.
+
     Parameters
     ----------
     matrices : mapping of name to RDM, DataFrame, array or tensor of shape (n, n)
@@ -146,28 +153,12 @@ def standardise(
         By default that of the first tensor, else the CPU.
     nan_allowed : bool
         Whether NaN and infinity give NaN with a warning instead of an error.
-
-    Returns
-    -------
-    tensor of float64, shape (N, n, n)
-        Diagonal 0; the entries above it have mean 0 and sum of squares 1. All NaN, with a RuntimeWarning,
-        where a matrix is constant.
-
-    Raises
-    ------
-    ValueError
-        Names the matrix that is asymmetric, has a diagonal that is not zero, holds NaN or infinity, or
-        differs from the first in classes or size, has no names where others have them in different orders, or
-        is nothing that `arrays.as_tensor` reads; or says that there are fewer than 4 items.
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     tensors = [matrix.device for matrix in matrices.values() if isinstance(matrix, torch.Tensor)]
     place = torch.device(device) if device is not None else tensors[0] if tensors else torch.device("cpu")
-    for name, one in (matrices := dict(matrices)).items():
-        if hasattr(one, "iloc"):  # a table: its columns are put in the order of its rows
-            classes = tuple(map(str, one.index))
-            matrices[name] = RDM(checked_square(in_order(one, classes, name, 2), name).numpy(), classes)
+    matrices = {name: as_rdm(one, name) for name, one in matrices.items()}
     unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
     if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
         raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")

@@ -161,17 +161,9 @@ def names(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> dict[str, s
 
 
 def path_lengths(wnids: Sequence[str], taxonomy: Taxonomy | None = None) -> NDArray[np.int64]:
-    """Fewest steps between each two classes, up to a common hypernym and down again.
+    """Fewest steps between each two of n classes, up to a common hypernym and down again, shape (n, n).
 
     Raises InputError for a wnid that the taxonomy lacks, or two classes that share no hypernym.
-
-    Parameters
-    ----------
-    wnids : sequence of str, length n
-
-    Returns
-    -------
-    array of int, shape (n, n)
     """
     taxonomy = taxonomy_of(wnids, taxonomy)
     above = [taxonomy.distances_above(wnid) for wnid in wnids]

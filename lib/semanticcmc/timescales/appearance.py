@@ -157,17 +157,14 @@ def _null(looks: Looks, generator: np.random.Generator) -> np.ndarray:
 def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
     """Root of the squared difference of two frames, averaged over pixels, channels and all pairs a lag apart.
 
+    Returned is a DataFrame: `lag_s`, `rms_difference, ci_low, ci_high` (bootstrap over films), and of two frames of one
+    film `same_film` and of two films `other_film` (NaN where there is one film), all in the pixels' unit (grey levels
+    of 0 to 255).
+
     Parameters
     ----------
     looks : Looks
         Of pixels as they are (`compare_frames` without `correlation`).
-
-    Returns
-    -------
-    DataFrame
-        `lag_s`, `rms_difference, ci_low, ci_high` (bootstrap over films), and of two frames of one film
-        `same_film` and of two films `other_film` (NaN where there is one film), all in the pixels' unit
-        (grey levels of 0 to 255).
     """
     films = len(looks.frames)
     low, high = config.band(np.sqrt(looks.difference(film_draws(films, config)) / looks.width))

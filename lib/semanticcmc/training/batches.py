@@ -89,8 +89,10 @@ class Batches:
         draw, views = self.objective.draw(self.count, generator), list[ViewDraws]()
         for view in self.objective.views:
             if view.crop_of is None:
-                how = (self.count, self.height, self.width, self.views, generator, view.distort)
-                views.append(draw_views(*how))
+                height, width = (max(1, round(side * view.centre)) for side in (self.height, self.width))
+                corner = torch.tensor([(self.height - height) // 2, (self.width - width) // 2, 0, 0])
+                drawn = draw_views(self.count, height, width, self.views, generator, view.distort)
+                views.append(drawn._replace(boxes=drawn.boxes + corner))
                 if view.box is not None:
                     views[-1] = views[-1]._replace(boxes=draw.targets[:, view.box : view.box + 4])
             else:

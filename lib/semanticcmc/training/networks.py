@@ -2,18 +2,22 @@
 
 The plan is the published one (``published_protocol``: conv 96-256-384-384-256, fc 4096-4096, fc8 128, no
 bias in the convolutions, L2-normalised output), its widths, kernels and input size from the experiment.
-There is also torchvision's AlexNet, to be filled with weights that were learned from labels.
+There is also torchvision's AlexNet, to be filled with weights that were learned from labels. Other backbones have the
+same names of layers: conv1 to conv5 are five stages, maps whatever they are made of, fc6 to fc8 the head.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
+from torchvision.models.vision_transformer import EncoderBlock
 
 from semanticcmc.config import Section, Several
 from semanticcmc.experiment import Network
@@ -38,13 +42,16 @@ PLANS = {
     # Much the same reductions at 44 px: maps of 14, 7, 3 and, pooled, 2 pixels a side (published: 55, 27, 13, 6).
     "miniature": Plan((7, 5, 3, 3, 3), (3, 1, 1, 1, 1), (2, 2, 1, 1, 1), (1, 0, 1)),
 }
+BACKBONES = {"resnet18": None, "vit_s": 16, "vit_s_miniature": 4}  # of a ViT the side of its patches, pixels
+VIT_BLOCKS = 3  # a stage: 12 in all, as published
+VIT_HEAD_UNITS = 64  # of attention, as published
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworksConfig(Section):
     """Architecture of every network of an experiment: section ``networks`` of an experiment, explained in base.yaml."""
 
-    plan: Literal["published", "miniature"]
+    plan: Literal["published", "miniature", "resnet18", "vit_s", "vit_s_miniature"]
     conv_channels: tuple[int, int, int, int, int]
     fc_units: tuple[int, int]
     embedding_dim: Several
@@ -57,10 +64,14 @@ class NetworksConfig(Section):
             raise ValueError(f"widths {list(widths)}: even numbers, since each half for L and ab takes half of them")
         if self.final_px < 1:
             raise ValueError(f"input_px {self.input_px}: too small for the plan {self.plan}")
+        if (patch := BACKBONES.get(self.plan)) and (self.input_px % patch or len({*self.conv_channels}) > 1):
+            raise ValueError(f"plan {self.plan}: five equal conv_channels, and input_px a multiple of {patch}")
 
     @property
     def final_px(self) -> int:
         """Side of the last pooled map, pixels (0 or less where the input is too small)."""
+        if self.plan in BACKBONES:  # averaged over space
+            return 1
         plan, side = PLANS[self.plan], self.input_px
         for layer, kernel, stride, padding in zip(CONV_LAYERS, plan.kernels, plan.strides, plan.paddings, strict=True):
             side = (side + 2 * padding - kernel) // stride + 1
@@ -110,6 +121,9 @@ class Layered(nn.Module):
 class AlexNet(Layered):
     """AlexNet with batch norm; convolutions without bias, fc6 and fc7 linear, batch norm, ReLU.
 
+    Other plans have stages of their own: ResNet-18 (He et al. 2016; conv1 its stem) and ViT-S with pooled tokens
+    (Dosovitskiy et al. 2021, Beyer et al. 2022; conv1 its patches, then three blocks a stage).
+
     `in_channels` are 3 for RGB, 1 for L, 2 for ab. `share` is 1 for the full widths, 2 for half of each (CMC's
     halves); the embedding keeps its size.
     """
@@ -117,15 +131,16 @@ class AlexNet(Layered):
     def __init__(self, config: NetworksConfig, in_channels: int = 3, share: int = 1) -> None:
         super().__init__()
         self.config, self.input_px = config, config.input_px
-        plan, channels = PLANS[config.plan], [width // share for width in config.conv_channels]
+        channels = [width // share for width in config.conv_channels]
         for i, layer in enumerate(CONV_LAYERS):
             inputs = channels[i - 1] if i else in_channels
-            shape = (inputs, channels[i], plan.kernels[i], plan.strides[i], plan.paddings[i])
-            convolution = nn.Conv2d(*shape, bias=False)
-            self.add_module(layer, nn.Sequential(convolution, nn.BatchNorm2d(channels[i]), nn.ReLU(True)))
-        self.pools = nn.ModuleDict(
-            {layer: nn.MaxPool2d(3, 2, pad) for layer, pad in zip(POOLED, plan.pool_paddings, strict=True)}
-        )
+            self.add_module(layer, stage(config, i, inputs, channels[i]))
+        pools: list[nn.Module] = [nn.Identity(), nn.Identity(), nn.AdaptiveAvgPool2d(1)]
+        if config.plan == "resnet18":
+            pools[0] = nn.MaxPool2d(3, 2, 1)
+        elif config.plan in PLANS:
+            pools = [nn.MaxPool2d(3, 2, pad) for pad in PLANS[config.plan].pool_paddings]
+        self.pools = nn.ModuleDict(dict(zip(POOLED, pools, strict=True)))
         inputs = channels[-1] * config.final_px**2
         for layer, width in zip(("fc6", "fc7"), config.fc_units, strict=True):
             units = width // share
@@ -136,6 +151,44 @@ class AlexNet(Layered):
     def forward(self, images: Tensor) -> Tensor:
         """L2-normalised embedding (B, embedding_dim)."""
         return functional.normalize(super().forward(images), dim=1)
+
+
+def stage(config: NetworksConfig, place: int, inputs: int, outputs: int) -> nn.Module:
+    """One of the five stages of a plan: maps of `inputs` channels to maps of `outputs`."""
+    patch = BACKBONES.get(config.plan)
+    if patch and not place:
+        return Patches(inputs, outputs, patch, config.input_px // patch)
+    if patch:
+        heads, norm = max(1, outputs // VIT_HEAD_UNITS), functools.partial(nn.LayerNorm, eps=1e-6)
+        return Blocks(*(EncoderBlock(heads, outputs, 4 * outputs, 0.0, 0.0, norm) for _ in range(VIT_BLOCKS)))
+    if config.plan == "resnet18" and place:
+        stride = 1 if place == 1 else 2
+        shorter = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        first = BasicBlock(inputs, outputs, stride, shorter if stride > 1 or inputs != outputs else None)
+        return nn.Sequential(first, BasicBlock(outputs, outputs))
+    plan = PLANS.get(config.plan)
+    shape = (plan.kernels[place], plan.strides[place], plan.paddings[place]) if plan else (7, 2, 3)  # ResNet's stem
+    return nn.Sequential(nn.Conv2d(inputs, outputs, *shape, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(True))
+
+
+class Patches(nn.Sequential):
+    """A ViT's embedding of patches, as a map, with a position of its own learned for each (no class token)."""
+
+    def __init__(self, inputs: int, outputs: int, patch: int, side: int) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, patch, patch))
+        self.positions = nn.Parameter(torch.randn(1, outputs, side, side) * 0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, outputs, side, side)."""
+        return super().forward(images) + self.positions
+
+
+class Blocks(nn.Sequential):
+    """Blocks of a ViT, of tokens that come and go as maps (B, units, h, w)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map of the same shape."""
+        return super().forward(maps.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, maps.shape[2:])
 
 
 class SupervisedAlexNet(Layered):

@@ -52,6 +52,7 @@ class View:
     px: int | None = None  # side; None: the encoder's input
     crop_of: int | None = None  # number of an earlier view whose crop and flip it has; None: its own
     kind: str = ""  # another view of the frame than the picture: flow, segmentation, pose (`FrameStore`)
+    centre: float = 1.0  # share of the frame's sides, about its centre, that crops come from
     box: int | None = None  # column of the draw's targets from which on top, left, height, width of the crop stand
 
 

@@ -64,6 +64,8 @@ def instances(config: WorldConfig, looks: np.ndarray, generator: np.random.Gener
 def draw_objects(looks: np.ndarray, tilt: np.ndarray, light: Light, size_px: int) -> Tensor:
     """Pictures of objects without a background.
 
+    Returned is a float32 tensor (n, 4, size_px, size_px): red, green, blue multiplied by opacity, and opacity; 0 to 1.
+
     Parameters
     ----------
     looks : array (n, 30)
@@ -73,11 +75,6 @@ def draw_objects(looks: np.ndarray, tilt: np.ndarray, light: Light, size_px: int
         Of n places.
     size_px : int
         Width and height; they span `REACH` radii to each side of the object's centre.
-
-    Returns
-    -------
-    float32 tensor (n, 4, size_px, size_px)
-        Red, green, blue multiplied by opacity, and opacity; 0 to 1.
     """
     inputs = [torch.as_tensor(a, dtype=torch.float32) for a in (looks, tilt, light.towards, light.colour)]
     parts = []

@@ -237,17 +237,8 @@ def setups_of_a_place(index: pd.DataFrame, vectors: np.ndarray, shots: pd.DataFr
 def true_persistence(truth: Path, shots: Path, index: pd.DataFrame, vectors: np.ndarray) -> tuple[pd.DataFrame, float]:
     """What persistence should be measured in a world: ``lag_s, measure, value`` of looks and associations.
 
-    Parameters
-    ----------
-    truth, shots : Path
-        ``world/truth.csv`` and ``world/shots.parquet``.
-    index, vectors
-        As of `setups_of_a_place`.
-
-    Returns
-    -------
-    shared : float
-        What a place's two set-ups show alike (`setups_of_a_place`), which the truth of looks takes into account.
+    `truth` is ``world/truth.csv``, `shots` ``world/shots.parquet``. Beside the table is what a place's two set-ups show
+    alike (`setups_of_a_place`, of `index` and `vectors`), which the truth of looks takes into account.
     """
     known = pd.read_csv(truth).pivot(index="lag_s", columns="measure", values="value")
     shared = setups_of_a_place(index, vectors, pd.read_parquet(shots))
