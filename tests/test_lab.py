@@ -27,7 +27,7 @@ from tests.papers.accessibility import chromium
 from tests.test_study import checksums
 
 pytestmark = pytest.mark.pipeline
-LONG_MS = 100_000
+LONG_MS = 300_000
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
