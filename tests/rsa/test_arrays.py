@@ -488,12 +488,22 @@ def test_files_of_rdms_execute_nothing_and_have_names(tmp_path):
     np.savez(tmp_path / "d.npz", classes=np.array(NAMES), conv5=X[:3])
     (tmp_path / "e.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     (tmp_path / "f.hdf5").write_bytes(b"no HDF5")
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "g.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "h.npz").write_bytes(b"")
+    np.save(tmp_path / "i.npy", X)
+    (tmp_path / "i.npy").rename(tmp_path / "i.npz")
+    np.savez(tmp_path / "j.npz", classes=np.array(NAMES, dtype="S"), conv5=X)
+    assert read_rdms(tmp_path / "j.npz")["conv5"].classes == NAMES  # not "b'b'"
     for name, why in (
         ("b.npz", "classes"),
         ("c.npz", "pickle"),
         ("d.npz", "square"),
         ("e.pkl", "hdf5"),
         ("f.hdf5", ""),
+        ("g.npz", "zip"),
+        ("h.npz", ""),
+        ("i.npz", ""),
     ):
         with pytest.raises(InputError, match=rf"{name}.*{why}"):
             read_rdms(tmp_path / name)

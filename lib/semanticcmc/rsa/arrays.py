@@ -118,7 +118,7 @@ def read_named(path: Path) -> Named:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             found = dict(file)
-        classes = tuple(map(str, found.pop("classes")))
+        classes = tuple(found.pop("classes").astype(str).tolist())
         return {name: (values, classes) for name, values in found.items()}
     if path.suffix == ".pkl":
         raise ValueError("a pickle can execute anything; rsatoolbox writes HDF5 by save(file, 'hdf5')")

@@ -239,7 +239,7 @@ def read_rdms(path: str | Path) -> dict[str, RDM]:
     if (file := Path(path)).suffix in (".npz", ".hdf5", ".h5", ".pkl"):
         try:
             return {name: RDM(values, classes) for name, (values, classes) in read_named(file).items()}
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except Exception as error:  # of many kinds, for torn or foreign files
             raise InputError(f"{path}: not readable as a file of RDMs with names of their classes: {error}") from error
     try:
         table = pd.read_parquet(path)
