@@ -46,12 +46,14 @@ def figures(experiment: Experiment, table: pd.DataFrame, last: pd.DataFrame, sho
 
 def page(folder: Path) -> Iterator[Path]:
     """Write the page and its figures; an InputError where `semanticcmc score` has not written into the folder."""
+    folder = folder.resolve()  # figures name their inputs from an experiment's folder
     record = folder / "score.json"
     if not record.is_file():
         raise InputError(f"{record}: missing; semanticcmc score NETWORK --stimuli FOLDER --results {folder} writes it")
     told = json.loads(record.read_text(encoding="utf-8"))
     tests, networks = told["config"]["tests"], told["networks"]
-    table, paired = (pd.read_csv(folder / "tables" / f"{name}.csv") for name in ("scores", "comparisons"))
+    text = {"keep_default_na": False, "na_values": [""], "dtype": {"network": str, "layer": str}}  # null, 0.1 and 0.10
+    table, paired = (pd.read_csv(folder / "tables" / f"{name}.csv", **text) for name in ("scores", "comparisons"))
     layer = table.groupby("network").layer.last()
     last = table[table.layer == table.network.map(layer)]
     title = f"Scored: {', '.join(networks)}"

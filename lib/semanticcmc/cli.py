@@ -205,7 +205,8 @@ def score(
     seen |= {"seeds": list(range(seeds)) if control == "random" else []}
     files = {path.stem: str(path) for path in model_file or ()}
     tests = {"permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
-    tests |= {"models": [*(model or ([] if files else ["category", "lch"])), *files], "random_seeds": seen["seeds"]}
+    named = [*(model or ([] if files else ["category", "lch"])), *(path.stem for path in model_file or ())]
+    tests |= {"models": named, "random_seeds": seen["seeds"]}
     extraction = configure(scoring.ExtractionConfig, seen, "score")
     scoring.score(networks, results, stimuli, extraction, configure(EvaluationConfig, scoring.TESTS | tests, "score"))
     print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.scored {results}")

@@ -10,6 +10,8 @@ from semanticcmc.config import package_table
 CLASSES = sorted(pd.read_csv(package_table("categories.csv"), comment="#").groupby("category").head(2).wnid[:8])
 
 OWN = """
+import functools
+
 import torch
 from torch import nn
 from torchvision.transforms.functional import pil_to_tensor, resize
@@ -31,6 +33,34 @@ def network(pretrained=True):
 
 def alone():
     return network()
+
+
+def later(pretrained=True):
+    import imported_later
+
+    return imported_later.network()
+
+
+def failing():
+    raise RuntimeError("weights are gone")
+
+
+def script():
+    return torch.jit.script(network()[0]), see
+
+
+def small():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 5))
+
+
+calls = []
+
+
+def changing():
+    return network()[0], lambda picture: see(picture) + len(calls.append(0) or calls) / 99
+
+
+made = functools.partial(network, pretrained=True)
 
 
 def nothing():

@@ -134,6 +134,47 @@ def test_functions_of_a_users_own(own):
         find(f"{own}:nowhere")
 
 
+def test_functions_may_be_anything_that_is_called_and_import_late(own, tmp_path):
+    (tmp_path / "imported_later.py").write_text(f"from {own} import network\n")
+    assert same(find(f"{own}:later").module, find(f"{own}:made").module)
+    (tmp_path / f"{own}_broken.py").write_text("def network(:\n")
+    for name, why in ((f"{own}:failing", "RuntimeError: weights are gone"), (f"{own}_broken:network", "SyntaxError")):
+        with pytest.raises(InputError, match=why):
+            find(name)
+
+
+def test_a_file_called_like_a_network_is_that_file_and_a_name_of_timm_is_known_with_timm_alone(tmp_path, monkeypatch):
+    smoke = load_experiment("smoke")
+    config = smoke.section("networks", NetworksConfig)
+    monkeypatch.setattr(networks, "PUBLISHED", config)
+    monkeypatch.chdir(tmp_path)
+    encoder = build(smoke.network("cmc_lab", 3), config)
+    (tmp_path / "lr=0.1").mkdir()
+    for file in ("alexnet.pth", "lr=0.1/alexnet.pth"):  # as CMC calls its file, and hydra its folders
+        torch.save(encoder.state_dict(), file)
+        assert same(find(file).module, encoder) and find(file).name == "alexnet"
+    assert networks.named("a=lr=0.1/b.pt") == ("a", "lr=0.1/b.pt")
+    assert networks.named("../a=resnet18")[0] == ""  # else RDMs were written outside the results
+    monkeypatch.setattr(networks.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="neither a file nor a name of torchvision or timm"):
+        find("resnet18.a1_in1k")
+
+
+def test_a_checkpoint_beside_a_run_is_itself(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    torch.save({"weights": torch.ones(2)}, tmp_path / "epoch-10.pt")
+    with pytest.raises(InputError, match=r"epoch-10\.pt: no weights for"):  # not checkpoint.pt's, in its place
+        find(str(tmp_path / "epoch-10.pt"))
+
+
+def test_weights_of_a_file_may_lack_batch_norms_counts_as_old_files_do(tmp_path):
+    torch.manual_seed(5)
+    network = models.resnet18()
+    state = {key: value for key, value in network.state_dict().items() if "num_batches" not in key}
+    torch.save({"model_state_dict": state}, tmp_path / "a.pt")
+    assert same(find(f"resnet18:{tmp_path / 'a.pt'}").module, network)
+
+
 def test_timms_networks_have_their_own_preprocessing(tmp_path):
     timm = pytest.importorskip("timm")
     found = find("resnet10t:untrained")

@@ -48,7 +48,7 @@ def direct(network, folder, layer, rows):
 
 def test_rdms_are_those_of_plain_extraction(pictures):
     network, folder = find("resnet18:untrained"), stimuli(pictures, 1)
-    found = rdms_of(network, folder, dataclasses.replace(CONFIG, layers=("layer1", "layer2.0", "avgpool")))
+    found = rdms_of(network, folder, dataclasses.replace(CONFIG, layers=("avgpool", "layer2.0", "layer1")))
     assert list(found.rdms) == ["layer1", "layer2.0", "avgpool"] and not found.random
     expected = direct(network, folder, "layer1", lambda values: values.mean((2, 3)))
     np.testing.assert_allclose(found.rdms["layer1"].values, expected, rtol=1e-6, atol=1e-12)
@@ -120,6 +120,12 @@ def test_what_cannot_be_extracted_is_named(pictures, own):
         rdms_of(find(f"{own}:diverged"), folder, CONFIG)
     with pytest.raises(InputError, match="layer layer: other activations for the same image"):
         rdms_of(find(f"{own}:dropped"), folder, CONFIG)
+    with pytest.raises(InputError, match="layer 1: other activations for the same image"):  # its pictures change
+        rdms_of(find(f"{own}:changing"), folder, CONFIG)
+    with pytest.raises(InputError, match="script: no module inside it is seen at work"):
+        rdms_of(find(f"{own}:script"), folder, CONFIG)
+    with pytest.raises(InputError, match=r"small: fails at \(1, 3, 224, 224\): .*; see its transform"):
+        rdms_of(find(f"{own}:small"), folder, CONFIG)
     network = find("resnet18:untrained")
     with pytest.raises(InputError, match=r"layer layer1\.0\.relu: runs several times"):
         rdms_of(network, folder, dataclasses.replace(CONFIG, layers=("layer1.0.relu",)))

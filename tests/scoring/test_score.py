@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ def scored(folder):
     return pd.read_csv(folder / "tables" / "scores.csv")
 
 
-def test_networks_are_scored_side_by_side_with_all_that_an_experiment_has(pictures, own, tmp_path, capsys):
+def test_networks_are_scored_side_by_side_with_all_that_an_experiment_has(pictures, own, tmp_path, capsys, monkeypatch):
     write_rdms(tmp_path / "made.parquet", {"a": from_class_means(np.random.default_rng(0).random((8, 5)), CLASSES)})
     pd.DataFrame(WORDS, CLASSES, CLASSES).to_csv(tmp_path / "words.csv")
     command = [
@@ -59,7 +61,8 @@ def test_networks_are_scored_side_by_side_with_all_that_an_experiment_has(pictur
     assert list(paired.columns) == list(LAG_COMPARISONS) and len(paired) == 3 * 2
     told = json.loads((out / "score.json").read_text())["networks"]
     assert told["one"]["alarm"] == "" and len(told["one"]["weights_sha256"]) == 64
-    [page] = scored_page.page(out)
+    monkeypatch.chdir(tmp_path)
+    [page] = scored_page.page(Path("out"))  # as the command line names it
     page = page.read_text()
     assert "looks untrained" not in page and page.count("<img") == 2 and page.count('alt="') == 2
     with pytest.raises(InputError, match="semanticcmc score NETWORK"):
@@ -90,6 +93,15 @@ def test_rdms_of_a_file_score_as_in_memory_in_whatever_order_its_classes_are(end
     assert tables[0].layer.tolist() == ["layer"]
 
 
+def test_names_on_the_page_are_text_whatever_they_look_like(tmp_path):
+    rng = np.random.default_rng(0)
+    layers = {name: from_class_means(rng.random((8, 5)), CLASSES) for name in ("0.1", "0.10")}
+    write_rdms(tmp_path / "null.parquet", layers)
+    assert main(["score", str(tmp_path / "null.parquet"), *FEW, "--model", "lch", "--results", str(tmp_path)]) == 0
+    [page] = scored_page.page(tmp_path)
+    assert "1: 0.1, 2: 0.10" in page.read_text()
+
+
 def test_bad_input_is_named_before_anything_is_shown(pictures, own, tmp_path, capsys):
     def said(*arguments):
         assert main(["score", *arguments, "--results", str(tmp_path / "out")]) == 2
@@ -104,6 +116,15 @@ def test_bad_input_is_named_before_anything_is_shown(pictures, own, tmp_path, ca
     assert "other classes than those before (n00001740)" in said(
         f"{own}:network", str(tmp_path / "more.parquet"), "--stimuli", str(pictures)
     )
+    (tmp_path / "other").mkdir()
+    for file in ("words.csv", "other/words.csv"):
+        pd.DataFrame(WORDS, CLASSES, CLASSES).to_csv(tmp_path / file)
+    files = [f"--model-file={tmp_path / 'words.csv'}", f"--model-file={tmp_path / 'other' / 'words.csv'}"]
+    assert "['words', 'words']: expected no duplicate" in said(f"{own}:network", "--stimuli", str(pictures), *files)
+    write_rdms(tmp_path / "few.parquet", {"a": from_class_means(np.eye(3), CLASSES[:3])})
+    assert "WordNet: 3 of the 3 classes" in said(str(tmp_path / "few.parquet"), "--model", "lch")
+    assert main(["score", f"{own}:network", "--stimuli", str(pictures), "--results", str(tmp_path / "words.csv")]) == 2
+    assert "words.csv: no folder can be made there" in capsys.readouterr().err
     (tmp_path / "a.pkl").write_bytes(b"cos\nsystem\n")
     assert "a.pkl: not readable as a file of RDMs" in said(str(tmp_path / "a.pkl"))
     (pictures / CLASSES[0]).rename(pictures / "aardvark")
@@ -135,6 +156,14 @@ def test_a_network_of_others_stands_on_the_lag_curve(experiment, own, tmp_path, 
         E.add(f"random={own}:network")
     with pytest.raises(InputError, match="expected one for each of conv5, fc7"):
         E.add(f"other={own}:network", layers={"conv9": "1"})
+
+    def stopped(*given):
+        write_rdms(*given)
+        raise KeyboardInterrupt
+
+    with mock.patch("semanticcmc.scoring.score.write_rdms", stopped), pytest.raises(KeyboardInterrupt):
+        E.add(f"stopped={own}:network")
+    assert {one.name for one in E.networks} > {"own", "stopped"}  # the experiment opens, and it can be added again
     E.add(f"even={own}:network")  # by default from the first layer to the last
     told = json.loads((tmp_path / "rdms" / "even" / "given.json").read_text())
     assert told["config"]["layers"] == {"conv5": "1", "fc7": "5"}

@@ -147,7 +147,7 @@ def model_rdm(model: str, classes: Sequence[str], file: str | Path | None = None
     elif file is not None:
         found = read_matrix(file)
     elif model in WORDNET_MODELS:
-        return WORDNET_MODELS[model](classes)
+        found, file = WORDNET_MODELS[model](classes), "WordNet"
     else:
         raise InputError(f"model {model!r}: expected category, {', '.join(WORDNET_MODELS)}, or the file of a matrix")
     shared = set(found.classes)

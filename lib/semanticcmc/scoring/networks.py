@@ -67,11 +67,11 @@ def find(said: str) -> Scored:
     An InputError refuses a name that is none (with the nearest ones), weights that cannot be had, do not fit or would
     execute code, and a function that cannot be imported or returns something else.
     """
-    label, _, rest = said.rpartition("=")
+    label, rest = named(said)
     name, _, given = rest.partition(":")
     timms = importlib.import_module("timm").list_models() if importlib.util.find_spec("timm") else ()
     path, known = Path(rest).expanduser(), dict.fromkeys([*models.list_models(models), *timms])
-    if name in known or name.split(".")[0] in known:
+    if name in known or (name.split(".")[0] in timms and not path.exists()):
         found = _of_a_library(name, given)
     elif path.exists() or path.suffix in (".pt", ".pth", ".ckpt"):
         found = _checkpoint(path)
@@ -83,6 +83,12 @@ def find(said: str) -> Scored:
         found = _function(name, given, refused)
     found.module.eval()
     return found._replace(name=label or found.name)
+
+
+def named(said: str) -> tuple[str, str]:
+    """Label (or none) and the rest of ``label=rest``; what is a file, or has ``/`` or ``:`` before ``=``, has none."""
+    label, _, rest = said.partition("=")
+    return (label, rest) if rest and not Path(said).exists() and not set("/:") & set(label) else ("", said)
 
 
 def _of_a_library(name: str, given: str) -> Scored:
@@ -105,9 +111,11 @@ def _of_a_library(name: str, given: str) -> Scored:
         return Scored(label, untrained(0), transform, "none: drawn with seed 0", untrained)
     if file.is_file():
         module, values = untrained(0), read_checkpoint(file)
-        held = (values[key] for key in ("state_dict", "model", "network") if isinstance(values.get(key), dict))
+        keys = ("state_dict", "model_state_dict", "model", "network")
+        held = (values[key] for key in keys if isinstance(values.get(key), dict))
         state = {str(key).removeprefix("module."): value for key, value in next(held, values).items()}
-        load_weights(module, state, file)
+        counts = {key: value for key, value in module.state_dict().items() if key.endswith(".num_batches_tracked")}
+        load_weights(module, counts | state, file)  # old files lack these
         return Scored(label, module, transform, f"{file.name}, SHA-256 {sha256(file)}", untrained)
     if given and given not in known:
         there = ", ".join(known) or "that its name says, such as resnet18.a1_in1k"
@@ -134,14 +142,6 @@ def _drawn(make: Callable[[], nn.Module]) -> Drawn:
 
 
 def _function(module: str, name: str, refused: str) -> Scored:
-    sys.path.insert(0, os.getcwd())
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{refused}, nor a function here ({error})") from error
-    finally:
-        sys.path.pop(0)
-
     def made(**options: Any) -> tuple[nn.Module, Any]:
         found = function(**options)
         network, transform = found if isinstance(found, tuple) else (found, ImageClassification(crop_size=224))
@@ -149,15 +149,20 @@ def _function(module: str, name: str, refused: str) -> Scored:
             raise InputError(f"network {module}:{name}: returned {type(network).__name__}, expected a torch.nn.Module")
         return network, transform
 
-    takes = "pretrained" in inspect.signature(function).parameters
-    source = f"{module}:{name} in {Path(inspect.getfile(function)).name}"
-    return Scored(f"{module}-{name}", *made(), source, _drawn(lambda: made(pretrained=False)[0]) if takes else None)
+    sys.path[:0] = {os.getcwd()} - {*sys.path}  # to stay: a function may import when it is called
+    try:
+        function = getattr(importlib.import_module(module), name)
+        takes, found = "pretrained" in inspect.signature(function).parameters, made()
+    except Exception as error:  # whatever a person's module raises
+        raise InputError(f"{refused}, nor a function here ({type(error).__name__}: {error})") from error
+    source = f"{module}:{name} in {Path(getattr(sys.modules[module], '__file__', None) or module).name}"
+    return Scored(f"{module}-{name}", *found, source, _drawn(lambda: made(pretrained=False)[0]) if takes else None)
 
 
 def _checkpoint(path: Path) -> Scored:
     """A network of this package, as its settings say, or of the published size, of the first plan that fits."""
     run = path if path.is_dir() else path.parent
-    if (run / "run.json").is_file():
+    if (run / "run.json").is_file() and path in (run, run / "checkpoint.pt"):  # not another file beside
         trained, path = load_network(run), run / "checkpoint.pt"
         network, normalisation, label = trained.encoder, trained.views.normalisation, "-".join(run.resolve().parts[-2:])
     else:

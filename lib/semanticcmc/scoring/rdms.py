@@ -139,7 +139,7 @@ def layers_of(module: nn.Module, ran: Iterable[str]) -> list[str]:
     parts = dict(blocks("", module))
     there = [name for name in ran if name in parts]
     weighted = [any(one.ndim > 1 for one in parts[name].parameters()) for name in there]
-    return [name for name, after in zip(there, weighted[1:], strict=False) if after] or there
+    return [name for name, after in zip(there, weighted[1:], strict=False) if after] or there or list(ran)
 
 
 def evenly(layers: Sequence[str], count: int) -> list[str]:
@@ -153,12 +153,17 @@ def planned(network: Scored, classes: int, config: ExtractionConfig, image: Tens
     Layers are those asked for, or by default at most `DEFAULT_LAYERS`, evenly. An InputError lists what there is, or
     names a layer that does not fit into ``max_memory_gib`` by itself.
     """
-    ran = outputs(network.module, image)
+    try:
+        ran = outputs(network.module, image)
+    except Exception as error:
+        raise InputError(f"{network.name}: fails at {tuple(image.shape)}: {error}; see its transform") from error
     there = layers_of(network.module, ran)
+    if not ran:
+        raise InputError(f"{network.name}: no module inside it is seen at work (a script? one layer?)")
     if unknown := [layer for layer in config.layers if layer not in ran]:
         offered = f"{', '.join(there)}, and any of its {len(ran)} modules"
         raise InputError(f"{network.name}: no layer {unknown[0]!r}; there are {offered}")
-    layers = dict.fromkeys(config.layers or evenly(there, min(len(there), DEFAULT_LAYERS)))
+    layers = [one for one in ran if one in (config.layers or evenly(there, min(len(there), DEFAULT_LAYERS)))]
     with torch.inference_mode():
         rows = Watched(network.module, layers, config.tokens).activations(image)
     held = torch.cuda.memory_allocated() if image.is_cuda else psutil.Process().memory_info().rss  # where means lie
@@ -187,13 +192,13 @@ def rdms_of(network: Scored, stimuli: StimulusFolder, config: ExtractionConfig, 
     """
     see = see or (lambda path: network.transform(read_image(path)))
     device, classes, twice = evaluation_device(), stimuli.classes, list[dict[str, Tensor]]()
-    first = torch.stack([see(path) for path in stimuli.files["path"][:2]]).to(device)
-    plan = planned(network._replace(module=network.module.to(device)), len(classes), config, first[:1])
+    first = [(torch.stack([see(path) for path in stimuli.files["path"][:2]]), torch.arange(2)) for _ in range(2)]
+    plan = planned(network._replace(module=network.module.to(device)), len(classes), config, first[0][0][:1].to(device))
     print(f"{network.name}: {plan.to_string(index=False, float_format='{:,.1f}'.format)}", file=sys.stderr)
     watched = Watched(network.module, plan["layer"], config.tokens)
-    show(watched, [(first, torch.arange(2))] * 2, plan["layer"], Tensor.detach, lambda rows, _: twice.append(rows))
+    show(watched, first, plan["layer"], Tensor.detach, lambda rows, _: twice.append(rows))
     if differ := [layer for layer in plan["layer"] if not torch.equal(twice[0][layer], twice[1][layer])]:
-        raise InputError(f"{network.name}, layer {differ[0]}: other activations for the same image; see its forward")
+        raise InputError(f"{network.name}, layer {differ[0]}: other activations for the same image; what is random?")
 
     def rdms(module: nn.Module, what: str) -> dict[str, RDM]:
         found, batches = dict[str, RDM](), -(-len(stimuli) // config.batch_size)

@@ -30,7 +30,7 @@ from semanticcmc.rsa.permutation import holm, permutations_for_family
 from semanticcmc.rsa.rdm import RDM, read_rdms, write_rdms
 from semanticcmc.rsa.semantics import model_rdm
 from semanticcmc.run import listed, record, sha256, write_csv, write_json
-from semanticcmc.scoring.networks import find
+from semanticcmc.scoring.networks import find, named
 from semanticcmc.scoring.rdms import ExtractionConfig, Seen, evenly, planned, rdms_of
 
 RDM_FILES = (".npz", ".parquet", ".hdf5", ".h5", ".pkl")
@@ -55,7 +55,7 @@ def score(
     pictures = StimulusFolder(stimuli, read) if stimuli else None
     done, classes = dict[str, Seen](), pictures.classes if pictures else ()
     for one in said:  # files are read, and networks looked at, before anything takes long
-        label, _, rest = one.rpartition("=")
+        label, rest = named(one)
         if (file := Path(rest).expanduser()).suffix in RDM_FILES:
             seen = Seen(label or file.stem, read_rdms(file), {}, {"source": f"{file.name}, SHA-256 {sha256(file)}"})
         elif pictures is None:
@@ -71,6 +71,10 @@ def score(
             raise InputError(f"{one}: other classes than those before ({listed(other)}); leave them out of both")
         done[seen.name], classes = seen, own
     models = {name: model_rdm(name, classes, config.model_files.get(name)) for name in config.models}
+    try:
+        (folder / "rdms").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--results {folder}: no folder can be made there ({error.strerror})") from error
     for name, seen in done.items():
         if pictures and not seen.rdms:
             done[name] = seen = rdms_of(find(seen.how["said"]), pictures, extraction)
@@ -138,8 +142,7 @@ def add(
     if layers and set(layers) != set(config.layers):
         raise InputError(f"layers of {said}: expected one for each of {', '.join(config.layers)}, found {dict(layers)}")
     distance, one = experiment.section("evaluation", EvaluationConfig).distance, Network(name, GIVEN, math.nan, 0)
-    asked = tuple(layers.values()) if layers else ()
-    extraction = ExtractionConfig(asked, "mean", config.batch_size, None, 4.0, distance, ())
+    extraction = ExtractionConfig(tuple((layers or {}).values()), "mean", config.batch_size, None, 4.0, distance, ())
     for condition in pictures.config.conditions:
 
         def see(path: str, condition: str = condition) -> torch.Tensor:
@@ -147,8 +150,8 @@ def add(
 
         seen = rdms_of(network, pictures, extraction, see)
         layers = layers or dict(zip(config.layers, evenly(list(seen.rdms), len(config.layers)), strict=True))
+        write_json(experiment.path("rdms", name, "given.json"), record({"layers": layers}, how=seen.how))  # first
         for seed in experiment.seeds:
             file = rdm_file(experiment, dataclasses.replace(one, seed=seed), condition)
             write_rdms(file, {ours: seen.rdms[layers[ours]] for ours in config.layers})
-    write_json(experiment.path("rdms", name, "given.json"), record({"layers": layers}, how=seen.how))
     return dataclasses.replace(one, seed=experiment.seeds[0])
