@@ -68,6 +68,17 @@ def test_a_librarys_cached_weights_are_read_and_no_code_in_them_is_executed(harm
     assert not (tmp_path / "executed").exists() and "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
+def test_a_file_of_a_librarys_weights_sees_pictures_as_the_library_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / Path(models.GoogLeNet_Weights.DEFAULT.url).name
+    cached.parent.mkdir(parents=True)
+    torch.save(models.googlenet(init_weights=False).state_dict(), cached)
+    library, file, image = find("googlenet"), find(f"googlenet:{cached}"), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():  # the library brings pictures from ImageNet's normalisation to GoogLeNet's own
+        assert torch.equal(library.module(image), file.module(image))
+    assert library.untrained(0).transform_input
+
+
 def test_untrained_networks_hang_on_their_seed_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)

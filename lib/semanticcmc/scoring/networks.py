@@ -98,21 +98,21 @@ def _of_a_library(name: str, given: str) -> Scored:
         known, chosen = weights.__members__, weights.__members__.get(given or "DEFAULT")
         source, transform = f"{chosen}, {getattr(chosen, 'url', '')}", weights.DEFAULT.transforms()
         create, options = models.get_model, {"weights": chosen}
+        always = {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # as with their weights
     else:
         import timm
 
-        known, source = {}, f"timm {timm.__version__}, {name}"
+        known, source, always = {}, f"timm {timm.__version__}, {name}", {}
         create, options = timm.create_model, {"pretrained": True}
         settings = timm.data.resolve_model_data_config(_drawn(lambda: create(name))(0))
         transform = timm.data.create_transform(**settings, is_training=False)
-    untrained, file = _drawn(lambda: create(name)), Path(given).expanduser()
+    untrained, file = _drawn(lambda: create(name, **always)), Path(given).expanduser()
     label = f"{name}-{file.stem}" if given else name
     if given == "untrained":
         return Scored(label, untrained(0), transform, "none: drawn with seed 0", untrained)
     if file.is_file():
         module, values = untrained(0), read_checkpoint(file)
-        keys = ("state_dict", "model_state_dict", "model", "network")
-        held = (values[key] for key in keys if isinstance(values.get(key), dict))
+        held = (values[key] for key in ("state_dict", "model_state_dict", "model") if isinstance(values.get(key), dict))
         state = {str(key).removeprefix("module."): value for key, value in next(held, values).items()}
         counts = {key: value for key, value in module.state_dict().items() if key.endswith(".num_batches_tracked")}
         load_weights(module, counts | state, file)  # old files lack these
