@@ -202,7 +202,8 @@ def score(
     seen: dict[str, Any] = {"layers": layers or (), "tokens": tokens, "images_per_class": images_per_class}
     seen |= {"batch_size": batch_size, "max_memory_gib": max_memory, "distance": "correlation"}
     one_of("--control", control, ("random", "none"))
-    seen |= {"seeds": list(range(seeds)) if control == "random" else []}
+    others = range(1, seeds + 1)  # <name>:untrained has seed 0, and would be in its own control
+    seen |= {"seeds": list(others) if control == "random" else []}
     files = {path.stem: str(path) for path in model_file or ()}
     tests = {"permutations": permutations, "bootstrap_samples": bootstrap, "model_files": files}
     named = [*(model or ([] if files else ["category", "lch"])), *(path.stem for path in model_file or ())]

@@ -26,6 +26,7 @@ from semanticcmc.evaluation.represent import Representation, represent
 from semanticcmc.experiment import Network, lagged_name, load_experiment
 from semanticcmc.figures.save import Picture, save
 from semanticcmc.gallery import draw
+from semanticcmc.network import GIVEN
 from semanticcmc.questions import Asked
 from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, plain, refuse_unknown_parameters
@@ -110,7 +111,9 @@ class Study(Asked):
         """The training of a network, checked before anything long starts."""
         from semanticcmc.training.loop import Run  # here: what does not train need not import it
 
-        return Run(self.experiment, self.network(network, seed))
+        if (one := self.network(network, seed)).objective == GIVEN:
+            raise InputError(f"{one.name}: another's network, which is shown stimuli and not trained")
+        return Run(self.experiment, one)
 
     def train(self, run: Run | str | Network) -> None:
         """Train to the end, from where an earlier run stopped; by hand the loss is drawn while it falls."""

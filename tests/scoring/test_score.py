@@ -47,7 +47,9 @@ def test_networks_are_scored_side_by_side_with_all_that_an_experiment_has(pictur
     ]
     command += [*FEW, "--model", "lch", "--model-file", str(tmp_path / "words.csv"), "--results", str(tmp_path / "out")]
     assert main(command) == 0
-    assert "one, untrained, seed 2, pass 1: 100%" in capsys.readouterr().err
+    # From seed 1 on: an untrained network that is scored has seed 0, and is not in its own control.
+    assert "one, untrained, seed 1, pass 1: 100%" in (told := capsys.readouterr().err)
+    assert "one, untrained, seed 3, pass 1: 100%" in told and "untrained, seed 0" not in told
     out, table = tmp_path / "out", scored(tmp_path / "out")
     assert list(table.columns) == list(COLUMNS)
     assert set(table.network) == {"one", f"{own}-alone", "made"} and set(table.model) == {"lch", "words"}
@@ -143,6 +145,8 @@ def test_a_network_of_others_stands_on_the_lag_curve(experiment, own, tmp_path, 
     one = E.add(f"own={own}:network", layers={"conv5": "1", "fc7": "5"})
     assert (one.name, one.trained, np.isnan(one.lag_s)) == ("own", False, True)
     assert [network.name for network in E.added] == ["own", "own"]  # the same for each seed
+    with pytest.raises(InputError, match="own: another's network, which is shown stimuli and not trained"):
+        E.train("own")
     table = E.lag_curve()
     rows = table[(table.network == "own") & (table.layer == "fc7") & (table.control == "none") & (table.model == "lch")]
     rdm = E.rdms("own")["fc7"]
