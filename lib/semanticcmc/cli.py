@@ -213,6 +213,23 @@ def score(
     print(f"{results / 'tables' / 'scores.csv'}; a page of it: python -m papers.scored {results}")
 
 
+@app.command()
+def label(
+    experiment: Name,
+    network: Annotated[str, typer.Option(help="detector or classifier of torchvision, or name:FILE with weights")],
+    least_confidence: Annotated[float, typer.Option(help="of a label, %; labels.least_confidence may ask more")] = 5.0,
+    least_area: Annotated[float, typer.Option(help="share of the picture that a detector's box covers")] = 0.0,
+    batch_size: Annotated[int, typer.Option(help="frames at a time")] = 8,
+) -> None:
+    """Label the frames of films, once ingested, by a network: writes detected/, a source for labels.path."""
+    from semanticcmc.scoring.detect import DetectionConfig, label_films
+
+    E = load_experiment(experiment)
+    said = {"least_confidence": least_confidence, "least_area": least_area, "batch_size": batch_size}
+    found = label_films(E, network, configure(DetectionConfig, said, "label"))
+    print(f"{found}; they count where labels.path names them: LABELS={E.folder / 'detected'}")
+
+
 def _of_an_experiment(place: str) -> Callable[[str], None]:
     """A command that loads an experiment and hands it to a function, imported when it is called."""
     module, function = place.split(":")

@@ -2,7 +2,7 @@
 
 ``semanticcmc/data/label_nouns.csv``, the package's, holds labels of Amazon Rekognition that are frequent in films;
 others are looked up in WordNet 3.0 where it is installed (`open_wordnet`), else among the nouns of
-``semanticcmc/data/wordnet_taxonomy.csv``.
+``semanticcmc/data/wordnet_taxonomy.csv``, and last in ``detector_nouns.csv``, the labels of ``semanticcmc label``.
 """
 
 from __future__ import annotations
@@ -77,12 +77,15 @@ def label_nouns(
             raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")
         for row in known.to_dict("records"):
             decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
+    file = package_table("detector_nouns.csv")
+    known = read_text_table(file, ("label", "wnid", "noun"), "label")
+    detected = {row["label"]: (row["wnid"], row["noun"], file.name) for row in known.to_dict("records")}
     rows = []
     for label in labels:
         column, _, value = label.partition(":")
         names = [label, value] if column in columns else [label]
         found = next((decided[name] for name in names if name in decided), None)
-        found = found or next(filter(None, map(lookup, names)), None)
+        found = found or next(filter(None, map(lookup, names)), None) or detected.get(label)
         rows.append((label, *(found or ("", "", ""))))
     return pd.DataFrame(rows, columns=["label", "wnid", "noun", "source"])
 

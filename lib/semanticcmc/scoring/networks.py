@@ -35,6 +35,7 @@ from semanticcmc.training.networks import Encoder, NetworksConfig, build
 from semanticcmc.training.views import evaluation_view
 from semanticcmc.training.weights import read_weights
 
+DETECTORS = models.list_models(models.detection)
 PUBLISHED = NetworksConfig("published", (96, 256, 384, 384, 256), (4096, 4096), 128, 224)
 Drawn = Callable[[int], nn.Module]  # from a seed
 
@@ -72,7 +73,7 @@ def find(said: str) -> Scored:
     timms = importlib.import_module("timm").list_models() if importlib.util.find_spec("timm") else ()
     path, known = Path(rest).expanduser(), dict.fromkeys([*models.list_models(models), *timms])
     if name in known or (name.split(".")[0] in timms and not path.exists()):
-        found = _of_a_library(name, given)
+        found = of_a_library(name, given)
     elif path.exists() or path.suffix in (".pt", ".pth", ".ckpt"):
         found = _checkpoint(path)
     else:
@@ -91,14 +92,15 @@ def named(said: str) -> tuple[str, str]:
     return (label, rest) if rest and not Path(said).exists() and not set("/:") & set(label) else ("", said)
 
 
-def _of_a_library(name: str, given: str) -> Scored:
-    """A network of torchvision, or else of timm: with its own weights, those of a file, or none."""
-    if name in models.list_models(models):
+def of_a_library(name: str, given: str) -> Scored:
+    """A network of torchvision (detectors too) or of timm: its own weights, a file's, or none; raises as `find`."""
+    if name in (*models.list_models(models), *DETECTORS):
         weights: Any = models.get_model_weights(name)
         known, chosen = weights.__members__, weights.__members__.get(given or "DEFAULT")
         source, transform = f"{chosen}, {getattr(chosen, 'url', '')}", weights.DEFAULT.transforms()
         create, options = models.get_model, {"weights": chosen}
         always = {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # as with their weights
+        always |= {"weights_backbone": None} if name in DETECTORS else {}  # else an untrained one fetches them
     else:
         import timm
 
@@ -115,7 +117,7 @@ def _of_a_library(name: str, given: str) -> Scored:
         held = (values[key] for key in ("state_dict", "model_state_dict", "model") if isinstance(values.get(key), dict))
         state = {str(key).removeprefix("module."): value for key, value in next(held, values).items()}
         counts = {key: value for key, value in module.state_dict().items() if key.endswith(".num_batches_tracked")}
-        load_weights(module, counts | state, file)  # old files lack these
+        load_weights(module, counts | state, f"{name}:{file}")  # old files lack these
         return Scored(label, module, transform, f"{file.name}, SHA-256 {sha256(file)}", untrained)
     if given and given not in known:
         there = ", ".join(known) or "that its name says, such as resnet18.a1_in1k"
