@@ -45,6 +45,8 @@ CONFIG = MoviesConfig(
     crop_black_borders=False,
     manifest=None,
     sound=False,
+    flow=None,
+    shots=False,
 )
 MJPEG_QUALITY = 2  # ffmpeg's -q:v, its best; the files come out somewhat smaller than ours (column bytes)
 TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")

@@ -32,6 +32,8 @@ def config(**values):
         "crop_black_borders": False,
         "manifest": None,
         "sound": False,
+        "flow": None,
+        "shots": False,
     }
     return MoviesConfig(**given | values)
 

@@ -31,6 +31,8 @@ def config(**values):
             "crop_black_borders": False,
             "manifest": None,
             "sound": False,
+            "flow": None,
+            "shots": False,
         }
         | values
     )
@@ -203,7 +205,8 @@ def test_command_line(folder, tmp_path, capsys):
         "name: films\ntitle: Films\nsource: films\nlags_s: [1, 5]\nbaselines: [random]\n"
         "seeds: [0]\nprimary_layer: fc7\n"
         f"movies: {{folder: '{folder}', frame_folders_per_s: null, frames_per_s: 1, short_side_px: 64, "
-        "jpeg_quality: 90, crop_black_borders: true, manifest: null, sound: false}\n"
+        "jpeg_quality: 90, crop_black_borders: true, manifest: null, sound: false, "
+        "flow: null, shots: false}\n"
     )
     assert main(["merge", str(experiment)]) == 2 and "error:" in capsys.readouterr().err
     main(["probe", str(experiment)])

@@ -110,6 +110,8 @@ def test_a_film_on_no_list_or_changed_is_left_out_and_the_others_go_on(films, tw
         crop_black_borders=False,
         manifest=tmp_path / "films.csv",
         sound=False,
+        flow=None,
+        shots=False,
     )
     probed = probe(films)
     for film in probed.itertuples():

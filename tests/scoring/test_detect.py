@@ -1,6 +1,7 @@
 """Labels of films by networks of torchvision: outputs whose labels, confidences and boxes are known."""
 
 import json
+import urllib.error
 
 import numpy as np
 import pytest
@@ -171,7 +172,11 @@ def test_a_detector_of_torchvision_with_weights_of_a_file(experiment):
     assert found.labels["confidence"].to_numpy() == pytest.approx(100 * odds / (odds + 90), rel=1e-4)
 
 
-def test_what_cannot_be_is_refused_before_any_frame_is_read(experiment, tmp_path, capsys):
+def test_what_cannot_be_is_refused_before_any_frame_is_read(experiment, monkeypatch, capsys):
+    def unreachable(*_, **__):
+        raise urllib.error.URLError("unreachable")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     yaml_file, file = str(experiment / "experiment.yaml"), experiment / "weights.pt"
     torch.save(models.squeezenet1_1().state_dict(), file)
 

@@ -282,12 +282,11 @@ def test_pairs_of_a_batch_come_from_few_films_where_so_said(experiment):
 
 def test_pairs_within_a_shot(experiment):
     E = experiment(same_shot=True, lag_tolerance=0.0)
-    with pytest.raises(InputError, match="shots are known of the world alone"):
+    with pytest.raises(InputError, match=r"no .*shots.parquet; a world writes it, and ingest \(movies.shots: true\)"):
         run_of(E, "semantic_5s", 0)
     shots = [(f"film{film}", t, t + 10.0, t // 10) for film in range(3) for t in range(0, 60, 10)]
-    (E.folder / "world").mkdir()
     columns = ["movie_id", "start_s", "stop_s", "shot"]
-    pd.DataFrame(shots, columns=columns).to_parquet(E.folder / "world/shots.parquet")
+    pd.DataFrame(shots, columns=columns).to_parquet(E.folder / "frames/index.shots.parquet")
     first, second = next(run_of(E, "semantic_5s", 0).batches.after(torch.Generator().get_state(), 1)).draw.rows.T
     assert torch.equal(first + 5, second) and torch.equal(first // 10, second // 10)
 

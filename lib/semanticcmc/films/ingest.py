@@ -11,8 +11,9 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import av
 import pandas as pd
@@ -23,14 +24,15 @@ from semanticcmc.films.files import Frame, file_state, film_problem, is_finished
 from semanticcmc.films.folders import folder_state, read_folder
 from semanticcmc.films.letterbox import find_borders
 from semanticcmc.films.manifest import refuse_changed
+from semanticcmc.films.motion import SHOTS_PX, STEPS_PER_S, find_shots, flow_pictures, refuse_missing
 from semanticcmc.films.probe import probe, read_probe, reason
 from semanticcmc.films.sound import sound_file, write_sound
 from semanticcmc.films.soundtrack import film_sound
 from semanticcmc.films.video import Damage, decode
-from semanticcmc.run import DiskFullError, Progress, duration, write_csv, write_json
+from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_csv, write_json
 
 # Keys of the configuration that do not decide what a video's frames look like.
-NO_SETTING = ("folder", "manifest", "frame_folders_per_s", "sound")
+NO_SETTING = ("folder", "manifest", "frame_folders_per_s", "sound", "flow", "shots")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,8 @@ class MoviesConfig(Section):
     crop_black_borders: bool
     manifest: Path | None
     sound: bool
+    flow: Literal["farneback", "difference"] | None
+    shots: bool
 
 
 def ingest(
@@ -74,7 +78,7 @@ def ingest(
         Told the number of frames written.
     """
     path, folder = Path(path), Path(folder)
-    problem = folder / f"{movie_id}.problem.json"
+    problem, notes = (folder / f"{movie_id}.{kind}.json" for kind in ("problem", "notes"))
     try:
         if path.is_dir():
             made_from = folder_state(path, config.frame_folders_per_s)
@@ -87,22 +91,28 @@ def ingest(
             if config.manifest:
                 refuse_changed(path, movie_id, config.manifest, folder / f"{movie_id}.checksum.json")
         made_from |= {name: value for name, value in dataclasses.asdict(config).items() if name not in NO_SETTING}
-        unheard = config.sound and not sound_file(folder, movie_id).exists()
-        if not unheard and is_finished(folder, movie_id, made_from):
+        lacking = config.sound and not sound_file(folder, movie_id).exists()
+        lacking |= config.shots and not _noted(notes).get("shots")
+        moved = made_from | {"flow": config.flow}
+        lacking |= config.flow is not None and not is_finished(folder, f"{movie_id}.flow", moved)
+        if not lacking and is_finished(folder, movie_id, made_from):
             problem.unlink(missing_ok=True)
             return folder / f"{movie_id}.parquet"
         if config.sound:
             next(film_sound(path, 1.0))  # before all its pictures are read: whether there is any
-        crop, damage = find_borders(path, threads) if config.crop_black_borders else None, Damage()
-        if path.is_dir():
-            damage.pictures = made_from["pictures"]
-            frames = read_folder(path, config.frame_folders_per_s, config.frames_per_s, config.short_side_px, crop)
-        else:
-            frames = decode(path, config.frames_per_s, config.short_side_px, threads, crop, damage)
+        crop = find_borders(path, threads) if config.crop_black_borders else None
+        damage = Damage(made_from.get("pictures", 0))  # of a folder they are counted
+        every = max(1, round(STEPS_PER_S / config.frames_per_s))
+        often = float(every * Fraction(config.frames_per_s).limit_denominator(1001))
+
+        def pictures(per_s: float, short_side_px: int, damage: Damage | None = None) -> Iterator[Frame]:
+            if path.is_dir():
+                return read_folder(path, config.frame_folders_per_s, per_s, short_side_px, crop)
+            return decode(path, per_s, short_side_px, threads, crop, damage)
 
         def watched() -> Iterator[Frame]:
-            """The frames; sound and notes are written after the last, before the film counts as finished."""
-            for done, frame in enumerate(frames):
+            """The frames; all else is written after the last, before the film counts as finished."""
+            for done, frame in enumerate(pictures(config.frames_per_s, config.short_side_px, damage)):
                 if progress:
                     progress.update(done)
                 yield frame
@@ -110,8 +120,12 @@ def ingest(
                 progress.update(progress.total)
             if config.sound:
                 write_sound(folder, movie_id, film_sound(path, frame.time_s + 1 / config.frames_per_s))
+            if config.flow:
+                flow = flow_pictures(pictures(often, config.short_side_px), every, config.flow)
+                write_film(folder, f"{movie_id}.flow", flow, config.jpeg_quality, moved)
             kept = dataclasses.asdict(crop) if crop else None
-            write_json(folder / f"{movie_id}.notes.json", {"kept": kept, **dataclasses.asdict(damage)})
+            shots = find_shots(pictures(often, SHOTS_PX), often) if config.shots else None
+            write_json(notes, {"kept": kept, **dataclasses.asdict(damage), "shots": shots})
 
         return write_film(folder, movie_id, watched(), config.jpeg_quality, made_from)
     except DiskFullError:
@@ -121,8 +135,15 @@ def ingest(
         raise InputError(f"{path}: {reason(error)}") from error
 
 
+def _noted(file: Path) -> dict[str, Any]:
+    """What was noted of a film; nothing of one that was ingested by an earlier version."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
 def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) -> pd.DataFrame:
     """Merge the films ingested into ``index.parquet``, and list all films in ``films.csv``.
+
+    Shots of films (`movie_id, start_s, stop_s, shot`), where they were looked for, go to ``index.shots.parquet``.
 
     Returned is a DataFrame: `movie_id, title, duration_s, frames, source, problem, kept_px, warning`, one row a film,
     also those that cannot be used. `kept_px` is the part inside black borders, width x height + left + top in pixels as
@@ -157,10 +178,10 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     if usable.any():
         times = merge_index(folder, movie_ids[usable].tolist()).groupby("movie_id")["time_s"]
         films["frames"] = movie_ids.map(times.size()).fillna(0).astype(int)
-        kept, damaged = {}, {}
+        kept, damaged, shots = {}, {}, []
         for movie_id in movie_ids[usable]:
-            file = folder / f"{movie_id}.notes.json"
-            notes = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            notes = _noted(folder / f"{movie_id}.notes.json")
+            shots += [(movie_id, *ends, number) for number, ends in enumerate(notes.get("shots") or ())]
             if notes.get("kept"):
                 kept[movie_id] = "{width}x{height}+{x}+{y}".format(**notes["kept"])
             if notes.get("lost"):
@@ -168,6 +189,11 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
                 damaged[movie_id] = f"{lost}; the one before stays on screen"
         films["kept_px"] = [kept.get(movie_id, "") for movie_id in movie_ids]
         films["warning"] = [damaged.get(movie_id, "") for movie_id in movie_ids]
+        (folder / "index.shots.parquet").unlink(missing_ok=True)
+        if shots:
+            table = pd.DataFrame(shots, columns=["movie_id", "start_s", "stop_s", "shot"])
+            with atomic(folder / "index.shots.parquet") as temporary:
+                table.to_parquet(temporary, index=False)
     write_csv(folder / "films.csv", films)
     if not usable.any():
         raise InputError(f"{folder}: no film can be used; films.csv there lists the reasons")
@@ -177,6 +203,7 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
 def probe_films(experiment: Experiment) -> None:
     """Open every film of an experiment and write ``frames/probe.csv``."""
     config = experiment.section("movies", MoviesConfig)
+    refuse_missing(config.flow, config.shots)
     probed = probe(config.folder, max(experiment.lags_s, default=0.0), config.frame_folders_per_s)
     write_csv(experiment.path("frames", "probe.csv"), probed)
     _summary(probed)

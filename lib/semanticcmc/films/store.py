@@ -76,7 +76,7 @@ class FrameStore:
         files = [self.folder / f"{movie_id}.{self.view}.parquet" for movie_id in self.movies]
         for file in files:
             if not file.exists():
-                raise InputError(f"{file}: no view {self.view} of this film; a world writes it (world.other_views)")
+                raise InputError(f"{file}: no view {self.view} of this film; see world.other_views, movies.flow")
         table = pa.concat_tables([read_index(file).cast(SCHEMA) for file in files])
         if not np.array_equal(table["time_s"].to_numpy(), self._time_s):
             raise InputError(f"{path}: the films' {self.view} has other frames than they have; make it anew")

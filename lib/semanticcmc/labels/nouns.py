@@ -77,9 +77,8 @@ def label_nouns(
             raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")
         for row in known.to_dict("records"):
             decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
-    file = package_table("detector_nouns.csv")
-    known = read_text_table(file, ("label", "wnid", "noun"), "label")
-    detected = {row["label"]: (row["wnid"], row["noun"], file.name) for row in known.to_dict("records")}
+    known = read_text_table(package_table("detector_nouns.csv"), ("label", "wnid", "noun"), "label")
+    detected = {row["label"]: (row["wnid"], row["noun"], "detector_nouns.csv") for row in known.to_dict("records")}
     rows = []
     for label in labels:
         column, _, value = label.partition(":")

@@ -8,14 +8,11 @@ is a source of labels like any other (`labels.ingest`): ``LABELS=results/<experi
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torchvision import models
 
 from semanticcmc.config import Count, InputError, Percent, Section, Share, one_of, package_table, read_text_table
@@ -66,14 +63,12 @@ def label_films(experiment: Experiment, network: str, config: DetectionConfig) -
     store, folder = FrameStore(experiment.folder / "frames"), experiment.folder / "detected"
     shown, labels = of_a_library(name, given), np.array(output_labels(name), dtype=object)
     shown.module.eval().to(choose_device(experiment.section("training", TrainingConfig)))
-    (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    settings = {"network": name, "weights": shown.source, **dataclasses.asdict(config)}
-    settings.pop("batch_size")
+    settings = [name, shown.source, config.least_confidence, config.least_area]
     progress = Progress("frames labelled", len(store), experiment.folder / "progress")
     parts = [folder / PARTS / f"{movie_id}.parquet" for movie_id in store.movies]
     for part in parts:
         rows, times_s = store.rows(part.stem), store.times(part.stem)
-        state = json.loads(json.dumps([settings, file_state(store.folder / f"{part.stem}.tar")]))
+        state = [settings, file_state(store.folder / f"{part.stem}.tar")]
         if part.exists() and made_from(part)["state"] == state:
             continue
         found: list[tuple[float, int, float]] = []
@@ -82,7 +77,7 @@ def label_films(experiment: Experiment, network: str, config: DetectionConfig) -
             found += [(times_s[row - rows.start], *one) for one in outputs if labels[one[0]]]
         time_s, output, confidence = np.array(found, dtype=np.float64).reshape(-1, 3).T
         nothing = "" if found else f"nothing found with {config.least_confidence:g} % or more"
-        label = labels[output.astype(np.int64)]
+        label = labels[output.astype(int)]
         film = FilmLabels(time_s, label, confidence, np.nan, times_s, f"film {part.stem}", nothing)
         write_part(part, film, sampling(times_s, None, film.where) or (0.0, 1.0), state)
     progress.update(len(store))
@@ -100,25 +95,18 @@ def label_films(experiment: Experiment, network: str, config: DetectionConfig) -
 def _outputs(
     shown: Scored, detects: bool, store: FrameStore, rows: slice, config: DetectionConfig
 ) -> Iterator[tuple[int, list[tuple[int, float]]]]:
-    """Each frame's row, and its outputs that are sure and large enough: number and confidence, percent."""
-    transform: Any = shown.transform
+    """Each frame's row, and number and confidence (percent) of its outputs that are sure and large enough."""
     device = next(shown.module.parameters()).device
     for start in range(rows.start, rows.stop, config.batch_size):
         batch = range(start, min(start + config.batch_size, rows.stop))
-        frames = [transform(store.read_rows([row])[0].to(device)) for row in batch]
+        frames = [shown.transform(store.read_rows([row])[0].to(device)) for row in batch]
         with torch.inference_mode():
+            answers = shown.module(frames) if detects else shown.module(torch.stack(frames)).softmax(1)
+        for row, frame, answer in zip(batch, frames, answers, strict=True):
+            percent = 100 * (answer["scores"] if detects else answer).double().clamp(max=1)
+            kept = percent >= config.least_confidence
             if detects:
-                answers = zip(frames, shown.module(frames), strict=True)
-                found = [_large(frame, boxes, config.least_area) for frame, boxes in answers]
-            else:
-                found = [enumerate(scores) for scores in shown.module(torch.stack(frames)).softmax(1).tolist()]
-        for row, scores in zip(batch, found, strict=True):
-            sure = ((number, min(100.0, 100 * score)) for number, score in scores)
-            yield row, [one for one in sure if one[1] >= config.least_confidence]
-
-
-def _large(frame: Tensor, found: dict[str, Tensor], least_area: float) -> Iterator[tuple[int, float]]:
-    """Number and score of the boxes that cover enough of a frame (3, height, width)."""
-    sides = found["boxes"][:, 2:] - found["boxes"][:, :2]
-    large = sides.prod(1) >= least_area * frame[0].numel()
-    return zip(found["labels"][large].tolist(), found["scores"][large].tolist(), strict=True)
+                sides = answer["boxes"][:, 2:] - answer["boxes"][:, :2]
+                kept &= sides.prod(1) >= config.least_area * frame[0].numel()
+            numbers = answer["labels"] if detects else torch.arange(len(answer), device=device)
+            yield row, list(zip(numbers[kept].tolist(), percent[kept].tolist(), strict=True))

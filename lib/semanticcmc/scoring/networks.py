@@ -45,7 +45,7 @@ class Scored(NamedTuple):
 
     name: str
     module: nn.Module
-    transform: Callable[[Image.Image], Tensor]  # float (3, h, w) of an upright RGB picture
+    transform: Callable[[Any], Tensor]  # float (3, h, w) of an upright RGB picture, of PIL or uint8 (3, h, w)
     source: str  # of its weights
     untrained: Drawn | None  # the same architecture before training; None where that cannot be had
 

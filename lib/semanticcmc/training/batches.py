@@ -156,9 +156,9 @@ def pairing_of(network: Network, experiment: Experiment, store: FrameStore) -> F
     lag_s = 0.0 if math.isnan(network.lag_s) else network.lag_s
     shots = None
     if config.same_shot:
-        file = experiment.folder / "world" / "shots.parquet"
-        if not file.exists():
-            raise InputError(f"training.same_shot: {file} is not there; shots are known of the world alone")
+        place = "world/shots.parquet" if experiment.source == "world" else "frames/index.shots.parquet"
+        if not (file := experiment.folder / place).exists():
+            raise InputError(f"training.same_shot: no {file}; a world writes it, and ingest (movies.shots: true)")
         shots = pd.read_parquet(file)
     kind, keys = choose_pairing(experiment.objective(network).get("pairing", "fixed"), lag_s, str(experiment.file))
     longest_lag_s = max(*experiment.lags_s, lag_s, 0.0)
