@@ -99,8 +99,8 @@ def of_a_library(name: str, given: str) -> Scored:
         known, chosen = weights.__members__, weights.__members__.get(given or "DEFAULT")
         source, transform = f"{chosen}, {getattr(chosen, 'url', '')}", weights.DEFAULT.transforms()
         create, options = models.get_model, {"weights": chosen}
-        always = {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # as with their weights
-        always |= {"weights_backbone": None} if name in DETECTORS else {}  # else an untrained one fetches them
+        always: dict[str, Any] = {"weights_backbone": None} if name in DETECTORS else {}  # else fetched for itself
+        always |= {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # as with their weights
     else:
         import timm
 
