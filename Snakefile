@@ -199,7 +199,7 @@ if IMPORTED:
             "logs/labels.log",
         params:
             made_by=CONTENTS.code("semanticcmc.labels.ingest"),
-            settings=settings("imports"),
+            settings=settings("imports", "nouns"),
         shell:
             COMMAND + "labels experiment.yaml > {log:q} 2>&1"
 

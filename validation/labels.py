@@ -32,7 +32,14 @@ HERE = Path(__file__).parent
 FILMS, LABEL_SETS, LABELS, NAMES, PAGE = 100, 2_851_272, 41_000_000, 2500, 1000
 INTERVAL_S, FPS = 0.2, 24000 / 1001
 CONFIG = LabelsConfig(
-    path=None, interval_s=None, least_confidence=0.0, parents=False, event_columns=(), join_runs=False, nouns=None
+    path=None,
+    interval_s=None,
+    least_confidence=0.0,
+    parents=False,
+    event_columns=(),
+    join_runs=False,
+    nouns=None,
+    widen_s=(0.0, 0.0),
 )
 
 

@@ -115,8 +115,9 @@ def opened_text(path: Path) -> Iterator[typing.TextIO]:
             if handle.read(1) != "\ufeff":
                 handle.seek(0)
             yield handle
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
+    except UnicodeDecodeError as error:  # its position is that in what was read at once, a part of the file
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        line = text.count("\n", 0, next(i for i, sign in enumerate(text) if "\udc80" <= sign <= "\udcff")) + 1
         raise InputError(f"{path}, line {line}: not readable as text in UTF-8 ({error}); save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{path}: not readable: {error.strerror}") from error

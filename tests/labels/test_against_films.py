@@ -42,7 +42,7 @@ def imported(folder, files, films=("a",), duration_s=FILM_S, fps=25.0, **config)
     for name, text in files.items():
         (folder / "in" / name).write_text(text, encoding="utf-8")
     values = dict(path=str(folder / "in"), interval_s=None, least_confidence=50, parents=False, event_columns=[])
-    values |= dict(join_runs=False, nouns=None) | config
+    values |= dict(join_runs=False, nouns=None, widen_s=[0, 0]) | config
     (folder / "experiment.yaml").write_text(
         "name: x\ntitle: X\nsource: films\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
         + yaml.safe_dump({"labels": values})
@@ -183,7 +183,9 @@ def test_more_label_sets_than_pictures_are_listed(tmp_path):
 def test_what_would_fill_the_memory_is_refused_before(tmp_path, file, text, config, known):
     (tmp_path / file).write_text(text)
     values = dict(interval_s=None, event_columns=()) | config
-    settings = LabelsConfig(tmp_path / file, least_confidence=50, parents=False, join_runs=False, nouns=None, **values)
+    settings = LabelsConfig(
+        tmp_path / file, least_confidence=50, parents=False, join_runs=False, nouns=None, widen_s=(0, 0), **values
+    )
     too_many = r"at most 20,000,000 are read; correct the times, or labels\.interval_s"
     tracemalloc.start()
     try:
@@ -207,7 +209,7 @@ def test_problems_outlive_a_stop(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").write_text(rekognition(SECONDS, confidence=40))
     (tmp_path / "in" / "b.json").write_text("torn")
-    config = LabelsConfig(tmp_path / "in", None, 50.0, False, (), False, None)
+    config = LabelsConfig(tmp_path / "in", None, 50.0, False, (), False, None, (0.0, 0.0))
     with pytest.raises(InputError, match="torn|b.json"):
         import_labels(tmp_path / "in", tmp_path / "out", config)
     (tmp_path / "in" / "b.json").write_text(rekognition(SECONDS))

@@ -24,6 +24,7 @@ CONFIG = {
     "event_columns": (),
     "join_runs": False,
     "nouns": None,
+    "widen_s": (0.0, 0.0),
 }
 
 
@@ -159,7 +160,7 @@ def experiment(folder, path, source="films"):
     (folder / "experiment.yaml").write_text(
         f"name: x\ntitle: X\nsource: {source}\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
         f"labels: {{path: {path or 'null'}, interval_s: null, least_confidence: 50, parents: false, "
-        "event_columns: [], join_runs: false, nouns: null}\n"
+        "event_columns: [], join_runs: false, nouns: null, widen_s: [0, 0]}\n"
     )
     return load_experiment(folder / "experiment.yaml")
 

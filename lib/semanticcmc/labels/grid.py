@@ -51,7 +51,7 @@ class FilmLabels:
     def confident(self, least_confidence: float) -> FilmLabels:
         """These labels without the less confident ones; `sampled_s` stays as it is."""
         kept = self.confidence >= least_confidence
-        problem = unsure(self.confidence, least_confidence, self.where)
+        problem = self.problem or unsure(self.confidence, least_confidence, self.where)
         return dataclasses.replace(
             self, time_s=self.time_s[kept], label=self.label[kept], confidence=self.confidence[kept], problem=problem
         )

@@ -5,10 +5,13 @@ The source that `labels.path` names is one of these, known by its content:
 - Amazon Rekognition's JSON (`rekognition`): ``<film>.json``, or a folder of pages a film;
 - event tables (`tables`) with the columns `onset` and `duration`;
 - one CSV with the columns `movie_id, time_s, label` or `movie_id, start_s, stop_s, label`;
+- words (`utterances`): narrations, SubRip, WebVTT or tables of timed text, a file a film;
 - a folder with ``labels.parquet`` and ``label_times.parquet``.
 
 ``semanticcmc labels`` writes ``labels/labels.parquet``, ``labels/label_times.parquet`` and ``labels/films.csv``: the
-films of the labels and of the frames, also those that are in one of the two alone.
+films of the labels and of the frames, also those that are in one of the two alone. Of words also what `words` writes.
+Where there are labels alone, films last as long as ``films.csv`` beside them says (`movie_id, duration_s`), if there is
+one, else to the end of their labels.
 """
 
 from __future__ import annotations
@@ -25,20 +28,25 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError, table_head
+from semanticcmc.config import InputError, read_text_table, table_head
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.files import file_state, movie_id_of
 from semanticcmc.films.probe import read_probe
 from semanticcmc.labels.grid import FilmLabels, made_from, merge_parts, refuse_beyond, sampling, unsure, write_part
+from semanticcmc.labels.nouns import DECIDED
 from semanticcmc.labels.rekognition import SUFFIX, read_rekognition, rekognition_films
 from semanticcmc.labels.stream import LabelsConfig, LabelStream, read_labels, write_labels
 from semanticcmc.labels.tables import event_films, read_events, read_label_csv
-from semanticcmc.run import Progress, write_csv
+from semanticcmc.labels.utterances import is_of_words
+from semanticcmc.labels.words import SPOKEN, read_words
+from semanticcmc.run import Progress, listed, write_csv
 
 FORMATS = (
     "Rekognition's JSON (<film>.json, or a folder of pages a film), event tables with onset and duration, "
-    "a CSV with movie_id, time_s (or start_s, stop_s) and label, or labels.parquet with label_times.parquet"
+    "a CSV with movie_id, time_s (or start_s, stop_s) and label, words (.txt of h:m:s|h:m:s|sentence, .srt, .vtt, or "
+    "a CSV a film with start, end and text), or labels.parquet with label_times.parquet"
 )
+DURATIONS = "films.csv"  # beside labels alone: how long their films last
 PARTS = "films"  # folder of the films imported so far; removed when they are merged
 
 
@@ -50,17 +58,27 @@ class FilmSource(NamedTuple):
     read: Callable[[], FilmLabels]
 
 
-def film_sources(path: Path, config: LabelsConfig) -> list[FilmSource]:
-    """Films in a folder or file of labels in any format, sorted by `movie_id`.
+def film_sources(path: Path, config: LabelsConfig, folder: Path | None = None) -> list[FilmSource]:
+    """Films in a folder or file of labels in any format, sorted by `movie_id`; `folder` is that of `words.read_words`.
 
     Raises InputError if nothing there has a known format, or settings that it needs are not stated.
     """
     if not (path.is_file() or path.is_dir()):
         raise InputError(f"labels.path {path}: no such file or folder")
     here = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.name[0] != ".")
+    here = [p for p in here if path.is_file() or p.name != DURATIONS]
+    words = [] if config.event_columns else [p for p in here if p.is_file() and is_of_words(p)]
     tables = [p for p in here if p.suffix.lower() in (".csv", ".tsv")]
     readers: dict[str, tuple[tuple[Path, ...], Callable[[], FilmLabels]]] = {}
-    if tables and "onset" in (columns := table_head(tables[0])[2]):
+    if words:
+        if len({p.stem for p in words}) < len(words) or set(tables) - set(words):
+            expected = "one file a film expected, and no table without start, end and text; rename or remove one"
+            raise InputError(f"{path}: {listed([p.name for p in [*words, *tables]])}: {expected}")
+        said = read_words({movie_id_of(p.stem): p for p in words}, config, folder)
+        for p in words:
+            files = (p, *filter(None, [config.nouns]))
+            readers[p.stem] = files, functools.partial(said.__getitem__, movie_id_of(p.stem))
+    elif tables and "onset" in (columns := table_head(tables[0])[2]):
         if config.interval_s is None or not config.event_columns:
             there = f"(there are {', '.join(columns)}) in the experiment"
             raise InputError(f"{path}: event tables need labels.interval_s and labels.event_columns {there}")
@@ -105,6 +123,8 @@ def import_labels(
         Lengths of films: label times go on to the end, and labels beyond it are refused.
     """
     path, folder, durations_s = Path(path).expanduser(), Path(folder), durations_s or {}
+    for name in (DECIDED, SPOKEN):  # of words imported before
+        (folder / name).unlink(missing_ok=True)
     if path.is_dir() and (path / "labels.parquet").exists():
         stream, problems = read_labels(path), dict[str, str]()
         all_confidence = stream.labels["confidence"].to_numpy()
@@ -114,7 +134,7 @@ def import_labels(
             problems[movie_id] = unsure(all_confidence[rows], config.least_confidence, where)
         write_labels(folder, stream.labels[all_confidence >= config.least_confidence], stream.times)
         return problems
-    sources = film_sources(path, config)
+    sources = film_sources(path, config, folder)
     progress = Progress("labels of films", len(sources), folder.parent / "progress")
     parts = folder / PARTS
     parts.mkdir(parents=True, exist_ok=True)
@@ -175,6 +195,19 @@ def films_with_labels(stream: LabelStream, films: pd.DataFrame, problems: Mappin
     return table[["movie_id", "label_sets", "labels", "problem"]]
 
 
+def stated_durations(path: Path) -> pd.DataFrame | None:
+    """Films that labels alone come with, in the form of `read_probe`, from `DURATIONS` beside them; None without it."""
+    file = path.expanduser() / DURATIONS
+    if not file.is_file():
+        return None
+    films = read_text_table(file, ("movie_id", "duration_s"), "movie_id")[["movie_id", "duration_s"]]
+    duration_s = pd.to_numeric(films["duration_s"], errors="coerce")
+    if len(wrong := films[~((duration_s > 0) & np.isfinite(duration_s))]):
+        movie_id, found = wrong.iloc[0]
+        raise InputError(f"{file}: film {movie_id!r}: duration_s {found!r}; seconds above 0 expected")
+    return films.assign(movie_id=films["movie_id"].map(movie_id_of), duration_s=duration_s, fps=np.nan, problem="")
+
+
 def import_experiment(experiment: Experiment) -> pd.DataFrame:
     """Import an experiment's labels into its results, and match them with its films.
 
@@ -184,12 +217,16 @@ def import_experiment(experiment: Experiment) -> pd.DataFrame:
     config = experiment.section("labels", LabelsConfig)
     if config.path is None:
         raise InputError(f"{experiment.file}: labels.path is empty: give LABELS=<folder or file>")
-    films = read_probe(experiment)
-    lengths = films[np.isfinite(films["duration_s"])]
-    folder = experiment.folder / "labels"
-    durations_s = dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True))
+    films = read_probe(experiment) if experiment.source == "films" else stated_durations(config.path)
+    folder, durations_s = experiment.folder / "labels", dict[str, float]()
+    if films is not None:
+        lengths = films[np.isfinite(films["duration_s"])]
+        durations_s = dict(zip(lengths["movie_id"], lengths["duration_s"], strict=True))
     problems = import_labels(config.path, folder, config, durations_s)
-    table = films_with_labels(read_labels(folder), films, problems)
+    stream = read_labels(folder)
+    if films is None:
+        films = stream.times[["movie_id"]].assign(duration_s=np.nan, fps=np.nan, problem="")
+    table = films_with_labels(stream, films, problems)
     write_csv(folder / "films.csv", table)
     if (table["problem"] != "").all():
         first = "; ".join(f"{film.movie_id}: {film.problem}" for film in table.head(10).itertuples())

@@ -22,6 +22,7 @@ from semanticcmc.rsa.wordnet import open_wordnet, read_taxonomy
 from semanticcmc.run import write_csv
 
 Noun = tuple[str, str, str]  # wnid, noun, source
+DECIDED = "words.csv"  # of labels that were words: what was decided about each (`words.read_words`)
 
 
 def first_sense(label: str) -> Noun | None:
@@ -43,6 +44,19 @@ def _first_senses_of_taxonomy() -> dict[str, str]:
     """Wnids by lemma; ``dog.n.01`` is the first sense of dog."""
     synsets = read_taxonomy().synsets
     return {name.removesuffix(".n.01"): wnid for wnid, name in synsets.items() if name.endswith(".n.01")}
+
+
+def read_nouns(files: Iterable[Path]) -> dict[str, Noun]:
+    """Nouns by label from tables `label, wnid, noun, source`, a later table's row before an earlier one's."""
+    decided: dict[str, Noun] = {}
+    for file in files:
+        known = read_text_table(file, ("label", "wnid", "noun", "source"), "label")
+        if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
+            label, wnid = wrong[["label", "wnid"]].iloc[0]
+            raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")
+        for row in known.to_dict("records"):
+            decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
+    return decided
 
 
 def label_nouns(
@@ -69,14 +83,7 @@ def label_nouns(
         Columns of event tables: of their labels ``column:value`` the value is looked up where there is no noun for
         all of it.
     """
-    decided: dict[str, Noun] = {}
-    for file in filter(None, (package_table("label_nouns.csv"), table)):
-        known = read_text_table(file, ("label", "wnid", "noun", "source"), "label")
-        if len(wrong := known[~known["wnid"].str.fullmatch(r"(n\d{8})?")]):
-            label, wnid = wrong[["label", "wnid"]].iloc[0]
-            raise InputError(f"{file}: label {label!r}: {wnid!r} is no wnid; expected one like n02084071, or nothing")
-        for row in known.to_dict("records"):
-            decided[row["label"]] = row["wnid"], row["noun"], row["source"] or file.name
+    decided = read_nouns(filter(None, (package_table("label_nouns.csv"), table)))
     known = read_text_table(package_table("detector_nouns.csv"), ("label", "wnid", "noun"), "label")
     detected = {row["label"]: (row["wnid"], row["noun"], "detector_nouns.csv") for row in known.to_dict("records")}
     rows = []
@@ -89,6 +96,14 @@ def label_nouns(
     return pd.DataFrame(rows, columns=["label", "wnid", "noun", "source"])
 
 
+def experiment_nouns(experiment: Experiment, labels: Iterable[str]) -> pd.DataFrame:
+    """`label_nouns` of an experiment's labels; those of words as `words.csv` has them."""
+    if experiment.source == "world":
+        return label_nouns(labels)
+    config, decided = experiment.section("labels", LabelsConfig), experiment.folder / "labels" / DECIDED
+    return label_nouns(labels, decided if decided.is_file() else config.nouns, columns=config.event_columns)
+
+
 def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write and return an experiment's ``labels/label_nouns.csv`` (`label_nouns`) and ``labels/unmapped_labels.csv``.
 
@@ -98,11 +113,7 @@ def write_label_nouns(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFram
     if stream is None:
         raise InputError(f"{experiment.file}: labels.path is empty: these films have no labels")
     counts = frequencies(stream)
-    if experiment.source == "world":
-        nouns = label_nouns(counts["label"])
-    else:
-        config = experiment.section("labels", LabelsConfig)
-        nouns = label_nouns(counts["label"], config.nouns, columns=config.event_columns)
+    nouns = experiment_nouns(experiment, counts["label"])
     unmapped = counts[(nouns["wnid"] == "").to_numpy()]
     for name, rows in (("label_nouns", nouns), ("unmapped_labels", unmapped)):
         write_csv(experiment.path("labels", f"{name}.csv"), rows)

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semanticcmc.config import InputError, Percent, Positive, Section
+from semanticcmc.config import InputError, NotNegative, Percent, Positive, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.run import atomic, small_table
 
@@ -37,6 +37,7 @@ class LabelsConfig(Section):
     event_columns: tuple[str, ...]
     join_runs: bool
     nouns: Path | None
+    widen_s: tuple[NotNegative, NotNegative]
 
 
 @dataclasses.dataclass(frozen=True)

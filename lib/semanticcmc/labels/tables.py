@@ -65,7 +65,7 @@ def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float
     interval_s : float
         Time from one label set to the next. An event between two counts for the nearest.
     """
-    times, labels, begin_s = [], [], 0.0
+    starts, stops, labels, begin_s = [], [], [], 0.0
     for file in files:
         rows = _read(file, dict.fromkeys(("onset", "duration", *columns), pa.string())).to_pandas()
         start_s, length_s = _seconds(rows["onset"], file), _seconds(rows["duration"], file)
@@ -75,17 +75,25 @@ def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float
             prefix = f"{column}:" if len(columns) > 1 else ""
             names = (prefix + value[there]).to_numpy(dtype=object)
             start = begin_s + start_s[there]
-            time_s, event = spans_on_grid(start, start + length_s[there], interval_s, file)
-            times.append(time_s)
-            labels.append(names[event])
+            starts.append(start)
+            stops.append(start + length_s[there])
+            labels.append(names)
         begin_s += float((start_s + length_s).max(initial=0.0))
-    time_s, label = np.concatenate(times), np.concatenate(labels)
-    last_s = max(0, np.ceil(begin_s / interval_s - 1e-6) - 1) * interval_s
-    time_s = np.minimum(time_s, last_s)  # the nearest label time of what is at the very end
-    end = np.ceil(begin_s / interval_s - TOLERANCE) - 1  # the last label time, whether or not it has a label
-    sampled_s = np.append(time_s, end * interval_s) if end >= 0 else time_s
     where = str(files[0] if len(files) == 1 else files[0].parent)
-    return FilmLabels(time_s, label, np.full(len(label), 100.0), np.nan, sampled_s, where)
+    start_s, stop_s, label = map(np.concatenate, (starts, stops, labels))
+    return spans_as_labels(start_s, stop_s, label, begin_s, interval_s, where)
+
+
+def spans_as_labels(
+    start_s: np.ndarray, stop_s: np.ndarray, label: np.ndarray, end_s: float, interval_s: float, where: str
+) -> FilmLabels:
+    """Labels of one film from n spans, each with a label; the source looked for labels from 0 to `end_s`."""
+    time_s, span = spans_on_grid(start_s, stop_s, interval_s, where)
+    last_s = max(0, np.ceil(end_s / interval_s - 1e-6) - 1) * interval_s
+    time_s = np.minimum(time_s, last_s)  # the nearest label time of what is at the very end
+    end = np.ceil(end_s / interval_s - TOLERANCE) - 1  # the last label time, whether or not it has a label
+    sampled_s = np.append(time_s, end * interval_s) if end >= 0 else time_s
+    return FilmLabels(time_s, label[span], np.full(len(span), 100.0), np.nan, sampled_s, where)
 
 
 def _seconds(values: pd.Series, file: Path) -> np.ndarray:

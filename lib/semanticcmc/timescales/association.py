@@ -9,8 +9,8 @@ from scipy.special import ndtri
 
 from semanticcmc.config import InputError, read_text_table
 from semanticcmc.experiment import Experiment
-from semanticcmc.labels.nouns import label_nouns
-from semanticcmc.labels.stream import LabelsConfig, LabelStream, frequencies, label_stream
+from semanticcmc.labels.nouns import experiment_nouns
+from semanticcmc.labels.stream import LabelStream, frequencies, label_stream
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.timescales.curves import Curve, TimescalesConfig, film_draws
@@ -188,9 +188,7 @@ def labels_as_wnids(experiment: Experiment, stream: LabelStream) -> LabelStream:
         nouns = nouns.rename(columns={"noun": "label"})
     else:
         most = experiment.section("timescales", TimescalesConfig).labels
-        config = experiment.section("labels", LabelsConfig)
-        labels = frequencies(stream)["label"].head(most)
-        nouns = label_nouns(labels, config.nouns, columns=config.event_columns).query("wnid != ''")
+        nouns = experiment_nouns(experiment, frequencies(stream)["label"].head(most)).query("wnid != ''")
     named = as_wnids(stream, dict(zip(nouns["label"], nouns["wnid"], strict=True)))
     if not len(named.labels):
         remedy = "give labels a row in a table of your own (label,wnid,noun,source), named as labels.nouns"
