@@ -74,10 +74,12 @@ def film_sources(path: Path, config: LabelsConfig, folder: Path | None = None) -
         if len({p.stem for p in words}) < len(words) or set(tables) - set(words):
             expected = "one file a film expected, and no table without start, end and text; rename or remove one"
             raise InputError(f"{path}: {listed([p.name for p in [*words, *tables]])}: {expected}")
-        said = read_words({movie_id_of(p.stem): p for p in words}, config, folder)
+        said = functools.cache(functools.partial(read_words, {movie_id_of(p.stem): p for p in words}, config, folder))
+        if folder is not None:  # for words.csv, also where all films were imported before the process was killed
+            said()
         for p in words:
             files = (p, *filter(None, [config.nouns]))
-            readers[p.stem] = files, functools.partial(said.__getitem__, movie_id_of(p.stem))
+            readers[p.stem] = files, functools.partial(lambda name: said()[name], movie_id_of(p.stem))
     elif tables and "onset" in (columns := table_head(tables[0])[2]):
         if config.interval_s is None or not config.event_columns:
             there = f"(there are {', '.join(columns)}) in the experiment"

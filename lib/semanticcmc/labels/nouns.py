@@ -25,12 +25,15 @@ Noun = tuple[str, str, str]  # wnid, noun, source
 DECIDED = "words.csv"  # of labels that were words: what was decided about each (`words.read_words`)
 
 
-def first_sense(label: str) -> Noun | None:
-    """The first noun sense of a label's word, of a plural that of its singular: wnid, noun and source."""
+def first_sense(label: str, as_written: bool = False) -> Noun | None:
+    """The first noun sense of a label's word, of a plural that of its singular: wnid, noun and source.
+
+    With `as_written` the first that WordNet writes in small letters: ``or`` is not Oregon.
+    """
     word = re.sub(r"\s+", "_", label.strip().lower())
     corpus = open_wordnet()
     if corpus is not None:
-        senses = corpus.synsets(word, "n")
+        senses = [one for one in corpus.synsets(word, "n") if not as_written or word in one.lemma_names()]
         if not senses:
             return None
         return (f"n{senses[0].offset():08d}", senses[0].lemma_names()[0].replace("_", " "), "WordNet 3.0, first sense")

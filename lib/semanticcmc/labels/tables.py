@@ -18,7 +18,7 @@ NOT_STATED = "n/a"  # a missing value, in BIDS
 RUN = re.compile(r"_run-(\d+)(?=_|$)")
 
 
-def _read(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
+def read_table(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
     """Columns of a CSV or TSV; no text is taken for a missing value."""
     above, delimiter, head = table_head(path)
     if missing := [name for name in types if name not in head]:
@@ -67,7 +67,7 @@ def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float
     """
     starts, stops, labels, begin_s = [], [], [], 0.0
     for file in files:
-        rows = _read(file, dict.fromkeys(("onset", "duration", *columns), pa.string())).to_pandas()
+        rows = read_table(file, dict.fromkeys(("onset", "duration", *columns), pa.string())).to_pandas()
         start_s, length_s = _seconds(rows["onset"], file), _seconds(rows["duration"], file)
         for column in columns:
             value = rows[column].str.strip()
@@ -121,7 +121,7 @@ def read_label_csv(path: Path, interval_s: float | None) -> dict[str, FilmLabels
     if "confidence" in head:
         numbers.append("confidence")
     text = pa.dictionary(pa.int32(), pa.string())
-    table = _read(path, {"movie_id": text, **dict.fromkeys(numbers, pa.float64()), "label": text})
+    table = read_table(path, {"movie_id": text, **dict.fromkeys(numbers, pa.float64()), "label": text})
     rows = table.unify_dictionaries().to_pandas(split_blocks=True)
     for name in rows:
         if rows[name].isna().any() or (name not in numbers and (rows[name] == "").any()):

@@ -7,7 +7,6 @@ seconds, or hours, minutes and seconds as ``1:02:03.5``.
 
 from __future__ import annotations
 
-import csv
 import html
 import itertools
 import re
@@ -16,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from semanticcmc.config import InputError, opened_text, table_head
-from semanticcmc.run import counted
+from semanticcmc.labels.tables import read_table
 
 LONGEST_S = 600.0  # an utterance that lasts longer has a wrong time
 COLUMNS = {
@@ -72,9 +73,9 @@ def read_utterances(file: Path) -> list[Utterance]:
     late = [b.line for a, b in itertools.pairwise(found) if b.start_s < a.start_s]
     found.sort()
     over = [max(a.line, b.line) for a, b in itertools.pairwise(found) if b.start_s < a.stop_s]
-    for lines, what in ((late, "before the one above it: sorted by time"), (over, "before another ends: both count")):
+    for lines, what in ((late, "before the one above: sorted by time"), (over, "before another ends: both count")):
         if lines:
-            print(f"{file}: {counted(len(lines), 'span')} starts {what} (first: line {min(lines)})", file=sys.stderr)
+            print(f"{file}: spans that start {what}: {len(lines)}, the first on line {min(lines)}", file=sys.stderr)
     return found
 
 
@@ -120,15 +121,8 @@ def _captions(file: Path) -> Iterator[_Row]:
 
 
 def _table(file: Path) -> Iterator[_Row]:
-    above, delimiter, head = table_head(file)
-    start, stop, text = (next(name for name in names if name in head) for names in COLUMNS.values())
-    with opened_text(file) as handle:
-        reader = csv.reader(handle, delimiter=delimiter, skipinitialspace=True)
-        for row in reader:
-            if reader.line_num <= above + 1 or not any(row) or row[0].startswith("#"):
-                continue
-            if len(row) != len(head):
-                found = f"{len(row)} values for {len(head)} columns"
-                raise InputError(f"{file}, line {reader.line_num}: {found}; put text with {delimiter!r} in quotes")
-            own = dict(zip(head, row, strict=True))
-            yield reader.line_num, own[start], own[stop], own[text], stop == "duration"
+    above, _, head = table_head(file)
+    columns = [next(name for name in names if name in head) for names in COLUMNS.values()]
+    rows = read_table(file, dict.fromkeys(columns, pa.string())).to_pandas()[columns]
+    for line, own in enumerate(rows.itertuples(index=False), above + 2):
+        yield line, own[0], own[1], own[2], columns[1] == "duration"

@@ -11,17 +11,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from semanticcmc.config import InputError, package_table
 from semanticcmc.labels.grid import FilmLabels
-from semanticcmc.labels.nouns import DECIDED, Noun, first_sense, read_nouns
+from semanticcmc.labels.nouns import DECIDED, first_sense, read_nouns
 from semanticcmc.labels.stream import LabelsConfig
 from semanticcmc.labels.tables import spans_as_labels
 from semanticcmc.labels.utterances import Utterance, read_utterances
@@ -35,8 +35,7 @@ PERSON = re.compile(r"\[([^\]]*)\]")  # of narrations
 LONGEST = 4  # words of one noun
 
 
-@dataclasses.dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What a word, or several, count for: nothing where the wnid is empty, and `source` says why."""
 
     label: str
@@ -77,7 +76,7 @@ class Lexicon:
             uses = {pos: _counts()[form, pos] for pos, form in forms.items()}
             if 2 * uses.get("n", 0) < sum(uses.values()):
                 return Decision(said, source="more often a verb, adjective or adverb", senses=senses)
-        wnid, noun, source = self.labels.get(lemma) or self._first_sense(lemma)
+        wnid, noun, source = self.labels.get(lemma) or first_sense(lemma, as_written=True) or ("", "", "")
         if wnid and source != "by hand" and PHYSICAL not in taxonomy_of([wnid]).distances_above(wnid):
             return Decision(lemma, source=f"nothing physical ({noun})", senses=senses)
         return Decision(lemma, wnid, noun, source, senses)
@@ -89,16 +88,6 @@ class Lexicon:
         named = next((form for form in forms if form in self.tables or form in self.labels), None)
         return named or (noun[1] if (noun := first_sense(said)) else None)
 
-    def _first_sense(self, lemma: str) -> Noun:
-        """As `nouns.first_sense`, of the senses that are written in small letters: ``or`` is not Oregon."""
-        if self.corpus is None:
-            return first_sense(lemma) or ("", "", "")
-        name = lemma.replace(" ", "_")
-        senses = [one for one in self.corpus.synsets(name, "n") if name in one.lemma_names()]
-        if not senses:
-            return "", "", "a name in WordNet"
-        return f"n{senses[0].offset():08d}", senses[0].lemma_names()[0].replace("_", " "), "first sense"
-
     def _senses(self, lemma: str) -> int:
         return len(self.corpus.synsets(lemma.replace(" ", "_"), "n")) if self.corpus else 0
 
@@ -106,17 +95,13 @@ class Lexicon:
         """Words as said, with their decisions; the longest noun of several words goes first, None parts them."""
         at = 0
         while at < len(words):
-            first, taken = words[at], 1
-            if first is not None:
-                for count in range(min(self.longest.get(first, 1), len(words) - at), 0, -1):
-                    several = words[at : at + count]
-                    if None in several:
-                        continue
-                    said, taken = " ".join(map(str, several)), count
-                    if count == 1 or self.word(said).wnid:
-                        yield said, self.word(said)
-                        break
-            at += taken
+            for count in range(min(self.longest.get(words[at] or "", 1), len(words) - at), 0, -1):
+                several = [word for word in words[at : at + count] if word is not None]
+                decision = self.word(" ".join(several)) if len(several) == count else None
+                if decision and (count == 1 or decision.wnid):
+                    yield " ".join(several), decision
+                    break
+            at += count
 
 
 def _lemma(corpus: Any, said: str, pos: str) -> str | None:
@@ -152,8 +137,7 @@ def words_of(texts: Iterable[str], names_in_brackets: bool) -> list[list[str | N
     tokens: list[list[tuple[str, bool]]] = []  # and whether at the beginning of a sentence
     for text in texts:
         if names_in_brackets:
-            for person in PERSON.findall(text):
-                names.update(person.split())
+            names.update(" ".join(PERSON.findall(text)).split())
             text = PERSON.sub(" | ", text)
         text = text.lower() if text == text.upper() else text
         own = [(token, i == 0) for part in SENTENCE.split(text) for i, token in enumerate(tokenizer.tokenize(part))]
@@ -176,7 +160,7 @@ def words_of(texts: Iterable[str], names_in_brackets: bool) -> list[list[str | N
 def read_words(files: Mapping[str, Path], config: LabelsConfig, folder: Path | None = None) -> dict[str, FilmLabels]:
     """Labels of films from their utterances, ``film: file``: each noun from `widen_s` before its utterance to after it.
 
-    Into `folder` go ``words.csv``, one row a label or word (`label, wnid, noun, source, count, films, senses`, the most
+    Into `folder` go ``words.csv``, one row a label or word (`label, wnid, noun, source, senses, count, films`, the most
     frequent first), which is what `labels.nouns` takes once a person has edited it: without a wnid a word does not
     count; and ``words.parquet``, one row a word of an utterance (`movie_id, start_s, stop_s, text, label`), the label
     empty for an utterance without any. Raises as `utterances.read_utterances`, and InputError without `interval_s`, or
@@ -184,27 +168,23 @@ def read_words(files: Mapping[str, Path], config: LabelsConfig, folder: Path | N
     """
     if config.interval_s is None:
         raise InputError(f"{next(iter(files.values()))}: words need labels.interval_s in the experiment, such as 1")
-    lexicon, films = Lexicon(config.nouns), dict[str, FilmLabels]()
-    decisions: dict[str, Decision] = {}
-    count: Counter[str] = Counter()
-    within: defaultdict[str, set[str]] = defaultdict(set)
+    lexicon, films, decisions = Lexicon(config.nouns), dict[str, FilmLabels](), dict[str, Decision]()
+    count, within = Counter[str](), Counter[str]()
     spoken: list[tuple[str, float, float, str, str]] = []
     for name, file in files.items():
         utterances, first = read_utterances(file), len(spoken)
         said = words_of([one.text for one in utterances], file.suffix.lower() == ".txt")
-        for one, words in zip(utterances, said, strict=True):
-            found = list(lexicon.decided(words))
-            for _, decision in found:
-                decisions[decision.label] = decision
-                count[decision.label] += 1
-                within[decision.label].add(name)
-            kept = [(text, decision.label) for text, decision in found if decision.wnid] or [("", "")]
+        found = [list(lexicon.decided(words)) for words in said]
+        labels = {decision.label: decision for own in found for _, decision in own}
+        decisions |= labels
+        count.update(decision.label for own in found for _, decision in own)
+        within.update(labels.keys())
+        for one, own in zip(utterances, found, strict=True):
+            kept = [(text, decision.label) for text, decision in own if decision.wnid] or [("", "")]
             spoken += [(name, one.start_s, one.stop_s, *pair) for pair in kept]
         films[name] = _film(utterances, spoken[first:], config, file)
-    columns = [field.name for field in dataclasses.fields(Decision)]
-    table = pd.DataFrame([dataclasses.astuple(one) for one in decisions.values()], columns=columns)
-    table.insert(4, "count", [count[label] for label in decisions])
-    table.insert(5, "films", [len(within[label]) for label in decisions])
+    table = pd.DataFrame(decisions.values(), columns=Decision._fields)
+    table = table.assign(count=table["label"].map(count), films=table["label"].map(within))
     table = table.sort_values(["count", "label"], ascending=[False, True], ignore_index=True)
     if folder is not None:
         write_csv(folder / DECIDED, table)
@@ -217,12 +197,11 @@ def read_words(files: Mapping[str, Path], config: LabelsConfig, folder: Path | N
 
 
 def _film(utterances: Sequence[Utterance], spoken: Collection[Any], config: LabelsConfig, file: Path) -> FilmLabels:
-    """Labels of one film; widened spans stay within the first second and the last utterance's end."""
+    """Labels of one film; widened spans stay within its start and the last utterance's end."""
     end = max(utterances, key=lambda one: one.stop_s)
     rows = [row for row in spoken if row[-1]]
-    times = np.array([row[1:3] for row in rows], dtype=np.float64).reshape(-1, 2)
-    start_s = np.maximum(times[:, 0] - config.widen_s[0], 0)
-    stop_s = np.minimum(times[:, 1] + config.widen_s[1], end.stop_s)
+    start_s = np.maximum([row[1] - config.widen_s[0] for row in rows], 0)
+    stop_s = np.minimum([row[2] + config.widen_s[1] for row in rows], end.stop_s)
     label = np.array([row[-1] for row in rows], dtype=object)
     where = f"{file}, line {end.line}"  # of the last times, which may be another film's
     film = spans_as_labels(start_s, stop_s, label, end.stop_s, config.interval_s or 1.0, where)
