@@ -133,6 +133,11 @@ def test_each_noun_counts_while_its_utterance_lasts_and_as_long_before_and_after
     assert seen(tmp_path / "wide") == {"dog": list(range(12)), "cat": [5, 6, 7, 8, 9]}
 
 
+def test_a_setting_for_event_tables_does_not_hide_words(tmp_path):
+    import_labels(films(tmp_path / "in"), tmp_path / "out", config(interval_s=1.0, event_columns=("word",)))
+    assert seen(tmp_path / "out")["cat"] == [8]
+
+
 def test_every_word_is_listed_and_an_edited_table_decides(tmp_path):
     problems = import_labels(films(tmp_path / "in"), tmp_path / "out", config(interval_s=1.0))
     assert "no word is a noun" in problems["b"]

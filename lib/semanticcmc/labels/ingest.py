@@ -67,8 +67,8 @@ def film_sources(path: Path, config: LabelsConfig, folder: Path | None = None) -
         raise InputError(f"labels.path {path}: no such file or folder")
     here = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.name[0] != ".")
     here = [p for p in here if path.is_file() or p.name != DURATIONS]
-    words = [] if config.event_columns else [p for p in here if p.is_file() and is_of_words(p)]
     tables = [p for p in here if p.suffix.lower() in (".csv", ".tsv")]
+    words = [p for p in here if p.is_file() and is_of_words(p) and not (p in tables and config.event_columns)]
     readers: dict[str, tuple[tuple[Path, ...], Callable[[], FilmLabels]]] = {}
     if words:
         if len({p.stem for p in words}) < len(words) or set(tables) - set(words):
