@@ -314,8 +314,9 @@ def draw(table: pd.DataFrame, scales: pd.DataFrame, films: int, png: Path) -> di
         ax.set(xscale="log", xlabel="time lag (s)")
         ax.set_xticks([2, 10, 60, 300], ["0", "10", "60", "300"])
         ax.minorticks_off()
-    axes[1][0].legend(frameon=False, fontsize="small", loc="upper right")
-    axes[0][2].legend(frameon=False, fontsize="small", loc="upper right")
+    axes[0][1].set_ylim(top=1.5 * axes[0][1].get_ylim()[1])  # place for the legend
+    axes[0][1].legend(frameon=False, fontsize="small", loc="upper right")
+    axes[1][2].legend(frameon=False, fontsize="small", loc="lower left")
     nouns = int(scales.nouns.max())
     caption = (
         f"Words of {films} whole films (Movie101, CC BY 4.0), {nouns} nouns: correlation of how often two follow each "
