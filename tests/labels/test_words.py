@@ -88,6 +88,17 @@ def test_a_word_that_wordnet_counted_more_often_as_a_verb_does_not_count(lexicon
     assert lexicon.word("door").wnid == "n03221720"
 
 
+@needs_wordnet
+def test_a_label_has_one_decision_whatever_form_was_said(lexicon):
+    decided = {}
+    for line in open_wordnet().open("index.noun"):
+        lemma = line.split(" ")[0]
+        if lemma.isalpha() and lemma < "c":
+            for said in (lemma, f"{lemma}s"):
+                one = lexicon.word(said)
+                assert decided.setdefault(one.label, one.wnid) == one.wnid, said
+
+
 def test_the_package_s_table_names_things_or_nothing():
     table = read_text_table(package_table("word_nouns.csv"), ("label", "wnid", "noun", "source"), "label")
     things = table[table["wnid"] != ""]

@@ -79,7 +79,8 @@ class Lexicon:
         wnid, noun, source = self.labels.get(lemma) or first_sense(lemma, as_written=True) or ("", "", "")
         if wnid and source != "by hand" and PHYSICAL not in taxonomy_of([wnid]).distances_above(wnid):
             return Decision(lemma, source=f"nothing physical ({noun})", senses=senses)
-        return Decision(lemma, wnid, noun, source, senses)
+        # A label has one decision: paintings are things where "painting" is more often what someone does.
+        return Decision(lemma if said == lemma or self.word(lemma).wnid else said, wnid, noun, source, senses)
 
     def _lemma(self, said: str) -> str | None:
         if self.corpus is not None:
