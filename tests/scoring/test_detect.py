@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 
 CLASSIFIER, DETECTOR = "squeezenet1_1", "ssdlite320_mobilenet_v3_large"
 IMAGENET = (ROOT / "data_manifests" / "class_lists" / "imagenet.txt").read_text().split()
-IMPORT = LabelsConfig(None, None, 50.0, False, (), False, None)
+IMPORT = LabelsConfig(None, None, 50.0, False, (), False, None, (0.0, 0.0))
 
 
 def add_film(folder, movie_id, levels, size=(48, 64)):
