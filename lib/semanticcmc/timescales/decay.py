@@ -142,7 +142,7 @@ def half_strength(curves: Sequence[Curve], config: TimescalesConfig) -> pd.DataF
         for i, level in enumerate(LEVELS):
             found = first_below_half(curve.lags_s, curve.value[None, i])[0]
             samples = first_below_half(curve.lags_s, curve.samples[:, i])
-            rows.append((curve.measure, level, *_with_interval(found, samples, config)))
+            rows.append((curve.measure, level, *with_interval(found, samples, config)))
     return pd.DataFrame(rows, columns=HALF_STRENGTH)
 
 
@@ -158,11 +158,11 @@ def recommended_lag(looks: Curve, config: TimescalesConfig) -> pd.DataFrame:
     below = value < LOOKS_GONE
     first_s = np.where(below.any(axis=1), looks.lags_s[below.argmax(axis=1)], np.inf)
     first_s[~(value[:, 0] >= LOOKS_GONE)] = np.nan  # no other film to compare with, or pictures that are all the same
-    found = _with_interval(first_s[0], first_s[1:], config)
+    found = with_interval(first_s[0], first_s[1:], config)
     return pd.DataFrame([found], columns=["lag_s", "ci_low_s", "ci_high_s"])
 
 
-def _with_interval(found: float, samples: np.ndarray, config: TimescalesConfig) -> tuple[float, float, float]:
+def with_interval(found: float, samples: np.ndarray, config: TimescalesConfig) -> tuple[float, float, float]:
     """A lag and the bounds of the central `config.confidence` of its samples, which may be infinite; NaN without."""
     if not np.isfinite(found):
         return math.nan, math.nan, math.nan
