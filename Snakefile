@@ -1,4 +1,5 @@
 # The pipeline: films, or the miniature world -> frames and labels -> networks, one a lag and seed -> RDMs -> lag curve -> poster and paper.
+# Labels alone: -> statistics, and how long associations and their meaning last -> poster.
 #
 #   make poster EXPERIMENT=miniature              the usual way: checks first, shows the time left, says where everything is
 #   semanticcmc run miniature -- --profile slurm        the same on a cluster: lags and films become jobs
@@ -23,12 +24,14 @@ COMMAND = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
 CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
-THREADS = max(1, workflow.cores // len(RUNS)) if workflow.cores else 1
+THREADS = max(1, workflow.cores // max(1, len(RUNS))) if workflow.cores else 1
 WORLD = E.source == "world"
+ALONE = E.source == "labels"  # no frames, networks and paper
 CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
 RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of several untrained networks as a control
-RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM else []
-NOTEBOOKS = ["01_dataset_statistics", "04_lag_curve", "05_wordnet", "07_robustness", *(["08_objectives"] if CURVE != RUNS else [])]
+RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM and not ALONE else []
+NOTEBOOKS = ["01_dataset_statistics", "05_wordnet"]
+NOTEBOOKS += [] if ALONE else ["04_lag_curve", "07_robustness", *(["08_objectives"] if CURVE != RUNS else [])]
 NOTEBOOKS += [f"{name}_{network}_seed-{seed}" for name in ("02_training", "03_representations") for network, seed in RUNS]
 UNTRAINED = [seed for seed in RANDOM_SEEDS if ("random", seed) not in RUNS]  # those that no notebook makes
 IMPORTED = None if WORLD else E.sections.get("labels", {}).get("path")  # folder or file of labels of films, if there is one
@@ -88,8 +91,7 @@ rule all:
     input:
         "poster/poster.html",
         "poster/poster.pdf",
-        "paper/paper.html",
-        "paper/paper.pdf",
+        [] if ALONE else ["paper/paper.html", "paper/paper.pdf"],
         "labels/label_nouns.csv" if IMPORTED else [],
         [f"notebooks/{name}.html" for name in NOTEBOOKS],
 
@@ -125,7 +127,7 @@ if WORLD:
         shell:
             COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
 
-else:
+elif not ALONE:
 
     rule check_stimuli:
         output:
@@ -190,7 +192,7 @@ if IMPORTED:
 
     rule labels:
         input:
-            "frames/probe.csv",
+            [] if ALONE else "frames/probe.csv",
         output:
             "labels/labels.parquet",
             "labels/label_times.parquet",
@@ -221,21 +223,21 @@ if IMPORTED:
 
 rule statistics:
     input:
-        "frames/index.parquet",
+        [] if ALONE else "frames/index.parquet",
         ["labels/labels.parquet", "labels/label_times.parquet"] if WORLD or IMPORTED else [],
     output:
         "tables/dataset.csv",
         "tables/timescales.csv",
         "tables/half_lives.csv",
         "tables/recommended_lag.csv",
-        "figures/film_strip.svg",
+        ["tables/meaning.csv", "tables/meaning_scales.csv", "figures/meaning.svg"] if ALONE else "figures/film_strip.svg",
         "figures/persistence.svg",
         notebook="notebooks/01_dataset_statistics.ipynb",
     log:
         "logs/01_dataset_statistics.log",
     params:
         made_by=notebook("01_dataset_statistics"),
-        settings=settings("nouns", "timescales", "planned_lag_s", "lags_s", "networks", "views", "activations", "primary_layer",
+        settings=settings("nouns", "timescales", "planned_lag_s", "lags_s", "networks", "views", "activations", "primary_layer", *(["evaluation"] if ALONE else []),
                           "seeds"),
         parameters="",
     shell:
@@ -427,9 +429,9 @@ rule explore:  # no part of the poster: stills in place of widgets, for the site
 
 rule wordnet:
     input:
-        "tables/lag_curve.csv",
+        "tables/dataset.csv" if ALONE else "tables/lag_curve.csv",
     output:
-        "tables/published.csv",
+        [] if ALONE else "tables/published.csv",
         notebook="notebooks/05_wordnet.ipynb",
     log:
         "logs/05_wordnet.log",
@@ -472,20 +474,11 @@ rule page_for_the_site:
 
 rule poster:
     input:
-        "tables/dataset.csv",
-        "tables/timescales.csv",
-        "tables/half_lives.csv",
-        "tables/recommended_lag.csv",
-        "tables/lag_curve.csv",
-        "tables/lag_comparisons.csv",
-        "tables/joint.csv",
-        "tables/accuracy.csv",
-        "tables/published.csv",
-        "figures/film_strip.svg",
+        [f"tables/{name}.csv" for name in ("dataset", "timescales", "half_lives", "recommended_lag")],
         "figures/persistence.svg",
-        "figures/lag_curve.svg",
-        "figures/rdms.svg",
-        "figures/dissociation.svg",
+        [f"tables/{name}.csv" for name in (["meaning", "meaning_scales"] if ALONE else
+                                           ["lag_curve", "lag_comparisons", "joint", "accuracy", "published"])],
+        [f"figures/{name}.svg" for name in (["meaning"] if ALONE else ["film_strip", "lag_curve", "rdms", "dissociation"])],
     output:
         "poster/poster.html",
         "poster/poster.pdf",

@@ -43,6 +43,7 @@ CONFIG = TimescalesConfig(
     null_samples=100,
     confidence=0.95,
     seed=0,
+    looks=None,
 )
 
 

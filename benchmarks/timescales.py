@@ -37,6 +37,7 @@ CONFIG = TimescalesConfig(
     null_samples=1,
     confidence=0.95,
     seed=0,
+    looks=None,
 )
 LAGS_S = [0.0, 1.0, 60.0, 1800.0]  # timed in alternation
 TURNS = 3

@@ -49,6 +49,7 @@ CONFIG = TimescalesConfig(
     null_samples=1,
     confidence=0.95,
     seed=0,
+    looks=None,
 )
 WORLDS, NULLS = 408, 60
 DESIGNS = [

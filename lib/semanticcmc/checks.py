@@ -26,7 +26,7 @@ CONFIGURED_BY = {
     "timescales": "timescales.curves:TimescalesConfig",
     "classification": "evaluation.probes:ClassificationConfig",
 }
-NOT_CONFIGURED = {"world": ("films",), "movies": ("world",), "labels": ("world",)}  # by source
+NOT_CONFIGURED = {"world": ("films", "labels"), "movies": ("world", "labels"), "labels": ("world",)}  # by source
 MOST_SEED = 2**32 - 1  # of NumPy's and scikit-learn's generators
 
 
@@ -47,8 +47,28 @@ def check_experiment(experiment: Experiment) -> None:
     for network in experiment.runs:
         if network.trained:
             choose_objective(experiment, network)
-    if faults := [*_networks(experiment, sections), *_tested(experiment, sections), *_files(experiment, sections)]:
+    faults = [*_files(experiment, sections)]
+    if experiment.source == "labels":
+        faults += _labels(sections)
+    else:
+        faults = [*_networks(experiment, sections), *_tested(experiment, sections), *faults]
+    if faults:
         raise InputError(f"{experiment.file}: " + "\n  ".join(faults))
+
+
+def _labels(sections: dict[str, Any]) -> Iterator[str]:
+    """Faults of labels without films, whose files are opened here: nothing long has run before."""
+    from semanticcmc.labels.ingest import film_sources
+
+    config = sections["labels"]
+    if config.path is None:
+        yield "labels.path is empty: give LABELS=<folder or file>"
+        return
+    try:
+        if not (config.path / "labels.parquet").is_file() and len(films := film_sources(config.path, config)) < 2:
+            yield f"labels.path {config.path}: labels of {films[0].movie_id} alone; associations need two films or more"
+    except InputError as error:
+        yield str(error)
 
 
 def _networks(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
@@ -105,6 +125,9 @@ def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
         named["training.supervised_weights"] = training.supervised_weights
     for section, key in (("labels", "nouns"), ("movies", "manifest")):
         named[f"{section}.{key}"] = getattr(sections.get(section), key, None)
+    if (looks := sections["timescales"].looks) and experiment.source != "labels":
+        yield f"timescales.looks {looks}: is for labels without films (source: labels); looks of films are measured"
+    named["timescales.looks"] = looks
     for key, file in named.items():
         if file and not (path := repository_root() / Path(file).expanduser()).is_file():
             yield f"{key} {file}: {'is no file' if path.exists() else 'no such file'}"

@@ -44,7 +44,7 @@ class Head(Section):
 
     name: str
     title: str
-    source: Literal["world", "films"]
+    source: Literal["world", "films", "labels"]
     lags_s: Annotated[tuple[float, ...], DISTINCT]
     baselines: Annotated[tuple[str, ...], DISTINCT]
     seeds: Annotated[tuple[Natural, ...], SOME, DISTINCT]
@@ -69,8 +69,8 @@ class Experiment(Head):
     ----------
     name, title : str
         Folder name of the results, and the line that figures and poster carry.
-    source : {'world', 'films'}
-        Where frames, labels and stimuli come from.
+    source : {'world', 'films', 'labels'}
+        Where frames, labels and stimuli come from; `labels` are without frames, stimuli and networks.
     lags_s : tuple of float
         Time lags of the semantic networks, seconds.
     baselines : tuple of str
@@ -97,6 +97,8 @@ class Experiment(Head):
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of all networks: baselines, ``semantic_<lag>s`` by lag, then those of the section ``objectives``."""
+        if self.source == "labels":
+            return ()
         return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)), *self._further)
 
     @property
@@ -193,7 +195,10 @@ def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str,
     for key in ("name", "title"):
         if key in values and origins[key,] != file.name:
             del values[key]
-    values.pop({"world": "movies", "films": "world"}.get(values.get("source", ""), ""), None)
+    for section in {"world": ("movies",), "films": ("world",), "labels": ("world", "movies")}.get(
+        values.get("source", ""), ()
+    ):
+        values.pop(section, None)
     first = {key: values[key] for key in ("name", "title") if key in values}
     return first | values, origins, file
 

@@ -112,7 +112,7 @@ def persistence(E: Opened, shown: Selection) -> Made:
     truth = shared = None
     if all(path.exists() for path in known):
         truth, shared = true_persistence(known[0], known[1], E.frames.index, E.timescales.pictures)
-    seconds = E.films[E.films.movie_id.isin(E.frames.movies)].duration_s.sum()
+    seconds = E.films[E.films.movie_id.isin(E.movies)].duration_s.sum()
     drawn = _persistence(E, ["appearance", "association"], truth=truth, seconds=seconds, shared=shared)
     return drawn, "persistence", [*E.inputs("timescales", "half_lives"), *(known if truth is not None else [])]
 
@@ -125,7 +125,7 @@ def persistence_looks(E: Opened, shown: Selection) -> Made:
 
 def _persistence(E: Opened, measures: list[str], **more: Any) -> Drawn:
     config, curves = E.experiment.section("timescales", TimescalesConfig), E.timescales.curves
-    more |= {"confidence": config.confidence, "count": len(E.frames.movies)}
+    more |= {"confidence": config.confidence, "count": len(E.movies)}
     return timescales.persistence(curves[curves.measure.isin(measures)], E.timescales.constants, **more)
 
 
@@ -259,9 +259,9 @@ def rdms(E: Opened, shown: Selection, networks: str | Iterable[str] | None = Non
 def semantic_models(E: Opened, shown: Selection, about: str = "") -> Made:
     """The models themselves, as distances between the classes."""
     models = {style.model_style(name)["label"]: E.model(name) for name in ("category", "lch")}
-    first = rdm_file(E.experiment, E.experiment.runs[0], "intact")
+    first = [rdm_file(E.experiment, one, "intact") for one in E.experiment.runs[:1]]
     drawn = matrices.rdm_matrices(models, E.category, about)
-    return drawn, "semantic_models", [first, category_table(E.experiment)]
+    return drawn, "semantic_models", [*first, category_table(E.experiment)]
 
 
 # --- 07 robustness
@@ -275,6 +275,7 @@ def robustness(E: Opened, shown: Selection, network: str | None = None) -> Made:
 
 # Figures drawn from tables alone, in the order in which their function takes them.
 FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
+    "meaning": (timescales.meaning, ("meaning", "meaning_scales")),
     "controls": (comparisons.controls, ("lag_curve",)),
     "layers": (layers.layers, ("lag_curve",)),
     "noise_ceiling": (accuracies.noise_ceiling, ("lag_curve", "noise_ceiling")),

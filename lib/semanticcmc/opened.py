@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import functools
 import math
 import os
@@ -31,8 +30,9 @@ from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, read_rdms
 from semanticcmc.rsa.semantics import NO_CATEGORY, categories
 from semanticcmc.rsa.wordnet import names
 from semanticcmc.run import Watch, listed, small_table, write_csv
+from semanticcmc.timescales.association import labels_as_wnids
 from semanticcmc.timescales.curves import TimescalesConfig
-from semanticcmc.timescales.measured import Measured, measure
+from semanticcmc.timescales.measured import Measured, measure, measure_labels
 
 EXPLORE = "explore"  # folder of the results for what is made by hand
 CHOICES = ("layer", "models", "control", "condition")  # what every figure of tests may show in another way
@@ -111,9 +111,22 @@ class Opened:
             raise InputError(f"{self.name}: these films have no labels; LABELS=<folder> of make poster names some")
         return self.labels
 
+    @property
+    def labels_alone(self) -> bool:
+        """Whether there are labels without frames, stimuli and networks."""
+        return self.experiment.source == "labels"
+
+    @property
+    def movies(self) -> tuple[str, ...]:
+        """The films that have frames, or labels where these are alone."""
+        return self.some_labels.movies if self.labels_alone else self.frames.movies
+
     @functools.cached_property
     def films(self) -> pd.DataFrame:
         """Every film found, with its length in seconds, number of frames, and problem, if it has one."""
+        if self.labels_alone:
+            times = self.some_labels.times
+            return times.assign(title="", duration_s=times["count"] * times.interval_s, frames=0, problem="")
         text = {"movie_id": str, "title": str}
         if not (file := self.folder / "frames" / "films.csv").is_file():
             raise InputError(f"{file}: missing; make poster EXPERIMENT={self.name} makes it")
@@ -126,8 +139,11 @@ class Opened:
 
     @functools.cached_property
     def classes(self) -> pd.DataFrame:
-        """The classes of the stimuli: ``noun`` and ``category``, by ``wnid``."""
-        found = self.stimuli.classes
+        """The classes of the stimuli, or nouns of labels alone: ``noun`` and ``category``, by ``wnid``."""
+        if self.labels_alone:
+            found = tuple(labels_as_wnids(self.experiment, self.some_labels).labels.label.cat.categories)
+        else:
+            found = self.stimuli.classes
         category = categories(found, category_table(self.experiment))
         return pd.DataFrame({"noun": names(found), "category": category}, index=pd.Index(found, name="wnid"))
 
@@ -146,16 +162,6 @@ class Opened:
     def pictures(self) -> dict[str, Path]:
         """The first picture of every class, by wnid."""
         return {str(wnid): Path(path) for wnid, path in self.stimuli.files.groupby("wnid").path.first().items()}
-
-    def wnid(self, noun: str) -> str:
-        """Class of a noun, or of its name where two share the noun; an InputError lists some nouns."""
-        found = self.classes.index[(self.classes.noun == noun) | (self.names == noun) | (self.classes.index == noun)]
-        if len(found) == 1:
-            return str(found[0])
-        if len(found):
-            raise InputError(f"{noun}: the noun of {', '.join(self.names[found])}; give one of these")
-        near = difflib.get_close_matches(str(noun).strip().lower(), self.classes.noun, 5, 0.5)
-        raise InputError(f"no class {noun!r}; there are {', '.join(near) if near else listed(list(self.classes.noun))}")
 
     @property
     def category(self) -> dict[str, str]:
@@ -220,7 +226,8 @@ class Opened:
     def model(self, model: str) -> RDM:
         """A semantic model of the stimuli's classes: ``category``, ``lch``, ... or one of the experiment's files."""
         files = self.experiment.section("evaluation", EvaluationConfig).model_files
-        return experiment_model(model, self.stimuli.classes, self.experiment, files)
+        classes = tuple(self.classes.index) if self.labels_alone else self.stimuli.classes
+        return experiment_model(model, classes, self.experiment, files)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the results, such as ``lag_curve``, or what this notebook wrote under that name.
@@ -289,8 +296,11 @@ class Opened:
     def timescales(self) -> Measured:
         """How long looks and associations last; writes ``timescales``, ``half_lives`` and ``recommended_lag``."""
         config = self.experiment.section("timescales", TimescalesConfig)
-        features = untrained_features(self.experiment, self.frames, self.watch("looks of films"))
-        measured = measure(self.frames, features, self.labels, config, self.watch("how long looks last"))
+        if self.labels_alone:
+            measured = measure_labels(self.some_labels, config)
+        else:
+            features = untrained_features(self.experiment, self.frames, self.watch("looks of films"))
+            measured = measure(self.frames, features, self.labels, config, self.watch("how long looks last"))
         self.write("timescales", measured.curves)
         self.write("half_lives", measured.constants)
         self.write("recommended_lag", measured.recommended)

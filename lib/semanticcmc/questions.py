@@ -7,6 +7,7 @@ RDMs, models, the evaluation's settings, what was asked, and the code. Results a
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import hashlib
 import html
@@ -32,7 +33,7 @@ from semanticcmc.opened import Opened
 from semanticcmc.rsa.permutation import permutations_for_family
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.semantics import WORDNET_MODELS
-from semanticcmc.run import counted, sha256, write_csv
+from semanticcmc.run import counted, listed, sha256, write_csv
 
 # Said once, not in each row.
 ALIKE = ("condition", "layer", "permutations", "alternative", "method", "classes", "samples")
@@ -232,6 +233,16 @@ class Asked(Opened):
         category, named = self.category, self.names
         order = sorted(found.classes, key=lambda wnid: (category[wnid], named[wnid]))
         return RDM(found.subset(order).values, tuple(named[order]))
+
+    def wnid(self, noun: str) -> str:
+        """Class of a noun, or of its name where two share the noun; an InputError lists some nouns."""
+        found = self.classes.index[(self.classes.noun == noun) | (self.names == noun) | (self.classes.index == noun)]
+        if len(found) == 1:
+            return str(found[0])
+        if len(found):
+            raise InputError(f"{noun}: the noun of {', '.join(self.names[found])}; give one of these")
+        near = difflib.get_close_matches(str(noun).strip().lower(), self.classes.noun, 5, 0.5)
+        raise InputError(f"no class {noun!r}; there are {', '.join(near) if near else listed(list(self.classes.noun))}")
 
     def _with_added(self) -> Experiment:
         """The lag curve's networks, with those that were represented by hand unless a workflow runs this notebook."""

@@ -30,7 +30,10 @@ from semanticcmc.network import GIVEN
 from semanticcmc.questions import Asked
 from semanticcmc.rsa.rdm import RDM, write_rdms
 from semanticcmc.run import NOTEBOOK, is_run_by_papermill, plain, refuse_unknown_parameters
-from semanticcmc.timescales.association import experiment_association
+from semanticcmc.timescales.association import experiment_association, labels_as_wnids
+from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.meaning import meaning_by_lag
+from semanticcmc.timescales.measured import label_lags_s
 
 if TYPE_CHECKING:
     from semanticcmc.training.loop import Run
@@ -60,15 +63,15 @@ class Study(Asked):
 
     def dataset(self) -> pd.DataFrame:
         """What the films hold, as ``tables/dataset.csv``: ``quantity, value, unit``."""
-        used, stream = self.films[self.films.movie_id.isin(self.frames.movies)], self.labels
+        used, stream = self.films[self.films.movie_id.isin(self.movies)], self.labels
         sets = labels = distinct = rate = 0.0
         if stream is not None:
             sets, labels, distinct = stream.times["count"].sum(), len(stream.labels), stream.labels.label.nunique()
             rate = labels / (stream.times["count"] * stream.times.interval_s).sum()
         rows = [
-            ("films", len(self.frames.movies), "films"),
+            ("films", len(self.movies), "films"),
             ("hours", used.duration_s.sum() / 3600, "h"),
-            ("frames", len(self.frames), "frames"),
+            ("frames", 0 if self.labels_alone else len(self.frames), "frames"),
             ("label sets", sets, "label sets"),
             ("labels", labels, "labels"),
             ("distinct labels", distinct, "labels"),
@@ -94,6 +97,22 @@ class Study(Asked):
         write_rdms(self.path("rdms", "association.parquet"), {"association": rdm})
         print(f"Model association: {len(rdm)} nouns, at a lag of {lag_s:g} s.")
         return rdm
+
+    def meaning(self) -> pd.DataFrame:
+        """Whether labels alike in meaning follow each other, by lag: writes ``tables/meaning.csv``, what figures show.
+
+        Returned are the time scales of these curves, ``tables/meaning_scales.csv`` (`timescales.meaning`). Raises
+        InputError if no label is a noun of WordNet, or too few are for a model.
+        """
+        config = self.experiment.section("timescales", TimescalesConfig)
+        stream = labels_as_wnids(self.experiment, self.some_labels)
+        lags_s, models = (
+            lag_grid(*label_lags_s(stream), config.lags),
+            {name: self.model(name) for name in self.shown.models},
+        )
+        found = meaning_by_lag(stream, models, lags_s, config, self.watch("labels at chance"))
+        self.write("meaning", found.curves)
+        return self.write("meaning_scales", found.scales)
 
     def asked(self, network: str, lag_s: float, seed: int) -> Network:
         """The network that a notebook's parameters name: ``semantic`` with a lag, or a baseline; it may be new."""

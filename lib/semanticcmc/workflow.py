@@ -44,6 +44,7 @@ PATHS = (
     ("evaluation", "categories"),
     ("classification", "train"),
     ("classification", "test"),
+    ("timescales", "looks"),
 )
 
 
@@ -96,6 +97,8 @@ def _resolved(
             raise InputError(f"{source}: {option}={path} given, but this experiment has no section {section}")
         if option == "LABELS" and values.get("source") == "world":
             raise InputError(f"{source}: {option}={path} given, but the world makes its own labels")
+        if option == "STIMULI" and values.get("source") == "labels":
+            raise InputError(f"{source}: {option}={path} given, but labels alone train no network to show them to")
         place = Path(path).expanduser()
         if not (place.exists() if option == "LABELS" else place.is_dir()):
             raise InputError(f"{option}={path}: no such folder{' or file' if option == 'LABELS' else ''}")

@@ -45,10 +45,15 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
     parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
+    write_code(folder)
+    return unbroken(words(experiment, evidence, counted, tests, FIGURES)) | {"part": parts}
+
+
+def write_code(folder: Path) -> None:
+    """The code that leads to the repository, and the letters of the page, into the `folder`."""
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
-    return unbroken(words(experiment, evidence, counted, tests, FIGURES)) | {"part": parts}
 
 
 def words(

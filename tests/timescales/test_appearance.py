@@ -29,6 +29,7 @@ def config(**values):
                 "null_samples": 40,
                 "confidence": 0.95,
                 "seed": 0,
+                "looks": None,
             }
             | values
         )

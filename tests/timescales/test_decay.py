@@ -27,6 +27,7 @@ CONFIG = TimescalesConfig(
     null_samples=10,
     confidence=0.95,
     seed=0,
+    looks=None,
 )
 
 

@@ -12,7 +12,7 @@ from semanticcmc.timescales.pairs import label_pairs
 from tests.timescales.test_association_rdm import NAMES, SAME, stream_of
 
 LAGS_S = (1.0, 5.0, 20.0)
-COUNTED = TimescalesConfig(2, 150, 0.0, 1.0, (1, 1), 1, 1, 0.95, 0)
+COUNTED = TimescalesConfig(2, 150, 0.0, 1.0, (1, 1), 1, 1, 0.95, 0, None)
 DIMENSIONS = 8
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
-from semanticcmc.figures.tables import percent, records, select
+from semanticcmc.figures.tables import Selection, model_names, percent, records, select
 from semanticcmc.run import counted, duration
 
 MEASURE_STYLES: dict[str, dict[str, Any]] = {
@@ -118,6 +118,47 @@ def _half_strengths(ax: Axes, table: pd.DataFrame, longest_s: float) -> list[str
         ax.annotate(text, *place, textcoords="offset points", **letters)
         told.append(f"{look['label']} {text}")
     return told
+
+
+def meaning(table: pd.DataFrame, scales: pd.DataFrame, shown: Selection) -> Drawn:
+    """Correlation of labels' associations with models of meaning, by lag, and where they are at chance.
+
+    Dashed is the upper bound of utterances shuffled within films, grey the band of films paired anew. Artists carry a
+    gid: ``meaning category``, ``interval category``, ``shuffled category``, ``paired category``, ``half category``.
+
+    Parameters
+    ----------
+    table, scales : DataFrame
+        ``tables/meaning.csv`` and ``tables/meaning_scales.csv`` (`timescales.meaning`). Lags of 0 s have no place on
+        the log axis and are left out.
+    """
+    [ax] = axes = style.panels(width=0.96, height=0.62)
+    told = []
+    for model in shown.models:
+        look, own = style.model_style(model), select(table, model=model).sort_values("lag_s").dropna(subset="r")
+        rows, half_s = own[own.lag_s > 0], select(scales, model=model).half_strength_s.min()
+        ax.fill_between(rows.lag_s, rows.paired_low, rows.paired_high, color=style.RULE, lw=0, gid=f"paired {model}")
+        band = {"color": look["color"], "alpha": 0.25, "linewidth": 0, "gid": f"interval {model}"}
+        ax.fill_between(rows.lag_s, rows.ci_low, rows.ci_high, **band)
+        shuffled = {"color": look["color"], "linestyle": style.DASHED, "linewidth": 1.4, "gid": f"shuffled {model}"}
+        ax.plot(rows.lag_s, rows.shuffled_high, label="_", **shuffled)
+        line = {"color": look["color"], "marker": look["marker"], "linewidth": 2.2, "label": look["label"]}
+        ax.plot(rows.lag_s, rows.r, gid=f"meaning {model}", **line)
+        mark = {"color": look["color"], "marker": "d", "markersize": 11, "markeredgecolor": "white", "zorder": 6}
+        ax.plot([half_s], [own.r.iloc[0] / 2], linestyle="", gid=f"half {model}", label="_", **mark)
+        near = rows.iloc[:: max(1, len(rows) // 5)]
+        told.append(f"{look['label']}: {', '.join(f'{time_text(one.lag_s)} {one.r:.3f}' for one in records(near))}")
+    ax.plot([], [], "d", color=style.QUIET, label="half of lag 0")
+    ax.plot([], [], color=style.QUIET, linestyle=style.DASHED, label="utterances shuffled")
+    ax.fill_between([], [], [], color=style.RULE, label="films paired anew")
+    style.zero_line(ax)
+    style.lag_axis(ax, round_lags(table.lag_s[table.lag_s > 0]), "time lag")
+    ax.set_ylabel("correlation with the model, r")
+    style.legend_above(ax, 3)
+    alt = f"Correlation of associations with {model_names(shown.models)}, by lag. {'; '.join(told)}."
+    level = percent(table.confidence.max())
+    words = f"bands: {level} bootstrap over films; dashed and grey: {level} of chance"
+    return Drawn(axes, alt, f"{counted(int(table.films.max()), 'film')}; {words}.")
 
 
 def round_lags(lags_s: Iterable[float]) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class TimescalesConfig(Section):
     null_samples: Count
     confidence: Confidence
     seed: int
+    looks: Path | None
 
     def band(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the central `confidence` of samples along the first axis; NaN where there are none."""

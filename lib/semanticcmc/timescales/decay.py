@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from semanticcmc.config import InputError
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
 COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable", "first_lag_at_null_s", "reason"]
@@ -160,6 +162,35 @@ def recommended_lag(looks: Curve, config: TimescalesConfig) -> pd.DataFrame:
     first_s[~(value[:, 0] >= LOOKS_GONE)] = np.nan  # no other film to compare with, or pictures that are all the same
     found = with_interval(first_s[0], first_s[1:], config)
     return pd.DataFrame([found], columns=["lag_s", "ci_low_s", "ci_high_s"])
+
+
+def recommended_by(file: Path | None) -> pd.DataFrame:
+    """The lag that looks measured elsewhere recommend, as `recommended_lag` has it; all NaN where there is no file.
+
+    `file` is a CSV like ``tables/timescales.csv``, with `lag_s, value`; of several curves ``appearance`` above the
+    corpus base rate counts. The interval is where the bounds `ci_low` and `ci_high` fall below `LOOKS_GONE`, NaN
+    without them. Raises InputError for a table without such a curve.
+    """
+    found = dict.fromkeys(("lag_s", "ci_low_s", "ci_high_s"), math.nan)
+    if file is not None:
+        rows = pd.read_csv(file, comment="#")
+        for column, wanted in (("measure", "appearance"), ("level", LEVELS[1])):
+            rows = rows[rows[column].eq(wanted)] if column in rows else rows
+        there = {"lag_s", "value"} <= set(rows)
+        rows = rows.dropna(subset=["lag_s", "value"]).sort_values("lag_s") if there else rows
+        if not there or rows.empty or not rows["value"].iloc[0] >= LOOKS_GONE:
+            raise InputError(
+                f"{file} (timescales.looks): no curve of looks as a share of lag 0, from {LOOKS_GONE:g} or more down; "
+                f"expected lag_s, value (and measure appearance, level {LEVELS[1]}), as in tables/timescales.csv"
+            )
+        gone = {
+            name: rows.loc[rows[name] < LOOKS_GONE, "lag_s"] for name in ("value", "ci_low", "ci_high") if name in rows
+        }
+        if len(gone["value"]):
+            found |= dict(
+                zip(found, [float(one.min()) if len(one) else math.inf for one in gone.values()], strict=False)
+            )
+    return pd.DataFrame([found])
 
 
 def with_interval(found: float, samples: np.ndarray, config: TimescalesConfig) -> tuple[float, float, float]:

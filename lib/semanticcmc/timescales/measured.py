@@ -14,7 +14,7 @@ from semanticcmc.run import Watch
 from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference, unit_vectors
 from semanticcmc.timescales.association import association
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
-from semanticcmc.timescales.decay import half_lives, half_strength, recommended_lag
+from semanticcmc.timescales.decay import half_lives, half_strength, recommended_by, recommended_lag
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs, times_as_often
 
 FILMS_THAT_LONG = 0.75  # share of the films that are longer than the longest lag
@@ -55,6 +55,19 @@ def measure(
         recommended_lag(curves[0], config),
         rms_difference(looks["rms"], config),
         unit_vectors(pictures),
+    )
+
+
+def measure_labels(stream: LabelStream, config: TimescalesConfig) -> Measured:
+    """Measure associations of labels that come without films; a lag is recommended by `config.looks`, if at all."""
+    pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
+    curves = [association(pairs, config)]
+    return Measured(
+        curves[0].table(config),
+        half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
+        recommended_by(config.looks),
+        pd.DataFrame(),
+        np.empty((0, 0)),
     )
 
 

@@ -6,16 +6,16 @@ that they differ from the films in time alone; films paired anew keep each film'
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from semanticcmc.labels.stream import TIMES, LabelStream, label_stream
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.decay import first_below_half, with_interval
-from semanticcmc.timescales.pairs import LabelPairs
 
 
 def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> LabelStream:
@@ -42,28 +42,66 @@ def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> L
     return label_stream(stream.labels.assign(time_s=time_s)[there], stream.times)
 
 
-def pair_films_anew(pairs: LabelPairs, generator: np.random.Generator) -> LabelPairs:
-    """The same counts, but second moments are those of another film, at the same time of it.
+class Pooled(NamedTuple):
+    """Pairs of labels a lag apart, all films together: how often they are, and would be by each film's own rates."""
 
-    All films are put in a circle in random order, so that none is paired with itself; a pair of films takes part in a
-    lag as far as both last. Needs at least two films, as `label_pairs` does.
+    both: np.ndarray  # (lags, labels, labels): the first moment has the one label, the second the other
+    expected: np.ndarray  # the same shape
+
+    @property
+    def above(self) -> np.ndarray:
+        """How much more often than by the films' rates, whichever came first, (lags, labels, labels)."""
+        return self.both + self.both.swapaxes(1, 2) - self.expected - self.expected.swapaxes(1, 2)
+
+
+def pooled_pairs(
+    stream: LabelStream, names: Sequence[str], lags_s: Sequence[float], step_s: float, partners: Sequence[int] = ()
+) -> Pooled:
+    """Count pairs of labels as `pairs.label_pairs` does, without telling films apart: many times faster.
+
+    Parameters
+    ----------
+    names, lags_s : sequence
+        The labels that count, and seconds.
+    step_s : float
+        Time between first moments.
+    partners : sequence of int, optional
+        For each film the number of the film that its second moments are taken from, at the same time of it, as far as
+        both last (`paired_anew`); by default its own.
     """
-    circle = generator.permutation(len(pairs.movies))
-    partner = dict(zip(circle, np.roll(circle, -1), strict=True))
-    seen = [sparse.csr_array(film) for film in pairs.presence]
-    count = np.zeros_like(pairs.count)
-    first, second, both = np.zeros_like(pairs.first), np.zeros_like(pairs.second), np.zeros_like(pairs.both)
-    for i, now in enumerate(seen):
-        other = seen[partner[i]]
-        time_s = np.arange(now.shape[0]) * pairs.step_s[i]
-        for k, lag_s in enumerate(pairs.lags_s):
-            at = np.rint((time_s + lag_s) / pairs.step_s[partner[i]]).astype(np.int64)
-            at = at[at < other.shape[0]]
-            held, later = now[: len(at)], other[at]
-            count[k, i] = len(at)
-            first[k, i], second[k, i] = held.sum(axis=0), later.sum(axis=0)
-            both[k, i] = (held.T @ later).toarray()
-    return dataclasses.replace(pairs, count=count, first=first, second=second, both=both)
+    counts, intervals_s = (stream.times[name].to_numpy() for name in ("count", "interval_s"))
+    offset = np.concatenate([[0], np.cumsum(counts)])
+    column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories)[stream.labels["label"].cat.codes]
+    film = stream.labels["movie_id"].cat.codes.to_numpy()
+    start_s = stream.times["start_s"].to_numpy()[film]
+    moment = offset[film] + np.rint((stream.labels["time_s"].to_numpy() - start_s) / intervals_s[film]).astype(np.int64)
+    moment, column = moment[column >= 0], column[column >= 0]
+    ones = np.ones(len(moment), dtype=np.float32)
+    seen = sparse.csr_array((ones, (moment, column)), shape=(int(offset[-1]), len(names)))
+    both, expected = np.empty((2, len(lags_s), len(names), len(names)))
+    for k, lag_s in enumerate(lags_s):
+        first, second = [], []
+        for here, there in enumerate(partners if len(partners) else range(len(counts))):
+            now = np.arange(0, counts[here], max(1, round(step_s / intervals_s[here])))
+            later = np.rint((now * intervals_s[here] + lag_s) / intervals_s[there]).astype(np.int64)
+            later = later[later < counts[there]]
+            first.append(offset[here] + now[: len(later)])
+            second.append(offset[there] + later)
+        lengths = np.array([len(rows) for rows in first])
+        held, found = seen[np.concatenate(first)], seen[np.concatenate(second)]
+        both[k] = (held.T @ found).toarray()
+        moments = (np.ones(len(held.indptr) - 1), np.arange(lengths.sum()), np.concatenate([[0], np.cumsum(lengths)]))
+        of_film = sparse.csr_array(moments, shape=(len(counts), held.shape[0]))
+        expected[k] = (of_film @ held).toarray().T @ ((of_film @ found).toarray() / np.maximum(lengths, 1)[:, None])
+    return Pooled(both, expected)
+
+
+def paired_anew(films: int, generator: np.random.Generator) -> list[int]:
+    """Another film for each: all films in a circle in random order, so that none of two or more meets itself."""
+    circle = generator.permutation(films)
+    partners = np.empty(films, dtype=np.int64)
+    partners[circle] = np.roll(circle, -1)
+    return partners.tolist()
 
 
 class TimeScale(NamedTuple):
