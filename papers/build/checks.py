@@ -25,13 +25,9 @@ _MEANT = "img:not([aria-hidden=true], [role=presentation], [role=none])"  # not 
 _CSS_ADDRESS = re.compile(r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')\s]+)""")
 
 
-def _parsed(page: Path) -> BeautifulSoup:
-    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-
-
 def check_page(page: Path, root: Path) -> list[str]:
     """What is wrong with one HTML page of the site in the folder `root`, in words; nothing for a good one."""
-    found = _parsed(page)
+    found = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     ids = {str(tag[name]) for name in ("id", "name") for tag in found.select(f"[{name}]")}
     loaded = [str(tag["href"]) for tag in found.select(_LOADING)] + [str(tag["src"]) for tag in found.select("[src]")]
     links = [str(tag["href"]) for tag in found.select("a[href]")]

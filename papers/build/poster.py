@@ -42,18 +42,18 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
     parts = {"facts": facts(counted), "table": mantel_table(experiment, evidence, tests)}
     drawn = experiment.source == "world"
     parts["world"] = values.source_file("_poster_world.md").read_text(encoding="utf-8") if drawn else ""
-    parts |= {f"source_{name}": figure_source(sidecar(experiment, name)) for name in FIGURES}
     inputs = [{"path": f"tables/{name}.csv"} for name in ("lag_curve", "published")]
     parts["source_table"] = source(links({"notebook": values.NOTEBOOKS["published"], "inputs": inputs}))
-    write_code(folder)
-    return unbroken(words(experiment, evidence, counted, tests, FIGURES)) | {"part": parts}
+    said = words(experiment, evidence, counted, tests, FIGURES)
+    return unbroken(said) | {"part": parts | ends(experiment, folder, FIGURES)}
 
 
-def write_code(folder: Path) -> None:
-    """The code that leads to the repository, and the letters of the page, into the `folder`."""
+def ends(experiment: Experiment, folder: Path, figures: Iterable[str]) -> dict[str, str]:
+    """What stands below each figure; code and letters of the page go into the `folder`."""
     code = segno.make(repository()["address"], error="m")
     code.save(str(folder / "qr.svg"), border=1, dark="#1f2430", light="#ffffff")
     (folder / "letters.css").write_text(font_faces(LETTERS, "STIXGeneral"), encoding="utf-8")
+    return {f"source_{name}": figure_source(sidecar(experiment, name)) for name in figures}
 
 
 def words(

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from papers.build import labels, pandoc, paper, poster, quarto, show, values
+from papers.build import pandoc, paper, poster, quarto, show, values
 from papers.build.checks import check_log
 
+from papers import labels
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Experiment, load_experiment
 from semanticcmc.figures.svg_text import font_files
@@ -32,7 +33,6 @@ from semanticcmc.run import git_commit, sha256, write_json
 
 # Documents, and the modules that say which files of ``papers/`` they need (``SOURCES``) and what they say.
 DOCUMENTS = {"poster": poster, "paper": paper}
-ALONE = {"poster": labels}  # of labels without films
 _FIGURE = re.compile(r"\(figures/([\w.-]+\.svg)\)")
 _VARIABLE = re.compile(r"\{\{<\s*var\s+([\w.-]+)\s*>\}\}")
 
@@ -68,26 +68,23 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
     ``quarto render`` in it, or in a copy of it, makes the same pages again.
     """
     alone = experiment.source == "labels"
-    document, text_file = (ALONE.get(name), "labels.qmd") if alone else (DOCUMENTS[name], f"{name}.qmd")
-    if document is None:
+    if alone and name != "poster":
         raise InputError(f"{experiment.file}: labels without films have a poster, no {name}")
+    document, text, table = (labels, "labels", "meaning") if alone else (DOCUMENTS[name], name, "lag_curve")
     (folder / "fonts").mkdir(parents=True)  # `font-paths` in the head of the document
     (folder / "figures").mkdir()
     for source in document.SOURCES:
         shutil.copyfile(values.source_file(source), folder / source)
     for file in font_files():  # Typst draws the texts of figures with fonts that it is given
         shutil.copyfile(file, folder / "fonts" / file.name)
-    text = resolve(values.source_file(text_file), document.variables(experiment, folder))
+    text = resolve(values.source_file(f"{text}.qmd"), document.variables(experiment, folder))
     for figure in dict.fromkeys(_FIGURE.findall(text)):
         drawing = values.required(experiment, "figures", figure).read_text(encoding="utf-8")
         drawing = without_caption(drawing) if name == "poster" else drawing
         (folder / "figures" / figure).write_text(drawing, encoding="utf-8")
     (folder / f"{name}.qmd").write_text(text, encoding="utf-8")
     (folder / "_quarto.yml").write_text(f"project:\n  render:\n  - {name}.qmd\n  type: default\n", encoding="utf-8")
-    made_from = [
-        experiment.folder / "tables" / ("meaning.csv" if alone else "lag_curve.csv"),
-        *sorted((folder / "figures").iterdir()),
-    ]
+    made_from = [experiment.folder / "tables" / f"{table}.csv", *sorted((folder / "figures").iterdir())]
     record = {
         "document": name,
         "experiment": experiment.name,

@@ -1,12 +1,14 @@
 """Nulls keep what they say, and take away the rest; time scales against curves whose own is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.timescales.nulls import last_above, pair_films_anew, shuffle_utterances, time_scale
-from semanticcmc.timescales.pairs import label_pairs
+from semanticcmc.timescales.nulls import last_above, paired_anew, pooled_pairs, shuffle_utterances, time_scale
+from semanticcmc.timescales.pairs import label_pairs, times_as_often
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
 
 
@@ -54,17 +56,35 @@ def test_what_would_outlast_the_film_is_cut_and_every_order_is_as_likely():
     assert 70 < sum(swapped) < 130  # half of 200, binomial: within 4 standard deviations
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.sampled_from([1.0, 2.0]))
+def test_films_pooled_are_the_sum_of_films(seed, step_s):
+    stream = stream_of(drawn(seed))
+    pairs = label_pairs(stream, (0, 4, 20), dataclasses.replace(CONFIG, step_s=step_s))
+    found = pooled_pairs(stream, pairs.names, (0, 4, 20), step_s)
+    np.testing.assert_array_equal(found.both, pairs.both.sum(axis=1))
+    often = times_as_often(pairs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_allclose(found.both / found.expected, often, rtol=1e-5)
+    both, expected = found.both[1], found.expected[1]
+    np.testing.assert_allclose(found.above[1], both + both.T - expected - expected.T)
+
+
 def test_second_moments_are_another_films():
     presences = drawn(3, lengths=(30, 17))
-    pairs = label_pairs(stream_of(presences), (0, 4), CONFIG)
-    anew = pair_films_anew(pairs, np.random.default_rng(0))
+    found = pooled_pairs(stream_of(presences), ("a", "b", "c"), (0, 4), 1.0, [1, 0])
     f, g = (presences[name].astype(int) for name in ("f0", "f1"))
-    np.testing.assert_array_equal(anew.count, [[17, 17], [13, 17]])
-    np.testing.assert_array_equal(anew.both[0, 0], f[:17].T @ g)
-    np.testing.assert_array_equal(anew.both[1, 0], f[:13].T @ g[4:])
-    np.testing.assert_array_equal(anew.both[1, 1], g.T @ f[4:21])
-    np.testing.assert_array_equal(anew.first[1, 0], f[:13].sum(axis=0))
-    np.testing.assert_array_equal(anew.second[1, 0], g[4:].sum(axis=0))
+    np.testing.assert_array_equal(found.both[0], f[:17].T @ g + g.T @ f[:17])
+    np.testing.assert_array_equal(found.both[1], f[:13].T @ g[4:] + g.T @ f[4:21])
+    of_f, of_g = (np.outer(one.sum(axis=0), two.sum(axis=0)) for one, two in ((f[:13], g[4:]), (g, f[4:21])))
+    np.testing.assert_allclose(found.expected[1], of_f / 13 + of_g / 17)
+
+
+@given(st.integers(2, 30), st.integers(0, 1000))
+def test_no_film_is_paired_with_itself_and_each_is_taken_once(films, seed):
+    partners = paired_anew(films, np.random.default_rng(seed))
+    assert sorted(partners) == list(range(films))
+    assert all(one != other for one, other in enumerate(partners))
 
 
 def test_time_scale_of_a_curve_that_is_known():
@@ -79,7 +99,7 @@ def test_time_scale_of_a_curve_that_is_known():
     assert (found.last_above_null_low_s, found.last_above_null_high_s) == (20, 80)
 
 
-def test_the_last_lag_above_is_the_end_of_the_first_run():
+def test_the_last_lag_above_is_the_end_of_the_longest_run():
     lags_s = np.array([0.0, 1, 2, 4])
-    values = np.array([[0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]])
-    np.testing.assert_array_equal(last_above(lags_s, values, np.full(4, 0.5)), [1, 4, np.nan, 0])
+    values = np.array([[0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 1, 1]])
+    np.testing.assert_array_equal(last_above(lags_s, values, np.full(4, 0.5)), [1, 4, np.nan, 4])

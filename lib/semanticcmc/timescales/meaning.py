@@ -12,7 +12,7 @@ from semanticcmc.labels.stream import LabelStream
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.run import Watch
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws
-from semanticcmc.timescales.nulls import TimeScale, paired_anew, pooled_pairs, shuffle_utterances, time_scale
+from semanticcmc.timescales.nulls import NO_MORE, TimeScale, paired_anew, pooled_pairs, shuffle_utterances, time_scale
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
 NULLS = {"shuffled": "utterances shuffled within films", "paired": "films paired anew"}
@@ -79,8 +79,8 @@ def meaning_by_lag(
         }
         for name, words in NULLS.items():
             chance = np.stack([one[m] for one in null[name]])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                z = (r - chance.mean(axis=0)) / chance.std(axis=0, ddof=1)
+            spread = chance.std(axis=0, ddof=1)
+            z = (r - chance.mean(axis=0)) / np.where(spread > NO_MORE, spread, np.nan)
             row |= dict(zip((f"{name}_low", f"{name}_high", f"{name}_z"), (*config.band(chance), z), strict=True))
             scale = time_scale(np.asarray(lags_s), r, samples, chance, config)
             scales.append((model, words, *scale))

@@ -42,6 +42,9 @@ def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> L
     return label_stream(stream.labels.assign(time_s=time_s)[there], stream.times)
 
 
+NO_MORE = 1e-6  # by what a correlation may be above its null where both are the same, but for rounding
+
+
 class Pooled(NamedTuple):
     """Pairs of labels a lag apart, all films together: how often they are, and would be by each film's own rates."""
 
@@ -120,9 +123,9 @@ def time_scale(
 ) -> TimeScale:
     """Lag at which a curve is down to half of its value at lag 0, and the last lag at which it is above its null.
 
-    Above is above the upper bound of the central `config.confidence` of the null; the last lag is the end of the first
-    run of lags above, since at lag 0, or within an utterance, null and films may be the same. Intervals hold the
-    central `config.confidence` of the bootstrap samples of films, the null's bound being held.
+    Above is above the upper bound of the central `config.confidence` of the null, by more than `NO_MORE`; the last lag
+    is the end of the longest run of lags above: at lag 0, or within an utterance, films and null may be the same.
+    Intervals hold the central `config.confidence` of the bootstrap samples of films, the null's bound being held.
 
     Parameters
     ----------
@@ -131,16 +134,20 @@ def time_scale(
     value, samples, null : array, shapes (lags,), (draws, lags) and (nulls, lags)
         The curve, for films drawn with replacement, and where nothing lasts.
     """
-    half = (first_below_half(lags_s, value[None])[0], first_below_half(lags_s, samples))
-    bound = config.band(null)[1]
-    last = last_above(lags_s, np.concatenate([value[None], samples]), bound)
-    return TimeScale(*with_interval(*half, config), *with_interval(last[0], last[1:], config))
+    values = np.concatenate([value[None], samples])
+    half_s, last_s = first_below_half(lags_s, values), last_above(lags_s, values, config.band(null)[1] + NO_MORE)
+    return TimeScale(*(bound for one in (half_s, last_s) for bound in with_interval(one[0], one[1:], config)))
 
 
 def last_above(lags_s: np.ndarray, values: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """Last lag of the first run of lags at which values (rows, lags) are above the bound (lags,); NaN without one."""
-    above = values > bound
-    start = above.argmax(axis=1)
-    after = ~above & (np.arange(len(lags_s)) > start[:, None])
-    end = np.where(after.any(axis=1), after.argmax(axis=1), len(lags_s)) - 1
-    return np.where(above.any(axis=1), np.asarray(lags_s, dtype=np.float64)[end], np.nan)
+    """End of the longest run of lags at which values (rows, lags) are above the bound (lags,), the first of equal ones.
+
+    NaN where no value is above.
+    """
+    run, longest = np.zeros((2, len(values)))
+    found = np.full(len(values), np.nan)
+    for lag_s, above in zip(lags_s, (values > bound).T, strict=True):
+        run = (run + 1) * above
+        found[run > longest] = lag_s
+        longest = np.maximum(run, longest)
+    return found
