@@ -26,7 +26,7 @@ RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
 THREADS = max(1, workflow.cores // max(1, len(RUNS))) if workflow.cores else 1
 WORLD = E.source == "world"
-ALONE = E.source == "labels"  # no frames, networks and paper
+ALONE = E.labels_alone  # no frames, networks and paper
 CONDITIONS = E.sections["stimuli"]["conditions"]  # of the stimuli: RDMs of its own for each
 RANDOM = "random" in E.sections["evaluation"]["controls"]  # the mean RDM of several untrained networks as a control
 RANDOM_SEEDS = sorted({*E.sections["evaluation"]["random_seeds"], *E.seeds}) if RANDOM and not ALONE else []

@@ -48,7 +48,7 @@ def check_experiment(experiment: Experiment) -> None:
         if network.trained:
             choose_objective(experiment, network)
     faults = [*_files(experiment, sections)]
-    if experiment.source == "labels":
+    if experiment.labels_alone:
         faults += _labels(sections)
     else:
         faults = [*_networks(experiment, sections), *_tested(experiment, sections), *faults]
@@ -125,7 +125,7 @@ def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
         named["training.supervised_weights"] = training.supervised_weights
     for section, key in (("labels", "nouns"), ("movies", "manifest")):
         named[f"{section}.{key}"] = getattr(sections.get(section), key, None)
-    if (looks := sections["timescales"].looks) and experiment.source != "labels":
+    if (looks := sections["timescales"].looks) and not experiment.labels_alone:
         yield f"timescales.looks {looks}: is for labels without films (source: labels); looks of films are measured"
     named["timescales.looks"] = looks
     for key, file in named.items():

@@ -97,9 +97,14 @@ class Experiment(Head):
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of all networks: baselines, ``semantic_<lag>s`` by lag, then those of the section ``objectives``."""
-        if self.source == "labels":
+        if self.labels_alone:
             return ()
         return (*self.baselines, *(lagged_name(lag_s) for lag_s in sorted(self.lags_s)), *self._further)
+
+    @property
+    def labels_alone(self) -> bool:
+        """Whether there are labels without frames, stimuli and networks."""
+        return self.source == "labels"
 
     @property
     def _further(self) -> dict[str, tuple[str, float]]:

@@ -112,7 +112,7 @@ def persistence(E: Opened, shown: Selection) -> Made:
     truth = shared = None
     if all(path.exists() for path in known):
         truth, shared = true_persistence(known[0], known[1], E.frames.index, E.timescales.pictures)
-    seconds = E.films[E.films.movie_id.isin(E.movies)].duration_s.sum()
+    seconds = E.used_films.duration_s.sum()
     drawn = _persistence(E, ["appearance", "association"], truth=truth, seconds=seconds, shared=shared)
     return drawn, "persistence", [*E.inputs("timescales", "half_lives"), *(known if truth is not None else [])]
 
@@ -125,7 +125,7 @@ def persistence_looks(E: Opened, shown: Selection) -> Made:
 
 def _persistence(E: Opened, measures: list[str], **more: Any) -> Drawn:
     config, curves = E.experiment.section("timescales", TimescalesConfig), E.timescales.curves
-    more |= {"confidence": config.confidence, "count": len(E.movies)}
+    more |= {"confidence": config.confidence, "count": len(E.used_films)}
     return timescales.persistence(curves[curves.measure.isin(measures)], E.timescales.constants, **more)
 
 

@@ -112,19 +112,14 @@ class Opened:
         return self.labels
 
     @property
-    def labels_alone(self) -> bool:
-        """Whether there are labels without frames, stimuli and networks."""
-        return self.experiment.source == "labels"
-
-    @property
-    def movies(self) -> tuple[str, ...]:
-        """The films that have frames, or labels where these are alone."""
-        return self.some_labels.movies if self.labels_alone else self.frames.movies
+    def used_films(self) -> pd.DataFrame:
+        """Those of the films that have frames, or labels where these are alone."""
+        return self.films if self.experiment.labels_alone else self.films[self.films.movie_id.isin(self.frames.movies)]
 
     @functools.cached_property
     def films(self) -> pd.DataFrame:
         """Every film found, with its length in seconds, number of frames, and problem, if it has one."""
-        if self.labels_alone:
+        if self.experiment.labels_alone:
             times = self.some_labels.times
             return times.assign(title="", duration_s=times["count"] * times.interval_s, frames=0, problem="")
         text = {"movie_id": str, "title": str}
@@ -140,7 +135,7 @@ class Opened:
     @functools.cached_property
     def classes(self) -> pd.DataFrame:
         """The classes of the stimuli, or nouns of labels alone: ``noun`` and ``category``, by ``wnid``."""
-        if self.labels_alone:
+        if self.experiment.labels_alone:
             found = tuple(labels_as_wnids(self.experiment, self.some_labels).labels.label.cat.categories)
         else:
             found = self.stimuli.classes
@@ -226,7 +221,7 @@ class Opened:
     def model(self, model: str) -> RDM:
         """A semantic model of the stimuli's classes: ``category``, ``lch``, ... or one of the experiment's files."""
         files = self.experiment.section("evaluation", EvaluationConfig).model_files
-        classes = tuple(self.classes.index) if self.labels_alone else self.stimuli.classes
+        classes = tuple(self.classes.index) if self.experiment.labels_alone else self.stimuli.classes
         return experiment_model(model, classes, self.experiment, files)
 
     def table(self, name: str) -> pd.DataFrame:
@@ -296,7 +291,7 @@ class Opened:
     def timescales(self) -> Measured:
         """How long looks and associations last; writes ``timescales``, ``half_lives`` and ``recommended_lag``."""
         config = self.experiment.section("timescales", TimescalesConfig)
-        if self.labels_alone:
+        if self.experiment.labels_alone:
             measured = measure_labels(self.some_labels, config)
         else:
             features = untrained_features(self.experiment, self.frames, self.watch("looks of films"))

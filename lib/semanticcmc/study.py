@@ -63,15 +63,15 @@ class Study(Asked):
 
     def dataset(self) -> pd.DataFrame:
         """What the films hold, as ``tables/dataset.csv``: ``quantity, value, unit``."""
-        used, stream = self.films[self.films.movie_id.isin(self.movies)], self.labels
+        used, stream = self.used_films, self.labels
         sets = labels = distinct = rate = 0.0
         if stream is not None:
             sets, labels, distinct = stream.times["count"].sum(), len(stream.labels), stream.labels.label.nunique()
             rate = labels / (stream.times["count"] * stream.times.interval_s).sum()
         rows = [
-            ("films", len(self.movies), "films"),
+            ("films", len(used), "films"),
             ("hours", used.duration_s.sum() / 3600, "h"),
-            ("frames", 0 if self.labels_alone else len(self.frames), "frames"),
+            ("frames", 0 if self.experiment.labels_alone else len(self.frames), "frames"),
             ("label sets", sets, "label sets"),
             ("labels", labels, "labels"),
             ("distinct labels", distinct, "labels"),
@@ -110,9 +110,9 @@ class Study(Asked):
             lag_grid(*label_lags_s(stream), config.lags),
             {name: self.model(name) for name in self.shown.models},
         )
-        found = meaning_by_lag(stream, models, lags_s, config, self.watch("labels at chance"))
-        self.write("meaning", found.curves)
-        return self.write("meaning_scales", found.scales)
+        curves, scales = meaning_by_lag(stream, models, lags_s, config, self.watch("labels at chance"))
+        self.write("meaning", curves)
+        return self.write("meaning_scales", scales)
 
     def asked(self, network: str, lag_s: float, seed: int) -> Network:
         """The network that a notebook's parameters name: ``semantic`` with a lag, or a baseline; it may be new."""

@@ -67,7 +67,7 @@ def stage(experiment: Experiment, name: str, folder: Path) -> None:
     The folder is a Quarto project of its own, above its ``figures/``, since Typst reads nothing above its project:
     ``quarto render`` in it, or in a copy of it, makes the same pages again.
     """
-    alone = experiment.source == "labels"
+    alone = experiment.labels_alone
     if alone and name != "poster":
         raise InputError(f"{experiment.file}: labels without films have a poster, no {name}")
     document, text, table = (labels, "labels", "meaning") if alone else (DOCUMENTS[name], name, "lag_curve")

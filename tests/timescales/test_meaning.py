@@ -33,12 +33,12 @@ def test_meaning_is_the_correlation_of_nearness_with_what_follows_more_often_tha
     far = (far + far.T) * (1 - np.eye(5))
     models = {"all": RDM(far, tuple("abcde")), "some": RDM(far[np.ix_([3, 0, 1], [3, 0, 1])], ("d", "a", "b"))}
     config = dataclasses.replace(CONFIG, null_samples=3)
-    found = meaning_by_lag(stream_of(films), models, lags, config, iter)
-    curves = found.curves.set_index(["model", "lag_s"])
+    curves, scales = meaning_by_lag(stream_of(films), models, lags, config, iter)
+    curves = curves.set_index(["model", "lag_s"])
     for lag in lags:
         assert curves.r["all", lag] == pytest.approx(correlation(films.values(), lag, far), abs=1e-5)
-    assert list(found.scales.null) == list(NULLS.values()) * 2
+    assert list(scales.null) == list(NULLS.values()) * 2
     assert (curves.ci_low < curves.r).all() and (curves.r < curves.ci_high).all()
-    again = meaning_by_lag(stream_of(films), {"d": models["some"]}, lags, config, iter).curves
+    again = meaning_by_lag(stream_of(films), {"d": models["some"]}, lags, config, iter)[0]
     np.testing.assert_allclose(again.r, curves.r["some"])  # whatever else is asked
     assert again.films.tolist() == [3] * 4

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.timescales.nulls import last_above, paired_anew, pooled_pairs, shuffle_utterances, time_scale
-from semanticcmc.timescales.pairs import label_pairs, times_as_often
+from semanticcmc.timescales.nulls import SCALES, last_above, paired_anew, pooled_pairs, shuffle_utterances, time_scales
+from semanticcmc.timescales.pairs import label_pairs
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
 
 
@@ -61,23 +61,22 @@ def test_what_would_outlast_the_film_is_cut_and_every_order_is_as_likely():
 def test_films_pooled_are_the_sum_of_films(seed, step_s):
     stream = stream_of(drawn(seed))
     pairs = label_pairs(stream, (0, 4, 20), dataclasses.replace(CONFIG, step_s=step_s))
-    found = pooled_pairs(stream, pairs.names, (0, 4, 20), step_s)
-    np.testing.assert_array_equal(found.both, pairs.both.sum(axis=1))
-    often = times_as_often(pairs)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.testing.assert_allclose(found.both / found.expected, often, rtol=1e-5)
-    both, expected = found.both[1], found.expected[1]
-    np.testing.assert_allclose(found.above[1], both + both.T - expected - expected.T)
+    above, often = pooled_pairs(stream, pairs.names, (0, 4, 20), step_s)
+    both, share = pairs.both.sum(axis=1), 1 / np.maximum(pairs.count, 1)
+    one_way = both - np.einsum("kfi,kfj,kf->kij", pairs.first, pairs.second, share)
+    np.testing.assert_allclose(above, one_way + one_way.swapaxes(1, 2), atol=1e-4)
+    np.testing.assert_array_equal(often, both.sum(axis=1) + both.sum(axis=2))
 
 
 def test_second_moments_are_another_films():
     presences = drawn(3, lengths=(30, 17))
-    found = pooled_pairs(stream_of(presences), ("a", "b", "c"), (0, 4), 1.0, [1, 0])
+    above, often = pooled_pairs(stream_of(presences), ("a", "b", "c"), (0, 4), 1.0, [1, 0])
     f, g = (presences[name].astype(int) for name in ("f0", "f1"))
-    np.testing.assert_array_equal(found.both[0], f[:17].T @ g + g.T @ f[:17])
-    np.testing.assert_array_equal(found.both[1], f[:13].T @ g[4:] + g.T @ f[4:21])
+    both = f[:13].T @ g[4:] + g.T @ f[4:21]
+    np.testing.assert_array_equal(often[1], both.sum(axis=0) + both.sum(axis=1))
     of_f, of_g = (np.outer(one.sum(axis=0), two.sum(axis=0)) for one, two in ((f[:13], g[4:]), (g, f[4:21])))
-    np.testing.assert_allclose(found.expected[1], of_f / 13 + of_g / 17)
+    one_way = both - of_f / 13 - of_g / 17
+    np.testing.assert_allclose(above[1], one_way + one_way.T, atol=1e-9)
 
 
 @given(st.integers(2, 30), st.integers(0, 1000))
@@ -92,11 +91,11 @@ def test_time_scale_of_a_curve_that_is_known():
     curve = 0.5 ** (lags_s / 20)
     null = np.tile(np.linspace(-0.1, 0.1, 41), (6, 1)).T  # 95 % of it lie within .095
     null[:, 0] = 2  # where films and null are the same
-    found = time_scale(lags_s, curve, np.stack([curve, curve, curve * 2, curve / 4]), null, CONFIG)
-    assert found.half_strength_s == pytest.approx(20)
-    assert found.half_strength_low_s == found.half_strength_high_s == pytest.approx(20)
-    assert found.last_above_null_s == 40  # .25 and then .0625
-    assert (found.last_above_null_low_s, found.last_above_null_high_s) == (20, 80)
+    found = time_scales(lags_s, np.stack([curve, curve, curve, curve * 2, curve / 4]), null, CONFIG)
+    found = dict(zip(SCALES, found, strict=True))
+    assert [found[f"half_strength{bound}_s"] for bound in ("", "_low", "_high")] == pytest.approx([20] * 3)
+    assert found["last_above_null_s"] == 40  # .25 and then .0625
+    assert (found["last_above_null_low_s"], found["last_above_null_high_s"]) == (20, 80)
 
 
 def test_the_last_lag_above_is_the_end_of_the_longest_run():

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.labels.stream import LabelStream
+from semanticcmc.labels.stream import LabelStream, label_stream
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.run import Watch
 from semanticcmc.timescales.curves import TimescalesConfig, film_draws
-from semanticcmc.timescales.nulls import NO_MORE, TimeScale, paired_anew, pooled_pairs, shuffle_utterances, time_scale
+from semanticcmc.timescales.nulls import NO_MORE, SCALES, paired_anew, pooled_pairs, shuffle_utterances, time_scales
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs
 
 NULLS = {"shuffled": "utterances shuffled within films", "paired": "films paired anew"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Meaning:
-    """What `meaning_by_lag` found."""
-
-    curves: pd.DataFrame  # ``tables/meaning.csv``: model, lag_s, r, ci_low, ci_high; of each null its bounds and z
-    scales: pd.DataFrame  # ``tables/meaning_scales.csv``: of each model and null a `nulls.TimeScale`
+Near = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def meaning_by_lag(
-    stream: LabelStream, models: Mapping[str, RDM], lags_s: tuple[float, ...], config: TimescalesConfig, watch: Watch
-) -> Meaning:
+    stream: LabelStream, models: Mapping[str, RDM], lags_s: Sequence[float], config: TimescalesConfig, watch: Watch
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     r"""Correlation of associations with models of meaning, by lag, over pairs of different labels.
 
     Two labels' association at a lag is how much more often they are a lag apart than their rates in each film say,
@@ -41,64 +33,51 @@ def meaning_by_lag(
     samples of films, nulls as of `nulls`, `config.null_samples` of each. Films drawn twice add noise to K but no pairs,
     which lowers r in every sample: samples are moved by the mean difference, so that they spread about r.
 
+    Returned are ``tables/meaning.csv``: `model, lag_s, films, confidence, r, ci_low, ci_high`, and of each null the
+    band and z (`shuffled_low, shuffled_high, shuffled_z, paired_low, ...`); and ``tables/meaning_scales.csv``: `model,
+    null` and `nulls.SCALES`.
+
     Parameters
     ----------
     stream : LabelStream
         Labels by the names that the models have (`association.as_wnids`).
     models : mapping of str to RDM
         Each of at least three of the labels.
-    lags_s : tuple of float
+    lags_s : sequence of float
         Rising, the first of them 0.
     """
+    stream = label_stream(stream.labels[stream.labels["confidence"] >= config.min_confidence], stream.times)
     pairs, generator = label_pairs(stream, lags_s, config), np.random.default_rng(config.seed)
-    films = len(stream.movies)
-    draws = np.concatenate([np.ones((1, len(pairs.movies))), film_draws(len(pairs.movies), config)])
-    near = {name: _nearness(model, pairs.names) for name, model in models.items()}
-    found = np.stack([_of_draws(pairs, k, draws, near) for k in range(len(lags_s))], axis=-1)
-    null: dict[str, list[np.ndarray]] = {name: [] for name in NULLS}
-    for _ in watch(range(config.null_samples)):
-        shuffled = pooled_pairs(shuffle_utterances(stream, generator), pairs.names, lags_s, config.step_s)
-        anew = pooled_pairs(stream, pairs.names, lags_s, config.step_s, paired_anew(films, generator))
-        for name, counts in (("shuffled", shuffled), ("paired", anew)):
-            margins = counts.both.sum(axis=1) + counts.both.sum(axis=2)
-            by_lag = [_correlations(counts.above[k][None], margins[k][None], near) for k in range(len(lags_s))]
-            null[name].append(np.stack(by_lag, axis=-1)[:, 0])
+    films, lags, near = len(pairs.movies), np.asarray(lags_s), dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]()
+    for name, model in models.items():
+        model = model.subset([one for one in model.classes if one in pairs.names])
+        at = np.array([pairs.names.index(one) for one in model.classes])
+        first, second = np.triu_indices(len(at), 1)  # the order of an RDM's values
+        near[name] = at[first], at[second], model.values.mean() - model.values
+    draws = np.concatenate([np.ones((1, films)), film_draws(films, config)])
+    found = np.stack([_of_draws(pairs, k, draws, near) for k in range(len(lags))], axis=-1)
+    chance = np.empty((len(NULLS), len(models), config.null_samples, len(lags)))
+    for sample in watch(range(config.null_samples)):
+        shuffled, partners = shuffle_utterances(stream, generator), paired_anew(len(stream.movies), generator)
+        for n, (one, second_moments) in enumerate(((shuffled, ()), (stream, partners))):
+            counts = pooled_pairs(one, pairs.names, lags_s, config.step_s, second_moments)
+            chance[n, :, sample] = _correlations(*counts, near)
     curves, scales = [], []
-    for m, model in enumerate(models):
-        r, samples = found[m, 0], found[m, 1:]
-        samples = samples + r - samples.mean(axis=0)
-        low, high = config.band(samples)
-        row = {
-            "model": model,
-            "films": (pairs.count > 0).sum(axis=1),
-            "confidence": config.confidence,
-            "lag_s": lags_s,
-            "r": r,
-            "ci_low": low,
-            "ci_high": high,
-        }
-        for name, words in NULLS.items():
-            chance = np.stack([one[m] for one in null[name]])
-            spread = chance.std(axis=0, ddof=1)
-            z = (r - chance.mean(axis=0)) / np.where(spread > NO_MORE, spread, np.nan)
-            row |= dict(zip((f"{name}_low", f"{name}_high", f"{name}_z"), (*config.band(chance), z), strict=True))
-            scale = time_scale(np.asarray(lags_s), r, samples, chance, config)
-            scales.append((model, words, *scale))
-        curves.append(pd.DataFrame(row))
-    columns = ["model", "null", *TimeScale._fields]
-    return Meaning(pd.concat(curves, ignore_index=True), pd.DataFrame(scales, columns=columns))
+    for m, name in enumerate(models):
+        found[m, 1:] += found[m, 0] - found[m, 1:].mean(axis=0)
+        low, high = config.band(found[m, 1:])
+        curve = pd.DataFrame({"model": name, "lag_s": lags, "films": (pairs.count > 0).sum(axis=1)})
+        curve = curve.assign(confidence=config.confidence, r=found[m, 0], ci_low=low, ci_high=high)
+        for (kind, words), null in zip(NULLS.items(), chance[:, m], strict=True):
+            curve[f"{kind}_low"], curve[f"{kind}_high"] = config.band(null)
+            spread = null.std(axis=0, ddof=1)
+            curve[f"{kind}_z"] = (found[m, 0] - null.mean(axis=0)) / np.where(spread > NO_MORE, spread, np.nan)
+            scales.append((name, words, *time_scales(lags, found[m], null, config)))
+        curves.append(curve)
+    return pd.concat(curves, ignore_index=True), pd.DataFrame(scales, columns=["model", "null", *SCALES])
 
 
-def _nearness(model: RDM, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows and columns of a model's pairs of labels among `names`, and how near each pair is, less the mean."""
-    at = np.array([names.index(one) for one in model.classes])
-    first, second = np.triu_indices(len(at), 1)  # the order of an RDM's values
-    return at[first], at[second], model.values.mean() - model.values
-
-
-def _of_draws(
-    pairs: LabelPairs, k: int, draws: np.ndarray, near: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> np.ndarray:
+def _of_draws(pairs: LabelPairs, k: int, draws: np.ndarray, near: Near) -> np.ndarray:
     """Correlations (models, draws) at the k-th lag; each row of `draws` says how often each film counts."""
     both, share = pairs.both[k], (1 / np.maximum(pairs.count[k], 1)).astype(np.float32)
     above = both - (pairs.first[k] * share[:, None])[:, :, None] * pairs.second[k][:, None, :]
@@ -107,14 +86,12 @@ def _of_draws(
     return _correlations(above, draws @ (both.sum(axis=1) + both.sum(axis=2)), near)
 
 
-def _correlations(
-    above: np.ndarray, margins: np.ndarray, near: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> np.ndarray:
-    """Correlations (models, rows) of associations with nearness, from counts above chance (rows, labels, labels)."""
+def _correlations(above: np.ndarray, often: np.ndarray, near: Near) -> np.ndarray:
+    """Correlations (models, rows) with nearness of pairs above chance (rows, labels, labels), of labels so often."""
     found = np.empty((len(near), len(above)))
     for m, (first, second, nearness) in enumerate(near.values()):
-        for row, (counts, often) in enumerate(zip(above, margins, strict=True)):
-            scale = np.sqrt(often[first] * often[second])
+        for row, (counts, margin) in enumerate(zip(above, often, strict=True)):
+            scale = np.sqrt(margin[first] * margin[second])
             kernel = np.divide(counts[first, second], scale, out=np.zeros(len(scale)), where=scale > 0)
             kernel -= kernel.mean()
             with np.errstate(invalid="ignore"):  # films that are all shorter than the lag

@@ -13,7 +13,7 @@ from semanticcmc.labels.stream import LabelStream
 from semanticcmc.run import Watch
 from semanticcmc.timescales.appearance import compare_frames, persistence, rms_difference, unit_vectors
 from semanticcmc.timescales.association import association
-from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
+from semanticcmc.timescales.curves import Curve, TimescalesConfig, lag_grid
 from semanticcmc.timescales.decay import half_lives, half_strength, recommended_by, recommended_lag
 from semanticcmc.timescales.pairs import LabelPairs, label_pairs, times_as_often
 
@@ -49,26 +49,23 @@ def measure(
     if stream is not None and len(stream.movies) > 1:  # with one film, what is the film's cannot be told apart
         pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
         curves.append(association(pairs, config))
-    return Measured(
-        pd.concat([curve.table(config) for curve in curves], ignore_index=True),
-        half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
-        recommended_lag(curves[0], config),
-        rms_difference(looks["rms"], config),
-        unit_vectors(pictures),
-    )
+    recommended = recommended_lag(curves[0], config)
+    return _measured(curves, recommended, rms_difference(looks["rms"], config), unit_vectors(pictures), config)
 
 
 def measure_labels(stream: LabelStream, config: TimescalesConfig) -> Measured:
     """Measure associations of labels that come without films; a lag is recommended by `config.looks`, if at all."""
     pairs = label_pairs(stream, lag_grid(*label_lags_s(stream), config.lags), config)
-    curves = [association(pairs, config)]
-    return Measured(
-        curves[0].table(config),
-        half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"]),
-        recommended_by(config.looks),
-        pd.DataFrame(),
-        np.empty((0, 0)),
-    )
+    recommended = recommended_by(config.looks)
+    return _measured([association(pairs, config)], recommended, pd.DataFrame(), np.empty((0, 0)), config)
+
+
+def _measured(
+    curves: list[Curve], recommended: pd.DataFrame, rms: pd.DataFrame, pictures: np.ndarray, config: TimescalesConfig
+) -> Measured:
+    constants = half_strength(curves, config).merge(half_lives(curves, config), on=["measure", "level"])
+    table = pd.concat([curve.table(config) for curve in curves], ignore_index=True)
+    return Measured(table, constants, recommended, rms, pictures)
 
 
 def label_lags_s(stream: LabelStream) -> tuple[float, float]:

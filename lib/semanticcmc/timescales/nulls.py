@@ -7,7 +7,6 @@ that they differ from the films in time alone; films paired anew keep each film'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,10 @@ from scipy import sparse
 from semanticcmc.labels.stream import TIMES, LabelStream, label_stream
 from semanticcmc.timescales.curves import TimescalesConfig
 from semanticcmc.timescales.decay import first_below_half, with_interval
+
+NO_MORE = 1e-6  # by what a correlation may be above its null where both are the same, but for rounding
+BOUNDS = ("", "_low", "_high")
+SCALES = tuple(f"{name}{bound}_s" for name in ("half_strength", "last_above_null") for bound in BOUNDS)
 
 
 def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> LabelStream:
@@ -27,8 +30,7 @@ def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> L
     """
     code, time_s = stream.labels["label"].cat.codes.to_numpy(), stream.labels["time_s"].to_numpy().copy()
     there = np.ones(len(code), dtype=bool)
-    films = zip(*(stream.times[name].tolist() for name in TIMES), strict=True)
-    for movie_id, start_s, interval_s, count in films:
+    for movie_id, start_s, interval_s, count in zip(*(stream.times[name].tolist() for name in TIMES), strict=True):
         rows = stream.rows[movie_id]
         step = np.rint((time_s[rows] - start_s) / interval_s).astype(np.int64)
         order = np.lexsort((step, code[rows]))
@@ -42,25 +44,19 @@ def shuffle_utterances(stream: LabelStream, generator: np.random.Generator) -> L
     return label_stream(stream.labels.assign(time_s=time_s)[there], stream.times)
 
 
-NO_MORE = 1e-6  # by what a correlation may be above its null where both are the same, but for rounding
-
-
-class Pooled(NamedTuple):
-    """Pairs of labels a lag apart, all films together: how often they are, and would be by each film's own rates."""
-
-    both: np.ndarray  # (lags, labels, labels): the first moment has the one label, the second the other
-    expected: np.ndarray  # the same shape
-
-    @property
-    def above(self) -> np.ndarray:
-        """How much more often than by the films' rates, whichever came first, (lags, labels, labels)."""
-        return self.both + self.both.swapaxes(1, 2) - self.expected - self.expected.swapaxes(1, 2)
+def paired_anew(films: int, generator: np.random.Generator) -> list[int]:
+    """Another film for each: all films in a circle in random order, so that none of two or more meets itself."""
+    circle = generator.permutation(films)
+    return np.roll(circle, -1)[np.argsort(circle)].tolist()
 
 
 def pooled_pairs(
     stream: LabelStream, names: Sequence[str], lags_s: Sequence[float], step_s: float, partners: Sequence[int] = ()
-) -> Pooled:
-    """Count pairs of labels as `pairs.label_pairs` does, without telling films apart: many times faster.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of labels a lag apart, all films together: counted as by `pairs.label_pairs`, but many times faster.
+
+    Returned are, whichever label came first, by how much pairs are more than by the rates of each film's first and
+    second moments, (lags, labels, labels), and how many pairs each label is in, (lags, labels).
 
     Parameters
     ----------
@@ -76,15 +72,14 @@ def pooled_pairs(
     offset = np.concatenate([[0], np.cumsum(counts)])
     column = pd.Index(names).get_indexer(stream.labels["label"].cat.categories)[stream.labels["label"].cat.codes]
     film = stream.labels["movie_id"].cat.codes.to_numpy()
-    start_s = stream.times["start_s"].to_numpy()[film]
-    moment = offset[film] + np.rint((stream.labels["time_s"].to_numpy() - start_s) / intervals_s[film]).astype(np.int64)
-    moment, column = moment[column >= 0], column[column >= 0]
-    ones = np.ones(len(moment), dtype=np.float32)
-    seen = sparse.csr_array((ones, (moment, column)), shape=(int(offset[-1]), len(names)))
-    both, expected = np.empty((2, len(lags_s), len(names), len(names)))
+    time_s = stream.labels["time_s"].to_numpy() - stream.times["start_s"].to_numpy()[film]
+    moment = offset[film] + np.rint(time_s / intervals_s[film]).astype(np.int64)
+    known = column >= 0
+    seen = sparse.csr_array((np.ones(known.sum()), (moment[known], column[known])), shape=(offset[-1], len(names)))
+    above, often = np.empty((len(lags_s), len(names), len(names))), np.empty((len(lags_s), len(names)))
     for k, lag_s in enumerate(lags_s):
         first, second = [], []
-        for here, there in enumerate(partners if len(partners) else range(len(counts))):
+        for here, there in enumerate(partners or range(len(counts))):
             now = np.arange(0, counts[here], max(1, round(step_s / intervals_s[here])))
             later = np.rint((now * intervals_s[here] + lag_s) / intervals_s[there]).astype(np.int64)
             later = later[later < counts[there]]
@@ -92,51 +87,35 @@ def pooled_pairs(
             second.append(offset[there] + later)
         lengths = np.array([len(rows) for rows in first])
         held, found = seen[np.concatenate(first)], seen[np.concatenate(second)]
-        both[k] = (held.T @ found).toarray()
-        moments = (np.ones(len(held.indptr) - 1), np.arange(lengths.sum()), np.concatenate([[0], np.cumsum(lengths)]))
-        of_film = sparse.csr_array(moments, shape=(len(counts), held.shape[0]))
-        expected[k] = (of_film @ held).toarray().T @ ((of_film @ found).toarray() / np.maximum(lengths, 1)[:, None])
-    return Pooled(both, expected)
+        film = np.repeat(np.arange(len(counts)), lengths)
+        of_film = sparse.csr_array((np.ones(len(film)), (film, np.arange(len(film)))), (len(counts), len(film)))
+        expected = (of_film @ held).toarray().T @ ((of_film @ found).toarray() / np.maximum(lengths, 1)[:, None])
+        both = (held.T @ found).toarray()
+        above[k], often[k] = both + both.T - expected - expected.T, both.sum(axis=0) + both.sum(axis=1)
+    return above, often
 
 
-def paired_anew(films: int, generator: np.random.Generator) -> list[int]:
-    """Another film for each: all films in a circle in random order, so that none of two or more meets itself."""
-    circle = generator.permutation(films)
-    partners = np.empty(films, dtype=np.int64)
-    partners[circle] = np.roll(circle, -1)
-    return partners.tolist()
-
-
-class TimeScale(NamedTuple):
-    """How long a curve lasts, seconds, with intervals over bootstrap samples; NaN where it cannot be told."""
-
-    half_strength_s: float
-    half_strength_low_s: float
-    half_strength_high_s: float
-    last_above_null_s: float
-    last_above_null_low_s: float
-    last_above_null_high_s: float
-
-
-def time_scale(
-    lags_s: np.ndarray, value: np.ndarray, samples: np.ndarray, null: np.ndarray, config: TimescalesConfig
-) -> TimeScale:
-    """Lag at which a curve is down to half of its value at lag 0, and the last lag at which it is above its null.
+def time_scales(
+    lags_s: np.ndarray, values: np.ndarray, null: np.ndarray, config: TimescalesConfig
+) -> tuple[float, ...]:
+    """`SCALES`: when a curve is down to half of its value at lag 0, and the last lag at which it is above its null.
 
     Above is above the upper bound of the central `config.confidence` of the null, by more than `NO_MORE`; the last lag
     is the end of the longest run of lags above: at lag 0, or within an utterance, films and null may be the same.
-    Intervals hold the central `config.confidence` of the bootstrap samples of films, the null's bound being held.
+    Intervals hold the central `config.confidence` of the bootstrap samples of films, the null's bound being held. NaN
+    where a time cannot be told.
 
     Parameters
     ----------
     lags_s : array, shape (lags,)
         Rising, the first of them 0.
-    value, samples, null : array, shapes (lags,), (draws, lags) and (nulls, lags)
-        The curve, for films drawn with replacement, and where nothing lasts.
+    values : array, shape (1 + draws, lags)
+        The curve, and those of films drawn with replacement.
+    null : array, shape (nulls, lags)
+        Curves where nothing lasts.
     """
-    values = np.concatenate([value[None], samples])
     half_s, last_s = first_below_half(lags_s, values), last_above(lags_s, values, config.band(null)[1] + NO_MORE)
-    return TimeScale(*(bound for one in (half_s, last_s) for bound in with_interval(one[0], one[1:], config)))
+    return (*with_interval(half_s[0], half_s[1:], config), *with_interval(last_s[0], last_s[1:], config))
 
 
 def last_above(lags_s: np.ndarray, values: np.ndarray, bound: np.ndarray) -> np.ndarray:
