@@ -23,7 +23,7 @@ help: ## list the commands
 	@echo
 	@echo "  make poster takes EXPERIMENT=miniature|miniature:shuffled|clips|poster|poster:fast|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
 	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>"
-	@echo "  and, if there are labels in time, LABELS=<folder or file of them>."
+	@echo "  and, if there are labels in time, LABELS=<folder or file of them>; labels alone: EXPERIMENT=movie101 LABELS=..."
 
 install: $(VENV)/.ready ## make .venv from the lock (other commands do it by themselves)
 

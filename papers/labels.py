@@ -55,7 +55,7 @@ def scale_table(scales: pd.DataFrame, at_0: pd.Series) -> str:
     """Correlation at 0 s of each model, its half-strength and its last lag above each null, in Markdown."""
     rows = []
     for model, own in scales.groupby("model", sort=False):
-        row = {"": _word(model, "head"), "r": number(at_0[model], 3), "half": _scale(own, "half_strength")}
+        row = {"model": _word(model, "head"), "r": number(at_0[model], 3), "half": _scale(own, "half_strength")}
         rows.append(row | {f"above {one}": _scale(own[own["null"].eq(one)], "last_above_null") for one in own["null"]})
     return values.table("Time scales of meaning", pd.DataFrame(rows))
 

@@ -15,6 +15,7 @@ from semanticcmc.experiment import read_values
 from semanticcmc.labels.ingest import import_experiment
 from semanticcmc.labels.nouns import write_label_nouns
 from semanticcmc.timescales.decay import recommended_by
+from tests.papers.accessibility import assert_readable
 
 SCENE_S = 80  # each of one group: a pair of moments is in one scene with probability 1 - lag / 80
 GROUPS = (
@@ -89,13 +90,15 @@ def test_utterances_are_shuffled_whole_so_that_lag_0_tells_nothing(made):
     assert (curve.r - curve.paired_high).min() > 0.2
 
 
-def test_no_lag_is_recommended_and_the_poster_says_why(made):
+def test_no_lag_is_recommended_and_the_poster_says_why(made, monkeypatch):
+    monkeypatch.setattr(render, "quarto", lambda: None)  # the pandoc path, wherever the tests run
     assert made.table("recommended_lag").lag_s.isna().all()
     html, pdf = render.make(made.experiment, "poster")
     text = " ".join(html.read_text(encoding="utf-8").split())
     assert "no lag is recommended" in text and "Labels have no looks" in text
     assert "What labels name a lag apart is alike in meaning above chance up to" in text
     assert pdf.stat().st_size > 10_000
+    assert_readable(html)
     with pytest.raises(InputError, match="have a poster, no paper"):
         render.make(made.experiment, "paper")
 

@@ -25,7 +25,7 @@ from tests.figures.test_comparisons import comparison_table, connectivity_table
 from tests.figures.test_objectives import table as taught
 from tests.figures.test_rdms import CATEGORIES, random_rdm
 from tests.figures.test_robustness import panel
-from tests.figures.test_timescales import NONE
+from tests.figures.test_timescales import NONE, meaning
 from tests.figures.test_timescales import table as strengths
 
 NOUNS = dict(zip(CATEGORIES, ("hammer", "dog", "saw", "cat", "owl"), strict=True))
@@ -80,6 +80,7 @@ FIGURES = {
     rdms.nearest_neighbours: with_files,
     rdms.rdm_matrices: lambda: rdms.rdm_matrices({"a": random_rdm(0)}, CATEGORIES),
     robustness.robustness: lambda: robustness.robustness(panel(), selection(), "semantic_60s"),
+    timescales.meaning: lambda: timescales.meaning(*meaning(), selection()),
     timescales.persistence: lambda: timescales.persistence(strengths(), NONE, confidence=0.9, count=3),
     training.pairs: lambda: training.pairs(pictures(4), pictures(4), "semantic_60s", 60.0),
     training.training_curves: lambda: training.training_curves(

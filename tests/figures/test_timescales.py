@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from semanticcmc.figures import timescales
-from tests.figures.drawing import gids, heights, line, texts
+from tests.figures.drawing import gids, heights, line, selection, texts
 
 LEVELS = ("film base rate", "corpus base rate")
 
@@ -94,3 +94,30 @@ def test_times_are_said_with_two_digits(seconds, text):
 def test_ticks_are_round_lags_where_there_are_some():
     assert timescales.round_lags([1, 7, 40, 90]) == [1, 3, 10, 30, 60]
     assert timescales.round_lags([2, 3, 4]) == [2, 3, 4]
+
+
+def meaning(half_s=40.0):
+    """Tables of `timescales.meaning`: both models fall from 0.08, which half a minute halves."""
+    lags_s = np.array([0.0, 2, 10, 30, 60, 180])
+    r = 0.08 * 0.5 ** (lags_s / 30)
+    columns = {"r": r, "ci_low": r - 0.01, "ci_high": r + 0.01, "shuffled_high": 0.07 * 0.5 ** (lags_s / 10)}
+    curve = pd.DataFrame(
+        {"lag_s": lags_s, "films": 12, "confidence": 0.95, "paired_low": -0.02, "paired_high": 0.02} | columns
+    )
+    scales = pd.DataFrame({"model": ["category", "lch"], "half_strength_s": half_s})
+    return pd.concat([curve.assign(model=model) for model in ("category", "lch")]), scales
+
+
+def test_meaning_is_drawn_as_the_tables_have_it():
+    table, scales = meaning()
+    drawn = timescales.meaning(table, scales, selection())
+    [ax] = drawn.axes
+    lines = {line.get_gid(): line for line in ax.get_lines()}
+    for model in ("category", "lch"):
+        rows = table[(table.model == model) & (table.lag_s > 0)]
+        np.testing.assert_allclose(lines[f"meaning {model}"].get_xydata(), rows[["lag_s", "r"]])
+        np.testing.assert_allclose(lines[f"shuffled {model}"].get_ydata(), rows.shuffled_high)
+        np.testing.assert_allclose(lines[f"half {model}"].get_xydata(), [[40, 0.04]])
+    assert {band.get_gid() for band in ax.collections} >= {"interval lch", "paired lch"}
+    assert "2 s 0.076" in drawn.alt and drawn.caption.startswith("12 films; bands: 95")
+    timescales.meaning(table.assign(r=np.nan), scales.assign(half_strength_s=np.nan), selection())  # too short for any

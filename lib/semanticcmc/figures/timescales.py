@@ -135,8 +135,8 @@ def meaning(table: pd.DataFrame, scales: pd.DataFrame, shown: Selection) -> Draw
     [ax] = axes = style.panels(width=0.96, height=0.62)
     told = []
     for model in shown.models:
-        look, own = style.model_style(model), select(table, model=model).sort_values("lag_s").dropna(subset="r")
-        rows, half_s = own[own.lag_s > 0], select(scales, model=model).half_strength_s.min()
+        look, own = style.model_style(model), select(table, model=model).sort_values("lag_s")
+        rows, half_s = own[own.lag_s > 0].dropna(subset="r"), select(scales, model=model).half_strength_s.min()
         ax.fill_between(rows.lag_s, rows.paired_low, rows.paired_high, color=style.RULE, lw=0, gid=f"paired {model}")
         band = {"color": look["color"], "alpha": 0.25, "linewidth": 0, "gid": f"interval {model}"}
         ax.fill_between(rows.lag_s, rows.ci_low, rows.ci_high, **band)
