@@ -160,3 +160,18 @@ def test_looks_are_for_labels_alone_and_their_file_is_there(tmp_path):
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(InputError, match="is for labels without films"):
         check_experiment(workflow.resolve_experiment(file, tmp_path / "results"))
+
+
+@pytest.mark.pipeline
+def test_one_command_leads_from_labels_to_the_poster(tmp_path, pipeline):
+    experiment(tmp_path, null_samples=5)
+    labels = tables(tmp_path / "tables", films=4, scenes=6)
+    done = pipeline(tmp_path / "said.yaml", tmp_path / "results", "--labels", str(labels))
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "results" / "said"
+    for name in ("poster/poster.pdf", "notebooks/01_dataset_statistics.html", "notebooks/05_wordnet.html"):
+        assert (folder / name).is_file()
+    assert not any((folder / name).exists() for name in ("frames", "networks", "paper"))
+    again = pipeline(tmp_path / "said.yaml", tmp_path / "results", "--labels", str(labels))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Nothing to be done" in (folder / "workflow.log").read_text(encoding="utf-8")
