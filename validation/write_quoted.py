@@ -262,7 +262,8 @@ def recommended() -> dict[str, Any]:
     every = table("recommended_lag_summary", "rule than mean low high p worlds among").fillna({"than": ""})
     every = every.set_index(["among", "than", "rule"])
     summary = every.loc["all"]
-    lags_s = table("recommended_lag", "world lag_s r")["lag_s"].unique()
+    lags_s = table("recommended_lag", "world lag_s r").groupby("lag_s")["world"].nunique()
+    named = int((lags_s[lags_s < lags_s.max()]).sum())  # networks at lags that rules name; the others are every world's
     rules = table("recommended_lag_rules", "world rule lag_s")
     record = json.loads((HERE / "recommended_lag.json").read_text(encoding="utf-8"))["config"]
     looks, other = f"looks below {record['looks_gone']:g}", "predicted curve"
@@ -272,15 +273,20 @@ def recommended() -> dict[str, Any]:
         return values.interval(found["mean"], found["low"], found["high"], 3)
 
     difference = summary.loc[(other, looks)]
+    trained = next(
+        row for row in record["other_regrets"]["regret_as_trained"] if row["than"] == other and row["rule"] == looks
+    )
     numbers = {
         "worlds": values.count(int(difference["worlds"]), "world"),
-        "lags": spoken([seconds(lag_s) for lag_s in lags_s]),
+        "lags": spoken([seconds(lag_s) for lag_s in lags_s.index[lags_s == lags_s.max()]]),
+        "named": values.count(named, "network"),
         "threshold": f"{record['looks_gone']:g}",
         "margin": number(record["margin"]),
         "looks": told(looks),
         "predicted": told(other),
         "difference": told(looks, other),
         "p": probability(difference["p"]),
+        "difference_as_trained": values.interval(trained["mean"], trained["low"], trained["high"], 3),
         "never": values.count(int(np.isinf(rules["lag_s"][rules["rule"].eq(looks)]).sum()), "world"),
         "difference_where_named": told(looks, other, "where looks fall"),
         "looks_lose_more": bool(difference["low"] > 0),
@@ -292,6 +298,49 @@ def recommended() -> dict[str, Any]:
         rows.append([words, told(rule), *compared])
     heads = ["rule", "regret", "less that of the predicted curve", "p"]
     return study(numbers, "Regret of rules that name a lag", pd.DataFrame(rows, columns=heads))
+
+
+def narrations() -> dict[str, Any]:
+    """Until which lag nouns that are alike in meaning follow each other in narrations of films (``movie101.py``)."""
+    curves = table("movie101", "span_s way model lag_s r ci_low ci_high shuffled_high shuffled_z paired_high paired_z")
+    columns = "span_s way model nouns half_strength_s half_strength_low_s half_strength_high_s"
+    columns += " last_above_shuffled_s last_above_paired_s"
+    keys = ["span_s", "way", "model"]
+    summary = table("movie101_summary", columns).set_index(keys)
+    curves = curves.set_index([*keys, "lag_s"]).sort_index()
+    config = json.loads((HERE / "movie101.json").read_text(encoding="utf-8"))["config"]
+    best, minute = (0, "embedding", "lch"), curves.loc[(0, "embedding", "lch", 60)]
+
+    def half(key: tuple[Any, ...]) -> str:
+        ends = [f"half_strength{end}_s" for end in ("", "_low", "_high")]
+        return "{} ({} to {})".format(*(seconds(summary.loc[key, end].round()) for end in ends))
+
+    def told(key: tuple[Any, ...], lag_s: int) -> str:
+        return values.interval(*curves.loc[(*key, lag_s), ["r", "ci_low", "ci_high"]], 3)
+
+    numbers = {
+        "films": values.count(config["films"], "film"),
+        "hours": whole(config["hours"]),
+        "nouns": whole(summary.loc[best, "nouns"]),
+        "half": half(best),
+        "shuffled": seconds(summary.loc[best, "last_above_shuffled_s"]),
+        "paired": seconds(summary.loc[best, "last_above_paired_s"]),
+        "at_0": told(best, 0),
+        "at_60": told(best, 60),
+        "at_300": told(best, 300),
+        "z_0": number(curves.loc[(*best, 0), "shuffled_z"], 1),
+        "wider": spoken([seconds(summary.loc[(span, *best[1:]), "half_strength_s"].round()) for span in (5, 10)]),
+        "meaning_lasts": bool(minute["r"] > max(minute["shuffled_high"], minute["paired_high"])),
+    }
+    rows = []
+    for way in ("embedding", "direct"):
+        for model in ("lch", "category"):
+            key = (0, way, model)
+            last = [seconds(summary.loc[key, f"last_above_{null}_s"]) for null in ("shuffled", "paired")]
+            name = f"{values.WORDS['models'][model]['name']}, {way}"
+            rows.append([name, *(told(key, lag_s) for lag_s in (0, 20, 60)), half(key), *last])
+    heads = ["model", "r at 0 s", "at 20 s", "at 60 s", "half-strength", "above shuffled until", "above paired until"]
+    return study(numbers, "Narrations of real films", pd.DataFrame(rows, columns=heads))
 
 
 def objectives() -> dict[str, Any]:
@@ -502,7 +551,7 @@ def commonality() -> dict[str, Any]:
 
 # by the names that their variables have in paper.qmd
 STUDIES = (
-    *(timescales, worlds, company, commonality, tests, intervals, recommended),
+    *(timescales, worlds, company, commonality, tests, intervals, recommended, narrations),
     *(objectives, pretexts, places, images, software),
 )
 

@@ -23,6 +23,13 @@ def test_the_regret_of_a_line_is_what_the_line_says(study):
         assert study.regret(curve, np.inf, smooth) == pytest.approx(0.04 * np.log(810), abs=1e-6)
 
 
+def test_without_smoothing_the_regret_is_that_of_the_network_at_the_lag(study):
+    curve = pd.DataFrame({"lag_s": [1, 22.0, 90, 810], "r": [0.1, 0.4, 0.5, -0.1]})
+    assert study.regret_as_trained(curve, 22) == pytest.approx(0.1)
+    assert study.regret_as_trained(curve, 90) == 0
+    assert study.regret_as_trained(curve, np.inf) == pytest.approx(0.6)  # no lag named: the longest one
+
+
 def test_rules_are_compared_world_by_world(study):
     rows = [
         {"world": world, "rule": rule, "regret": regret}
