@@ -4,6 +4,7 @@ EXPERIMENT ?= miniature
 FILMS      ?=
 STIMULI    ?=
 LABELS     ?=
+PHOTOGRAPHS ?=
 SEEDS      ?=
 CORES      ?=
 PROFILE    ?=
@@ -11,7 +12,7 @@ VENV       := .venv
 RUN        := $(VENV)/bin/python
 
 # Values go to commands through the environment, as they are: what a shell or make would expand in them is no matter.
-GIVEN := EXPERIMENT FILMS STIMULI LABELS SEEDS CORES PROFILE
+GIVEN := EXPERIMENT FILMS STIMULI LABELS PHOTOGRAPHS SEEDS CORES PROFILE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 
@@ -24,6 +25,7 @@ help: ## list the commands
 	@echo "  make poster takes EXPERIMENT=miniature|miniature:shuffled|clips|poster|poster:fast|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
 	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>"
 	@echo "  and, if there are labels in time, LABELS=<folder or file of them>; labels alone: EXPERIMENT=movie101 LABELS=..."
+	@echo "  Photographs in drawn timelines: EXPERIMENT=photographs or photographs:crossed, PHOTOGRAPHS=<folder with train and test>."
 
 install: $(VENV)/.ready ## make .venv from the lock (other commands do it by themselves)
 
@@ -45,7 +47,7 @@ quarto: $(VENV)/.ready ## add Quarto to .venv, which downloads the program; docu
 
 poster: $(VENV)/.ready ## run an experiment from films, or the miniature world, to its rendered poster
 	@$(RUN) -m semanticcmc run "$$EXPERIMENT" $${FILMS:+--films "$$FILMS"} $${STIMULI:+--stimuli "$$STIMULI"} $${LABELS:+--labels "$$LABELS"} \
-	  $${SEEDS:+--seeds "$$SEEDS"} $${CORES:+--cores "$$CORES"} $${PROFILE:+-- --profile "$$PROFILE"}
+	  $${PHOTOGRAPHS:+--photographs "$$PHOTOGRAPHS"} $${SEEDS:+--seeds "$$SEEDS"} $${CORES:+--cores "$$CORES"} $${PROFILE:+-- --profile "$$PROFILE"}
 
 films: $(VENV)/.ready ## fill the list of films, data_manifests/films.csv, from FILMS=<folder>
 	@test -n "$$FILMS" || { echo "error: name the folder of films: make films FILMS=<folder>"; exit 2; }

@@ -33,7 +33,7 @@ from scipy.spatial.distance import pdist
 
 from semanticcmc.config import configure
 from semanticcmc.evaluation.config import EvaluationConfig
-from semanticcmc.evaluation.stimuli import read_image
+from semanticcmc.films.pictures import read_image
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.run import record, write_csv, write_json
 from semanticcmc.scoring.networks import find

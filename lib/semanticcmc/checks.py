@@ -116,7 +116,14 @@ def _tested(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
 
 def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
     """Faults of the files named: absent, no file, or not named where one is needed."""
-    evaluation, training = sections["evaluation"], sections["training"]
+    from semanticcmc.world.photographs import photographs
+
+    evaluation, training, world = sections["evaluation"], sections["training"], sections.get("world")
+    if world and world.objects == "photographs":
+        try:
+            photographs(world)
+        except InputError as error:
+            yield str(error)
     named = {f"evaluation.model_files.{name}": file for name, file in evaluation.model_files.items()}
     named |= {"evaluation.categories": evaluation.categories, "training.warm_start": training.warm_start}
     if "supervised" in experiment.networks:

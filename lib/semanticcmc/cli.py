@@ -69,6 +69,7 @@ def run(
     films: Annotated[str | None, typer.Option(help="folder of video files")] = None,
     stimuli: Annotated[str | None, typer.Option(help="folder of class folders, each named by its wnid")] = None,
     labels: Annotated[str | None, typer.Option(help="folder or file of labels in time")] = None,
+    photographs: Annotated[str | None, typer.Option(help="folder with train and test, as world.photographs")] = None,
     seeds: Annotated[int | None, typer.Option(help="seeds 0 .. N-1 instead of the experiment's own")] = None,
     results: Annotated[str | None, typer.Option(help="where results/<experiment> go; default: results")] = None,
     cores: Annotated[int | None, typer.Option(help="default: all there are")] = None,
@@ -77,7 +78,7 @@ def run(
     from semanticcmc import workflow
 
     given: dict[str, Any] = {"films": films, "stimuli": stimuli, "labels": labels, "seeds": seeds}
-    raise typer.Exit(workflow.run(experiment, results, cores, snakemake or (), **given))
+    raise typer.Exit(workflow.run(experiment, results, cores, snakemake or (), photographs=photographs, **given))
 
 
 @app.command()

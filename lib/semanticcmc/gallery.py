@@ -97,8 +97,8 @@ def film_strip(E: Opened, shown: Selection, lag_s: float | None = None) -> Made:
         at = [labels[(labels.time_s - time_s).abs() <= near] for time_s in times_s[rows]]
         words = [one.sort_values("confidence", ascending=False).label.unique()[:4].tolist() for one in at]
     title = E.films.set_index("movie_id").title.get(film, film)
-    if E.experiment.source == "world":  # drawn anew for the eye; the networks see the frames as stored
-        world = E.experiment.section("world", WorldConfig)
+    world = E.experiment.section("world", WorldConfig) if E.experiment.source == "world" else None
+    if world and world.objects == "drawn":  # drawn anew for the eye; the networks see the frames as stored
         images = list(stills(world, film, times_s[rows], films.STRIP_PX))
         title += f", drawn at {films.STRIP_PX} px; networks see {world.image_px} px"
     else:

@@ -36,6 +36,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCKED: dict[Path, int] = {}  # folders that this process keeps others out of
 # Relative paths in the YAML count from the repository.
 PATHS = (
+    ("world", "photographs"),
+    ("world", "classes"),
     ("movies", "folder"),
     ("movies", "manifest"),
     ("stimuli", "folder"),
@@ -65,6 +67,8 @@ def resolve_experiment(experiment: str | Path, results: str | Path | None = None
         Folder of films and folder of class folders; they replace ``movies.folder`` and ``stimuli.folder``.
     labels : str, optional
         Folder or file of labels; it replaces ``labels.path``.
+    photographs : str, optional
+        Folder of a world's photographs; it replaces ``world.photographs``.
     seeds : int, optional
         Number of seeds, counted from 0.
     """
@@ -82,6 +86,7 @@ def _resolved(
     films: str | None = None,
     stimuli: str | None = None,
     labels: str | None = None,
+    photographs: str | None = None,
     seeds: int | None = None,
 ) -> tuple[Path, str]:
     """Path and text of the copy that `resolve_experiment` writes."""
@@ -90,6 +95,7 @@ def _resolved(
         ("FILMS", films, "movies", "folder"),
         ("STIMULI", stimuli, "stimuli", "folder"),
         ("LABELS", labels, "labels", "path"),
+        ("PHOTOGRAPHS", photographs, "world", "photographs"),
     ):
         if not path:
             continue

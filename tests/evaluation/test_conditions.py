@@ -15,7 +15,7 @@ from semanticcmc.evaluation.conditions import CONDITIONS, read_mask, under, visi
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.evaluation.stimulus_checks import probe
-from semanticcmc.world.config import mask_file
+from semanticcmc.films.pictures import mask_file
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627")
 RED, BLUE = (200, 30, 40), (20, 60, 220)

@@ -20,9 +20,10 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.stimuli import StimulusFolder, read_image, square, stimulus_folder
+from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.evaluation.stimulus_checks import probe, remarks
 from semanticcmc.experiment import Experiment, repository_root
+from semanticcmc.films.pictures import read_image, square
 
 WNIDS = ("n02084071", "n02121620", "n02958343", "n03001627", "n04379243")
 # Four colours, one a quadrant: any turn, mirror or shift shows.

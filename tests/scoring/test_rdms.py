@@ -13,7 +13,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.stimuli import StimulusFolder, read_image
+from semanticcmc.evaluation.stimuli import StimulusFolder
+from semanticcmc.films.pictures import read_image
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.scoring import rdms as module_under_test
 from semanticcmc.scoring.networks import Scored, find

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from semanticcmc.config import InputError
-from semanticcmc.world.config import mask_file
+from semanticcmc.films.pictures import mask_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

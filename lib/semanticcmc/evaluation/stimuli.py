@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,20 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from semanticcmc.config import NO_FILE, InputError
+from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.experiment import Experiment, repository_root
-from semanticcmc.world.config import MASK_SUFFIX, mask_file
+from semanticcmc.films.pictures import images_in, mask_file, read_image, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2")
-# Pillow runs programs for others (PostScript).
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000")
 
 
 def stimulus_folder(experiment: Experiment) -> Path:
@@ -54,64 +49,6 @@ def class_folders(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: holds no class folders; stimuli lie in <folder>/<wnid>/*.jpg")
     return found
-
-
-def images_in(class_folder: Path) -> list[Path]:
-    """Image files of a class, sorted, without masks and hidden files."""
-    return sorted(
-        path
-        for path in class_folder.iterdir()
-        if path.suffix.lower() in SUFFIXES
-        and not path.name.startswith(".")
-        and not path.name.lower().endswith(MASK_SUFFIX)
-    )
-
-
-def read_image(path: str | Path) -> Image.Image:
-    """Read an image of any kind as upright 8-bit RGB.
-
-    The camera's orientation (EXIF) is applied; greyscale, palette and CMYK are converted; 16 bits a channel become 8 by
-    division by 257; what is transparent becomes white; of an animation the first frame is taken. Raises InputError if
-    the file cannot be read to its end as an image.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: {NO_FILE}")
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
-            warnings.simplefilter("ignore")  # Pillow's about odd metadata: what counts is the pixels
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image))
-    # Pillow's decoders raise whatever the broken bytes lead them to, struct.error and SyntaxError among it.
-    except Exception as error:
-        why = str(error) or type(error).__name__
-        raise InputError(f"{path}: not readable as an image ({why}); replace or remove it") from error
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"values from {values.min()} to {values.max()}, expected 8 or 16 bits a channel")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise ValueError("floating point pixels, expected 8 or 16 bits a channel")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def square(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
-    """Resize the short side (bilinear, antialiased) and crop the centre, as torchvision's transforms do.
-
-    In Pillow and numpy alone: torch's own threads, started from each thread that reads, cost three times as much
-    as they save. The result is uint8 (size_px, size_px, 3).
-    """
-    shortest = min(image.size)
-    width, height = (size_px * side // shortest for side in image.size)
-    left, top = round((width - size_px) / 2), round((height - size_px) / 2)
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized.crop((left, top, left + size_px, top + size_px)))
 
 
 def shown(path: str | Path, upright: Image.Image, condition: str, config: StimuliConfig) -> NDArray[np.uint8]:

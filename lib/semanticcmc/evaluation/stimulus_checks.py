@@ -17,16 +17,9 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.conditions import MASKED
 from semanticcmc.evaluation.config import StimuliConfig
-from semanticcmc.evaluation.stimuli import (
-    FORMATS,
-    SUFFIXES,
-    class_folders,
-    images_in,
-    read_image,
-    shown,
-    stimulus_folder,
-)
+from semanticcmc.evaluation.stimuli import class_folders, shown, stimulus_folder
 from semanticcmc.experiment import Experiment
+from semanticcmc.films.pictures import FORMATS, SUFFIXES, images_in, read_image
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
 from semanticcmc.run import counted, write_json

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from semanticcmc.evaluation.stimuli import read_image
 from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
+from semanticcmc.films.pictures import read_image
 from semanticcmc.rsa.rdm import RDM
 
 PICTURE_PX = 96

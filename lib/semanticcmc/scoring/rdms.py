@@ -23,7 +23,8 @@ from tqdm.auto import tqdm
 
 from semanticcmc.config import Count, InputError, Natural, Positive, Section
 from semanticcmc.evaluation.activations import ClassSums, evaluation_device, show
-from semanticcmc.evaluation.stimuli import StimulusFolder, read_image
+from semanticcmc.evaluation.stimuli import StimulusFolder
+from semanticcmc.films.pictures import read_image
 from semanticcmc.rsa.rdm import RDM, from_class_means
 from semanticcmc.scoring.networks import Scored
 from semanticcmc.training.networks import Encoder

@@ -21,8 +21,9 @@ from semanticcmc.evaluation.comparisons import LAG_COMPARISONS
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig
 from semanticcmc.evaluation.lag_curve import COLUMNS, by_classes
 from semanticcmc.evaluation.rdm_files import rdm_file
-from semanticcmc.evaluation.stimuli import StimulusFolder, read_image, shown
+from semanticcmc.evaluation.stimuli import StimulusFolder, shown
 from semanticcmc.experiment import Experiment
+from semanticcmc.films.pictures import read_image
 from semanticcmc.network import BASELINES, GIVEN, Network
 from semanticcmc.rsa.bootstrap import compare
 from semanticcmc.rsa.mantel import mantel_table

@@ -18,16 +18,18 @@ import torch
 from PIL import Image
 
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
+from semanticcmc.films.pictures import mask_file
 from semanticcmc.films.sound import write_sound
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, available_cores, write_csv, write_json
 from semanticcmc.world.classes import read_classes
-from semanticcmc.world.config import WorldConfig, mask_file
+from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.hum import hum
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.other_views import pictures, tracks
+from semanticcmc.world.photographs import PhotographedFilm, appearances, photographed_stimuli, photographs
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.themes import schemes
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
@@ -72,7 +74,11 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
     names = np.array([name for scheme in schemes(config) for name in scheme.names])
     write_labels(folder / "labels", *label_tables(config, films))
     write_csv(folder / "world" / "classes.csv", classes)
-    write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
+    if config.objects == "drawn":  # whose looks are known
+        write_rdms(folder / "world" / "look_rdm.parquet", {"look": look_rdm(config)})
+    else:
+        (folder / "world" / "look_rdm.parquet").unlink(missing_ok=True)
+        write_csv(folder / "world" / "appearances.csv", appearances(config))
     write_rdms(folder / "world" / "theme_rdm.parquet", {"theme": theme_rdm(config)})
     write_rdms(folder / "world" / "met_rdm.parquet", {"met": met_rdm(config, films)})
     shots = shot_table(films)
@@ -101,9 +107,9 @@ def _run(config: WorldConfig, folder: Path, jobs: list[Timeline | int], processe
 
 def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
     """Render and write one film, or the stimuli of the class of a number; returns its movie_id or wnid."""
-    made_from, looks = _made_from(config), class_looks(config)
+    made_from, looks, drawn = _made_from(config), class_looks(config), config.objects == "drawn"
     if isinstance(what, Timeline):
-        renderer = FilmRenderer(config, what, looks)
+        renderer: Any = FilmRenderer(config, what, looks) if drawn else PhotographedFilm(config, what)
         for view in config.other_views:
             if view == "tracks":
                 with atomic(folder / "world" / "tracks" / f"{what.movie_id}.parquet") as temporary:
@@ -121,7 +127,8 @@ def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
     _marker(folder, wnid).unlink(missing_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for i, (image, mask) in enumerate(zip(*stimuli(config, looks, what), strict=True)):
+    exemplars = stimuli(config, looks, what) if drawn else photographed_stimuli(config, what)
+    for i, (image, mask) in enumerate(zip(*exemplars, strict=True)):
         file = place / f"{wnid}_{i:03d}.jpg"
         if config.stimuli_in_context:  # without loss: JPEG would smear object and background into each other
             file = file.with_suffix(".png")
@@ -141,6 +148,8 @@ def _made_from(config: WorldConfig) -> dict[str, Any]:
     source = hashlib.sha256(read_classes(config).to_csv().encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         source.update(file.read_bytes())
+    for files in photographs(config).values() if config.objects == "photographs" else ():
+        source.update(repr([(path.name, path.stat().st_size) for own in files for path in own]).encode())
     return {"world": dataclasses.asdict(config), "source_sha256": source.hexdigest()}
 
 

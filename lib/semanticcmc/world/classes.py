@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import InputError, package_table, read_text_table
+from semanticcmc.experiment import repository_root
 from semanticcmc.rsa.semantics import lch_similarities
 from semanticcmc.world.config import WorldConfig
 
 
 def read_classes(config: WorldConfig) -> pd.DataFrame:
-    """Classes of a world: `wnid, noun, category`, those of one category together.
+    """Classes of a world: `wnid, noun, category` of its table or the package's, those of one category together.
 
-    Raises InputError if the table has fewer categories or classes than `config` asks for.
+    Raises InputError if the table has fewer categories or classes than `config` asks for, or is no such table.
     """
     path = package_table("world_classes.csv")
-    table = pd.read_csv(path)
+    if config.classes:
+        path = repository_root() / Path(config.classes).expanduser()
+    table = read_text_table(path, ("wnid", "noun", "category"), "wnid")[["wnid", "noun", "category"]]
     names = list(table["category"].unique())
     if config.categories > len(names):
         raise InputError(f"{path}: {len(names)} categories, {config.categories} asked for: world.categories")

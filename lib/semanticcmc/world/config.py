@@ -1,23 +1,18 @@
-"""The parameters of a world, the name of a mask, and a world's independent streams of random numbers."""
+"""The parameters of a world, and its independent streams of random numbers."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 
 from semanticcmc.config import RISING, Count, JpegQuality, Natural, NotNegative, Positive, Rule, Section, Several, Share
 
+OF_DRAWN = {"appearance_semantics": 0, "scene_background": 0, "class_places": 0, "other_views": "[]", "hum": "null"}
+"""Keys that photographs have no use for, and the value that says so."""
 SpanS = Annotated[tuple[Positive, Positive], RISING]  # shortest and longest, seconds
-MASK_SUFFIX = ".mask.png"  # of every stimulus: those of the world, and what users have beside their images
-
-
-def mask_file(image: str | Path) -> Path:
-    """Where the mask of an image lies: ``<name without suffix>.mask.png`` beside it."""
-    return Path(image).with_suffix(MASK_SUFFIX)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +25,10 @@ class WorldConfig(Section):
     frame_interval_s: Positive
     image_px: Annotated[int, Rule("16 or more", lambda px: px >= 16)]
     jpeg_quality: JpegQuality
+    objects: Literal["drawn", "photographs"]
+    photographs: str | None
+    exemplars: Count | None
+    classes: str | None
     categories: Several
     classes_per_category: int
     unfilmed: Natural
@@ -65,7 +64,13 @@ class WorldConfig(Section):
             less = f", of which {filmed} are filmed" if self.unfilmed else ""
             enough = f"cast_size ({self.cast_size}) or more: a theme may fill the cast"
             raise ValueError(f"classes_per_category {self.classes_per_category}{less}: expected {enough}")
-        if self.unfilmed and not self.appearance_semantics:
+        for name, none in OF_DRAWN.items():
+            if self.objects == "photographs" and getattr(self, name):
+                raise ValueError(f"{name} {getattr(self, name)}: of drawn objects alone; with photographs {none}")
+        if self.objects == "drawn" and (self.photographs or self.exemplars):
+            named = "photographs" if self.photographs else "exemplars"
+            raise ValueError(f"{named} {getattr(self, named)}: expected null with objects drawn; or say photographs")
+        if self.unfilmed and self.objects == "drawn" and not self.appearance_semantics:
             only = "expected above 0: unfilmed classes have nothing but looks in common with their category"
             raise ValueError(f"appearance_semantics {self.appearance_semantics}: {only}; or set unfilmed to 0")
         if self.theme_by != "category" and self.theme_relatedness:

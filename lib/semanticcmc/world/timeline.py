@@ -31,6 +31,8 @@ class Timeline:
         Classes in each beat. The two-shot shows both, the close-up the first.
     place_classes : int64 array (beats,)
         Class in whose place each beat plays: the first that it was cast with. `shuffle_objects` leaves it.
+    alone : bool
+        Whether a set-up shows one object, as photographs do: in place of the two-shot the second of the two.
     """
 
     movie_id: str
@@ -38,6 +40,7 @@ class Timeline:
     themes: np.ndarray
     objects: np.ndarray
     place_classes: np.ndarray
+    alone: bool = False
 
     def shot_at(self, times_s: np.ndarray) -> np.ndarray:
         """Number of the shot that runs at each time (start <= time < stop), int64."""
@@ -49,6 +52,7 @@ class Timeline:
         classes = self.objects[shots["beat"].to_numpy()]
         in_view = np.ones(classes.shape, dtype=bool)
         in_view[:, 1] = shots["setup"].to_numpy() == TWO_SHOT
+        in_view[:, 0] = ~(in_view[:, 1] & self.alone)
         return classes, in_view
 
 
@@ -105,7 +109,8 @@ def _film(config: WorldConfig, of_world: Sequence[Themes], index: int, movie_id:
     shots["beat"] -= first
     shown = np.array(objects)[first : last + 1]
     theme += scheme * len(of_world[0].names)
-    return Timeline(movie_id, shots, theme[: shots["scene"].iloc[-1] + 1], shown, shown[:, 0])
+    themes, alone = theme[: shots["scene"].iloc[-1] + 1], config.objects == "photographs"
+    return Timeline(movie_id, shots, themes, shown, shown[:, 0], alone)
 
 
 def _shuffled(config: WorldConfig, films: list[Timeline]) -> list[Timeline]:

@@ -86,9 +86,9 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     labels, one at a time and one a lag later in the same film, and far means an endless lag. The pairs are
 
     - within a beat: 2 where both moments are two-shots, 1 where one is, 0 where none is; that is 1 on average,
-      since the first and the last are as frequent;
-    - between two beats: 1.5 x 1.5 on average, less those of one class: 1 / cast_size of them in one scene,
-      1 / filmed_per_category of those of one theme between scenes.
+      since the first and the last are as frequent; of photographs, which show one at a time, 1 where set-ups differ;
+    - between two beats: 1.5 x 1.5 on average (of photographs 1), less those of one class: 1 / cast_size of them in one
+      scene, 1 / filmed_per_category of those of one theme between scenes.
 
     How often each occurs has a closed form for scenes (`scene_changes`) and follows from a long run for beats; how
     often themes agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag; where a class
@@ -102,12 +102,17 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
     agree = theme_agreement(config, changes.shape[1])
     same_class = agree / config.filmed_per_category  # classes of a theme are cast alike
     same_class[0] = 1 / config.cast_size  # two beats of a scene
-    pairs = changes * 1.5**2 * (1 - same_class[:-1])
+    alone = config.objects == "photographs"
+    between = 1 if alone else 1.5**2
+    pairs = changes * between * (1 - same_class[:-1])
     same_beat = np.minimum(shared(long_run(config), "beat", lags_s), changes[:, 0])
-    pairs[:, 0] = same_beat + (changes[:, 0] - same_beat) * 1.5**2 * (1 - same_class[0])
+    within = same_beat - shared(long_run(config), "setup", lags_s) * alone
+    pairs[:, 0] = within + (changes[:, 0] - same_beat) * between * (1 - same_class[0])
     agree[1:] *= (1 - 1 / config.filmed_per_category) / (1 - same_class[1:])  # of different classes
     near, far = agree[:-1], agree[-1]
-    return (pairs @ (near - far)) / pairs.sum(1) / (near[0] - far)
+    count = pairs.sum(1)
+    found = np.divide(pairs @ (near - far), count, out=np.full(len(count), near[0] - far), where=count > 1e-12)
+    return found / (near[0] - far)  # at lag 0 photographs have no pair: the limit of short lags
 
 
 def theme_agreement(config: WorldConfig, scenes: int) -> np.ndarray:
