@@ -1,7 +1,7 @@
 """Photographs in drawn timelines: what lags teach of natural looks, and when company teaches (3 minutes a network).
 
-    PHOTOGRAPHS=<folder> python -m validation.photographs train a b  (parts of `PARTS`, in order; goes on where it stopped)
-    python -m validation.photographs                                 (tests what is trained, and draws it)
+    PHOTOGRAPHS=<folder> python -m validation.photographs train a b    (parts of `PARTS`; goes on where it stopped)
+    python -m validation.photographs                                   (tests what is trained, and draws it)
 
 The objects of experiments/photographs.yaml are photographs of 64 classes of Tiny-ImageNet, 8 of each of 8 categories:
 100 a class for films, 25 that no film shows for tests. Who meets whom, and for how long, is drawn. Kinds of world:
@@ -14,8 +14,8 @@ The objects of experiments/photographs.yaml are photographs of 64 classes of Tin
   learned here either, recurrence is not what is missing;
 - crossed_warm, crossed_10_warm: the same, starting from the network `augment` of the kind crossed, not from scratch.
 
-A seed is the world's and the network's. Training leaves the features (fc7) of one network a file in `FOLDER`, outside the
-repository: of the test photographs (unseen) and of those that films show (seen); tests can be made again and others
+A seed is the world's and the network's. Training leaves the features (fc7) of one network a file in `FOLDER`, outside
+the repository: of the test photographs (unseen) and of those that films show (seen); tests can be made again and others
 added without training. Writes photographs.csv (one row a network, photographs, model and control, and accuracies), a
 record of configs, versions and commit, and a figure.
 """
@@ -118,9 +118,8 @@ def feature_file(kind: str, seed: int, network: str) -> Path:
 
 def in_films(one: Experiment, size: int = 128) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The photographs that films show, each once, in batches; classes count by wnid."""
-    shown = (
-        pd.read_csv(one.folder / "world" / "appearances.csv")[["wnid", "file"]].drop_duplicates().sort_values("file")
-    )
+    shown = pd.read_csv(one.folder / "world" / "appearances.csv")[["wnid", "file"]]
+    shown = shown.drop_duplicates().sort_values("file")
     index = np.searchsorted(np.unique(shown.wnid), shown.wnid)
     folder, px = Path(one.sections["world"]["photographs"]), one.sections["world"]["image_px"]
     for at in range(0, len(shown), size):
@@ -202,12 +201,8 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
             if all(name in given and name != network for name in names):
                 controls = [given[name] for name in names] or None
                 for found in mantel_table({"": rdm}, models, controls, **TEST).itertuples():
-                    own = {
-                        "measure": f"r with {found.model}",
-                        "control": control,
-                        "value": found.mantel_r,
-                        "p": found.p,
-                    }
+                    own = {"measure": f"r with {found.model}", "control": control, "value": found.mantel_r}
+                    own["p"] = found.p
                     rows.append(head | {"photographs": photographs} | own)
     with np.load(file) as kept:
         values, index, classes = kept["unseen"], kept["unseen_class"], kept["classes"]

@@ -243,13 +243,15 @@ def limits(experiment: Experiment, evidence: Evidence, tests: pd.DataFrame, too_
     """What the reader must know before believing the headline."""
     said = []
     if experiment.source == "world":
+        photographs = experiment.sections["world"].get("objects") == "photographs"
         said.append("We drew this world: what goes together in it, and for how long, was put in.")
         random = values.effects(tests, evidence.model, "none").get("random")
         rho = experiment.sections["world"].get("appearance_semantics")
         if random and rho is not None:
+            given = f"category was given {values.percent(float(rho))} of how things look"
             said.append(
                 f"Random weights carry r = {values.number(random.r)} ({values.probability(random.p)}); "
-                f"category was given {values.percent(float(rho))} of how things look."
+                f"{'looks are those of photographs' if photographs else given}."
             )
         if look := values.effects(tests, evidence.model, "look").get(evidence.best.network):
             said.append(f"With the true looks controlled instead, {correlation(look)}.")

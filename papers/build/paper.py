@@ -107,7 +107,8 @@ def sections(experiment: Experiment, evidence: Evidence, shown: list[str]) -> tu
         texts["table_conditions"] = conditions_table(experiment, evidence)
     partials = {name: name if name in shown else "" for name in (*OPTIONAL, "comparisons", "conditions")}
     objective = experiment.sections["training"]["objective"]
-    partials |= {"data": experiment.source, "objective": objective if objective in OBJECTIVES else ""}
+    data = "photographs" if poster.photographed(experiment) else experiment.source
+    partials |= {"data": data, "objective": objective if objective in OBJECTIVES else ""}
     for section, name in partials.items():
         source = values.source_file(f"_paper_{name}.md") if name else None
         texts[f"section_{section}"] = source.read_text(encoding="utf-8") if source else ""

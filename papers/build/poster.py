@@ -257,6 +257,11 @@ def recommended(experiment: Experiment) -> str:
     return f"Recommended before any training, from how long looks last: {seconds(lag_s)}{bounds}."
 
 
+def photographed(experiment: Experiment) -> bool:
+    """Whether the objects of a drawn world are photographs."""
+    return experiment.sections.get("world", {}).get("objects") == "photographs"
+
+
 def world(experiment: Experiment) -> dict[str, str]:
     """The drawn world in words; empty for films."""
     if experiment.source != "world":
@@ -265,12 +270,14 @@ def world(experiment: Experiment) -> dict[str, str]:
     shuffled = " Afterwards the things were assigned to beats at random, so that no two belong together."
     scales = {"scene": float(own["time_scale"]), "beat": float(own["time_scale"]), "shot": 1.0}
     lasting = {name: values.time_range(*(by * float(s) for s in own[f"{name}_s"])) for name, by in scales.items()}
+    photographs, exemplars = photographed(experiment), own.get("exemplars")
     return {
         "films": count(int(own["films"]), "film"),
+        "exemplars": whole(int(exemplars)) if exemplars else "all of their folder",
         "classes": whole(int(own["categories"]) * int(own["classes_per_category"])),
         "shuffled": shuffled if own["shuffle_objects"] else "",
         "stimuli": "in a place of their class" if own.get("stimuli_in_context") else "alone and on grey",
-        "category": values.percent(float(own["appearance_semantics"])),
+        "category": "as photographed" if photographs else values.percent(float(own["appearance_semantics"])),
         **{name: seconds(float(own[f"{name}_s"])) for name in ("film_duration", "frame_interval", "label_interval")},
         **lasting,
     }
@@ -295,8 +302,9 @@ def world_setting(experiment: Experiment) -> str:
             f"{experiment.file}, section world: expected scene_s: [shortest, longest] in s, time_scale: 1.0 and "
             "shuffle_objects: false"
         ) from error
+    things = " and whose things are photographs" if photographed(experiment) else ""
     put_in = ", its objects shuffled across scenes" if shuffled else WORDS["themes"][world.get("theme_by", "category")]
-    return f"a world whose scenes last {values.time_range(low, high)}{put_in}"
+    return f"a world whose scenes last {values.time_range(low, high)}{things}{put_in}"
 
 
 def method(experiment: Experiment, tests: pd.DataFrame) -> dict[str, str]:

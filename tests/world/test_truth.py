@@ -116,6 +116,12 @@ def test_association_of_a_long_run_is_the_truth():
     far = 5 / 47
     np.testing.assert_allclose((measured - far) / (measured[0] - far), expected, atol=0.035)
     assert expected[3] > 0.6 and expected[-1] < 0.15
+    # Photographs show one of the two at a time: other pairs, of which there is none at lag 0.
+    config = dataclasses.replace(config, objects="photographs")
+    expected = association(config, lags_s)
+    near, later = (empirical_agreement(config, lag) - far for lag in (20.0, 120.0))
+    assert later / near == pytest.approx(expected[4] / expected[2], abs=0.035)
+    assert expected[0] == 1
 
 
 def test_shuffled_objects_keep_looks_and_times_and_lose_associations():

@@ -75,23 +75,11 @@ def under(
     masked_grey: int,
     mask: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """An image under a condition.
+    """An image (height, width, 3) under one of `CONDITIONS`, uint8 of the same shape.
 
-    Parameters
-    ----------
-    condition : {'intact', 'grey', 'blur', 'object', 'background'}
-        ``grey``: luma (ITU-R BT.601) in all three channels. ``blur``: a Gaussian, edges mirrored.
-    pixels : array of uint8, shape (height, width, 3)
-    blur_sigma_px : float
-        Standard deviation of the blur, pixels.
-    masked_grey : int
-        Grey level, 0 to 255, of what ``object`` and ``background`` hide.
-    mask : array of uint8, shape (height, width)
-        For ``object`` and ``background``.
-
-    Returns
-    -------
-    array of uint8, shape (height, width, 3)
+    ``grey``: luma (ITU-R BT.601) in all three channels. ``blur``: a Gaussian of standard deviation `blur_sigma_px`,
+    edges mirrored. ``object`` and ``background`` need the `mask` (height, width); what they hide becomes `masked_grey`,
+    0 to 255.
     """
     if condition == "grey":
         return np.repeat(np.rint(pixels @ np.array(_LUMA))[:, :, None], 3, axis=2).astype(np.uint8)

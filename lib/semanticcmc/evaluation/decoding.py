@@ -51,18 +51,10 @@ def _recognised(classifier, features: ArrayLike, labels: ArrayLike, folds: int) 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int) -> NDArray[np.float64]:
     """Accuracy of each class by the `neighbours` most similar images by cosine, of other folds.
 
-    Returned is an array of float64, shape (classes,): in the order of the sorted labels; NaN, with a warning that says
-    why, where a class has one image.
-
-    Parameters
-    ----------
-    features : array, shape (N, d)
-    labels : array, shape (N,)
-    neighbours : int
-        Each votes for its class; of classes with as many votes the lowest label wins. At most as many as the
-        smallest class has images to learn from.
-    folds : int
-        Stratified, at most the images of the smallest class.
+    Features are (N, d), labels (N,). Each neighbour votes for its class; of classes with as many votes the lowest label
+    wins. There are at most as many neighbours as the smallest class has images to learn from; folds are stratified, at
+    most the images of that class. Returned is an array of float64, shape (classes,): in the order of the sorted labels;
+    NaN, with a warning that says why, where a class has one image.
     """
     from sklearn.neighbors import KNeighborsClassifier
 

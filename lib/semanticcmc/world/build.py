@@ -29,7 +29,7 @@ from semanticcmc.world.hum import hum
 from semanticcmc.world.labels import label_tables
 from semanticcmc.world.objects import class_looks
 from semanticcmc.world.other_views import pictures, tracks
-from semanticcmc.world.photographs import PhotographedFilm, appearances, photographed_stimuli, photographs
+from semanticcmc.world.photographs import appearances, photographed_frames, photographed_stimuli, photographs
 from semanticcmc.world.renderer import FilmRenderer, stimuli
 from semanticcmc.world.themes import schemes
 from semanticcmc.world.timeline import SETUPS, Timeline, timelines
@@ -108,8 +108,12 @@ def _run(config: WorldConfig, folder: Path, jobs: list[Timeline | int], processe
 def _make(config: WorldConfig, folder: Path, what: Timeline | int) -> str:
     """Render and write one film, or the stimuli of the class of a number; returns its movie_id or wnid."""
     made_from, looks, drawn = _made_from(config), class_looks(config), config.objects == "drawn"
+    if isinstance(what, Timeline) and not drawn:
+        frames = _shown(config, photographed_frames(config, what))
+        write_film(folder / "frames", what.movie_id, frames, config.jpeg_quality, made_from)
+        return what.movie_id
     if isinstance(what, Timeline):
-        renderer: Any = FilmRenderer(config, what, looks) if drawn else PhotographedFilm(config, what)
+        renderer = FilmRenderer(config, what, looks)
         for view in config.other_views:
             if view == "tracks":
                 with atomic(folder / "world" / "tracks" / f"{what.movie_id}.parquet") as temporary:

@@ -62,19 +62,10 @@ def instances(config: WorldConfig, looks: np.ndarray, generator: np.random.Gener
 
 
 def draw_objects(looks: np.ndarray, tilt: np.ndarray, light: Light, size_px: int) -> Tensor:
-    """Pictures of objects without a background.
+    """Pictures of objects of `looks` (n, 30) without a background, rotated in the picture plane by `tilt` (n,), rad.
 
     Returned is a float32 tensor (n, 4, size_px, size_px): red, green, blue multiplied by opacity, and opacity; 0 to 1.
-
-    Parameters
-    ----------
-    looks : array (n, 30)
-    tilt : array (n,)
-        Rotation in the picture plane, rad.
-    light : Light
-        Of n places.
-    size_px : int
-        Width and height; they span `REACH` radii to each side of the object's centre.
+    Width and height span `REACH` radii to each side of the object's centre. `light` is of n places.
     """
     inputs = [torch.as_tensor(a, dtype=torch.float32) for a in (looks, tilt, light.towards, light.colour)]
     parts = []

@@ -18,7 +18,7 @@ from semanticcmc.world.classes import is_filmed, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.places import Grade
 from semanticcmc.world.renderer import to_uint8
-from semanticcmc.world.timeline import TWO_SHOT, Timeline, timelines
+from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, Timeline, timelines
 
 IN_FILMS, AS_STIMULI, BOXES = "train", "test", "boxes.csv"
 NEEDED = (
@@ -44,79 +44,59 @@ def photographs(config: WorldConfig) -> dict[str, list[list[Path]]]:
     folder is missing or without pictures, or a photograph is in both.
     """
     folder, wnids = _folder(config), read_classes(config)["wnid"]
-    filmed, found = is_filmed(config), {}
-    for part in (IN_FILMS, AS_STIMULI):
-        wanted = filmed | (part == AS_STIMULI)
-        places = [folder / part / wnid for wnid in wnids]
-        absent = [place for place, some in zip(places, wanted, strict=True) if some and not place.is_dir()]
-        files = [
-            images_in(place) if place.is_dir() and some else [] for place, some in zip(places, wanted, strict=True)
-        ]
-        empty = [place for place, some, own in zip(places, wanted, files, strict=True) if some and not own]
-        if absent or empty:
-            what = "no such folder" if absent else "no picture in it"
-            others = f" (nor in {len(empty) - 1} more)" if len(empty) > 1 else ""
-            raise InputError(f"{(absent or empty)[0]}: {what}{others}; world.photographs: {NEEDED}")
-        found[part] = files
-    found[AS_STIMULI] = [files[: config.stimuli_per_class] for files in found[AS_STIMULI]]
-    for shown, tested in zip(found[IN_FILMS], found[AS_STIMULI], strict=True):
-        sizes = {path.stat().st_size for path in tested}
-        known = {sha256(path): path for path in shown if path.stat().st_size in sizes}
-        for path in tested if known else ():
+    tested = [_pictures(folder / AS_STIMULI / wnid)[: config.stimuli_per_class] for wnid in wnids]
+    filmed = zip(wnids, is_filmed(config), strict=True)
+    shown = [_pictures(folder / IN_FILMS / wnid) if is_shown else [] for wnid, is_shown in filmed]
+    for in_films, others in zip(shown, tested, strict=True):
+        known = {sha256(path): path for path in in_films}
+        for path in others:
             if twin := known.get(sha256(path)):
                 raise InputError(f"{path}: the same photograph as {twin}, which films may show; remove one")
-    return found
+    return {IN_FILMS: shown, AS_STIMULI: tested}
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir() or not (files := images_in(folder)):
+        what = "no picture in it" if folder.is_dir() else "no such folder"
+        raise InputError(f"{folder}: {what}; world.photographs: {NEEDED}")
+    return files
 
 
 @functools.lru_cache(maxsize=4)
-def dealt(config: WorldConfig) -> list[np.ndarray]:
-    """Which of its class's photographs each appearance is, by film: int64 (beats, 2).
+def appearances(config: WorldConfig) -> pd.DataFrame:
+    """Photograph of every appearance in films: `movie_id, beat, object, wnid, file`, file below `world.photographs`.
 
-    Each class's are shuffled and dealt over all films; when they run out, they are shuffled and dealt again. Of
-    `exemplars`, so many of them, drawn once, are in films at all.
+    A class's photographs are shuffled and dealt over all films; when they run out, they are shuffled and dealt again.
+    Of `exemplars`, so many of them, drawn once, are in films at all.
     """
-    films = timelines(config)
-    classes = np.concatenate([film.objects for film in films]).ravel()
-    number = np.zeros(len(classes), dtype=np.int64)
+    films, folder = timelines(config), _folder(config)
+    classes, beats = np.concatenate([film.objects for film in films]).ravel(), [len(film.objects) for film in films]
+    file = np.empty(len(classes), dtype=object)
     for k, files in enumerate(photographs(config)[IN_FILMS]):
         generator, count = config.generator("photographs", k), int((classes == k).sum())
         stock = generator.permutation(len(files))[: config.exemplars]
         rounds = [generator.permutation(stock) for _ in range(0, count, max(1, len(stock)))]
-        number[classes == k] = np.concatenate([stock[:0], *rounds])[:count]
-    ends = np.cumsum([len(film.objects) for film in films])[:-1]
-    return np.split(number.reshape(-1, 2), ends)
+        dealt = np.concatenate([stock[:0], *rounds])[:count]
+        file[classes == k] = [files[number].relative_to(folder).as_posix() for number in dealt]
+    beat = np.concatenate([np.repeat(np.arange(count), N_IN_BEAT) for count in beats])
+    whose = {"movie_id": np.repeat(config.movie_ids, N_IN_BEAT * np.array(beats)), "beat": beat}
+    whose |= {"object": np.arange(len(classes)) % N_IN_BEAT, "wnid": read_classes(config)["wnid"].to_numpy()[classes]}
+    return pd.DataFrame(whose | {"file": file})
 
 
-def appearances(config: WorldConfig) -> pd.DataFrame:
-    """Photograph of every appearance in films: `movie_id, beat, object, wnid, file`, file below `world.photographs`."""
-    wnids, files, folder = read_classes(config)["wnid"], photographs(config)[IN_FILMS], _folder(config)
-    rows = [
-        (film.movie_id, beat, which, wnids[k], str(files[k][number].relative_to(folder)))
-        for film, numbers in zip(timelines(config), dealt(config), strict=True)
-        for (beat, which), k in np.ndenumerate(film.objects)
-        for number in [numbers[beat, which]]
-    ]
-    return pd.DataFrame(rows, columns=["movie_id", "beat", "object", "wnid", "file"])
+def photographed_frames(config: WorldConfig, film: Timeline) -> np.ndarray:
+    """All frames of a film, uint8 (n_frames, image_px, image_px, 3): of each beat, one of its two objects at a time.
 
-
-class PhotographedFilm:
-    """Frames of a film of photographs: of each beat, its first object's in close-ups, else its second's.
-
-    Each fills the frame and stands still; nothing else is in the picture, but the film's grade.
+    Close-ups are the first's photograph, other shots the second's. It fills the frame and stands still; nothing else is
+    in the picture, but the film's grade.
     """
-
-    def __init__(self, config: WorldConfig, timeline: Timeline) -> None:
-        self.timeline, index = timeline, config.movie_ids.index(timeline.movie_id)
-        files, numbers = photographs(config)[IN_FILMS], dealt(config)[index]
-        chosen = zip(timeline.objects.ravel(), numbers.ravel(), strict=True)
-        shown = np.array([square(read_image(files[k][number]), config.image_px) for k, number in chosen])
-        pictures = torch.from_numpy(shown).permute(0, 3, 1, 2) / 255
-        self.pictures = to_uint8(Grade.draw(config, config.generator("grade", index)).apply(pictures))
-
-    def frames(self, times_s: np.ndarray) -> np.ndarray:
-        """Pictures at given times (n,), uint8 (n, image_px, image_px, 3)."""
-        shots = self.timeline.shots.iloc[self.timeline.shot_at(np.asarray(times_s, dtype=np.float64))]
-        return self.pictures[2 * shots["beat"].to_numpy() + (shots["setup"].to_numpy() == TWO_SHOT)]
+    table = appearances(config)
+    files = table.loc[table["movie_id"] == film.movie_id, "file"]
+    shown = np.array([square(read_image(_folder(config) / file), config.image_px) for file in files])
+    grade = Grade.draw(config, config.generator("grade", config.movie_ids.index(film.movie_id)))
+    pictures = to_uint8(grade.apply(torch.from_numpy(shown).permute(0, 3, 1, 2) / 255))
+    shots = film.shots.iloc[film.shot_at(config.times_s)]
+    return pictures[N_IN_BEAT * shots["beat"].to_numpy() + (shots["setup"].to_numpy() != CLOSE_UP)]
 
 
 def photographed_stimuli(config: WorldConfig, class_index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,33 +106,27 @@ def photographed_stimuli(config: WorldConfig, class_index: int) -> tuple[np.ndar
     upright photograph, the last ones included. Raises InputError if a photograph has none, or none within its central
     square.
     """
-    files = photographs(config)[AS_STIMULI][class_index]
+    files, folder = photographs(config)[AS_STIMULI][class_index], _folder(config)
     upright = [read_image(path) for path in files]
     masks = np.zeros((len(files), config.image_px, config.image_px), dtype=np.uint8)
-    if config.stimuli_in_context:
-        folder = _folder(config)
-        table = read_text_table(folder / BOXES, ("file", "x0", "y0", "x1", "y1"), "file").set_index("file")
-        for mask, path, image in zip(masks, files, upright, strict=True):
-            where = f"{folder / BOXES}, {path.relative_to(folder).as_posix()}"
-            if path.relative_to(folder).as_posix() not in table.index:
-                raise InputError(f"{where}: no such line; add its box or set world.stimuli_in_context: false")
-            said = table.loc[path.relative_to(folder).as_posix(), ["x0", "y0", "x1", "y1"]].tolist()
-            mask[:] = _box(said, image.size, where, config.image_px)
+    for mask, path, image in zip(masks, files, upright, strict=True) if config.stimuli_in_context else ():
+        name = path.relative_to(folder).as_posix()
+        said, where = _boxes(folder / BOXES).get(name), f"{folder / BOXES}, {name}"
+        if said is None:
+            raise InputError(f"{where}: no such line; add it or set world.stimuli_in_context: false")
+        x0, y0, x1, y1 = (int(value) if value.isdecimal() else -1 for value in said)
+        if not (0 <= x0 <= x1 < image.width and 0 <= y0 <= y1 < image.height):
+            within = f"x0 <= x1 below {image.width} and y0 <= y1 below {image.height}, whole pixels from 0"
+            raise InputError(f"{where}: box {', '.join(said)}; expected {within}")
+        box = Image.new("L", image.size)
+        box.paste(255, (x0, y0, x1 + 1, y1 + 1))
+        mask[square(box, config.image_px) >= 128] = 255
+        if not mask.any():
+            raise InputError(f"{where}: box {', '.join(said)}: none of it in the central square; remove the photograph")
     return np.array([square(image, config.image_px) for image in upright]), masks
 
 
-def _box(said: list[str], size: tuple[int, int], where: str, image_px: int) -> np.ndarray:
-    """Mask of a box in the central square of a photograph of `size`, width and height."""
-    try:
-        x0, y0, x1, y1 = map(int, said)
-    except ValueError:
-        x0, y0, x1, y1 = -1, -1, -1, -1
-    if not (0 <= x0 <= x1 < size[0] and 0 <= y0 <= y1 < size[1]):
-        within = f"x0 <= x1 below {size[0]} and y0 <= y1 below {size[1]}, whole pixels from 0"
-        raise InputError(f"{where}: box {', '.join(said)}; expected {within}")
-    mask = Image.new("L", size)
-    mask.paste(255, (x0, y0, x1 + 1, y1 + 1))
-    inside = square(mask, image_px) >= 128
-    if not inside.any():
-        raise InputError(f"{where}: box {', '.join(said)}: nothing of it in the central square; remove the photograph")
-    return np.where(inside, np.uint8(255), np.uint8(0))
+@functools.lru_cache(maxsize=4)
+def _boxes(path: Path) -> dict[str, list[str]]:
+    columns = ["file", "x0", "y0", "x1", "y1"]
+    return {file: box for file, *box in read_text_table(path, columns, "file")[columns].to_numpy().tolist()}
