@@ -22,11 +22,11 @@ EXEMPLARS = {"crossed_2": 2, "crossed_10": 10, "crossed": 72}  # of 100, each de
 def draw(table: pd.DataFrame, png: Path) -> None:
     """Means over seeds, each seed a small mark; `table` is photographs.csv."""
     style.use_house_style()
-    figure, axes = plt.subplots(2, 2, figsize=(8.6, 6.6), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.0), layout="constrained")
     unseen = table[(table.photographs == "unseen") & (table.kind == "category")]
     for ax, control, title in (
         (axes[0][0], "random", "given untrained networks"),
-        (axes[0][1], "random + augment", "given these and the network of one frame"),
+        (axes[0][1], "random + augment", "given untrained and “same frame”"),
     ):
         for model in ("category", "lch"):
             rows = unseen[(unseen.measure == f"r with {model}") & (unseen.control == control)]
@@ -40,7 +40,7 @@ def draw(table: pd.DataFrame, png: Path) -> None:
         line(ax, rows[rows.lag_s.notna()].lag_s.map(X), rows[rows.lag_s.notna()].value, look | {"label": measure})
         ax.axhline(chance, color=look["color"], linestyle=style.DOTTED, linewidth=1)
         ax.axhline(rows[rows.lag_s.isna()].value.mean(), color=look["color"], linestyle=style.DASHED, linewidth=1)
-    axes[1][0].set(title="accuracy (dashed: untrained; dotted: chance)", ylabel="share right")
+    axes[1][0].set(title="accuracy (-- untrained, ·· chance)", ylabel="share right")
     for ax in axes.flat[:3]:
         ax.set(xscale="log", xlabel="time lag (s)")
         ax.set_xticks(list(X.values()), ["same\nframe", "1", "10", "60", "600"])
@@ -57,8 +57,8 @@ def draw(table: pd.DataFrame, png: Path) -> None:
     ):
         rows = crossed[(crossed.measure == f"r with {model}") & (crossed.photographs == photographs)]
         line(ax, rows.kind.map(EXEMPLARS), rows.value, look)
-    ax.set(title="themes across categories, 60 s", ylabel="partial r given untrained", xscale="log")
-    ax.set_xlabel("photographs of a class in films (72: each in one beat)")
+    ax.set(title="crossed themes, 60 s", ylabel="partial r given untrained", xscale="log")
+    ax.set_xlabel("photographs of a class in films\n(72: each in one beat)")
     ax.set_xticks(list(EXEMPLARS.values()), [str(count) for count in EXEMPLARS.values()])
     ax.minorticks_off()
     for ax in axes.flat:
