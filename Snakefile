@@ -113,7 +113,7 @@ if WORLD:
             "labels/labels.parquet",
             "labels/label_times.parquet",
             "world/classes.csv",
-            "world/look_rdm.parquet",
+            "world/look_rdm.parquet" if E.sections["world"]["objects"] == "drawn" else "world/appearances.csv",
             "world/met_rdm.parquet",
             "world/shots.parquet",
             "world/theme_rdm.parquet",

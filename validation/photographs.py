@@ -1,6 +1,7 @@
 """Photographs in drawn timelines: what lags teach of natural looks, and when company teaches (3 minutes a network).
 
-    PHOTOGRAPHS=<folder> python -m validation.photographs train a b    (parts of `PARTS`; goes on where it stopped)
+    PHOTOGRAPHS=<folder> python -m validation.photographs train a b    (parts of `PARTS`; goes on where it stopped;
+                                                                        several processes at once share the work)
     python -m validation.photographs                                   (tests what is trained, and draws it)
 
 The objects of experiments/photographs.yaml are photographs of 64 classes of Tiny-ImageNet, 8 of each of 8 categories:
@@ -20,6 +21,8 @@ added without training. Writes photographs.csv (one row a network, photographs, 
 record of configs, versions and commit, and a figure.
 """
 
+import contextlib
+import fcntl
 import json
 import math
 import os
@@ -69,7 +72,7 @@ def parts() -> dict[str, list[tuple[str, int, int]]]:
     found = {}
     for seed, names in enumerate(("abc", "def", "ghi")):
         found[names[0]] = [("category", seed, lag_s) for lag_s in (60, 1, 10, 600, 0)]
-        crossed = [("crossed", 60), ("crossed", 0), ("crossed_10", 60), ("crossed_2", 60)]
+        crossed = [("crossed", 60), ("crossed_10", 60), ("crossed_2", 60), ("crossed", 0)]
         found[names[1]] = [(kind, seed, lag_s) for kind, lag_s in crossed]
         found[names[2]] = [(f"{kind}{WARM}", seed, 60) for kind in ("crossed", "crossed_10")]
     return found
@@ -96,8 +99,9 @@ def experiment_of(kind: str, seed: int) -> Experiment:
         for name in ("frames", "stimuli", "world"):
             if not (folder / name).exists():
                 (folder / name).symlink_to(FOLDER / f"{world}_{seed}" / name)
-    elif not (folder / "frames" / "films.csv").exists():
-        build(load_experiment(folder / "experiment.yaml").section("world", WorldConfig), folder, processes=1)
+    with claimed(folder / "world.lock", wait=True):
+        if not (folder / "frames" / "films.csv").exists():
+            build(load_experiment(folder / "experiment.yaml").section("world", WorldConfig), folder, processes=1)
     return load_experiment(folder / "experiment.yaml")
 
 
@@ -139,23 +143,45 @@ def write_features(one: Experiment, network: torch.nn.Module, file: Path, **more
         np.savez(handle, classes=np.array(stimuli.classes), **found, **more)
 
 
+@contextlib.contextmanager
+def claimed(lock: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether no other process is at the same work; that one is waited for, or not."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 def train_all(names: list[str]) -> None:
-    """Train the networks of some parts that are not trained yet."""
+    """Train the networks of some parts that are not trained yet, and that no other process is at."""
     torch.set_num_threads(1)
     for kind, seed, lag_s in (job for name in names for job in PARTS[name]):
-        if (file := feature_file(kind, seed, network_of(lag_s))).exists():
+        file = feature_file(kind, seed, network_of(lag_s))
+        if kind.endswith(WARM) and not feature_file("crossed", seed, "augment").exists():
+            print(f"{file.name}: left out until the network it starts from is trained", flush=True)
             continue
-        one = experiment_of(kind, seed)
-        for k in range(UNTRAINED) if not kind.endswith(WARM) else ():
-            random = feature_file(kind, seed, f"random_{k}")
-            if not random.exists():
-                write_features(one, untrained_network(one, one.network("random", UNTRAINED * seed + k)), random)
-        run = Run(one, one.network(network_of(lag_s), seed))
-        trained = load_network(run.train())
-        lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
-        last = [line["loss"] for line in lines if line["step"] > 0.9 * run.steps]
-        write_features(one, trained, file, loss=np.mean(last), steps=run.steps)
-        print(f"{file.name}: loss {np.mean(last):.3f}", flush=True)
+        with claimed(file.with_suffix(".lock")) as mine:
+            if mine and not file.exists():
+                train_one(kind, seed, lag_s, file)
+
+
+def train_one(kind: str, seed: int, lag_s: int, file: Path) -> None:
+    """Train a network and write its features, and before those of the untrained networks of its world."""
+    one = experiment_of(kind, seed)
+    for k in range(UNTRAINED) if not kind.endswith(WARM) else ():
+        random = feature_file(kind, seed, f"random_{k}")
+        if not random.exists():
+            write_features(one, untrained_network(one, one.network("random", UNTRAINED * seed + k)), random)
+    run = Run(one, one.network(network_of(lag_s), seed))
+    trained = load_network(run.train())
+    lines = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    last = [line["loss"] for line in lines if line["step"] > 0.9 * run.steps]
+    write_features(one, trained, file, loss=np.mean(last), steps=run.steps)
+    print(f"{file.name}: loss {np.mean(last):.3f}", flush=True)
 
 
 CONTROLS = ("none", "random", "augment", "random + augment")
