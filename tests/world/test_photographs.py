@@ -16,7 +16,7 @@ from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.world.build import build
 from semanticcmc.world.classes import read_classes
-from semanticcmc.world.photographs import appearances, photographed_frames, photographed_stimuli, photographs
+from semanticcmc.world.photographs import _boxes, appearances, photographed_frames, photographed_stimuli, photographs
 from semanticcmc.world.timeline import CLOSE_UP, timelines
 from tests.conftest import ROOT
 from tests.world.test_timeline import world
@@ -197,7 +197,6 @@ def test_an_unreadable_photograph_is_named(broken):
         ("6,3,x,12", "box 6, 3, x, 12; expected x0 <= x1 below 24 and y0 <= y1 below 16"),
         ("6,3,11,16", "box 6, 3, 11, 16; expected x0 <= x1 below 24 and y0 <= y1 below 16"),
         ("11,3,6,12", "box 11, 3, 6, 12; expected"),
-        ("0,0,2,15", "box 0, 0, 2, 15: none of it in the central square; remove the photograph"),
     ],
 )
 def test_a_box_that_cannot_be_is_named(broken, line, said):
@@ -207,6 +206,23 @@ def test_a_box_that_cannot_be_is_named(broken, line, said):
     (place / "boxes.csv").write_text("\n".join([*kept, *([f"{file},{line}"] if line else [])]) + "\n")
     with pytest.raises(InputError, match=f"boxes.csv, {file}: {said}"):
         photographed_stimuli(spoiled, 0)
+
+
+def test_photographs_that_show_no_object_or_no_background_are_left_out(broken, capsys):
+    place, spoiled, wnid = broken
+    kept = (place / "boxes.csv").read_text().splitlines()
+    for box in ("4,0,19,15", "0,0,2,15"):  # the whole central square, or none of it
+        own = [f"test/{wnid}/0.png,{box}" if one.startswith(f"test/{wnid}/0.png") else one for one in kept]
+        (place / "boxes.csv").write_text("\n".join(own) + "\n")
+        _boxes.cache_clear()
+        images, masks = photographed_stimuli(spoiled, 0)
+        assert images[:, 0, 0, 0].tolist() == [level(0, 1, "test")] and len(masks) == 1
+        assert f"{wnid}: 1 of 2 photographs left out" in capsys.readouterr().out
+        own = [f"{one.split(',')[0]},{box}" if one.startswith(f"test/{wnid}") else one for one in kept]
+        (place / "boxes.csv").write_text("\n".join(own) + "\n")
+        _boxes.cache_clear()
+        with pytest.raises(InputError, match=f"boxes.csv, {wnid}: 2 of 2 photographs left out.*; add others"):
+            photographed_stimuli(spoiled, 0)
 
 
 def test_what_photographs_have_no_use_for_is_refused(config):

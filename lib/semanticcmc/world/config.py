@@ -11,7 +11,6 @@ import numpy as np
 from semanticcmc.config import RISING, Count, JpegQuality, Natural, NotNegative, Positive, Rule, Section, Several, Share
 
 OF_DRAWN = {"appearance_semantics": 0, "scene_background": 0, "class_places": 0, "other_views": "[]", "hum": "null"}
-"""Keys that photographs have no use for, and the value that says so."""
 SpanS = Annotated[tuple[Positive, Positive], RISING]  # shortest and longest, seconds
 
 

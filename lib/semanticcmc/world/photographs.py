@@ -103,13 +103,16 @@ def photographed_stimuli(config: WorldConfig, class_index: int) -> tuple[np.ndar
     """Photographs of one class that no film shows, as `renderer.stimuli`; masks are 255 within the object's box.
 
     Boxes are read where `stimuli_in_context`, else masks are 0: ``boxes.csv`` has `file, x0, y0, x1, y1`, pixels of the
-    upright photograph, the last ones included. Raises InputError if a photograph has none, or none within its central
-    square.
+    upright photograph, the last ones included. A photograph whose central square shows nothing of its box, or nothing
+    else, is left out. Raises InputError if one has no box, or none is left.
     """
     files, folder = photographs(config)[AS_STIMULI][class_index], _folder(config)
     upright = [read_image(path) for path in files]
     masks = np.zeros((len(files), config.image_px, config.image_px), dtype=np.uint8)
-    for mask, path, image in zip(masks, files, upright, strict=True) if config.stimuli_in_context else ():
+    images = np.array([square(image, config.image_px) for image in upright])
+    if not config.stimuli_in_context:
+        return images, masks
+    for mask, path, image in zip(masks, files, upright, strict=True):
         name = path.relative_to(folder).as_posix()
         said, where = _boxes(folder / BOXES).get(name), f"{folder / BOXES}, {name}"
         if said is None:
@@ -121,9 +124,13 @@ def photographed_stimuli(config: WorldConfig, class_index: int) -> tuple[np.ndar
         box = Image.new("L", image.size)
         box.paste(255, (x0, y0, x1 + 1, y1 + 1))
         mask[square(box, config.image_px) >= 128] = 255
-        if not mask.any():
-            raise InputError(f"{where}: box {', '.join(said)}: none of it in the central square; remove the photograph")
-    return np.array([square(image, config.image_px) for image in upright]), masks
+    both = masks.any((1, 2)) & (masks == 0).any((1, 2))
+    if not both.all():
+        left = f"{(~both).sum()} of {len(both)} photographs left out, whose central square is all box or all background"
+        if not both.any():
+            raise InputError(f"{folder / BOXES}, {files[0].parent.name}: {left}; add others")
+        print(f"{files[0].parent.name}: {left}", flush=True)
+    return images[both], masks[both]
 
 
 @functools.lru_cache(maxsize=4)
