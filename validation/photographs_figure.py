@@ -65,13 +65,14 @@ def draw(table: pd.DataFrame, png: Path) -> None:
         style.zero_line(ax)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, fontsize="small")
+    axes[1][0].set_ylim(top=0.4)
     seeds = unseen[unseen.lag_s.notna()].groupby("lag_s").seed.nunique()
+    at_each = " to ".join(str(n) for n in sorted({seeds.min(), seeds.max()}))
     counts = crossed.groupby("kind").seed.nunique()
     said = ", ".join(f"{EXEMPLARS[kind]}: {count}" for kind, count in counts.items()) or "none"
     style.caption(
         figure,
-        f"64 classes of Tiny-ImageNet in drawn timelines. Seeds (world and network) at each lag: {seeds.min()} to "
-        f"{seeds.max()}; of crossed worlds by photographs: {said}. Lines: means; small marks: seeds.",
+        f"64 classes of Tiny-ImageNet in drawn timelines. Seeds (world and network) at each lag: {at_each}; of crossed worlds by photographs: {said}. Lines: means; small marks: seeds.",
     )
     with atomic(png) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -302,7 +302,7 @@ def world_setting(experiment: Experiment) -> str:
             f"{experiment.file}, section world: expected scene_s: [shortest, longest] in s, time_scale: 1.0 and "
             "shuffle_objects: false"
         ) from error
-    things = " and whose things are photographs" if photographed(experiment) else ""
+    things = ", whose things are photographs" if photographed(experiment) else ""
     put_in = ", its objects shuffled across scenes" if shuffled else WORDS["themes"][world.get("theme_by", "category")]
     return f"a world whose scenes last {values.time_range(low, high)}{things}{put_in}"
 
