@@ -72,7 +72,8 @@ def draw(table: pd.DataFrame, png: Path) -> None:
     said = ", ".join(f"{EXEMPLARS[kind]}: {count}" for kind, count in counts.items()) or "none"
     style.caption(
         figure,
-        f"64 classes of Tiny-ImageNet in drawn timelines. Seeds (world and network) at each lag: {at_each}; of crossed worlds by photographs: {said}. Lines: means; small marks: seeds.",
+        f"64 classes of Tiny-ImageNet in drawn timelines. Seeds (world and network) at each lag: {at_each}; of crossed "
+        f"worlds by photographs: {said}. Lines: means; small marks: seeds.",
     )
     with atomic(png) as temporary:
         figure.savefig(temporary, dpi=110)
