@@ -19,23 +19,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Sums may be reordered; infinities and NaN are kept as they are.
+_CACHED_VALUES = 2**17  # of diagonals that are transformed at a time: 1 MiB
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
 
 
 def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
     """As `fourier.spectra`."""
     n, half = matrices.shape[-1], matrices.shape[-1] // 2
+    pairs = (half + 1) // 2  # two real diagonals make one complex transform
     # numpy asks the system for large pages, torch does not.
     out = torch.from_numpy(np.empty((half + 1, len(orders), len(matrices), 2, half)))
-    rows = torch.from_numpy(np.zeros((n, half + half % 2)))
+    step = max(1, min(len(orders), _CACHED_VALUES // (2 * n * pairs)))
+    rows, transformed = (np.empty((step, n, pairs), np.complex128) for _ in range(2))
+    rows[..., -1] = 0.0  # where the number of diagonals is odd, one has no other
     angle = np.arange(2 * n) * (np.pi / n)
     cosine, sine = np.cos(angle), np.sin(angle)
-    pairs = torch.view_as_complex(rows.view(n, -1, 2))  # two real diagonals make one complex transform
-    for k, order in enumerate(orders):
-        around = np.concatenate([order, order])
-        for place in range(len(matrices)):
-            _diagonals(matrices[place].numpy(), around, rows.numpy()[:, :half])
-            _centre(torch.fft.fft(pairs, dim=0).numpy(), cosine, sine, out[:, k, place].numpy())
+    for place, matrix in enumerate(matrices.numpy()):
+        for start in range(0, len(orders), step):
+            some = orders[start : start + step]
+            _diagonals(matrix, some, rows.view(np.float64)[..., :half])
+            torch.fft.fft(torch.from_numpy(rows), dim=1, out=torch.from_numpy(transformed))
+            _centre(transformed, cosine, sine, out[:, start : start + len(some), place].numpy())
     return out
 
 
@@ -100,33 +104,38 @@ def standardised(square, out):
 
 
 @_compiled
-def _diagonals(square, around, out):
-    """``out[i, l - 1] = square[order[i], order[(i + l) % n]]``; `around` is the order twice."""
-    row = np.empty(square.shape[1], dtype=np.float64)
-    for i in range(out.shape[0]):
-        row[:] = square[around[i]]  # read in one go; the scattered reading is then from the nearest cache
-        for place in range(out.shape[1]):
-            out[i, place] = row[around[i + 1 + place]]
+def _diagonals(square, orders, out):
+    """``out[k, i, l - 1] = square[order[i], order[(i + l) % n]]`` for each order."""
+    n = square.shape[1]
+    row, around = np.empty(n, dtype=np.float64), np.empty(2 * n, dtype=np.int64)
+    for k in range(len(orders)):
+        around[:n] = orders[k]
+        around[n:] = orders[k]
+        for i in range(n):
+            row[:] = square[around[i]]  # read in one go; the scattered reading is then from the nearest cache
+            for place in range(out.shape[2]):
+                out[k, i, place] = row[around[i + 1 + place]]
 
 
 @_compiled
 def _centre(transformed, cosine, sine, out):
     """Part the transforms of each two diagonals, multiply by exp(-i pi g l / n); part real from imaginary."""
-    n, turn, half = transformed.shape[0], len(cosine), out.shape[2]
+    n, turn, half = transformed.shape[1], len(cosine), out.shape[3]
     for g in range(out.shape[0]):
-        here, there = transformed[g], transformed[(n - g) % n]
-        k = g  # g l modulo 2 n
-        for pair in range((half + 1) // 2):
-            one, other = here[pair], there[pair]
-            real, imaginary = (one.real + other.real) / 2, (one.imag - other.imag) / 2
-            out[g, 0, 2 * pair] = real * cosine[k] + imaginary * sine[k]
-            out[g, 1, 2 * pair] = imaginary * cosine[k] - real * sine[k]
-            k = k + g if k + g < turn else k + g - turn
-            if 2 * pair + 1 < half:
-                real, imaginary = (one.imag + other.imag) / 2, (other.real - one.real) / 2
-                out[g, 0, 2 * pair + 1] = real * cosine[k] + imaginary * sine[k]
-                out[g, 1, 2 * pair + 1] = imaginary * cosine[k] - real * sine[k]
+        for o in range(out.shape[1]):
+            here, there = transformed[o, g], transformed[o, (n - g) % n]
+            k = g  # g l modulo 2 n
+            for pair in range((half + 1) // 2):
+                one, other = here[pair], there[pair]
+                real, imaginary = (one.real + other.real) / 2, (one.imag - other.imag) / 2
+                out[g, o, 0, 2 * pair] = real * cosine[k] + imaginary * sine[k]
+                out[g, o, 1, 2 * pair] = imaginary * cosine[k] - real * sine[k]
                 k = k + g if k + g < turn else k + g - turn
+                if 2 * pair + 1 < half:
+                    real, imaginary = (one.imag + other.imag) / 2, (other.real - one.real) / 2
+                    out[g, o, 0, 2 * pair + 1] = real * cosine[k] + imaginary * sine[k]
+                    out[g, o, 1, 2 * pair + 1] = imaginary * cosine[k] - real * sine[k]
+                    k = k + g if k + g < turn else k + g - turn
 
 
 @_compiled
