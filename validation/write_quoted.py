@@ -343,6 +343,67 @@ def narrations() -> dict[str, Any]:
     return study(numbers, "Narrations of real films", pd.DataFrame(rows, columns=heads))
 
 
+def photographs() -> dict[str, Any]:
+    """What lags teach of photographs, and whether company that does not look alike teaches too (``photographs.py``)."""
+    found = table("photographs", "kind seed network lag_s photographs measure value control p").fillna({"control": ""})
+    record = json.loads((HERE / "photographs.json").read_text(encoding="utf-8"))["config"]
+    unseen = found[found["photographs"].eq("unseen")]
+    trained = unseen[unseen["kind"].eq("category") & unseen["lag_s"].notna()]
+    both = trained.query("measure == 'r with category' and control == 'random + augment'")
+    means = both.groupby("lag_s")["value"].mean()
+    peak_s, ends_s = means.idxmax(), [means.index.min(), means.index.max()]
+
+    def of(lag_s: float, measure: str, control: str = "") -> pd.Series:
+        return trained.query("lag_s == @lag_s and measure == @measure and control == @control")["value"]
+
+    def theme(kind: str, shown: str) -> str:
+        one = found.query("kind == @kind and lag_s == 60 and photographs == @shown and control == 'random'")
+        return over_seeds(one[one["measure"].eq("r with theme")]["value"])
+
+    themes = unseen.query("kind != 'category' and lag_s == 60 and measure == 'r with theme' and control == 'random'")
+    by_seed = both.pivot(index="lag_s", columns="seed", values="value").dropna(axis=1)
+    untrained = unseen[unseen["kind"].eq("category") & unseen["lag_s"].isna()]
+    simple = untrained.query("measure == 'r with category' and control == 'none'")["value"]
+    numbers = {
+        "classes": whole(len(pd.read_csv(HERE.parent / "data_manifests" / "photograph_classes.csv"))),
+        "steps": whole(record["training"]["steps"]),
+        "seeds": values.count(by_seed.shape[1], "seed"),
+        "peak": seconds(peak_s),
+        "at_peak": over_seeds(of(peak_s, "r with category", "random + augment")),
+        "at_ends": spoken(
+            [f"{over_seeds(of(s, 'r with category', 'random + augment'))} at {seconds(s)}" for s in ends_s]
+        ),
+        "in_between": bool((~by_seed.idxmax().isin(ends_s)).all()),
+        "untrained": over_seeds(simple),
+        "same_frame": over_seeds(of(0, "r with category", "random")),
+        "crossed_seeds": values.count(themes.query("kind == 'crossed'")["seed"].nunique(), "seed"),
+        **{
+            f"{kind}_{shown}": theme(kind, shown)
+            for kind in ("crossed", "crossed_10", "crossed_2")
+            for shown in ("seen", "unseen")
+        },
+        "warm_seen": theme("crossed_10_warm", "seen"),
+        "warm_unseen": theme("crossed_10_warm", "unseen"),
+        "company_of_unseen": bool(themes["p"].min() * len(themes) > SIGNIFICANT),
+        "needs_alike": bool(themes["p"].min() * len(themes) > SIGNIFICANT and means.max() > 0),
+    }
+    rows = []
+    for lag_s in sorted(trained["lag_s"].unique()):
+        row = ["same frame" if lag_s == 0 else seconds(lag_s)]
+        for model in ("category", "lch"):
+            for control in ("random", "random + augment"):
+                row.append(over_seeds(of(lag_s, f"r with {model}", control)) if lag_s or control == "random" else "–")
+        row += [over_seeds(of(lag_s, name)) for name in ("class, 5-NN", "category of other classes, 5-NN")]
+        rows.append(row)
+    accuracies = [
+        untrained[untrained["measure"].eq(one)]["value"] for one in ("class, 5-NN", "category of other classes, 5-NN")
+    ]
+    rows.append(["untrained", "–", "–", "–", "–", *map(over_seeds, accuracies)])
+    heads = ["lag", "category given untrained", "and same frame", "WordNet given untrained", "and same frame"]
+    heads += ["class right", "category of other classes right"]
+    return study(numbers, "Photographs in drawn timelines", pd.DataFrame(rows, columns=heads))
+
+
 def objectives() -> dict[str, Any]:
     """Whether the published objective learns the same in the miniature world (``published_nce.py``)."""
     found = table("published_nce", "variant lag_s seed partial_r partial_p loss chance_loss")
@@ -551,7 +612,7 @@ def commonality() -> dict[str, Any]:
 
 # by the names that their variables have in paper.qmd
 STUDIES = (
-    *(timescales, worlds, company, commonality, tests, intervals, recommended, narrations),
+    *(timescales, worlds, company, commonality, tests, intervals, recommended, narrations, photographs),
     *(objectives, pretexts, places, images, software),
 )
 

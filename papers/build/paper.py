@@ -48,7 +48,8 @@ def variables(experiment: Experiment, folder: Path) -> dict[str, Any]:
         parts |= texts
     links = {figure: ", ".join(poster.links(poster.sidecar(experiment, figure))) for figure in figures}
     parts["list_sources"] = "".join(f"- @fig-{figure.replace('_', '-')}: {found}\n" for figure, found in links.items())
-    for study in ("timescales", "kind_or_company", "kind_or_company_commonality", "recommended_lag", "movie101"):
+    pictures = "timescales kind_or_company kind_or_company_commonality recommended_lag movie101 photographs"
+    for study in pictures.split():
         shutil.copyfile(values.validation(f"{study}.png"), picture := folder / f"study_{study}.png")
         if why := values.stale(values.validation(f"{study}.json")):  # in its place, so that references lead somewhere
             ImageDraw.Draw(shown := Image.new("RGB", (1600, 100), "white")).text((10, 30), why, "black", font_size=28)
