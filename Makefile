@@ -74,7 +74,8 @@ lab: $(VENV)/.ready ## open JupyterLab on the notebooks
 	@cd analysis && ../$(VENV)/bin/jupyter lab
 
 validate: $(VENV)/.ready ## run the long studies into validation/*.csv (hours)
-	@for study in $$(grep -l __main__ validation/*.py); do echo "== $$study"; $(RUN) -m validation.$$(basename $$study .py) || exit; done
+	@for study in $$(grep -l __main__ validation/*.py); do echo "== $$study"; module=validation.$$(basename $$study .py); \
+	  if grep -q '\["train"\]' $$study; then $(RUN) -m $$module train || exit; fi; $(RUN) -m $$module || exit; done
 
 benchmark: $(VENV)/.ready ## measure speed against the peers, as ratios in one run, into benchmarks/results/*.csv
 	@for bench in benchmarks/*.py; do echo "== $$bench"; $(RUN) -m benchmarks.$$(basename $$bench .py) || exit; done

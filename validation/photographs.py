@@ -245,10 +245,12 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Train, or test and draw."""
+    files = sorted((FOLDER / "features").glob("*.npz"))
+    if not files and "PHOTOGRAPHS" not in os.environ:
+        return print("validation.photographs: skipped; PHOTOGRAPHS=<folder with train and test> names them")
     if sys.argv[1:2] == ["train"]:
         return train_all(sys.argv[2:] or list(PARTS))
     torch.set_num_threads(1)
-    files = sorted((FOLDER / "features").glob("*.npz"))
     table = pd.DataFrame([row for file in files for row in rows_of(file)])
     table = table.sort_values(["kind", "seed", "lag_s", "network", "photographs", "measure"], kind="stable")
     with atomic(HERE / "photographs.csv") as temporary:

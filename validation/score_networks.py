@@ -1,8 +1,8 @@
 """Networks of torchvision and timm on real images, end to end: memory beside the forecast, and the alarm for weights.
 
-    python -m validation.score_networks <shared data> [--cases N ...]
+    python -m validation.score_networks [<images>] [--cases N ...]       (or IMAGES=<images>)
 
-Ten minutes on one core. <shared data> holds ``imagenet_samples`` (1,000 classes of one image) and
+Twenty minutes on one core. <images> holds ``imagenet_samples`` (1,000 classes of one image) and
 ``tiny_imagenet/test`` (200 classes of 25); what is not there, or not installed (timm), is left out, and told. Every row
 of the table is one ``semanticcmc score`` in a process of its own.
 
@@ -141,7 +141,8 @@ def missing(said, folder, checkpoint):
 def main(arguments=None):
     """Measure all cases that can be run here, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path, help="folder with imagenet_samples and tiny_imagenet")
+    images = Path(os.environ.get("IMAGES", "images"))
+    parser.add_argument("data", type=Path, nargs="?", default=images, help="with imagenet_samples and tiny_imagenet")
     parser.add_argument("--cases", nargs="+", type=int, help="those alone, by their place from 0; added to the table")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="of a trained miniature network")
     options = parser.parse_args(arguments)
