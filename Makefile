@@ -25,7 +25,7 @@ help: ## list the commands
 	@echo "  make poster takes EXPERIMENT=miniature|miniature:shuffled|clips|poster|poster:fast|smoke, SEEDS=3, CORES=8, PROFILE=<Snakemake profile>,"
 	@echo "  and for films of your own FILMS=<folder of video files> STIMULI=<folder of class folders named by wnid>"
 	@echo "  and, if there are labels in time, LABELS=<folder or file of them>; labels alone: EXPERIMENT=movie101 LABELS=..."
-	@echo "  Photographs in drawn timelines: EXPERIMENT=photographs or photographs:crossed, PHOTOGRAPHS=<folder with train and test>."
+	@echo "  Photographs in drawn timelines: EXPERIMENT=photographs, photographs:crossed or photographs:company, PHOTOGRAPHS=<folder with train and test>."
 
 install: $(VENV)/.ready ## make .venv from the lock (other commands do it by themselves)
 

@@ -117,11 +117,13 @@ def _tested(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
 def _files(experiment: Experiment, sections: dict[str, Any]) -> Iterator[str]:
     """Faults of the files named: absent, no file, or not named where one is needed."""
     from semanticcmc.world.photographs import photographs
+    from semanticcmc.world.themes import schemes
 
     evaluation, training, world = sections["evaluation"], sections["training"], sections.get("world")
-    if world and world.objects == "photographs":
+    for wanted, read in (("photographs", photographs), ("company", schemes)):
         try:
-            photographs(world)
+            if world and wanted in (world.objects, world.theme_by):
+                read(world)
         except InputError as error:
             yield str(error)
     named = {f"evaluation.model_files.{name}": file for name, file in evaluation.model_files.items()}

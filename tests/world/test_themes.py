@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from semanticcmc.config import InputError, configure
+from semanticcmc.labels.stream import write_labels
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.labels import label_tables
@@ -96,6 +97,50 @@ def test_halves_of_a_category_share_companions_and_never_a_scene():
     assert seen[one_half].all() and not seen[one_category & ~one_half].any()
 
 
+def named_together(folder, groups):
+    """A label stream of two films whose minutes name the classes of one group each; the folder that it is in."""
+    wnids = read_classes(world(**FREE))["wnid"]
+    rows = [
+        {"movie_id": movie_id, "label": f"the {wnid}", "time_s": 60.0 * minute + 7, "confidence": 100.0}
+        for movie_id in ("a", "b")
+        for minute in range(groups.max() + 1)
+        for wnid in wnids[groups == minute]
+    ]
+    times = {"movie_id": ["a", "b"], "start_s": 1.0, "interval_s": 2.0, "count": 1000}
+    write_labels(folder, pd.DataFrame(rows), pd.DataFrame(times))
+    nouns = pd.DataFrame({"label": [f"the {wnid}" for wnid in wnids], "wnid": wnids})
+    nouns[[bool(groups[place] >= 0) for place in range(len(nouns))]].to_csv(folder / "label_nouns.csv", index=False)
+    return str(folder)
+
+
+def test_themes_are_the_company_that_labels_name(tmp_path):
+    """Labels that name crossed companies, a minute each, give crossed themes, one around each class."""
+    config = world(theme_by="company", company=named_together(tmp_path / "labels", CROSSED), **FREE)
+    (scheme,) = schemes(config)
+    assert np.array_equal(scheme.members, CROSSED[:, None] == CROSSED)
+    films = timelines(config)
+    # Two of a cast of five are both of the theme, or both of the 42 others: of those, by 5 in 41 of one company.
+    assert beats_agree(films, CROSSED) == pytest.approx(0.9**2 + 0.1**2 * 5 / 41, abs=0.03)
+    assert all(len(set(beat)) == 2 for film in films for beat in film.objects)
+    truth = theme_rdm(config)
+    same = (CROSSED[:, None] == CROSSED)[np.triu_indices(48, 1)]
+    np.testing.assert_allclose(truth.subset(tuple(read_classes(config)["wnid"])).values, ~same)
+    assert np.isnan(association(config, np.array([60.0]))).all()
+
+
+def test_company_that_labels_do_not_tell_is_refused(tmp_path):
+    unnamed = np.where(CROSSED == 3, -1, CROSSED)
+    with pytest.raises(InputError, match=r"world.company\): never names n\d{8}.*leave them out of world.classes"):
+        schemes(world(theme_by="company", company=named_together(tmp_path / "some", unnamed), **FREE))
+    with pytest.raises(InputError, match="label_nouns.csv"):
+        schemes(world(theme_by="company", company=str(tmp_path / "none"), **FREE))
+    for by, company in (("company", None), ("category", str(tmp_path))):
+        with pytest.raises(
+            ValueError, match="company .*: expected a folder of labels with theme_by company, else null"
+        ):
+            world(theme_by=by, company=company, **FREE)
+
+
 @pytest.mark.parametrize("by", ["category", "crossed", "mixed", "second_order"])
 def test_distances_of_themes_are_those_of_the_scenes(by):
     """The closed form against the share of scenes' themes, drawn by the world, that two classes have in common."""
@@ -152,7 +197,7 @@ def test_unfilmed_classes_have_looks_and_no_films():
         ({"theme_by": "crossed"}, r"theme_relatedness 1.5: expected 0 with theme_by crossed"),
         ({"theme_by": "mixed", "theme_relatedness": 0.0, "categories": 5}, r"categories 5: expected 6 or more"),
         ({"theme_by": "second_order", "theme_relatedness": 0.0, "categories": 7}, r"categories 7, 6 .* even number"),
-        ({"theme_by": "halves"}, r"theme_by: expected one of category, crossed, mixed, second_order"),
+        ({"theme_by": "halves"}, r"theme_by: expected one of category, crossed, mixed, second_order, company"),
     ],
 )
 def test_impossible_themes_are_refused_with_a_remedy(changes, says):

@@ -40,6 +40,7 @@ WORLD = WorldConfig(
     shot_s=(6.0, 12.0),
     cast_size=5,
     theme_by="category",
+    company=None,
     crossed_share=0.5,
     cast_from_theme=0.9,
     theme_scenes=6.0,

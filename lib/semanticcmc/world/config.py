@@ -41,7 +41,8 @@ class WorldConfig(Section):
     beat_s: SpanS
     shot_s: SpanS
     cast_size: Annotated[int, Rule("2 or more: a beat has two of the cast", lambda size: size >= 2)]
-    theme_by: Literal["category", "crossed", "mixed", "second_order"]
+    theme_by: Literal["category", "crossed", "mixed", "second_order", "company"]
+    company: str | None
     crossed_share: Share
     cast_from_theme: Share
     theme_scenes: Positive
@@ -75,6 +76,9 @@ class WorldConfig(Section):
         if self.theme_by != "category" and self.theme_relatedness:
             alike = f"expected 0 with theme_by {self.theme_by}: WordNet relates categories, not such themes"
             raise ValueError(f"theme_relatedness {self.theme_relatedness}: {alike}")
+        if (self.theme_by == "company") != bool(self.company):
+            expected = "a folder of labels with theme_by company, else null"
+            raise ValueError(f"company {self.company}: expected {expected}")
         if self.theme_by in ("crossed", "mixed") and self.categories < filmed:
             apart = f"expected {filmed} or more, so that a crossed theme has no two classes of one"
             raise ValueError(f"categories {self.categories}: {apart}")

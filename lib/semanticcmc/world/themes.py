@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from semanticcmc.config import InputError, read_text_table
+from semanticcmc.experiment import repository_root
+from semanticcmc.labels.stream import read_labels
+from semanticcmc.run import listed
 from semanticcmc.world.classes import categories, closeness, is_filmed, read_classes
 from semanticcmc.world.config import WorldConfig
 
 WARM_UP = 12  # scenes before the first of a film
+TOGETHER_S = 60  # labels of one such piece of a film are named together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +68,18 @@ class Themes:
         """Classes of a scene, int64 (cast_size,), no class twice.
 
         Each member's theme is drawn by `Themes.accompany`, its class at random among those not yet cast. Where themes
-        are made of halves of categories, a member that is not of the scene's theme is any class of the other
-        categories; but of each category one half, drawn for the scene, is left out, so that halves never meet.
+        overlap, a member is of the scene's theme or any other class. Where themes are made of halves of categories, a
+        member that is not of the scene's theme is any class of the other categories; but of each category one half,
+        drawn for the scene, is left out, so that halves never meet.
         """
         assert self.members is not None  # of a world's own themes
-        if self.halves is None:
+        weights = np.array([config.cast_from_theme, 1 - config.cast_from_theme])
+        if self.halves is None and self.members.sum(0).max() > 1:
+            group = np.where(self.members[theme], 0, 1)
+        elif self.halves is None:
             weights = self.accompany[theme]
             group = np.where(self.members.any(0), self.members.argmax(0), -1)
         else:
-            weights = np.array([config.cast_from_theme, 1 - config.cast_from_theme])
             shown = 2 * np.arange(config.categories) + generator.integers(2, size=config.categories)
             of_theme = np.unique(self.halves[self.members[theme]])
             shown[of_theme // 2] = of_theme
@@ -85,8 +96,16 @@ def schemes(config: WorldConfig) -> tuple[Themes, ...]:
     - crossed: class i of category c has theme (c + i) mod n, so that a theme has no two classes of a category.
     - second_order: categories 0 and 1, 2 and 3, ... are companions. A theme is a half of one and a half of the other:
       the halves of a category meet the same companions, and never each other.
+    - company: a theme for each class, of those that a label stream names together with it most often (`company`).
     """
     classes = read_classes(config)
+    if config.company:
+        share = company(config.company, tuple(classes["wnid"]))
+        nearest = np.lexsort((-share @ share, -share), axis=1)  # equals, such as never, by companions in common
+        around = np.zeros(nearest.shape, dtype=bool)
+        np.put_along_axis(around, nearest[:, : config.filmed_per_category], True, axis=1)
+        titles = tuple(f"around {noun}" for noun in classes["noun"])
+        return (Themes.of(config, np.zeros(around.shape), "themes", titles, around & is_filmed(config)),)
     names, category = categories(classes)
     n, filmed = len(names), is_filmed(config)
     place = np.arange(len(category)) % config.classes_per_category
@@ -101,6 +120,26 @@ def schemes(config: WorldConfig) -> tuple[Themes, ...]:
     members, titles = ((category + place) % n == number) & filmed, tuple(f"crossed {i + 1}" for i in range(n))
     crossed = Themes.of(config, close, "crossed themes", titles, members)
     return {"category": (by_category,), "crossed": (crossed,), "mixed": (by_category, crossed)}[config.theme_by]
+
+
+@functools.lru_cache(maxsize=4)
+def company(folder: str, wnids: tuple[str, ...]) -> np.ndarray:
+    """How often a label stream names two classes in one minute of a film, as a share (classes, classes), 0 to 1.
+
+    The minutes that name both over the geometric mean of those that name each (Ochiai 1957). `folder` has what the
+    import of labels leaves: ``labels.parquet``, ``label_times.parquet`` and ``label_nouns.csv``. Raises InputError for
+    another folder, or classes that are never named.
+    """
+    place = repository_root() / Path(folder).expanduser()
+    nouns = read_text_table(place / "label_nouns.csv", ("label", "wnid"), "label")
+    named = read_labels(place).labels[["movie_id", "label", "time_s"]]
+    named = named.assign(wnid=named["label"].astype(object).map(dict(zip(nouns["label"], nouns["wnid"], strict=True))))
+    named = named[named["wnid"].isin(wnids)].assign(minute=named["time_s"] // TOGETHER_S)
+    if lacking := sorted(set(wnids) - set(named["wnid"])):
+        raise InputError(f"{place} (world.company): never names {listed(lacking)}; leave them out of world.classes")
+    seen = pd.crosstab([named["movie_id"].astype(str), named["minute"]], named["wnid"])[list(wnids)].clip(upper=1)
+    together = seen.to_numpy().T @ seen.to_numpy()
+    return together / np.sqrt(np.outer(together.diagonal(), together.diagonal()))
 
 
 def _balanced(weights: np.ndarray) -> np.ndarray:

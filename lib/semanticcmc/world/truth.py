@@ -92,11 +92,11 @@ def association(config: WorldConfig, lags_s: np.ndarray) -> np.ndarray:
 
     How often each occurs has a closed form for scenes (`scene_changes`) and follows from a long run for beats; how
     often themes agree, from `theme_agreement`. Where objects are shuffled the value is 0 at every lag; where a class
-    has several themes (mixed, second_order), NaN.
+    has several themes (mixed, second_order, company), NaN.
     """
     if config.shuffle_objects:
         return np.zeros(len(lags_s))
-    if config.theme_by in ("mixed", "second_order"):
+    if config.theme_by in ("mixed", "second_order", "company"):
         return np.full(len(lags_s), np.nan)
     changes = scene_changes(config, lags_s, 1 + math.ceil(np.max(lags_s) / (config.time_scale * config.scene_s[0])))
     agree = theme_agreement(config, changes.shape[1])
@@ -182,7 +182,8 @@ def theme_rdm(config: WorldConfig) -> RDM:
     """True distances of the filmed classes by theme, 0 to 1, by wnid.
 
     1 less the probability that a scene's theme has the one class if it has the other: 0 in one theme, 1 in two. Where
-    mixed, `crossed_share` in one category and 1 less it in one crossed theme; in second_order .5 between companions.
+    mixed, `crossed_share` in one category and 1 less it in one crossed theme; in second_order .5 between companions;
+    of company 1 less the themes that have both over the geometric mean of those that have each.
     """
     same = np.zeros((config.categories * config.classes_per_category,) * 2)
     of_world = schemes(config)
@@ -190,7 +191,7 @@ def theme_rdm(config: WorldConfig) -> RDM:
     for themes, share in zip(of_world, shares, strict=True):
         members = np.asarray(themes.members, dtype=np.float64)
         both = members.T @ members
-        same += share * both / both.max()  # every filmed class has as many themes
+        same += share * both / np.maximum(np.sqrt(np.outer(both.diagonal(), both.diagonal())), 1)
     return _filmed_rdm(config, 1 - same)
 
 
