@@ -337,9 +337,9 @@ def narrations() -> dict[str, Any]:
         for model in ("lch", "category"):
             key = (0, way, model)
             last = [seconds(summary.loc[key, f"last_above_{null}_s"]) for null in ("shuffled", "paired")]
-            name = f"{values.WORDS['models'][model]['name']}, {way}"
-            rows.append([name, *(told(key, lag_s) for lag_s in (0, 20, 60)), half(key), *last])
-    heads = ["model", "r at 0 s", "at 20 s", "at 60 s", "half-strength", "above shuffled until", "above paired until"]
+            name = f"{values.WORDS['models'][model]['head']}, {way}"
+            rows.append([name, told(key, 0), told(key, 60), half(key), *last])
+    heads = ["model", "r at 0 s", "at 60 s", "half-strength", "above shuffled", "above paired"]
     return study(numbers, "Narrations of real films", pd.DataFrame(rows, columns=heads))
 
 
@@ -387,20 +387,20 @@ def photographs() -> dict[str, Any]:
         "company_of_unseen": bool(themes["p"].min() * len(themes) > SIGNIFICANT),
         "needs_alike": bool(themes["p"].min() * len(themes) > SIGNIFICANT and means.max() > 0),
     }
-    rows = []
-    for lag_s in sorted(trained["lag_s"].unique()):
-        row = ["same frame" if lag_s == 0 else seconds(lag_s)]
-        for model in ("category", "lch"):
-            for control in ("random", "random + augment"):
-                row.append(over_seeds(of(lag_s, f"r with {model}", control)) if lag_s or control == "random" else "–")
-        row += [over_seeds(of(lag_s, name)) for name in ("class, 5-NN", "category of other classes, 5-NN")]
-        rows.append(row)
-    accuracies = [
-        untrained[untrained["measure"].eq(one)]["value"] for one in ("class, 5-NN", "category of other classes, 5-NN")
+    given = "random + augment"
+    columns = {
+        "category, untrained": ("r with category", "random"),
+        "category, and same frame": ("r with category", given),
+        "WordNet, and same frame": ("r with lch", given),
+        "class right": ("class, 5-NN", ""),
+    }
+    rows = [
+        ["same frame" if lag_s == 0 else seconds(lag_s), *(over_seeds(of(lag_s, *one)) for one in columns.values())]
+        for lag_s in sorted(trained["lag_s"].unique())
     ]
-    rows.append(["untrained", "–", "–", "–", "–", *map(over_seeds, accuracies)])
-    heads = ["lag", "category given untrained", "and same frame", "WordNet given untrained", "and same frame"]
-    heads += ["class right", "category of other classes right"]
+    chance = untrained[untrained["measure"].eq("class, 5-NN")]["value"]
+    rows.append(["untrained", "–", "–", "–", over_seeds(chance)])
+    heads = ["lag", *columns]
     return study(numbers, "Photographs in drawn timelines", pd.DataFrame(rows, columns=heads))
 
 
