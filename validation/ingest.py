@@ -52,7 +52,7 @@ def experiment(folder, films):
     (folder / "experiment.yaml").write_text(
         "name: kills\ntitle: Kills\nsource: films\nlags_s: [1]\nbaselines: [random]\nseeds: [0]\nprimary_layer: fc7\n"
         f"movies: {{folder: '{films}', frame_folders_per_s: null, frames_per_s: 5, short_side_px: 64, "
-        "jpeg_quality: 90, crop_black_borders: false, manifest: null, sound: false}\n"
+        "jpeg_quality: 90, crop_black_borders: false, manifest: null, sound: false, flow: null, shots: false}\n"
     )
     return folder / "experiment.yaml"
 

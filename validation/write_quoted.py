@@ -329,6 +329,7 @@ def narrations() -> dict[str, Any]:
         "at_60": told(best, 60),
         "at_300": told(best, 300),
         "z_0": number(curves.loc[(*best, 0), "shuffled_z"], 1),
+        "added": spoken([seconds(span) for span in (5, 10)]),
         "wider": spoken([seconds(summary.loc[(span, *best[1:]), "half_strength_s"].round()) for span in (5, 10)]),
         "meaning_lasts": bool(minute["r"] > max(minute["shuffled_high"], minute["paired_high"])),
     }
@@ -376,6 +377,7 @@ def photographs() -> dict[str, Any]:
         "in_between": bool((~by_seed.idxmax().isin(ends_s)).all()),
         "untrained": over_seeds(simple),
         "same_frame": over_seeds(of(0, "r with category", "random")),
+        "crossed_lag": seconds(60),
         "crossed_seeds": values.count(themes.query("kind == 'crossed'")["seed"].nunique(), "seed"),
         **{
             f"{kind}_{shown}": theme(kind, shown)

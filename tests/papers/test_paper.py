@@ -385,7 +385,7 @@ def test_quarto_makes_the_same_paper(tmp_path, monkeypatch):
 
 def test_a_study_made_with_other_tests_than_the_methods_is_not_shown(tmp_path, monkeypatch):
     shown = [path for path in re.findall(r"\(study_(\w+)\.png\)", (ROOT / "papers" / "paper.qmd").read_text("utf-8"))]
-    assert len(shown) == 4 and not any(values.stale(values.validation(f"{study}.json")) for study in shown)
+    assert len(shown) == 6 and not any(values.stale(values.validation(f"{study}.json")) for study in shown)
     own = {"distance": "correlation", "method": "pearson", "alternative": "greater", "partial": "dsp"}
     own["random_seeds"] = [0, 1, 2, 3, 4]
     for name, config, fresh in (
