@@ -94,6 +94,9 @@ def test_other_tables_and_files_are_not_of_words(tmp_path):
         ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:xx\nA cat\n", 3, "'00:xx' is no time"),
         ("a.csv", "start,end,text\n0,1,dog\n1,nan,cat\n", 3, "'nan' is no time"),
         ("a.tsv", "onset\tduration\tword\n0\t1\tdog\n1\t-1\tcat\n", 3, "'-1' is no time from 0"),
+        ("a.csv", 'start,end,text\n# a remark\n\n0,1,"A dog\nand a cat"\n5,4,cat\n', 6, "from 5 to 4 s stops"),
+        ("a.csv", "start,end,text\n0,1,dog\n1,2,a dog, a cat\n", 3, "4 values for 3 columns"),
+        ("a.txt", f"{400 * '1'}:0:0|0:0:2|A dog\n", 1, "is no time from 0"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, name, text, line, said):
@@ -122,6 +125,17 @@ def test_spans_in_any_order_and_overlapping_are_kept_and_said(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "spans that start before the one above: sorted by time: 1, the first on line 2" in said
     assert "spans that start before another ends: both count: 1, the first on line 3" in said
+
+
+def test_each_span_that_starts_before_another_ends_is_counted(tmp_path, capsys):
+    read_utterances(write(tmp_path, "a.txt", "0:0:0|0:0:9|a\n0:0:1|0:0:2|b\n0:0:5|0:0:6|c\n0:0:9|0:0:9|d\n"))
+    assert "before another ends: both count: 2, the first on line 2" in capsys.readouterr().err
+
+
+def test_breaks_of_lines_part_words_and_what_is_no_markup_is_kept(tmp_path):
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n"
+    file = write(tmp_path, "a.srt", cue + "A dog<br>barks<BR />once\\Nor <i>twic</i>e: 1 < 2 dogs > 0\n")
+    assert [one.text for one in read_utterances(file)] == ["A dog barks once or twice: 1 < 2 dogs > 0"]
 
 
 @given(

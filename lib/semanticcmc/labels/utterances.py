@@ -7,6 +7,7 @@ seconds, or hours, minutes and seconds as ``1:02:03.5``.
 
 from __future__ import annotations
 
+import csv
 import html
 import itertools
 import re
@@ -15,10 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from semanticcmc.config import InputError, opened_text, table_head
-from semanticcmc.labels.tables import read_table
 
 LONGEST_S = 600.0  # an utterance that lasts longer has a wrong time
 COLUMNS = {
@@ -27,9 +25,10 @@ COLUMNS = {
     "text": ("text", "sentence", "description", "word"),
 }
 """Names of a table's columns; a film's name is the file's."""
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)")
+_TIME = re.compile(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d+(?:[.,]\d*)?)")
 _CUE = re.compile(r"\s*(\S+)\s*-->\s*(\S+)")
-_MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+_BREAK = re.compile(r"<br\s*/?>|\\[Nn]", re.IGNORECASE)
+_MARKUP = re.compile(r"<[/\w][^>]*>|\{\\[^}]*\}")
 
 
 class Utterance(NamedTuple):
@@ -72,7 +71,8 @@ def read_utterances(file: Path) -> list[Utterance]:
         raise InputError(f"{file}: no utterance there; expected a start, an end and a text each (see the docs)")
     late = [b.line for a, b in itertools.pairwise(found) if b.start_s < a.start_s]
     found.sort()
-    over = [max(a.line, b.line) for a, b in itertools.pairwise(found) if b.start_s < a.stop_s]
+    ends = itertools.accumulate((one.stop_s for one in found), max)
+    over = [later.line for end_s, later in zip(ends, found[1:], strict=False) if later.start_s < end_s]
     for lines, what in ((late, "before the one above: sorted by time"), (over, "before another ends: both count")):
         if lines:
             print(f"{file}: spans that start {what}: {len(lines)}, the first on line {min(lines)}", file=sys.stderr)
@@ -116,13 +116,22 @@ def _captions(file: Path) -> Iterator[_Row]:
             below = below[: below.index("")] if "" in below else below
         elif following <= len(lines) and below and below[-1].isdigit():
             below.pop()
-        text = html.unescape(_MARKUP.sub("", " ".join(filter(None, below))))
+        text = html.unescape(_MARKUP.sub("", _BREAK.sub(" ", " ".join(filter(None, below)))))
         yield i + 1, match[1], match[2], text, False
 
 
 def _table(file: Path) -> Iterator[_Row]:
-    above, _, head = table_head(file)
-    columns = [next(name for name in names if name in head) for names in COLUMNS.values()]
-    rows = read_table(file, dict.fromkeys(columns, pa.string())).to_pandas()[columns]
-    for line, own in enumerate(rows.itertuples(index=False), above + 2):
-        yield line, own[0], own[1], own[2], columns[1] == "duration"
+    above, delimiter, head = table_head(file)
+    start, stop, text = (next(head.index(name) for name in names if name in head) for names in COLUMNS.values())
+    with opened_text(file) as handle:
+        lines = ("\n" if i <= above or line.startswith("#") else line for i, line in enumerate(handle))
+        reader, first = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True), 1
+        try:
+            for row in reader:
+                if row and len(row) != len(head):
+                    raise csv.Error(f"{len(row)} values for {len(head)} columns; put text with {delimiter!r} in quotes")
+                if row:
+                    yield first, row[start], row[stop], row[text], head[stop] == "duration"
+                first = reader.line_num + 1  # text in quotes may have several lines
+        except csv.Error as error:
+            raise InputError(f"{file}, line {first}: not readable as a CSV table ({error})") from error
