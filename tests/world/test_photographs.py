@@ -181,6 +181,21 @@ def test_a_photograph_in_both_folders_is_refused(broken):
         photographs(spoiled)
 
 
+def test_a_photograph_that_films_show_as_another_class_is_refused_too(broken):
+    place, spoiled, wnid = broken
+    other = read_classes(spoiled)["wnid"][1]
+    (place / "train" / other / "again.png").write_bytes((place / "test" / wnid / "1.png").read_bytes())
+    with pytest.raises(InputError, match=f"test/{wnid}/1.png: the same photograph as .*train/{other}/again.png"):
+        photographs(spoiled)
+
+
+def test_a_link_to_no_photograph_is_named(broken):
+    place, spoiled, wnid = broken
+    (place / "train" / wnid / "gone.png").symlink_to(place / "nowhere.png")
+    with pytest.raises(InputError, match=f"train/{wnid}/gone.png: a folder, or a link to no file; remove it"):
+        photographs(spoiled)
+
+
 def test_an_unreadable_photograph_is_named(broken):
     place, spoiled, wnid = broken
     for path in (place / "train" / wnid).iterdir():

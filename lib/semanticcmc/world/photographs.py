@@ -47,11 +47,10 @@ def photographs(config: WorldConfig) -> dict[str, list[list[Path]]]:
     tested = [_pictures(folder / AS_STIMULI / wnid)[: config.stimuli_per_class] for wnid in wnids]
     filmed = zip(wnids, is_filmed(config), strict=True)
     shown = [_pictures(folder / IN_FILMS / wnid) if is_shown else [] for wnid, is_shown in filmed]
-    for in_films, others in zip(shown, tested, strict=True):
-        known = {sha256(path): path for path in in_films}
-        for path in others:
-            if twin := known.get(sha256(path)):
-                raise InputError(f"{path}: the same photograph as {twin}, which films may show; remove one")
+    known = {sha256(path): path for files in shown for path in files}
+    for path in (path for files in tested for path in files):
+        if twin := known.get(sha256(path)):
+            raise InputError(f"{path}: the same photograph as {twin}, which films may show; remove one")
     return {IN_FILMS: shown, AS_STIMULI: tested}
 
 
@@ -59,6 +58,8 @@ def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir() or not (files := images_in(folder)):
         what = "no picture in it" if folder.is_dir() else "no such folder"
         raise InputError(f"{folder}: {what}; world.photographs: {NEEDED}")
+    if missing := [path for path in files if not path.is_file()]:
+        raise InputError(f"{missing[0]}: a folder, or a link to no file; remove it")
     return files
 
 
