@@ -116,6 +116,26 @@ def test_a_curve_of_looks_that_is_given_recommends_its_lag(tmp_path, made):
         wrong.to_csv(file, index=False)
         with pytest.raises(InputError, match=r"timescales.csv \(timescales.looks\): no curve of looks"):
             recommended_by(file)
+    looks.drop(columns="ci_low").to_csv(file, index=False)
+    assert recommended_by(file).iloc[0].tolist() == pytest.approx([20, np.nan, 40], nan_ok=True)
+    looks.to_csv(file, index=False, sep=";")
+    assert recommended_by(file).iloc[0].tolist() == [20, 10, 40]
+    looks.to_csv(file, index=False, sep=";", decimal=",")  # "0,08" is no number
+    alone = experiment(tmp_path, made.experiment.sections["labels"]["path"], looks=str(file))
+    with pytest.raises(InputError, match=r"timescales.csv \(timescales.looks\): no curve of looks"):
+        check_experiment(alone)
+    for content, said in ((b"", "not readable as a CSV table"), (b"\xff\xfe", "line 1: not readable as text")):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=f"timescales.csv.*{said}"):
+            recommended_by(file)
+
+
+def test_what_needs_frames_or_networks_says_so(made):
+    with pytest.raises(InputError, match="no curve to draw: .*looks need frames"):
+        made.figure("persistence_looks")
+    for asked in (made.joint, made.connectivity, made.lag_comparisons, made.robustness):
+        with pytest.raises(InputError, match="said: no network, hence no RDMs to compare"):
+            asked()
 
 
 def test_the_notebooks_run_on_labels_alone(made, monkeypatch, capsys):

@@ -59,12 +59,14 @@ def check_experiment(experiment: Experiment) -> None:
 def _labels(sections: dict[str, Any]) -> Iterator[str]:
     """Faults of labels without films, whose files are opened here: nothing long has run before."""
     from semanticcmc.labels.ingest import film_sources
+    from semanticcmc.timescales.decay import recommended_by
 
-    config = sections["labels"]
+    config, looks = sections["labels"], sections["timescales"].looks
     if config.path is None:
         yield "labels.path is empty: give LABELS=<folder or file>"
         return
     try:
+        recommended_by(looks if looks and looks.is_file() else None)
         if not (config.path / "labels.parquet").is_file() and len(films := film_sources(config.path, config)) < 2:
             yield f"labels.path {config.path}: labels of {films[0].movie_id} alone; associations need two films or more"
     except InputError as error:

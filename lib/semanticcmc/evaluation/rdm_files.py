@@ -178,6 +178,8 @@ class RDMFiles:
 
     def __init__(self, experiment: Experiment, condition: str) -> None:
         self.experiment, self.condition = experiment, condition
+        if not experiment.runs:
+            raise InputError(f"{experiment.name}: no network, hence no RDMs to compare")
         first = self._open(experiment.runs[0])
         self.layers = tuple(first)
         self.classes = tuple(sorted(next(iter(first.values())).classes))

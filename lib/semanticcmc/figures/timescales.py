@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from semanticcmc.config import InputError
 from semanticcmc.figures import style
 from semanticcmc.figures.style import Axes, Drawn
 from semanticcmc.figures.tables import Selection, model_names, percent, records, select
@@ -59,6 +60,8 @@ def persistence(
     """
     [ax] = axes = style.panels(width=0.67, height=0.55)
     table = table[table.lag_s > 0].sort_values("lag_s").dropna(subset="value")
+    if table.empty:
+        raise InputError("no curve to draw: associations need two films with labels or more, looks need frames")
     measures = [name for name in MEASURE_STYLES if name in set(table.measure)]
     levels = [name for name in LEVEL_LINES if name in set(table.level)]
     for measure, level in itertools.product(measures, levels):

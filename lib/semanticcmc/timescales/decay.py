@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, table_head
 from semanticcmc.timescales.curves import LEVELS, Curve, TimescalesConfig
 
 COLUMNS = ["measure", "level", "half_life_s", "ci_low_s", "ci_high_s", "identifiable", "first_lag_at_null_s", "reason"]
@@ -171,25 +171,27 @@ def recommended_by(file: Path | None) -> pd.DataFrame:
     corpus base rate counts. The interval is where the bounds `ci_low` and `ci_high` fall below `LOOKS_GONE`, NaN
     without them. Raises InputError for a table without such a curve.
     """
-    found = dict.fromkeys(("lag_s", "ci_low_s", "ci_high_s"), math.nan)
+    bounds = {"lag_s": "value", "ci_low_s": "ci_low", "ci_high_s": "ci_high"}
+    found = dict.fromkeys(bounds, math.nan)
     if file is not None:
-        rows = pd.read_csv(file, comment="#")
+        try:
+            rows = pd.read_csv(file, comment="#", sep=table_head(file)[1])
+        except ValueError as error:
+            raise InputError(f"{file} (timescales.looks): not readable as a CSV table ({error})") from error
         for column, wanted in (("measure", "appearance"), ("level", LEVELS[1])):
             rows = rows[rows[column].eq(wanted)] if column in rows else rows
         there = {"lag_s", "value"} <= set(rows)
+        numbers = [name for name in ("lag_s", *bounds.values()) if name in rows]
+        rows = rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce") for name in numbers})
         rows = rows.dropna(subset=["lag_s", "value"]).sort_values("lag_s") if there else rows
         if not there or rows.empty or not rows["value"].iloc[0] >= LOOKS_GONE:
             raise InputError(
                 f"{file} (timescales.looks): no curve of looks as a share of lag 0, from {LOOKS_GONE:g} or more down; "
                 f"expected lag_s, value (and measure appearance, level {LEVELS[1]}), as in tables/timescales.csv"
             )
-        gone = {
-            name: rows.loc[rows[name] < LOOKS_GONE, "lag_s"] for name in ("value", "ci_low", "ci_high") if name in rows
-        }
-        if len(gone["value"]):
-            found |= dict(
-                zip(found, [float(one.min()) if len(one) else math.inf for one in gone.values()], strict=False)
-            )
+        gone = {key: rows.loc[rows[name] < LOOKS_GONE, "lag_s"] for key, name in bounds.items() if name in rows}
+        if len(gone["lag_s"]):
+            found |= {key: float(one.min()) if len(one) else math.inf for key, one in gone.items()}
     return pd.DataFrame([found])
 
 
