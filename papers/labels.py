@@ -40,6 +40,7 @@ def claim(experiment: Experiment, scales: pd.DataFrame) -> dict[str, str]:
     last_s = models["last_above_null_s"].agg(lambda one: one.min(skipna=False)).dropna()
     half_s = models["half_strength_s"].first().dropna()
     told = [f"{time_text(value)} by {_word(model, 'name')}" for model, value in last_s[last_s > 0].items()]
+    half_s = half_s[[last_s.get(model, 0) > 0 for model in half_s.index]]  # of what is above chance
     half = [f"{time_text(value)} ({_word(model, 'head')})" for model, value in half_s.items()]
     found = poster.recommended(experiment)
     looks = experiment.sections["timescales"]["looks"]

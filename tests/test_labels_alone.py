@@ -7,6 +7,7 @@ import yaml
 from papers.build import render
 
 import semanticcmc
+from papers import labels as labels_poster
 from semanticcmc import workflow
 from semanticcmc.checks import check_experiment
 from semanticcmc.cli import main
@@ -101,6 +102,17 @@ def test_no_lag_is_recommended_and_the_poster_says_why(made, monkeypatch):
     assert_readable(html)
     with pytest.raises(InputError, match="have a poster, no paper"):
         render.make(made.experiment, "paper")
+
+
+def test_what_is_not_above_chance_is_not_claimed(made):
+    """A half-strength is said of models alone whose curve is above both nulls."""
+    scales = made.table("meaning_scales").assign(half_strength_s=50.0, last_above_null_s=90.0)
+    scales.loc[scales.model.eq("lch") & scales.null.str.startswith("films"), "last_above_null_s"] = np.nan
+    said = labels_poster.claim(made.experiment, scales)
+    assert said["result"] == "half of the correlation is left at 50 s (category)"
+    assert said["until"] == " up to 90 s by superordinate category"
+    said = labels_poster.claim(made.experiment, scales.assign(last_above_null_s=np.nan))
+    assert "not alike in meaning" in said["headline"] and said["result"] == "meaning by lag"
 
 
 def test_a_curve_of_looks_that_is_given_recommends_its_lag(tmp_path, made):

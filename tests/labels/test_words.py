@@ -144,6 +144,14 @@ def test_each_noun_counts_while_its_utterance_lasts_and_as_long_before_and_after
     assert seen(tmp_path / "wide") == {"dog": list(range(12)), "cat": [5, 6, 7, 8, 9]}
 
 
+def test_what_is_not_read_is_named(tmp_path, capsys):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0:0:1|0:0:3|A dog and a cat.\n", encoding="utf-8")
+    (tmp_path / "labels" / "b.ass").write_text("[Script Info]\n", encoding="utf-8")
+    import_labels(tmp_path / "labels", tmp_path / "out" / "labels", config(interval_s=1.0))
+    assert "NOT READ: b.ass" in capsys.readouterr().err
+
+
 def test_a_setting_for_event_tables_does_not_hide_words(tmp_path):
     import_labels(films(tmp_path / "in"), tmp_path / "out", config(interval_s=1.0, event_columns=("word",)))
     assert seen(tmp_path / "out")["cat"] == [8]

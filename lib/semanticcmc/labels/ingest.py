@@ -97,6 +97,9 @@ def film_sources(path: Path, config: LabelsConfig, folder: Path | None = None) -
             readers[name] = files, functools.partial(read_rekognition, files, config.parents)
     if not readers:
         raise InputError(f"labels.path {path}: no labels there; expected {FORMATS}")
+    read = {file for files, _ in readers.values() for file in files}
+    if folder is not None and (others := [p.name for p in here if p.is_file() and p not in read]):
+        print(f"NOT READ: {listed(others)}: beside labels in another format", file=sys.stderr)
     names: dict[str, str] = {}
     for name in readers:
         movie_id = movie_id_of(name)
