@@ -177,7 +177,8 @@ def data(experiment: Experiment, counted: dict[str, float]) -> dict[str, str]:
     labels = "No labels came with these films, so that how long associations last is left out here."
     if counted["label sets"] > 0:
         distinct = f"{whole(counted['distinct labels'])} of them distinct"
-        labels = f"{whole(counted['labels'])} labels, {distinct}, {'are named' if experiment.labels_alone else 'say what is in view'}."
+        says = "are named" if experiment.labels_alone else "say what is in view"
+        labels = f"{whole(counted['labels'])} labels, {distinct}, {says}."
     if left_out := int(counted["films left out"]):
         labels += f" {count(left_out, 'film').capitalize()} could not be used, at any lag."
     curves = values.read_table(experiment, "timescales", "measure level lag_s value null_high")
