@@ -362,6 +362,7 @@ def photographs() -> dict[str, Any]:
         return over_seeds(one[one["measure"].eq("r with theme")]["value"])
 
     themes = unseen.query("kind != 'category' and lag_s == 60 and measure == 'r with theme' and control == 'random'")
+    seeds = themes[~themes["kind"].str.endswith("_warm")].groupby("kind")["seed"].nunique()
     by_seed = both.pivot(index="lag_s", columns="seed", values="value").dropna(axis=1)
     untrained = unseen[unseen["kind"].eq("category") & unseen["lag_s"].isna()]
     simple = untrained.query("measure == 'r with category' and control == 'none'")["value"]
@@ -378,7 +379,7 @@ def photographs() -> dict[str, Any]:
         "untrained": over_seeds(simple),
         "same_frame": over_seeds(of(0, "r with category", "random")),
         "crossed_lag": seconds(60),
-        "crossed_seeds": values.count(themes.query("kind == 'crossed'")["seed"].nunique(), "seed"),
+        "crossed_seeds": values.count(seeds.min(), "seed") + ("" if seeds.min() == seeds.max() else " or more"),
         **{
             f"{kind}_{shown}": theme(kind, shown)
             for kind in ("crossed", "crossed_10", "crossed_2")
