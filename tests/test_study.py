@@ -185,6 +185,7 @@ def test_looking_by_hand_changes_nothing_that_a_workflow_made(E, capsys):
     E.lag_curve()
     E.lag_comparisons()
     E.association()
+    E.meaning()
     E.represent("semantic_2s")
     no_network_of_its_own = ("pairs", "training_curve", "objectives")  # smoke has no section `objectives`
     by_hand = [name for name in (*FROM_TABLES, *FIGURES) if name not in no_network_of_its_own]
