@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -42,7 +43,12 @@ def film_strip(
         raise ValueError(f"times_s {list(times_s)}: frames must be in the order of time")
     count, width = len(images), WIDTH * style.COLUMN_IN
     height = (width / count) * images[0].shape[0] / images[0].shape[1]
-    most = max((len(names) for names in labels), default=0) if labels else 0
+    fits = max(8, int(width / count * 72 / (0.55 * style.TEXT_PT)))  # letters below a frame
+    below = [
+        [line for name in names for line in textwrap.wrap(name, fits, break_long_words=False)]
+        for names in labels or [[]] * count
+    ]
+    most = max(map(len, below), default=0)
     total = height + 0.62 + (most + 1) * style.TEXT_PT * 1.35 / 72
     axes = style.panels(1, count, WIDTH, total / style.COLUMN_IN)
     figure = axes[0].figure
@@ -53,8 +59,9 @@ def film_strip(
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color=style.INK if marked else style.RULE, linewidth=3.5 if marked else 1)
         clock = str(timedelta(seconds=round(time_s))).removeprefix("0:").removeprefix("0")  # 0:45, 59:50, 1:00:00
-        names = "\n".join([clock, *(labels[i] if labels else [])])
-        ax.set_xlabel(names, fontsize=style.TEXT_PT, fontweight="bold" if marked else "normal", labelpad=5)
+        ax.set_xlabel(
+            "\n".join([clock, *below[i]]), fontsize=style.TEXT_PT, fontweight="bold" if marked else "normal", labelpad=5
+        )
         ax.xaxis.label.set_linespacing(1.3)
     lag = style.lag_text(times_s[pair[1]] - times_s[pair[0]])
     figure.suptitle(title, x=0.01, ha="left")
