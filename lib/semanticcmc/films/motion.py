@@ -50,9 +50,10 @@ def _moved(first: Frame, second: Frame, flow: str) -> np.ndarray:
     else:
         import cv2
 
-        grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
-        pixels = cv2.calcOpticalFlowFarneback(*grey, None, 0.5, 3, 15, 3, 5, 1.2, 0)  # type: ignore[call-overload]
-        velocity = pixels / (grey[0].shape[1] / 2) / (second.pts_s - first.pts_s)
+        before, after = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
+        pixels = np.zeros((*before.shape, 2), np.float32)
+        cv2.calcOpticalFlowFarneback(before, after, pixels, 0.5, 3, 15, 3, 5, 1.2, 0)
+        velocity = pixels / (before.shape[1] / 2) / (second.pts_s - first.pts_s)
         shown = np.pad(128 + 127 * velocity / FASTEST, ((0, 0), (0, 0), (0, 1)), constant_values=128)
     return np.rint(shown).clip(0, 255).astype(np.uint8)
 
