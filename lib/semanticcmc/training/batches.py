@@ -106,8 +106,7 @@ class Batches:
 
     def _loaded(self, drawn: Iterator[_Drawn]) -> Iterator[Batch]:
         """Batches whose frames threads read ahead, a batch a thread."""
-        cores = available_cores()
-        threads = max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        threads = max(1, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
         waiting: deque[tuple[_Drawn, Future[tuple[dict[str, Tensor], Tensor]]]] = deque()
         pool = ThreadPoolExecutor(threads, thread_name_prefix="frames")
         try:
@@ -134,14 +133,9 @@ class Batches:
         """Views of `frames`; those of each view at `places`, by default at the rows of the index."""
         there = {kind: pictures.to(self.device, non_blocking=True) for kind, pictures in frames.items()}
         wanted = (self._rows(batch) if places is None else places).to(self.device, non_blocking=True)
+        px, normalisation = self.objective.encoder.input_px, self.views.normalisation
         images = tuple(
-            network_view(
-                there[view.kind][at],
-                draws,
-                view.px or self.objective.encoder.input_px,
-                self.views.normalisation,
-                view.colour_space,
-            )
+            network_view(there[view.kind][at], draws, view.px or px, normalisation, view.colour_space)
             for at, draws, view in zip(wanted, batch.views, self.objective.views, strict=True)
         )
         return Batch(images, batch.draw.to(self.device), batch.state)

@@ -127,8 +127,13 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
     hue = hue + 6 * turns[:, 0]
     hue = (hue - 6 * (hue / 6).floor())[:, None]  # in sixths of the circle; many times faster than `%`
     # How far each channel lies above the least one, in chromas: a ramp up, 1, and a ramp down along the circle.
-    centre, sign, offset = images.new_tensor(((3, 2, 4), (1, -1, -1), (-1, 2, 2))).view(3, 1, 3, 1, 1)
+    centre, sign, offset = beside(images, ((3, 2, 4), (1, -1, -1), (-1, 2, 2))).view(3, 1, 3, 1, 1)
     return torch.addcmul(least[:, None], chroma[:, None], ((hue - centre).abs() * sign + offset).clamp_(0, 1))
+
+
+def beside(images: Tensor, values: object) -> Tensor:
+    """Numbers as a tensor of the images' type and device; unlike ``new_tensor`` it does not wait for a GPU's work."""
+    return torch.tensor(values, dtype=images.dtype).to(images.device, non_blocking=True)
 
 
 def _grey(images: Tensor) -> Tensor:
@@ -142,10 +147,10 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     IEC 61966-2-1 for sRGB to linear light, CIE 15 for XYZ to Lab; as scikit-image's ``rgb2lab``.
     """
     linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055) ** 2.4, images / 12.92)
-    to_xyz = images.new_tensor(
-        ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+    to_xyz = beside(
+        images, ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
     )
-    white = images.new_tensor((0.95047, 1.0, 1.08883))
+    white = beside(images, (0.95047, 1.0, 1.08883))
     xyz = torch.matmul(to_xyz / white[:, None], linear.flatten(2)).view_as(linear)
     root = torch.where(xyz > 0.008856, xyz ** (1 / 3), 7.787 * xyz + 16 / 116)
     x, y, z = root.unbind(1)

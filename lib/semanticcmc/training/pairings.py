@@ -36,7 +36,8 @@ class Draw(NamedTuple):
 
     def columns(self, *frames: int) -> Draw:
         """All samples, of their frames these alone."""
-        return self._replace(rows=self.rows[:, list(frames)], time_s=self.time_s[:, list(frames)])
+        rows, time_s = (torch.stack([all_[:, i] for i in frames], dim=1) for all_ in (self.rows, self.time_s))
+        return self._replace(rows=rows, time_s=time_s)  # a list as index would make a GPU wait
 
     def to(self, device: torch.device) -> Draw:
         """The same on a device (MPS has no float64, CUDA and CPU have)."""

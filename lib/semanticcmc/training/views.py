@@ -137,8 +137,8 @@ def normalise(images: Tensor, normalisation: str, colour_space: str = "rgb") -> 
         images, (mean, std) = crops.rgb_to_lab(images), LAB
     else:
         mean, std = NORMALISATIONS[normalisation]
-    scale = torch.tensor(std, device=images.device).reciprocal().view(3, 1, 1)
-    offset = -torch.tensor(mean, device=images.device).view(3, 1, 1) * scale
+    scale = crops.beside(images, std).reciprocal().view(3, 1, 1)
+    offset = -crops.beside(images, mean).view(3, 1, 1) * scale
     result = torch.empty_like(images, memory_format=torch.channels_last)
     return torch.addcmul(offset, images, scale, out=result)
 

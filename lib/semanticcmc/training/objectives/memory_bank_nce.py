@@ -65,6 +65,8 @@ class MemoryBankNCE(TwoViews):
     Config = MemoryBankNCEConfig
     banks: Tensor
     normalisers: Tensor  # Z of both directions
+    anchors: Tensor
+    film: Tensor
     temperature: Tensor
 
     def __init__(self, config: MemoryBankNCEConfig, encoder: Encoder, pairing: Fixed, seed: int) -> None:
@@ -75,6 +77,8 @@ class MemoryBankNCE(TwoViews):
         banks = torch.rand(2, len(self.pairing.pairs.film), size, generator=self.generator)
         self.register_buffer("banks", banks.mul_(2).sub_(1).mul_(math.sqrt(3 / size)))
         self.register_buffer("normalisers", torch.zeros(2))
+        self.register_buffer("anchors", self.pairing.pairs.anchors, persistent=False)  # beside the banks, on a GPU too
+        self.register_buffer("film", self.pairing.pairs.film, persistent=False)
         self.register_buffer("temperature", torch.tensor(float(config.temperature)), persistent=False)
 
     @classmethod
@@ -111,22 +115,22 @@ class MemoryBankNCE(TwoViews):
 
     def loss(self, first: Tensor, second: Tensor, draw: Draw) -> Tensor:
         """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
-        rows, pairs, shared = draw.rows[:, 0], self.pairing.pairs, self.config.sharing == "batch"
+        rows, shared = draw.rows[:, 0], self.config.sharing == "batch"
         shape = (self.config.noise,) if shared else (len(first), self.config.noise)
-        drawn = pairs.anchors[torch.randint(len(pairs.anchors), shape, generator=self.generator)]
-        noise, scores = drawn.to(first.device, non_blocking=True), []
+        drawn = torch.randint(len(self.anchors), shape, generator=self.generator)
+        noise, scores = self.anchors.index_select(0, drawn.flatten().to(first.device, non_blocking=True)), []
         for view, bank in ((first / self.temperature, self.banks[1]), (second / self.temperature, self.banks[0])):
             own = (view * bank[rows]).sum(dim=1)
-            samples = bank.index_select(0, noise.flatten()).view(*shape, -1)  # bank[noise], several times faster
+            samples = bank.index_select(0, noise).view(*shape, -1)  # bank[noise], several times faster
             others = view @ samples.T if shared else torch.bmm(samples, view[:, :, None])[:, :, 0]
             if self.negatives != "all":
-                allowed = films_allowed(draw.film, pairs.film[drawn].to(first.device), self.negatives)
+                allowed = films_allowed(draw.film, self.film[noise].view(shape), self.negatives)
                 others = others.masked_fill(~allowed, -torch.inf)
             scores.append((own, others))
         if self.config.form == "nce" and not (self._has_z and self.config.normaliser == "first_batch"):
             with torch.no_grad():
                 both = (torch.cat((own[:, None], others), dim=1) for own, others in scores)
-                z = torch.stack([len(pairs.anchors) * one.exp().sum() / one.isfinite().sum() for one in both])
+                z = torch.stack([len(self.anchors) * one.exp().sum() / one.isfinite().sum() for one in both])
             self.normalisers.copy_(z)
             self._has_z = True
         if self.training:
@@ -138,7 +142,7 @@ class MemoryBankNCE(TwoViews):
         if self.config.form == "softmax":
             return functional.cross_entropy(torch.cat((own[:, None], others), dim=1), own.new_zeros(len(own)).long())
         # P / (P + K p_n) is the logistic function of this difference: nothing overflows.
-        threshold = (normaliser * (self.config.noise / len(self.pairing.pairs.anchors))).log()
+        threshold = (normaliser * (self.config.noise / len(self.anchors))).log()
         return (functional.softplus(threshold - own).sum() + functional.softplus(others - threshold).sum()) / len(own)
 
     @torch.no_grad()

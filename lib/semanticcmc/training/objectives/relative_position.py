@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semanticcmc.config import NotNegative, Section, Several
+from semanticcmc.training import crops
 from semanticcmc.training.networks import Encoder
 from semanticcmc.training.objectives.base import OneFrame, all_samples, seeded
 from semanticcmc.training.pairings import Draw, Fixed
@@ -81,7 +82,7 @@ class RelativePosition(OneFrame):
         """Top and left, in pixels of the view, of the middle patch and the other: int64 (n, 2, 2)."""
         middle = (2 * self.encoder.input_px - self.patch_px) // 2
         pitch = int((1 + self.config.gap) * self.patch_px)
-        steps = torch.tensor(NEIGHBOURS, device=targets.device)[targets[:, 0]] * pitch
+        steps = crops.beside(targets, NEIGHBOURS)[targets[:, 0]] * pitch
         steps = torch.stack((torch.zeros_like(steps), steps), dim=1)
         return middle + steps + targets[:, 1:].view(-1, 2, 3)[:, :, :2]
 
