@@ -117,7 +117,8 @@ class MemoryBankNCE(TwoViews):
         """Loss, in nats, of the embeddings (B, d) of the first and second view of each pair."""
         rows, shared = draw.rows[:, 0], self.config.sharing == "batch"
         shape = (self.config.noise,) if shared else (len(first), self.config.noise)
-        drawn = torch.randint(len(self.anchors), shape, generator=self.generator)
+        # int32 draws the same numbers as int64, in half of the time, and is half as much to bring to a GPU
+        drawn = torch.randint(len(self.anchors), shape, generator=self.generator, dtype=torch.int32)
         noise, scores = self.anchors.index_select(0, drawn.flatten().to(first.device, non_blocking=True)), []
         for view, bank in ((first / self.temperature, self.banks[1]), (second / self.temperature, self.banks[0])):
             own = (view * bank[rows]).sum(dim=1)
