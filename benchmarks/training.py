@@ -7,12 +7,12 @@ The plain recipe (peers/plain_recipe.py) is written from published_protocol: Ima
 image in the workers of a DataLoader, scikit-image's rgb2lab for CMC's own training, and for each pair K = 16,384 rows
 gathered from each memory bank. Frames are synthetic films of 455 x 256 px, pairs are 60 s apart; K, T and the networks
 are the published ones, and so is the batch of 128 (whole steps on a CPU: 32). kornia's views are measured where it is
-installed. Rates are of whole steps with resident frames, frames from the loader, and one batch used again (data-free);
-on a GPU in float32 and bfloat16.
+installed. Rates by where frames come from, precision and compilation, and hours of the published study:
+`benchmarks/gpu.py`.
 
 Writes benchmarks/results/training.csv (`ratio` is the plain recipe's time over this row's, for the same work;
 `core_ms_per_pair` is what all cores spent together, which tells more on a machine that is busy with other work) and
-beside it a record with the machine's load, shares of the data-free rate, and the hours of the published study.
+beside it a record with the machine's load.
 """
 
 import os
@@ -23,7 +23,6 @@ import argparse
 import dataclasses
 import functools
 import importlib.util
-import math
 import multiprocessing
 import statistics
 import tarfile
@@ -52,10 +51,9 @@ RESULTS = Path(__file__).parent / "results"
 BATCH, NOISE, TEMPERATURE, DIM, LAG_S = 128, 16_384, 0.07, 128, 60
 BANK = {"noise": NOISE, "momentum": 0.5, "sharing": "batch", "form": "nce"}
 BANK |= {"normaliser": "first_batch", "bank": "random", "every": 1}
-PUBLISHED = {"epochs": 80, "pairs": 573_000, "lags": 5}
+FRAMES = 573_000  # of the published study
 NETWORKS = {"semantic_60s": "rgb", "cmc_lab": "lab"}
 CUDA = torch.cuda.is_available()
-SOURCES = ("resident", "loader", "data-free")
 TIMES = ["ms_per_pair", "core_ms_per_pair"]
 COLUMNS = ("network", "what", "recipe", "pairs", "pairs_per_s", *TIMES)
 DEVICE = torch.device("cuda" if CUDA else "cpu")
@@ -198,7 +196,7 @@ def kornia_views(colour_space):
 
 def objective_calls(pairs):
     """The objective's step, forward and backward, over as many bank rows as the published data set has frames."""
-    count = PUBLISHED["pairs"]
+    count = FRAMES
     pairs_of_all = SimpleNamespace(anchors=torch.arange(count), film=torch.zeros(count, dtype=torch.long))
     pairing = SimpleNamespace(pairs=pairs_of_all, thinned=lambda every: pairing)
     encoder = torch.nn.Identity()
@@ -246,26 +244,6 @@ def step_calls(folder, network, batch, threads):
     }
 
 
-def rate_calls(folder, batch, steps):
-    """`steps` whole steps of ours by where frames come from: memory, the loader, or one batch used again."""
-    calls = {}
-
-    def times(step, *given):
-        return lambda: exhaust(step(*given) for _ in range(steps))
-
-    for precision in ("float32", "bfloat16") if CUDA else ("float32",):
-        for source in ("resident", "loader"):
-            run = our_run(folder, "semantic_60s", batch, frames=source, precision=precision)
-            calls[f"ours, {precision}", source] = times(next, our_steps(run))
-        held = next(iter(our_batches(run, 1)))
-        calls[f"ours, {precision}", "data-free"] = times(run._step, held)
-        run = our_run(folder, "semantic_60s", batch, precision=precision)
-        run.objective.to(memory_format=torch.contiguous_format).train()
-        apart = held._replace(images=tuple(images.contiguous() for images in held.images))
-        calls[f"ours, {precision}, contiguous", "data-free"] = times(run._step, apart)
-    return calls
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both recipes")
@@ -292,8 +270,7 @@ def main():
             pairs = 128 if given.quick else 512
             measure(network, data_calls(folder, network, pairs, given.threads), pairs)
         if not given.quick:
-            batch, steps = (BATCH, 50) if CUDA else (BATCH // 4, 1)  # a step of 128 pairs takes a CPU a minute
-            measure("semantic_60s", rate_calls(folder, batch, steps), batch * steps, 3)
+            batch = BATCH if CUDA else BATCH // 4  # a step of 128 pairs takes a CPU a minute
             for network in NETWORKS:
                 measure(network, step_calls(folder, network, batch, given.threads), batch, 3)
 
@@ -304,7 +281,7 @@ def write(table, **about):
     with atomic(RESULTS / "training.csv") as file:
         table.to_csv(file, index=False, float_format="%.5g")
     about |= {"cores": os.cpu_count(), "device": device}
-    write_json(RESULTS / "training.json", record(seed=0, **about, **what_follows(table)))
+    write_json(RESULTS / "training.json", record(seed=0, **about))
 
 
 def with_sums(table):
@@ -319,26 +296,6 @@ def with_sums(table):
     plain = plain.reindex(pd.MultiIndex.from_frame(table[["network", "what"]])).to_numpy()
     table[["ratio", "core_ratio"]] = plain / table[TIMES].to_numpy()
     return table
-
-
-def what_follows(table):
-    """Shares of the data-free rate, and hours of the published study at each rate."""
-    rates = table[(table.network == "semantic_60s") & table.what.isin(["whole step", *SOURCES])]
-    rates = rates.set_index(["recipe", "what"]).pairs_per_s
-    shares = {
-        f"{recipe}, {what}": rate / rates[recipe, "data-free"]
-        for (recipe, what), rate in rates.items()
-        if what in SOURCES[:2]
-    }
-    pairs = math.prod(PUBLISHED.values())
-    return {
-        "share_of_the_data_free_rate": shares,
-        "hours_of_the_published_study": {
-            "assumed": "80 epochs x 573,000 pairs x 5 lags on one device at the rate measured, frames of 455 x 256 px "
-            "in the page cache, without checkpoints and evaluation",
-            **{f"{recipe}, {what}": pairs / rate / 3600 for (recipe, what), rate in rates.items()},
-        },
-    }
 
 
 if __name__ == "__main__":
