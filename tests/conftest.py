@@ -15,6 +15,8 @@ from semanticcmc.cli import main
 
 # Processes that tests start import the same modules: compiled once, also where the environment forbids it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, that would take each other's cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -54,6 +56,13 @@ def run_pipeline_here(experiment, results, *arguments, environment=()):
 @pytest.fixture(scope="session")
 def pipeline():
     return run_pipeline_here
+
+
+def pytest_collection_modifyitems(items):
+    """Several processes (pytest -n) share tests by file, but those of the smoke experiment stay together: one run."""
+    for item in items:
+        group = "smoke" if "smoke" in item.fixturenames else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish():

@@ -43,7 +43,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"{file}: more than {MOST_CHARACTERS:,} characters; is it an experiment?")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)  # the compiled one, where it was built
         node = loader.get_single_node()
         values = loader.construct_document(node) if node and _refuse_unclear(node, loader, {}, file) else None
     except RecursionError:
