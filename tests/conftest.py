@@ -15,8 +15,6 @@ from semanticcmc.cli import main
 
 # Processes that tests start import the same modules: compiled once, also where the environment forbids it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, that would take each other's cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -58,6 +56,7 @@ def pipeline():
     return run_pipeline_here
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Several processes (pytest -n) share tests by file, but those of the smoke experiment stay together: one run."""
     for item in items:
@@ -69,6 +68,8 @@ def pytest_collection_finish():
     """What was imported lives to the end: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
+    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:  # several would take each other's cores
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
