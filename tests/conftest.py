@@ -56,10 +56,20 @@ def pipeline():
     return run_pipeline_here
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Several processes (pytest -n) share tests by file, but those of the smoke experiment stay together: one run."""
+    for item in items:
+        group = "smoke" if "smoke" in item.fixturenames else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_finish():
     """What was imported lives to the end: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
+    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:  # several would take each other's cores
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def show(experiment: Name) -> None:
 
 
 @app.command()
-def world(experiment: Name, processes: Annotated[int | None, typer.Option(help="default: one a core")] = None) -> None:
+def world(experiment: Name, processes: Annotated[int | None, typer.Option(help="at most")] = None) -> None:
     """Draw the films, labels and stimuli of an experiment's world."""
     from semanticcmc.world.build import build
     from semanticcmc.world.config import WorldConfig

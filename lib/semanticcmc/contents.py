@@ -33,6 +33,8 @@ class Contents:
         except (OSError, ValueError):
             self.before = {}
         self.digests: dict[str, str] = {}
+        self.named: dict[Path, list[Path]] = {}
+        self.tables = {path.name: path for path in (root / "lib" / "semanticcmc" / "data").glob("*.csv")}
 
     def of(self, *paths: str | Path) -> str:
         """Digest of files and folders, of folders with all below them, also behind links; one may be absent."""
@@ -58,20 +60,11 @@ class Contents:
         """Digest of modules with all that they import of this repository, and of the tables that these name."""
         reached: set[Path] = set()
         waiting = [path for module in modules for path in self._places(module)]
-        tables = {path.name: path for path in (self.root / "lib" / "semanticcmc" / "data").glob("*.csv")}
         while waiting:
             path = waiting.pop()
-            if path in reached:
-                continue
-            reached.add(path)
-            for node in ast.walk(ast.parse(path.read_bytes())) if path.suffix == ".py" else ():
-                if isinstance(node, ast.Import):
-                    waiting += [place for name in node.names for place in self._places(name.name)]
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    names = (node.module, *(f"{node.module}.{name.name}" for name in node.names))
-                    waiting += [place for name in names for place in self._places(name)]
-                elif isinstance(node, ast.Constant) and node.value in tables:
-                    waiting.append(tables[node.value])
+            if path not in reached:
+                reached.add(path)
+                waiting += self._named(path)
         return self.of(*sorted(reached))
 
     def save(self) -> None:
@@ -79,6 +72,20 @@ class Contents:
         if self.digests != self.before:
             with atomic(self.known) as temporary:
                 temporary.write_text(json.dumps(self.digests), encoding="utf-8")
+
+    def _named(self, path: Path) -> list[Path]:
+        """Files of this repository that one of Python imports, and tables of the package that it names."""
+        if path not in self.named:
+            found = self.named[path] = []
+            for node in ast.walk(ast.parse(path.read_bytes())) if path.suffix == ".py" else ():
+                if isinstance(node, ast.Import):
+                    found += [place for name in node.names for place in self._places(name.name)]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names = (node.module, *(f"{node.module}.{name.name}" for name in node.names))
+                    found += [place for name in names for place in self._places(name)]
+                elif isinstance(node, ast.Constant) and node.value in self.tables:
+                    found.append(self.tables[node.value])
+        return self.named[path]
 
     def _places(self, module: str) -> list[Path]:
         """Files of a module of this repository and of the packages that it is in, but the first; none for others."""

@@ -20,16 +20,15 @@ def read_layers(file: Path, find: Callable[[str, Path], Path]) -> tuple[dict[str
     value, by the keys that lead to it. Raises InputError for no YAML, files that extend each other, or a value in place
     of a section.
     """
-    chain = [file]
-    while (above := read_yaml(chain[-1]).get("extends")) is not None:
+    chain, layers = [file], [read_yaml(file)]
+    while (above := layers[-1].pop("extends", None)) is not None:
         chain.append(find(str(above), chain[-1].parent))
         if chain[-1] in chain[:-1]:
             raise InputError(f"{file}: {' extends '.join(path.name for path in chain)}: a circle; remove one `extends`")
+        layers.append(read_yaml(chain[-1]))
     values: dict[str, Any] = {}
     origins: Origins = {}
-    for layer in reversed(chain):
-        own = read_yaml(layer)
-        own.pop("extends", None)
+    for layer, own in zip(reversed(chain), reversed(layers), strict=True):
         _lay_over(values, own, layer, origins, ())
     return values, origins
 
@@ -43,7 +42,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"{file}: more than {MOST_CHARACTERS:,} characters; is it an experiment?")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = yaml.SafeLoader(text)  # the compiled one ends the process where text is nested deeply
         node = loader.get_single_node()
         values = loader.construct_document(node) if node and _refuse_unclear(node, loader, {}, file) else None
     except RecursionError:

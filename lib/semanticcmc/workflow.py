@@ -232,7 +232,8 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     The notebook has a cell tagged ``parameters``. While it runs, or after an error, the executed one is found in the
     folder ``unfinished`` beside `output`.
     """
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # jsonschema's check of URIs: slow to import, not needed
+    for slow in ("rfc3987_syntax", "black"):  # to import, and not needed: checks of URIs, code made tidy
+        sys.modules.setdefault(slow, None)  # type: ignore[arg-type]
     import papermill
 
     unfinished = output.parent / "unfinished" / output.name

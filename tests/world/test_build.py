@@ -309,7 +309,8 @@ def test_pairs_can_be_kept_within_the_shots_that_it_writes(built):
     assert pairs.anchors.tolist() == expected and 0 < len(expected) < len(lagged_pairs(store.index, 2, 5))
 
 
-def test_the_world_does_not_depend_on_the_number_of_processes(built, tmp_path):
+def test_the_world_does_not_depend_on_the_number_of_processes(built, tmp_path, monkeypatch):
+    monkeypatch.setattr("semanticcmc.world.build.FRAMES_WORTH_A_PROCESS", 1)
     build(SMALL, tmp_path, processes=2)
     assert digests(tmp_path) == digests(built)
 

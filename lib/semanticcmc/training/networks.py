@@ -16,8 +16,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
-from torchvision.models.vision_transformer import EncoderBlock
 
 from semanticcmc.config import Section, Several
 from semanticcmc.experiment import Network
@@ -159,9 +157,13 @@ def stage(config: NetworksConfig, place: int, inputs: int, outputs: int) -> nn.M
     if patch and not place:
         return Patches(inputs, outputs, patch, config.input_px // patch)
     if patch:
+        from torchvision.models.vision_transformer import EncoderBlock  # torchvision is slow to import
+
         heads, norm = max(1, outputs // VIT_HEAD_UNITS), functools.partial(nn.LayerNorm, eps=1e-6)
         return Blocks(*(EncoderBlock(heads, outputs, 4 * outputs, 0.0, 0.0, norm) for _ in range(VIT_BLOCKS)))
     if config.plan == "resnet18" and place:
+        from torchvision.models.resnet import BasicBlock
+
         stride = 1 if place == 1 else 2
         shorter = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
         first = BasicBlock(inputs, outputs, stride, shorter if stride > 1 or inputs != outputs else None)

@@ -44,7 +44,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     A film or class of stimuli that is there already, made with the same parameters, is left as it is.
     ``world/theme_rdm.parquet`` and ``world/met_rdm.parquet`` are those of `truth`, and ``world/shots.parquet``
     (`movie_id, start_s, stop_s, shot, beat, scene, theme, setup`) has the shots as `films.pairs.lagged_pairs` takes
-    them. `processes` films are rendered at once, by default at most one a CPU; the files do not depend on it.
+    them. At most `processes` films are rendered at once, by default one a CPU, in fewer where starting a process takes
+    longer than it saves; the files do not depend on it.
     """
     folder = Path(folder)
     films, classes = timelines(config), read_classes(config)
@@ -60,7 +61,8 @@ def build(config: WorldConfig, folder: str | Path, processes: int | None = None)
     total = len(films) + len(classes)
     progress = Progress("world", total, folder / "progress")
     progress.update(total - len(jobs))
-    processes = processes or _processes(config, len(unfinished))
+    worth = 1 + len(unfinished) * config.n_frames // FRAMES_WORTH_A_PROCESS
+    processes = min(processes or available_cores(), worth)
     for done, name in enumerate(_run(config, folder, jobs, processes), total - len(jobs) + 1):
         progress.update(done, name)
     merge_index(folder / "frames", list(config.movie_ids))
@@ -87,12 +89,6 @@ def _write_tables(config: WorldConfig, folder: Path, films: list[Timeline], clas
         shots.to_parquet(temporary, index=False)
     lags_s = np.unique(np.round(np.geomspace(1, config.film_duration_s / 2, 60)))
     write_csv(folder / "world" / "truth.csv", truth(config, np.append(0.0, lags_s)))
-
-
-def _processes(config: WorldConfig, films: int) -> int:
-    """One for each CPU, but none that would take longer to start than it saves."""
-    cpus = available_cores()
-    return min(cpus, 1 + films * config.n_frames // FRAMES_WORTH_A_PROCESS)
 
 
 def _run(config: WorldConfig, folder: Path, jobs: list[Timeline | int], processes: int) -> Iterator[str]:
