@@ -125,7 +125,7 @@ if WORLD:
             settings=settings("world"),
         threads: workflow.cores
         shell:
-            COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
+            "OMP_NUM_THREADS=1 " + COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
 
 elif not ALONE:
 
