@@ -49,44 +49,32 @@ def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
     It is found from a sample of pictures, uint8 (height, width, 3): a row (or column) is border only if it is black in
     all of them, and only up to a sharp edge; where a film just gets darker towards its edge, nothing is cut.
     """
-    size, sides = None, []
+    size, dark, lit, rims = None, [], [], []  # of each side, for its lines from the edge inwards
     for picture in pictures:
         if size is None:
             size = picture.shape[:2]
-            sides = [_Side(n) for n in size for _ in range(2)]
+            dark, lit = ([np.full(n, value) for n in size for _ in range(2)] for value in (True, False))
+            rims = [max(2, n // 100) + 1 for n in size for _ in range(2)]
         if picture.shape[:2] == size:
-            turned = picture.swapaxes(0, 1)
-            for side, lines in zip(sides, (picture, picture[::-1], turned, turned[::-1]), strict=True):
-                side.see(lines)
-            if not any(side.dark[0] for side in sides):
+            edges = picture, picture[::-1], picture.swapaxes(0, 1), picture.swapaxes(0, 1)[::-1]
+            for d, b, rim, lines in zip(dark, lit, rims, edges, strict=True):
+                some = np.s_[: np.argmin([*d, False]) + rim]  # what may still be border, and just inside it
+                level = np.maximum.reduce([lines[some, :, channel] for channel in range(3)])
+                d[some] &= (level > BLACK).mean(axis=1) <= NOISE_SHARE
+                b[some] |= (level > STEP).mean(axis=1) > NOISE_SHARE
+            if not any(d[0] for d in dark):
                 return None
     if size is None:
         return None
-    top, bottom, left, right = (side.border() for side in sides)
+    top, bottom, left, right = map(_border, dark, lit, rims)
     box = Box(left, top, size[1] - left - right, size[0] - top - bottom)
-    whole = size[0] * size[1]
-    return box if LEAST_SHARE * whole <= box.width * box.height < whole else None
+    return box if LEAST_SHARE <= box.width * box.height / (size[0] * size[1]) < 1 else None
 
 
-class _Side:
-    """Lines of pixels from one edge of a film inwards: never above `BLACK`, at some time above `STEP`."""
-
-    def __init__(self, n: int) -> None:
-        self.dark, self.lit, self.rim = np.ones(n, bool), np.zeros(n, bool), max(2, n // 100) + 1
-
-    def see(self, lines: np.ndarray) -> None:
-        """Look at a picture, (n, length, 3), up to the rim inside what may still be border."""
-        width = len(self.dark) if self.dark.all() else int(np.argmin(self.dark))
-        some = np.s_[: width + self.rim]
-        red, green, blue = (lines[some, :, channel] for channel in range(3))
-        level = np.maximum(np.maximum(red, green), blue)
-        self.dark[some] &= (level > BLACK).mean(axis=1) <= NOISE_SHARE
-        self.lit[some] |= (level > STEP).mean(axis=1) > NOISE_SHARE
-
-    def border(self) -> int:
-        """Width of the border, even as chroma needs it; 0 where none has a sharp edge, or all is dark."""
-        width = int(np.argmin(self.dark))
-        return width + width % 2 if self.lit[width : width + self.rim].any() else 0
+def _border(dark: np.ndarray, lit: np.ndarray, rim: int) -> int:
+    """Width of the border at a side, even as chroma needs it; 0 where none has a sharp edge, or all is dark."""
+    width = int(np.argmin(dark))
+    return width + width % 2 if lit[width : width + rim].any() else 0
 
 
 def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:

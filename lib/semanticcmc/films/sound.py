@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import wave
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import torch
+from scipy.io import wavfile
+from torch import Tensor
 
 from semanticcmc.config import InputError
-from semanticcmc.run import atomic
-
-if TYPE_CHECKING:  # films are ingested without what takes seconds to import
-    import pandas as pd
-    from torch import Tensor
-
-SOUND_HZ = 16_000  # samples a second
-
-
-def sound_file(folder: str | Path, movie_id: str) -> Path:
-    """Where a film's sound lies in a frame store."""
-    return Path(folder) / f"{movie_id}.sound.wav"
-
-
-def write_sound(folder: str | Path, movie_id: str, pieces: Iterable[np.ndarray]) -> None:
-    """Write a film's sound, int16 samples piece by piece, atomically."""
-    with atomic(sound_file(folder, movie_id)) as temporary, wave.open(str(temporary), "wb") as out:
-        out.setparams((1, 2, SOUND_HZ, 0, "NONE", ""))
-        for piece in pieces:
-            out.writeframesraw(piece.astype("<i2").tobytes())
+from semanticcmc.films.soundtrack import SOUND_HZ, sound_file
 
 
 class Sounds:
@@ -40,8 +22,6 @@ class Sounds:
     """
 
     def __init__(self, folder: str | Path, index: pd.DataFrame) -> None:
-        import pandas as pd
-
         self._film, movies = pd.factorize(index["movie_id"])
         self._first = np.rint(index["time_s"].to_numpy() * SOUND_HZ).astype(np.int64)
         last = pd.Series(self._first).groupby(self._film).max()
@@ -49,23 +29,19 @@ class Sounds:
 
     def around(self, rows: Tensor, seconds: float) -> Tensor:
         """Sound of so many seconds, frames in their middle, int16 (n, samples): silence beyond a film's ends."""
-        from torch import from_numpy
-
         count = round(seconds * SOUND_HZ)
         heard = np.zeros((len(rows), count), dtype=np.int16)
         for one, row in zip(heard, rows.tolist(), strict=True):
             samples, start = self._samples[self._film[row]], int(self._first[row]) - count // 2
             there = samples[max(0, start) : start + count]
             one[max(0, -start) :][: len(there)] = there
-        return from_numpy(heard)
+        return torch.from_numpy(heard)
 
 
 def _opened(file: Path, last: int) -> np.ndarray:
     """Samples of a sound file, int16, mapped into memory; they must go on to sample `last`."""
     if not file.exists():
         raise InputError(f"{file}: no sound of this film; a world writes it (world.hum), and ingest (movies.sound)")
-    from scipy.io import wavfile
-
     try:
         rate, samples = wavfile.read(file, mmap=True)
     except ValueError as error:

@@ -151,15 +151,12 @@ def decode(
 
     Parameters
     ----------
-    path : str or Path
     frames_per_s : float
         Steps of the grid a second.
-    short_side_px : int
-        Of the frames as displayed; smaller films are not enlarged.
+    short_side_px, crop
+        As for `display.Display`.
     threads : int
         Decoder threads; 0 for as many as there are cores.
-    crop : Box, optional
-        The part of each picture that is kept.
     damage : Damage, optional
         Counts the film's pictures and those lost.
     """

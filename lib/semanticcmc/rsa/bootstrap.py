@@ -26,17 +26,16 @@ influences, whose d_ij stay in them as noise (2 V_deg), and how often two classe
 more, and without an effect all of it: plain percentiles of the bootstrap are then up to sqrt(3) times too wide. For
 graded models V_deg is about a tenth.
 
-Measured with 1,000 samples of 30, 48 and 200 classes a case (``validation/intervals.csv``), 95 % intervals of simple
-and partial correlations cover 93.5-95.6 % for graded models (percentiles: 93.0-95.4 %), and for models of same and
-different categories 94.1-96.5 % (94.5-99.6 %); of categories alike in size without an effect 97.4-98.0 % (99.8-100 %).
-With numbers of classes that are fixed by design they cover 93.5-99.9 %.
+95 % intervals of samples of 30, 48 and 200 classes (``validation/intervals.csv``) cover 93.5-95.6 % for graded models
+(percentiles: 93.0-95.4 %), 94.1-96.5 % (94.5-99.6 %) for categories, 97.4-98.0 % (99.8-100 %) for those alike in size
+without an effect, and 93.5-99.9 % where numbers of classes are fixed by design.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,21 +65,16 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Tensor:
     """(Partial) correlations of each RDM with each model in each bootstrap sample of the classes.
 
-    A pair of two classes that a sample holds a and b times counts a b times in it. So each sample is a correlation
-    weighted by these products. Returned is a tensor of float64, shape (M, K, B): NaN where a sample leaves a matrix
-    constant or collinear with its control.
-
-    Parameters
-    ----------
-    data : Standardised
-        Ranks (Spearman) are not ranked anew in each sample.
-    counts : tensor, shape (B, n)
-        From `bootstrap_counts`; the same for what is to be compared.
+    A pair of two classes that a sample, a row of `counts`, (B, n), from `bootstrap_counts`, holds a and b times counts
+    a b times in it. So each sample is a correlation weighted by these products; ranks (Spearman) stay. Returned is a
+    tensor of float64, shape (M, K, B): NaN where a sample leaves a matrix constant or collinear with its control.
     """
-    found = []
+    n, (first, second), found = data.x.shape[-1], _multiplied(data), []
     for some in counts.to(data.x).split(_BLOCK_PAIRS):
         sums, by_class = torch.zeros(()), some.T.contiguous()
-        for rows, terms in _terms(data):
+        for rows in torch.arange(n - 1).split(max(1, 2 * _BLOCK_PAIRS // n)):  # their part above the diagonal
+            alone = torch.cat([torch.cat([of[:, row, row + 1 :] for of in (data.x, data.moving)]) for row in rows], 1)
+            terms = torch.cat([alone, alone[first].mul_(alone[second])])
             weights = torch.cat([by_class[row] * by_class[row + 1 :] for row in rows])
             sums = sums.addmm_(terms, weights) if sums.ndim else terms @ weights
         found.append(_correlations(data, sums / ((some.sum(1) ** 2 - some.square().sum(1)) / 2)))
@@ -89,12 +83,11 @@ def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Te
 
 def all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
     """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
-    n, brought = data.x.shape[-1], torch.zeros(0)  # by the pairs of each class to the sums over all
-    for rows, terms in _terms(data):
-        brought = brought if len(brought) else terms.new_zeros(len(terms), n)
-        for row, of_row in zip(rows, terms.split([n - 1 - row for row in rows], 1), strict=True):
-            brought[:, row] += of_row.sum(1)
-            brought[:, row + 1 :] += of_row
+    n, (first, second), own = data.x.shape[-1], _multiplied(data), []
+    for row in range(n):
+        alone = torch.cat([data.x[:, row], data.moving[:, row]])
+        own.append(torch.cat([alone.sum(1), (alone @ alone.T)[first, second]]))
+    brought = torch.stack(own, 1)  # by the pairs of each class to the sums over all
     sums = brought.sum(1, keepdim=True) / 2
     means = torch.cat([sums / (n * (n - 1) / 2), (sums - brought) / ((n - 1) * (n - 2) / 2)], 1)
     found = _correlations(data, means)
@@ -112,19 +105,8 @@ def _multiplied(data: Standardised) -> list[list[int]]:
     return [list(places) for places in zip(*pairs, strict=True)]
 
 
-def _terms(data: Standardised) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """What correlations are sums of, (T, pairs), for some rows at a time, of which the part above the diagonal.
-
-    First RDMs, models and controls, then the products of those that are `_multiplied`.
-    """
-    n, (first, second) = data.x.shape[-1], _multiplied(data)
-    for rows in torch.arange(n - 1).split(max(1, 2 * _BLOCK_PAIRS // n)):
-        alone = torch.cat([torch.cat([of[:, row, row + 1 :] for of in (data.x, data.moving)]) for row in rows], 1)
-        yield rows.tolist(), torch.cat([alone, alone[first].mul_(alone[second])])
-
-
 def _correlations(data: Standardised, means: torch.Tensor) -> torch.Tensor:
-    """(Partial) correlations (M, K, S) from the means of the `_terms`, (T, S), over the pairs of samples."""
+    """(Partial) correlations (M, K, S) from means over pairs, (T, S): of matrices, then of those `_multiplied`."""
     n, matrices, models = data.x.shape[-1], len(data.x) + len(data.moving), len(data.y)
     (first, second), alone = _multiplied(data), means[:matrices]
     covariances = means[matrices:] - alone[first] * alone[second]
@@ -155,11 +137,10 @@ def _whitened(r_zz: torch.Tensor, *r: torch.Tensor) -> list[torch.Tensor]:
 
 def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray[np.float64]:
     """Percentile interval of correlations (..., B) at a level such as 0.95: shape (2, ...), NaN left out."""
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     values = correlations.cpu().numpy()
     interval = np.full((2, *values.shape[:-1]), np.nan)
     some = ~np.isnan(values).all(axis=-1)
-    interval[:, some] = np.nanquantile(values[some], tails, axis=-1)
+    interval[:, some] = np.nanquantile(values[some], [(1 - confidence) / 2, (1 + confidence) / 2], axis=-1)
     return interval
 
 
@@ -193,11 +174,7 @@ def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = N
     With x and y standardised over pairs, ``x_ij y_ij - r (x_ij^2 + y_ij^2) / 2`` (Devlin, Gnanadesikan and Kettenring
     1975). For a partial correlation x and y are what a regression on z leaves of them: how the errors of its slopes
     change r is of second order. Returned is a tensor of float64, shape (n, n): NaN where z is collinear with x or y.
-
-    Parameters
-    ----------
-    x, y, z : tensors, shape (n, n)
-        As `standardise.standardise` gives them; several controls, shape (k, n, n), as `standardise.controlled` does.
+    All are as `standardise.standardise` gives them, (n, n), or several controls, (k, n, n), `standardise.controlled`.
     """
     pairs = len(x) * (len(x) - 1) / 2
     if z is not None:
@@ -295,10 +272,8 @@ def compare(
 
     Parameters
     ----------
-    rdms, models, control, confidence, method, seed, device
-        As in `mantel.mantel_table`; two RDMs or more.
-    samples : int
-        Number of bootstrap samples.
+    rdms, models, control, samples, confidence, method, seed, device
+        As in `mantel.mantel_table`, whose `bootstrap_samples` are `samples`; two RDMs or more.
 
     Returns
     -------
