@@ -31,10 +31,8 @@ def find_borders(path: str | Path, threads: int = 0) -> Box | None:
     None as well for a long film with almost no keyframes, of which only the beginning could be seen in a short time.
     """
     path = Path(path)
-    if path.is_dir():
-        return inside_borders(sample(path, SAMPLES))
     try:
-        return inside_borders(_sample(path, threads))
+        return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
     except _TooLittleSeen:
         return None
 

@@ -96,8 +96,7 @@ def all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _multiplied(data: Standardised) -> list[list[int]]:
     """Places, among RDMs, models and controls, of two matrices multiplied: squares, xy, zy, xz and zz of each set."""
-    models = len(data.x) + len(data.y)
-    every = range(len(data.x) + len(data.moving))
+    models, every = len(data.x) + len(data.y), range(len(data.x) + len(data.moving))
     x, y, z = every[: len(data.x)], every[len(data.x) : models], every[models:]
     pairs = [*zip(every, every, strict=True), *itertools.product(x, y), *itertools.product(z, y)]
     pairs += [(rdm, z[one]) for rdm, own in enumerate(data.own) for one in data.sets[own]]
