@@ -37,7 +37,7 @@ from semanticcmc.experiment import Experiment, Network, load_experiment, read_va
 from semanticcmc.figures import style
 from semanticcmc.figures.objectives import objectives
 from semanticcmc.figures.tables import Selection
-from semanticcmc.films.sound import sound_file, write_sound
+from semanticcmc.films.soundtrack import sound_file, write_sound
 from semanticcmc.rsa.permutation import holm
 from semanticcmc.rsa.rdm import read_rdms
 from semanticcmc.rsa.standardise import standardise_table

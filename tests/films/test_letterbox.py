@@ -5,6 +5,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semanticcmc.films import letterbox, video
 from semanticcmc.films.display import Box
@@ -114,3 +116,29 @@ def test_frames_are_cropped_before_they_are_scaled(tmp_path):
         rim = [frame.image[0], frame.image[-1]]
         inside = scene(frame.frame_index)[[16, 103]]
         assert np.mean(rim) == pytest.approx(inside.mean(), abs=8)
+
+
+def test_a_search_ends_once_every_edge_has_been_lit():
+    """Of a film without borders only so many pictures are opened as are needed to see that."""
+
+    def pictures():
+        yield np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        yield scene(0)
+        yield scene(300)
+        raise AssertionError("goes on")
+
+    assert letterbox.inside_borders(pictures()) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), *[st.integers(0, 7)] * 4)  # more than LEAST_SHARE is left
+def test_borders_are_what_is_black_in_every_picture(seed, top, bottom, left, right):
+    """Pictures bright in different places; black at the rim of all is what their maximum over time shows."""
+    rng = np.random.default_rng(seed)
+    shown = np.zeros((5, 40, 50, 3), np.uint8)
+    for picture in shown:  # each lights a part of the inside, and all together all of it
+        picture[top : 40 - bottom, left : 50 - right] = 100 * rng.integers(0, 2, 1)
+    shown[rng.integers(5), top : 40 - bottom, left : 50 - right] = rng.integers(70, 256, 3)
+    even = [n + n % 2 for n in (top, bottom, left, right)]
+    expected = Box(even[2], even[0], 50 - even[2] - even[3], 40 - even[0] - even[1])
+    assert letterbox.inside_borders(shown) == (expected if any(even) else None)

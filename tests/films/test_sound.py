@@ -15,8 +15,8 @@ from scipy.io import wavfile
 from semanticcmc.config import InputError
 from semanticcmc.films.ingest import ingest, merge
 from semanticcmc.films.probe import probe
-from semanticcmc.films.sound import SOUND_HZ, Sounds, sound_file, write_sound
-from semanticcmc.films.soundtrack import film_sound
+from semanticcmc.films.sound import Sounds
+from semanticcmc.films.soundtrack import SOUND_HZ, film_sound, sound_file, write_sound
 from semanticcmc.films.store import FrameStore
 from tests.conftest import ROOT
 from tests.films.counter_films import constant, counter

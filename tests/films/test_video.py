@@ -1,5 +1,6 @@
 """Every frame of the grid is the one on screen then, shown as a player shows it, whatever the film."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -57,7 +58,14 @@ def test_every_frame_is_the_one_on_screen(tmp_path, rate, frames_per_s, suffix):
 
 @pytest.mark.parametrize(
     "suffix, codec, offset",
-    [(".mp4", "libx264", 0), (".mkv", "libx264", 5000), (".webm", "libvpx", 0), (".ts", "libx264", 7777)],
+    [
+        (".mp4", "libx264", 0),
+        (".mkv", "libx264", 5000),
+        (".webm", "libvpx", 0),
+        (".webm", "libvpx-vp9", 0),
+        (".mkv", "libsvtav1", 0),
+        (".ts", "libx264", 7777),
+    ],
 )
 def test_variable_rate_and_start_offset(tmp_path, suffix, codec, offset):
     times = ([20, 33, 40, 41, 250, 700, 2300], [0.2, 0.2, 0.2, 0.2, 0.1, 0.06, 0.04])
@@ -420,14 +428,21 @@ def test_temporal_layers_of_hevc_are_not_skipped(tmp_path):
         "interview_45s_vp8.webm",
         "person-walking_139s_h264.mp4",
         "street-cars_30s_h264.mp4",
+        "vp9.webm -c:v libvpx-vp9 -b:v 300k -cpu-used 8 -auto-alt-ref 1 -lag-in-frames 16",
+        "av1.mp4 -c:v libsvtav1 -preset 12",
     ],
 )
 def test_real_clips_give_the_frames_that_ffmpeg_gives(tmp_path, name):
-    """ffmpeg -copyts -vf fps=1:round=up, matched by output time stamp."""
-    frames = {int(f.time_s): f.image for f in decode(CLIPS / name, 1, 256)}
+    """ffmpeg -vf setpts=PTS-STARTPTS,fps=1:round=up, matched by output time stamp; also of a clip encoded anew."""
+    path, coding = CLIPS / name.split()[0], name.split()[1:]
+    if coding:
+        clip, path = CLIPS / "street-cars_30s_h264.mp4", tmp_path / path.name
+        made = ["ffmpeg", "-v", "error", "-i", clip, "-t", "12", "-vf", "scale=-2:144", *coding, path]
+        subprocess.run(made, check=True, env=os.environ | {"SVT_LOG": "1"})
+    frames = {int(f.time_s): f.image for f in decode(path, 1, 256)}
     height, width = frames[0].shape[:2]
-    chain = f"fps=1:round=up,scale={width}:{height}:flags=bicubic"
-    command = ["ffmpeg", "-v", "error", "-copyts", "-i", CLIPS / name, "-vf", chain, "-frame_pts", "1"]
+    chain = f"setpts=PTS-STARTPTS,fps=1:round=up,scale={width}:{height}:flags=bicubic"
+    command = ["ffmpeg", "-v", "error", "-copyts", "-i", path, "-vf", chain, "-frame_pts", "1"]
     command.append(tmp_path / "%06d.png")
     subprocess.run(command, check=True)
     theirs = {int(path.stem): np.asarray(Image.open(path)).astype(float) for path in tmp_path.glob("*.png")}

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr
 
 from semanticcmc.rsa.bootstrap import (
+    all_and_left_out,
     bootstrap_correlations,
     bootstrap_counts,
     bootstrap_interval,
@@ -66,6 +67,56 @@ def np_ones(*shape):
     import torch
 
     return torch.ones(*shape, dtype=torch.float64)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(6, 40), st.integers(0, 2))
+def test_a_class_left_out_is_a_table_without_it(seed, n, controls):
+    x, y, *z = related(n, seed, count=2 + controls)
+    _, left_out = all_and_left_out(standardise_table({"x": x, "xx": x**2}, {"y": y}, z or None))
+    first, second = np.triu_indices(n - 1, 1)
+    for out in (0, n // 2, n - 1):
+        a, b, *c = (np.delete(np.delete(one, out, 0), out, 1)[first, second] for one in (x, y, *z))
+        for rdm, values in enumerate((a, a**2)):
+            design = np.column_stack([np.ones(len(first)), *c])
+            left = [v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (values, b)]
+            assert float(left_out[rdm, 0, out]) == pytest.approx(pearsonr(*left).statistic, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [8, 33, 150])
+def test_a_sample_that_leaves_a_model_constant_is_nan_and_no_rounding(n):
+    x, z, _ = related(n, n)
+    data = standardise_table(
+        {"x": x}, {"pair": 1 - np.eye(n) - np.eye(n)[[1, 0, *range(2, n)]] * (np.arange(n) < 2)}, z
+    )
+    counts = bootstrap_counts(n, 300, 0)
+    found = bootstrap_correlations(data, counts)[0, 0].isnan()
+    assert (found == (counts[:, :2] == 0).any(1)).all()
+    assert all_and_left_out(data)[1][0, 0].isnan().tolist() == [True, True] + [False] * (n - 2)
+
+
+def test_many_samples_of_many_classes_are_weighted_correlations():
+    """More samples, pairs and rows than are computed at a time, to the last digits."""
+    n = 210
+    x, y, z = related(n, 6)
+    counts = bootstrap_counts(n, 1100, 1)
+    found = bootstrap_correlations(standardise_table({"z": z, "x": x}, {"x": x, "y": y}, {"z": x, "x": z}), counts)
+    first, second = np.triu_indices(n, 1)
+    a, b, c = (one[first, second] for one in (x, y, z))
+    for sample in (0, 1023, 1024, 1099):
+        weights = (counts[sample, first] * counts[sample, second]).numpy()
+        assert float(found[1, 1, sample]) == pytest.approx(weighted_partial(a, b, c, weights), abs=1e-11)
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_degenerate_variances_are_those_of_influences_and_their_differences(control):
+    a, b, y, w, z, v = related(30, 9, count=6)
+    data = standardise_table({"a": a, "b": b}, {"y": y, "w": w}, {"a": [z, v], "b": v} if control else None)
+    of = [[pair_influences(x, m, data.control(i)) for m in data.y] for i, x in enumerate(data.x)]
+    alone = [[float(degenerate_variance(one)) for one in row] for row in of]
+    apart = [float(degenerate_variance(one - other)) for one, other in zip(*of, strict=True)]
+    np.testing.assert_allclose(degenerate_variances(data), alone, rtol=1e-10)
+    np.testing.assert_allclose(degenerate_variances(data, [(0, 1), (1, 0)]), [apart, apart], rtol=1e-10)
 
 
 def test_counts_are_samples_of_the_classes():

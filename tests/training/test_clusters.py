@@ -7,7 +7,7 @@ import torch
 
 from semanticcmc.config import InputError, configure
 from semanticcmc.films.files import Frame, merge_index, write_film
-from semanticcmc.films.sound import SOUND_HZ, write_sound
+from semanticcmc.films.soundtrack import SOUND_HZ, write_sound
 from semanticcmc.films.store import FrameStore
 from semanticcmc.training.networks import AlexNet, NetworksConfig
 from semanticcmc.training.objectives.cross_modal_clusters import CrossModalClusters, CrossModalClustersConfig

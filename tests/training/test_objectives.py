@@ -17,7 +17,7 @@ from torch import distributed, multiprocessing
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment, read_values
 from semanticcmc.films.files import Frame, merge_index, write_film
-from semanticcmc.films.sound import SOUND_HZ, write_sound
+from semanticcmc.films.soundtrack import SOUND_HZ, write_sound
 from semanticcmc.training import objectives
 from semanticcmc.training.checkpoints import load_network, read_checkpoint
 from semanticcmc.training.loop import Run

@@ -9,7 +9,7 @@ import torch
 from scipy.signal import stft
 
 from semanticcmc.config import InputError, configure
-from semanticcmc.films.sound import SOUND_HZ, write_sound
+from semanticcmc.films.soundtrack import SOUND_HZ, write_sound
 from semanticcmc.training.networks import AlexNet, NetworksConfig
 from semanticcmc.training.objectives.sound import Sound, SoundConfig, log_mel, mel_filters
 from semanticcmc.training.pairings import Fixed, NoKeys

@@ -7,7 +7,8 @@ import pytest
 from scipy.io import wavfile
 from scipy.stats import chi2_contingency
 
-from semanticcmc.films.sound import SOUND_HZ, Sounds, sound_file
+from semanticcmc.films.sound import Sounds
+from semanticcmc.films.soundtrack import SOUND_HZ, sound_file
 from semanticcmc.films.store import FrameStore
 from semanticcmc.world.build import build
 from semanticcmc.world.classes import categories, read_classes

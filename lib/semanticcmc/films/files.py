@@ -66,7 +66,6 @@ def write_film(
 
     Parameters
     ----------
-    folder : str or Path
     movie_id : str
         A plain file name: no slash, not ``index``, no leading dot.
     frames : iterable of Frame
@@ -138,7 +137,6 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
 
     Parameters
     ----------
-    folder : str or Path
     movie_ids : collection of str, optional
         The films wanted; by default all in the folder.
     """

@@ -26,8 +26,7 @@ from semanticcmc.films.letterbox import find_borders
 from semanticcmc.films.manifest import refuse_changed
 from semanticcmc.films.motion import SHOTS_PX, STEPS_PER_S, find_shots, flow_pictures, refuse_missing
 from semanticcmc.films.probe import probe, read_probe, reason
-from semanticcmc.films.sound import sound_file, write_sound
-from semanticcmc.films.soundtrack import film_sound
+from semanticcmc.films.soundtrack import film_sound, sound_file, write_sound
 from semanticcmc.films.video import Damage, decode
 from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_csv, write_json
 
@@ -151,12 +150,10 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
 
     Parameters
     ----------
-    probed : DataFrame
-        As made by `probe`.
+    probed, longest_lag_s
+        As made by, and for, `probe`.
     folder : str or Path
         The frame store.
-    longest_lag_s : float
-        As for `probe`.
     """
     folder, movie_ids = Path(folder), probed["movie_id"]
     films = pd.DataFrame(
@@ -178,17 +175,15 @@ def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) 
     if usable.any():
         times = merge_index(folder, movie_ids[usable].tolist()).groupby("movie_id")["time_s"]
         films["frames"] = movie_ids.map(times.size()).fillna(0).astype(int)
-        kept, damaged, shots = {}, {}, []
-        for movie_id in movie_ids[usable]:
+        shots: list[tuple[Any, ...]] = []
+        for row, movie_id in movie_ids[usable].items():
             notes = _noted(folder / f"{movie_id}.notes.json")
             shots += [(movie_id, *ends, number) for number, ends in enumerate(notes.get("shots") or ())]
             if notes.get("kept"):
-                kept[movie_id] = "{width}x{height}+{x}+{y}".format(**notes["kept"])
+                films.loc[row, "kept_px"] = "{width}x{height}+{x}+{y}".format(**notes["kept"])
             if notes.get("lost"):
                 lost = f"{notes['lost']} of {notes['pictures']} pictures are damaged"
-                damaged[movie_id] = f"{lost}; the one before stays on screen"
-        films["kept_px"] = [kept.get(movie_id, "") for movie_id in movie_ids]
-        films["warning"] = [damaged.get(movie_id, "") for movie_id in movie_ids]
+                films.loc[row, "warning"] = f"{lost}; the one before stays on screen"
         (folder / "index.shots.parquet").unlink(missing_ok=True)
         if shots:
             table = pd.DataFrame(shots, columns=["movie_id", "start_s", "stop_s", "shot"])

@@ -31,10 +31,8 @@ def find_borders(path: str | Path, threads: int = 0) -> Box | None:
     None as well for a long film with almost no keyframes, of which only the beginning could be seen in a short time.
     """
     path = Path(path)
-    if path.is_dir():
-        return inside_borders(sample(path, SAMPLES))
     try:
-        return inside_borders(_sample(path, threads))
+        return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
     except _TooLittleSeen:
         return None
 
@@ -49,29 +47,32 @@ def inside_borders(pictures: Iterable[np.ndarray]) -> Box | None:
     It is found from a sample of pictures, uint8 (height, width, 3): a row (or column) is border only if it is black in
     all of them, and only up to a sharp edge; where a film just gets darker towards its edge, nothing is cut.
     """
-    size, dark, lit = None, [], []  # of rows and of columns: never above BLACK, at some time above STEP
+    size, dark, lit, rims = None, [], [], []  # of each side, for its lines from the edge inwards
     for picture in pictures:
-        level = picture.max(axis=2)
         if size is None:
-            size = level.shape
-            dark, lit = [np.ones(n, bool) for n in size], [np.zeros(n, bool) for n in size]
-        if level.shape == size:
-            for side in (0, 1):
-                dark[side] &= (level > BLACK).mean(axis=1 - side) <= NOISE_SHARE
-                lit[side] |= (level > STEP).mean(axis=1 - side) > NOISE_SHARE
+            size = picture.shape[:2]
+            dark, lit = ([np.full(n, value) for n in size for _ in range(2)] for value in (True, False))
+            rims = [max(2, n // 100) + 1 for n in size for _ in range(2)]
+        if picture.shape[:2] == size:
+            edges = picture, picture[::-1], picture.swapaxes(0, 1), picture.swapaxes(0, 1)[::-1]
+            for d, b, rim, lines in zip(dark, lit, rims, edges, strict=True):
+                some = np.s_[: np.argmin([*d, False]) + rim]  # what may still be border, and just inside it
+                level = np.maximum.reduce([lines[some, :, channel] for channel in range(3)])
+                d[some] &= (level > BLACK).mean(axis=1) <= NOISE_SHARE
+                b[some] |= (level > STEP).mean(axis=1) > NOISE_SHARE
+            if not any(d[0] for d in dark):
+                return None
     if size is None:
         return None
-    (top, bottom), (left, right) = ((_border(d, b), _border(d[::-1], b[::-1])) for d, b in zip(dark, lit, strict=True))
+    top, bottom, left, right = map(_border, dark, lit, rims)
     box = Box(left, top, size[1] - left - right, size[0] - top - bottom)
-    whole = size[0] * size[1]
-    return box if LEAST_SHARE * whole <= box.width * box.height < whole else None
+    return box if LEAST_SHARE <= box.width * box.height / (size[0] * size[1]) < 1 else None
 
 
-def _border(dark: np.ndarray, lit: np.ndarray) -> int:
-    """Width of the border at the start of a side, even as chroma needs it; 0 where none has a sharp edge."""
-    width = int(np.argmin(dark))  # 0 as well if all is dark
-    inside = lit[width : width + max(2, len(lit) // 100) + 1]
-    return width + width % 2 if inside.any() else 0
+def _border(dark: np.ndarray, lit: np.ndarray, rim: int) -> int:
+    """Width of the border at a side, even as chroma needs it; 0 where none has a sharp edge, or all is dark."""
+    width = int(np.argmin(dark))
+    return width + width % 2 if lit[width : width + rim].any() else 0
 
 
 def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:

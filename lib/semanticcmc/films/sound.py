@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import wave
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +11,7 @@ from scipy.io import wavfile
 from torch import Tensor
 
 from semanticcmc.config import InputError
-from semanticcmc.run import atomic
-
-SOUND_HZ = 16_000  # samples a second
-
-
-def sound_file(folder: str | Path, movie_id: str) -> Path:
-    """Where a film's sound lies in a frame store."""
-    return Path(folder) / f"{movie_id}.sound.wav"
-
-
-def write_sound(folder: str | Path, movie_id: str, pieces: Iterable[np.ndarray]) -> None:
-    """Write a film's sound, int16 samples piece by piece, atomically."""
-    with atomic(sound_file(folder, movie_id)) as temporary, wave.open(str(temporary), "wb") as out:
-        out.setparams((1, 2, SOUND_HZ, 0, "NONE", ""))
-        for piece in pieces:
-            out.writeframesraw(piece.astype("<i2").tobytes())
+from semanticcmc.films.soundtrack import SOUND_HZ, sound_file
 
 
 class Sounds:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import wave
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,27 @@ import av
 import numpy as np
 
 from semanticcmc.config import InputError
-from semanticcmc.films.sound import SOUND_HZ
 from semanticcmc.films.video import Damage, in_order, opened, picture_stream
+from semanticcmc.run import atomic
 
+SOUND_HZ = 16_000  # samples a second
 LOOSE_S = 0.1  # by so much times of sound may differ from the number of samples before they are believed
 JUMP_S = 10.0  # by more no sound pauses: its clock starts anew
 LEAST = 0.9  # of a film's duration for which there must be sound
 OR = "or set movies.sound to false"
+
+
+def sound_file(folder: str | Path, movie_id: str) -> Path:
+    """Where a film's sound lies in a frame store."""
+    return Path(folder) / f"{movie_id}.sound.wav"
+
+
+def write_sound(folder: str | Path, movie_id: str, pieces: Iterable[np.ndarray]) -> None:
+    """Write a film's sound, int16 samples piece by piece, atomically."""
+    with atomic(sound_file(folder, movie_id)) as temporary, wave.open(str(temporary), "wb") as out:
+        out.setparams((1, 2, SOUND_HZ, 0, "NONE", ""))
+        for piece in pieces:
+            out.writeframesraw(piece.astype("<i2").tobytes())
 
 
 def film_sound(path: str | Path, duration_s: float) -> Iterator[np.ndarray]:

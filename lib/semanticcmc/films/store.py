@@ -64,9 +64,7 @@ class FrameStore:
         self._time_s = self._table["time_s"].to_numpy()
         columns = ("offset", "nbytes", "height", "width", "crc32")
         table = self._of_view(path) if view else self._table
-        self._offset, self._nbytes, self._height, self._width, self._crc32 = (
-            table[name].to_numpy() for name in columns
-        )
+        self._offset, self._nbytes, self._height, self._width, self._crc32 = (table[c].to_numpy() for c in columns)
         in_order = (np.diff(self._time_s) > 0) | (np.diff(self._film) > 0)
         if not in_order.all() or list(self.movies) != sorted(set(self.movies)):
             raise InputError(f"{path}: rows are not sorted by movie_id and time_s; make it with merge_index")
@@ -154,10 +152,8 @@ class FrameStore:
 
         Parameters
         ----------
-        size_px : tuple of int, optional
-            As for `read_rows`.
-        device : str or torch.device
-            A GPU is filled in parts: its frames need not fit the computer's own memory.
+        size_px, device
+            As for `read_rows`; a GPU is filled in parts: its frames need not fit the computer's own memory.
         """
         height, width = self.common_size(size_px)
         needed, free = len(self) * 3 * height * width, available_bytes(device)

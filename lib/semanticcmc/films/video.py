@@ -151,15 +151,12 @@ def decode(
 
     Parameters
     ----------
-    path : str or Path
     frames_per_s : float
         Steps of the grid a second.
-    short_side_px : int
-        Of the frames as displayed; smaller films are not enlarged.
+    short_side_px, crop
+        As for `display.Display`.
     threads : int
         Decoder threads; 0 for as many as there are cores.
-    crop : Box, optional
-        The part of each picture that is kept.
     damage : Damage, optional
         Counts the film's pictures and those lost.
     """
@@ -250,7 +247,7 @@ class _Decoding:
         self, container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction, damage: Damage
     ) -> None:
         self.container, self.stream, self.damage = container, stream, damage
-        self.step = 1 / (rate * stream.time_base) if stream.time_base else None
+        self.step = (1 / (rate * stream.time_base)).as_integer_ratio() if stream.time_base else None
         self.skips = can_skip(container, stream)
         self.first: int | None = None  # presentation time of the first picture; until it is decoded, none is skipped
         self.pending: list[int] = []  # sorted presentation times of the pictures read and not decoded yet
@@ -273,9 +270,10 @@ class _Decoding:
         """Whether a picture read so far comes after this one and no later than the next step of the grid."""
         if not self.skips or self.first is None or packet.pts is None or self.step is None:
             return False
-        step_at = self.first + math.ceil((packet.pts - self.first) / self.step) * self.step
         place = bisect_right(self.pending, packet.pts)
-        return place < len(self.pending) and self.pending[place] <= step_at
+        ticks, parts = self.step  # in whole numbers: this is asked of every packet several times
+        steps = -((self.first - packet.pts) * parts // ticks)
+        return place < len(self.pending) and (self.pending[place] - self.first) * parts <= steps * ticks
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         # FFmpeg reads it at each packet, with frame threads as well; pictures that others refer to are decoded.

@@ -26,17 +26,16 @@ influences, whose d_ij stay in them as noise (2 V_deg), and how often two classe
 more, and without an effect all of it: plain percentiles of the bootstrap are then up to sqrt(3) times too wide. For
 graded models V_deg is about a tenth.
 
-Measured with 1,000 samples of 30, 48 and 200 classes a case (``validation/intervals.csv``), 95 % intervals of simple
-and partial correlations cover 93.5-95.6 % for graded models (percentiles: 93.0-95.4 %), and for models of same and
-different categories 94.1-96.5 % (94.5-99.6 %); of categories alike in size without an effect 97.4-98.0 % (99.8-100 %).
-With numbers of classes that are fixed by design they cover 93.5-99.9 %.
+95 % intervals of samples of 30, 48 and 200 classes (``validation/intervals.csv``) cover 93.5-95.6 % for graded models
+(percentiles: 93.0-95.4 %), 94.1-96.5 % (94.5-99.6 %) for categories, 97.4-98.0 % (99.8-100 %) for those alike in size
+without an effect, and 93.5-99.9 % where numbers of classes are fixed by design.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,10 +50,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-_BLOCK_VALUES = 2**22  # products of samples and classes at a time
-SINGLE_FROM = 200  # items from which float32 saves time
-SECONDS = 5e-10  # a number of a model in a sample, on one core
-CONSTANT = 1e-24  # least product of two variances (of matrices with sum of squares 1) to divide by
+_BLOCK_PAIRS = 1024  # of classes, and samples, at a time: what is made of them stays in the cache
+SECONDS = 5e-11  # a number of a model in a sample, on one core
+CONSTANT = 1e-12  # share of its variance that a matrix must have in a sample; the rest is rounding
 CERTAIN = 1 - 1e-15  # greatest correlation that Fisher's transformation takes
 
 
@@ -67,72 +65,81 @@ def bootstrap_counts(n: int, samples: int, seed: int) -> torch.Tensor:
 def bootstrap_correlations(data: Standardised, counts: torch.Tensor) -> torch.Tensor:
     """(Partial) correlations of each RDM with each model in each bootstrap sample of the classes.
 
-    A pair of two classes that a sample holds a and b times counts a b times in it. So each sample is a correlation
-    weighted by these products, whose sums are quadratic forms of the counts. Returned is a tensor of float64, shape (M,
-    K, B): NaN where a sample leaves a matrix constant or collinear with its control.
-
-    Parameters
-    ----------
-    data : Standardised
-        Ranks (Spearman) are not ranked anew in each sample.
-    counts : tensor, shape (B, n)
-        From `bootstrap_counts`; the same for what is to be compared.
+    A pair of two classes that a sample, a row of `counts`, (B, n), from `bootstrap_counts`, holds a and b times counts
+    a b times in it. So each sample is a correlation weighted by these products; ranks (Spearman) stay. Returned is a
+    tensor of float64, shape (M, K, B): NaN where a sample leaves a matrix constant or collinear with its control.
     """
-    dtype = torch.float64 if data.x.shape[-1] < SINGLE_FROM else torch.float32  # of terms that sum to at most 1
-    x, y, z = (part.to(dtype) for part in (data.x, data.y, data.z))
-    counts = counts.to(x.device, dtype)
-    x1, y1, z1, x2, y2, z2 = (_pair_means(one, counts) for one in (x, y, z, x.square(), y.square(), z.square()))
-    x2, y2, z2 = x2 - x1**2, y2 - y1**2, z2 - z1**2
-    xy = torch.stack([_pair_means(one * y, counts) for one in x])
-    r_xy = _ratio(xy - x1[:, None] * y1, x2[:, None] * y2)
+    n, (first, second), found = data.x.shape[-1], _multiplied(data), []
+    for some in counts.to(data.x).split(_BLOCK_PAIRS):
+        sums, by_class = torch.zeros(()), some.T.contiguous()
+        for rows in torch.arange(n - 1).split(max(1, 2 * _BLOCK_PAIRS // n)):  # their part above the diagonal
+            alone = torch.cat([torch.cat([of[:, row, row + 1 :] for of in (data.x, data.moving)]) for row in rows], 1)
+            terms = torch.cat([alone, alone[first].mul_(alone[second])])
+            weights = torch.cat([by_class[row] * by_class[row + 1 :] for row in rows])
+            sums = sums.addmm_(terms, weights) if sums.ndim else terms @ weights
+        found.append(_correlations(data, sums / ((some.sum(1) ** 2 - some.square().sum(1)) / 2)))
+    return torch.cat(found, -1)
+
+
+def all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
+    """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
+    n, (first, second), own = data.x.shape[-1], _multiplied(data), []
+    for row in range(n):
+        alone = torch.cat([data.x[:, row], data.moving[:, row]])
+        own.append(torch.cat([alone.sum(1), (alone @ alone.T)[first, second]]))
+    brought = torch.stack(own, 1)  # by the pairs of each class to the sums over all
+    sums = brought.sum(1, keepdim=True) / 2
+    means = torch.cat([sums / (n * (n - 1) / 2), (sums - brought) / ((n - 1) * (n - 2) / 2)], 1)
+    found = _correlations(data, means)
+    return found[..., 0], found[..., 1:]
+
+
+def _multiplied(data: Standardised) -> list[list[int]]:
+    """Places, among RDMs, models and controls, of two matrices multiplied: squares, xy, zy, xz and zz of each set."""
+    models, every = len(data.x) + len(data.y), range(len(data.x) + len(data.moving))
+    x, y, z = every[: len(data.x)], every[len(data.x) : models], every[models:]
+    pairs = [*zip(every, every, strict=True), *itertools.product(x, y), *itertools.product(z, y)]
+    pairs += [(rdm, z[one]) for rdm, own in enumerate(data.own) for one in data.sets[own]]
+    pairs += [(z[one], z[other]) for of_set in data.sets for one, other in itertools.product(of_set, of_set)]
+    return [list(places) for places in zip(*pairs, strict=True)]
+
+
+def _correlations(data: Standardised, means: torch.Tensor) -> torch.Tensor:
+    """(Partial) correlations (M, K, S) from means over pairs, (T, S): of matrices, then of those `_multiplied`."""
+    n, matrices, models = data.x.shape[-1], len(data.x) + len(data.moving), len(data.y)
+    (first, second), alone = _multiplied(data), means[:matrices]
+    covariances = means[matrices:] - alone[first] * alone[second]
+    variances = covariances[:matrices]  # of all pairs 2 / (n (n - 1))
+    variances = torch.where(variances > CONSTANT * 2 / (n * (n - 1)), variances, torch.nan)
+    r = covariances / (variances[first] * variances[second]).sqrt()
+    sizes = [len(data.x) * models, len(data.z) * models, *(len(data.sets[own]) for own in data.own)]
+    r_xy, r_zy, *rest = r[matrices:].split(sizes + [len(of_set) ** 2 for of_set in data.sets])
+    r_xy, r_zy = (one.view(-1, models, one.shape[-1]) for one in (r_xy, r_zy))
     if not data.own:
         return r_xy
-    zy = torch.stack([_pair_means(one * y, counts) for one in z])
-    r_zy = _ratio(zy - z1[:, None] * y1, z2[:, None] * y2)
     partial = torch.empty_like(r_xy)
     for rdm, own in enumerate(data.own):
         of_set = list(data.sets[own])
-        xz = torch.cat([_pair_means((x[rdm] * z[place])[None], counts) for place in of_set])
-        r_xz, r_yz = _ratio(xz - x1[rdm] * z1[of_set], x2[rdm] * z2[of_set])[:, None], r_zy[of_set]
+        r_xz, r_yz = rest[rdm][:, None], r_zy[of_set]
         if len(of_set) > 1:  # controls do not correlate in the whole, but in a sample
-            r_xz, r_yz = _whitened(z[of_set], z1[of_set], z2[of_set], counts, r_xz, r_yz)
+            r_xz, r_yz = _whitened(rest[len(data.x) + own].unflatten(0, (len(of_set), -1)), r_xz, r_yz)
         partial[rdm] = partial_correlation(r_xy[rdm], r_xz, r_yz)
     return partial
 
 
-def _whitened(z: torch.Tensor, z1: torch.Tensor, z2: torch.Tensor, counts: torch.Tensor, *r: torch.Tensor) -> Any:
-    """Correlations (k, ..., B) with k controls as those with controls that do not correlate; NaN where two are one."""
-    zz = torch.stack([_pair_means(one * z, counts) for one in z])
-    r_zz = _ratio(zz - z1[:, None] * z1, z2[:, None] * z2)
+def _whitened(r_zz: torch.Tensor, *r: torch.Tensor) -> list[torch.Tensor]:
+    """Correlations (k, ..., S) with k controls as those with controls that do not correlate; NaN where two are one."""
     lower, failed = torch.linalg.cholesky_ex(r_zz.nan_to_num(0.0).permute(2, 0, 1))
     lower[(failed > 0) | r_zz.isnan().any(0).any(0)] = math.nan
     return [torch.linalg.solve_triangular(lower, one.permute(2, 0, 1), upper=False).permute(1, 2, 0) for one in r]
 
 
-def _pair_means(matrices: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """Mean of each symmetric matrix (T, n, n), 0 on its diagonal, over the pairs of each sample: float64, (T, B).
-
-    Over pairs of different classes, sum c_i c_j a_ij is c'A c / 2: one matrix product for all samples, and no
-    list of pairs.
-    """
-    wide = counts.to(torch.float64)
-    pairs = (wide.sum(1) ** 2 - wide.square().sum(1)) / 2
-    blocks = matrices.split(max(1, _BLOCK_VALUES // counts.numel()))
-    sums = [((counts @ block) * counts).sum(-1, dtype=torch.float64) / 2 for block in blocks]
-    return torch.cat(sums) / pairs
-
-
-def _ratio(covariance: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
-    return torch.where(variances > CONSTANT, covariance / variances.clamp(min=CONSTANT).sqrt(), torch.nan)
-
-
 def bootstrap_interval(correlations: torch.Tensor, confidence: float) -> NDArray[np.float64]:
     """Percentile interval of correlations (..., B) at a level such as 0.95: shape (2, ...), NaN left out."""
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     values = correlations.cpu().numpy()
     interval = np.full((2, *values.shape[:-1]), np.nan)
     some = ~np.isnan(values).all(axis=-1)
-    interval[:, some] = np.nanquantile(values[some], tails, axis=-1)
+    interval[:, some] = np.nanquantile(values[some], [(1 - confidence) / 2, (1 + confidence) / 2], axis=-1)
     return interval
 
 
@@ -160,24 +167,13 @@ def corrected_interval(data: Standardised, found: torch.Tensor, confidence: floa
     return np.tanh((z + width * (limits - z)).cpu().numpy())
 
 
-def all_and_left_out(data: Standardised) -> tuple[torch.Tensor, torch.Tensor]:
-    """Correlations of all n classes, (M, K), and with each class left out, (M, K, n)."""
-    n = data.x.shape[-1]
-    found = bootstrap_correlations(data, torch.cat([torch.ones(1, n), 1 - torch.eye(n)]))
-    return found[..., 0], found[..., 1:]
-
-
 def pair_influences(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor | None = None) -> torch.Tensor:
     """Influence of each pair of classes on the (partial) correlation of x and y, 0 on the diagonal.
 
     With x and y standardised over pairs, ``x_ij y_ij - r (x_ij^2 + y_ij^2) / 2`` (Devlin, Gnanadesikan and Kettenring
     1975). For a partial correlation x and y are what a regression on z leaves of them: how the errors of its slopes
     change r is of second order. Returned is a tensor of float64, shape (n, n): NaN where z is collinear with x or y.
-
-    Parameters
-    ----------
-    x, y, z : tensors, shape (n, n)
-        As `standardise.standardise` gives them; several controls, shape (k, n, n), as `standardise.controlled` does.
+    All are as `standardise.standardise` gives them, (n, n), or several controls, (k, n, n), `standardise.controlled`.
     """
     pairs = len(x) * (len(x) - 1) / 2
     if z is not None:
@@ -200,12 +196,31 @@ def degenerate_variance(influences: torch.Tensor) -> torch.Tensor:
     return squares / (n * (n - 3) / 2) / (n * (n - 1) / 2)
 
 
-def degenerate_variances(data: Standardised) -> torch.Tensor:
-    """`degenerate_variance` of the (partial) correlation of each RDM with each model, shape (M, K)."""
-    variances = [
-        degenerate_variance(pair_influences(x, y, data.control(i))) for i, x in enumerate(data.x) for y in data.y
-    ]
-    return torch.stack(variances).view(len(data.x), len(data.y))
+def degenerate_variances(data: Standardised, minus: Sequence[tuple[int, int]] = ()) -> torch.Tensor:
+    """`degenerate_variance` of the (partial) correlation of each RDM with each model, shape (M, K).
+
+    With `minus`, pairs of RDMs, that of the differences of their correlations instead: shape (len(minus), K).
+    """
+    n, x, ys, own = data.x.shape[-1], data.x, data.y[None], list(data.own) or [0] * len(data.x)
+    if data.own:
+        controls = [data.z[list(of_set)] for of_set in data.sets]
+        x = torch.stack([residual(one, controls[of]) for one, of in zip(x, own, strict=True)])
+        ys = torch.stack([torch.stack([residual(y, z) for y in data.y]) for z in controls])
+    r = torch.stack([torch.einsum("ij,kij->k", one, ys[of]) for one, of in zip(x, own, strict=True)]) / 2
+    squares = x.new_zeros(len(minus) or len(x), ys.shape[1])
+    by_class = x.new_empty(*squares.shape, n)
+    for rows in torch.arange(n).split(max(1, 64 * _BLOCK_PAIRS // (n * len(x)))):
+        u = x[:, rows]
+        half = u.square() / 2
+        for model in range(ys.shape[1]):  # as `pair_influences`, of one over all pairs
+            v, slope = ys[:, model, rows][own], r[:, model, None, None]
+            influences = (u - slope / 2 * v).mul_(v).sub_(slope * half)
+            if minus:
+                influences = influences[[i for i, _ in minus]] - influences[[j for _, j in minus]]
+            squares[:, model] += influences.square().sum((1, 2))
+            by_class[:, model, rows] = influences.sum(2)
+    rest = squares / 2 - by_class.square().sum(-1) / (n - 2)  # what the fit of a_i + a_j leaves
+    return rest.clamp(min=0) * (n - 1) / (n - 3)
 
 
 def class_variance(left_out: torch.Tensor, degenerate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -235,7 +250,7 @@ def interval_width(
     spread = (resampled - resampled.nanmean(-1, keepdim=True)).square().nanmean(-1)
     quantile = stdtrit(freedom.cpu().numpy(), 0.5 + confidence / 2) / ndtri(0.5 + confidence / 2)
     width = (variance / spread).sqrt() * torch.as_tensor(quantile).to(variance)
-    return torch.where(spread > CONSTANT, width, 1.0)
+    return torch.where(spread > CONSTANT**2, width, 1.0)
 
 
 def compare(
@@ -256,10 +271,8 @@ def compare(
 
     Parameters
     ----------
-    rdms, models, control, confidence, method, seed, device
-        As in `mantel.mantel_table`; two RDMs or more.
-    samples : int
-        Number of bootstrap samples.
+    rdms, models, control, samples, confidence, method, seed, device
+        As in `mantel.mantel_table`, whose `bootstrap_samples` are `samples`; two RDMs or more.
 
     Returns
     -------
@@ -272,20 +285,19 @@ def compare(
 
     data = standardise_table(rdms, models, control, method, device)
     with threads_for(SECONDS * samples * len(data.x) * data.moving.numel()):
+        pairs = list(itertools.combinations(range(len(rdms)), 2))
         once, left_out = all_and_left_out(data)
         found = bootstrap_correlations(data, bootstrap_counts(data.x.shape[-1], samples, seed))
-        rows = []
-        for (i, first), (j, second) in itertools.combinations(enumerate(rdms), 2):
-            for k, model in enumerate(models):
-                influences = [pair_influences(data.x[row], data.y[k], data.control(row)) for row in (i, j)]
-                observed = once[i, k] - once[j, k]
-                difference = found[i, k] - found[j, k]
-                degenerate = degenerate_variance(influences[0] - influences[1])
-                width = interval_width(difference, left_out[i, k] - left_out[j, k], degenerate, confidence)
-                difference = observed + width * (difference[~torch.isnan(difference)] - observed)
-                low, high = bootstrap_interval(difference, confidence)
-                tail = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
-                p = min(1.0, 2 * (tail + 1) / (len(difference) + 1)) if len(difference) else np.nan
-                rows.append((first, second, model, float(observed), float(low), float(high), p, len(difference)))
+        names, rows = list(rdms), []
+        for (i, j), degenerate in zip(pairs, degenerate_variances(data, pairs), strict=True):
+            observed, difference = once[i] - once[j], found[i] - found[j]
+            width = interval_width(difference, left_out[i] - left_out[j], degenerate, confidence)
+            difference = observed[:, None] + width[:, None] * (difference - observed[:, None])
+            low, high = bootstrap_interval(difference, confidence)
+            tail = torch.minimum((difference <= 0).sum(-1), (difference >= 0).sum(-1))
+            size = (~difference.isnan()).sum(-1)
+            p = torch.where(size > 0, (2 * (tail + 1).double() / (size + 1)).clamp(max=1), torch.nan)
+            values = zip(*(one.tolist() for one in (observed, low, high, p, size)), strict=True)
+            rows += [(names[i], names[j], model, *of_model) for model, of_model in zip(models, values, strict=True)]
     columns = ["first", "second", "model", "difference", "ci_low", "ci_high", "p", "samples"]
     return pd.DataFrame(rows, columns=columns)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from semanticcmc.films.files import Frame, is_finished, merge_index, write_film
 from semanticcmc.films.pictures import mask_file
-from semanticcmc.films.sound import write_sound
+from semanticcmc.films.soundtrack import write_sound
 from semanticcmc.labels.stream import write_labels
 from semanticcmc.rsa.rdm import write_rdms
 from semanticcmc.run import Progress, atomic, available_cores, write_csv, write_json

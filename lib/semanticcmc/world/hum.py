@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from semanticcmc.films.sound import SOUND_HZ
+from semanticcmc.films.soundtrack import SOUND_HZ
 from semanticcmc.world.classes import categories, read_classes
 from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.timeline import TWO_SHOT, Timeline

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from semanticcmc.config import Count, InputError, Positive, Rule, Section
-from semanticcmc.films.sound import SOUND_HZ, Sounds
+from semanticcmc.films.sound import Sounds
+from semanticcmc.films.soundtrack import SOUND_HZ
 from semanticcmc.training.networks import Encoder
 from semanticcmc.training.objectives.base import Objective, all_samples, seeded
 from semanticcmc.training.pairings import Draw, Fixed
