@@ -12,8 +12,9 @@ by `a` leaves signs alone. The multiplier -a has the same products as `a`, summe
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,10 +50,11 @@ def weights(n: int) -> NDArray[np.float64]:
     return weight
 
 
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
+@contextlib.contextmanager
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch.Tensor]:
     """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
 
-    A float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
+    Yields a float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
     diagonal l = 1 .. n // 2.
     """
     n, device = matrices.shape[-1], matrices.device
@@ -64,7 +66,7 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
     turn = torch.polar(torch.ones_like(angle), angle)
     frequency = torch.arange(n // 2 + 1, device=device)[:, None]
     centred = transformed * turn[frequency * torch.arange(1, n // 2 + 1, device=device) % (2 * n)]
-    return torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
+    yield torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
 
 
 def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
