@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Sums may be reordered; infinities and NaN are kept as they are.
 _CACHED_VALUES = 2**17  # of diagonals that are transformed at a time: 1 MiB
+_FAR_FROM = 500  # items whose matrix is far from the processor
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
 
 
@@ -112,9 +113,13 @@ def standardised(square, out):
 @_compiled
 def _diagonals(square, around, out):
     """``out[k, i, l - 1] = square[around[k, i], around[k, i + l]]`` for each order, which is there twice."""
+    nearest = np.empty(len(square), dtype=np.float64)
     for k in range(out.shape[0]):
         for i in range(out.shape[1]):
             row, others = square[around[k, i]], around[k, i + 1 :]
+            if len(row) >= _FAR_FROM:
+                nearest[:] = row  # read in one go; the scattered reading is then from the nearest cache
+                row = nearest
             for place in range(out.shape[2]):
                 out[k, i, place] = row[others[place]]
 

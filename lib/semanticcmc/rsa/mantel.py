@@ -25,6 +25,7 @@ permutes x and not e (rejected at .001: 1.1 %, .3 % and .2 % with 12, 48 and 256
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -138,9 +139,10 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, have fewer than 4 items, or are no real numbers; and for unknown options.
     """
-    stack = standardise({"x": x, "y": y}, method, device)
-    data = Standardised(stack[:1], stack[1:])
-    return _tested(data, permutations, alternative, method, seed, return_null, stop_after)
+    with contextlib.ExitStack() as memory:
+        stack = standardise({"x": x, "y": y}, method, device, memory=memory)
+        data = Standardised(stack[:1], stack[1:])
+        return _tested(data, permutations, alternative, method, seed, return_null, stop_after)
 
 
 def partial_mantel(
@@ -166,9 +168,10 @@ def partial_mantel(
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
     controls = named_controls(control)
-    stack = standardise({"x": x, "y": y} | controls, method, device)
-    data = controlled(stack[:1], stack[1:], (0,), [len(controls)])
-    return _tested(data, permutations, alternative, method, seed, return_null, stop_after, partial)
+    with contextlib.ExitStack() as memory:
+        stack = standardise({"x": x, "y": y} | controls, method, device, memory=memory)
+        data = controlled(stack[:1], stack[1:], (0,), [len(controls)])
+        return _tested(data, permutations, alternative, method, seed, return_null, stop_after, partial)
 
 
 def _tested(

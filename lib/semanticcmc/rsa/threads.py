@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALL_S = 0.3  # seconds on one core, below which other threads are not woken
-KEPT = 4  # arrays that are kept for the next call, of at most so many values (16 MiB) each
-KEPT_VALUES = 2**21
+KEPT = 4  # arrays that are kept for the next call, of at most so many values (32 MiB) each
+KEPT_VALUES = 2**22
 _free: list[NDArray[np.float64]] = []
 
 
