@@ -84,7 +84,7 @@ def stream_cosets(n: int, permutations: int, seed: int, most: int, first: int | 
     orders = -(-pairs // min(len(units), max(1, n // MULTIPLIER_EVERY)))
     each = -(-pairs // orders)
     order_x = rng.permutation(n)
-    behind = copy.deepcopy(rng)  # multipliers are drawn behind all orders
+    behind = copy.deepcopy(rng) if each > 1 else rng  # multipliers are drawn behind all orders
     for _ in range(orders - 1 if each > 1 else 0):
         behind.permutation(n)
     start, size = 0, most if first is None else min(first, most)

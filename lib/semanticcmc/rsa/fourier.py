@@ -89,21 +89,20 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
     x, y = x[:, list(group[0])], y[:, :, list(group[1])]
     size_x, orders, size_y = x.shape[1], *y.shape[1:3]
     weight = torch.from_numpy(weights(n)).to(x)
-    if (multipliers == 1).all():
-        sums = _meet(x, (y * weight).flatten(1, 2))  # all orders in one product
-        return sums.view(size_x, orders, size_y, 1, 2, -1).transpose(1, 2)
+    if (multipliers == 1).all():  # nothing to gather
+        return _meet(x, (y * weight).flatten(1, 2)).view(size_x, orders, size_y, 1, 2, -1).transpose(1, 2)
     frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
-    out = []
-    for k in range(orders):
-        for a in multipliers[k]:
-            row, column = folded(a * frequency, n), folded(a * diagonal, n)
-            odd = (row.odd[:, None] & (diagonal % 2 == 1)) ^ (column.odd & (frequency[:, None] % 2 == 1))
-            sign = torch.from_numpy(np.where(odd, -1.0, 1.0)).to(x) * weight
-            moved = y[:, k][..., torch.from_numpy(column.place - 1).to(x.device)] * sign[:, None, None]
-            sums = _meet(x[torch.from_numpy(row.place).to(x.device)], moved)
-            swap = torch.from_numpy(row.reflected).to(x.device)
-            out.append(torch.where(swap, sums.flip(2), sums))
-    return torch.stack(out, dim=2).view(size_x, size_y, orders, -1, 2, n // 2 + 1)
+    out = x.new_empty(size_x, size_y, *multipliers.shape, 2, n // 2 + 1, dtype=torch.complex128)
+    for multiplier in np.unique(multipliers):  # of all orders that have it, in one product
+        k, a = np.nonzero(multipliers == multiplier)
+        row, column = folded(multiplier * frequency, n), folded(multiplier * diagonal, n)
+        odd = (row.odd[:, None] & (diagonal % 2 == 1)) ^ (column.odd & (frequency[:, None] % 2 == 1))
+        sign = torch.from_numpy(np.where(odd, -1.0, 1.0)).to(x) * weight
+        place, swap, few = (torch.from_numpy(one).to(x.device) for one in (row.place, row.reflected, k))
+        moved = y[:, few][..., torch.from_numpy(column.place - 1).to(x.device)] * sign[:, None, None, None]
+        sums = _meet(x[place], moved.flatten(1, 2)).view(size_x, len(k), size_y, 2, -1).transpose(1, 2)
+        out[:, :, few, torch.from_numpy(a).to(x.device)] = torch.where(swap, sums.flip(3), sums)
+    return out
 
 
 def _meet(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -7,9 +7,10 @@ that torch was given share the rows.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -52,16 +53,9 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch
 def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
     """As `fourier.products`."""
     distinct, which = np.unique(multipliers, return_inverse=True)
-    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
-    row, column = (folded(distinct[:, None] * one, n) for one in (frequency, diagonal))
-    meets = np.argsort(row.place, axis=-1)  # the frequency of y that meets each of x
-    reflected, odd = (np.take_along_axis(part, meets, -1).astype(np.int64) for part in row[1:])
-    sign = np.tile(weights(n), (len(distinct), 2, 2, 1))  # by whether the row is odd, and whether the frequency is
-    sign[:, 1] *= np.where(diagonal % 2 == 1, -1.0, 1.0)
-    sign[:, :, 1] *= np.where(column.odd, -1.0, 1.0)[:, None]
     which_x, which_y = (np.array(part) for part in group)
-    places = (column.place - 1).astype(np.uint32)
     out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=torch.complex128)
+    meets, reflected, odd, places, sign = _meetings(n, tuple(distinct.tolist()))
     tables = (which_x, which_y, which.reshape(multipliers.shape), meets, reflected, odd, places, sign)
     threads = min(torch.get_num_threads(), n // 2 + 1)
     bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
@@ -75,6 +69,19 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(some, bounds[:-1], bounds[1:]))
     return out
+
+
+@functools.lru_cache(maxsize=4)
+def _meetings(n: int, multipliers: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
+    """For each multiplier the frequency of y that meets each of x, how, and the places and signs of y's diagonals."""
+    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
+    row, column = (folded(np.array(multipliers)[:, None] * one, n) for one in (frequency, diagonal))
+    meets = np.argsort(row.place, axis=-1)
+    reflected, odd = (np.take_along_axis(part, meets, -1).astype(np.int64) for part in row[1:])
+    sign = np.tile(weights(n), (len(multipliers), 2, 2, 1))  # by whether the row is odd, and whether the frequency is
+    sign[:, 1] *= np.where(diagonal % 2 == 1, -1.0, 1.0)
+    sign[:, :, 1] *= np.where(column.odd, -1.0, 1.0)[:, None]
+    return meets, reflected, odd, (column.place - 1).astype(np.uint32), sign
 
 
 @_compiled
@@ -127,22 +134,24 @@ def _diagonals(square, around, out):
 @_compiled
 def _centre(transformed, cosine, sine, out):
     """Part the transforms of each two diagonals, multiply by exp(-i pi g l / n); part real from imaginary."""
-    n, turn, half = transformed.shape[1], len(cosine), out.shape[3]
+    n, half = transformed.shape[1], out.shape[3]
+    cosines, sines = np.empty(half, dtype=np.float64), np.empty(half, dtype=np.float64)
     for g in range(out.shape[0]):
+        k = 0  # g l modulo 2 n
+        for place in range(half):
+            k = k + g if k + g < 2 * n else k + g - 2 * n
+            cosines[place], sines[place] = cosine[k], sine[k]
         for o in range(out.shape[1]):
             here, there = transformed[o, g], transformed[o, (n - g) % n]
-            first, second, step = g, 2 * g % turn, 2 * g % turn  # g l modulo 2 n of the two diagonals
             for pair in range((half + 1) // 2):
-                one, other = here[pair], there[pair]
+                one, other, place = here[pair], there[pair], 2 * pair
                 real, imaginary = (one.real + other.real) / 2, (one.imag - other.imag) / 2
-                out[g, o, 0, 2 * pair] = real * cosine[first] + imaginary * sine[first]
-                out[g, o, 1, 2 * pair] = imaginary * cosine[first] - real * sine[first]
-                if 2 * pair + 1 < half:
+                out[g, o, 0, place] = real * cosines[place] + imaginary * sines[place]
+                out[g, o, 1, place] = imaginary * cosines[place] - real * sines[place]
+                if place + 1 < half:
                     real, imaginary = (one.imag + other.imag) / 2, (other.real - one.real) / 2
-                    out[g, o, 0, 2 * pair + 1] = real * cosine[second] + imaginary * sine[second]
-                    out[g, o, 1, 2 * pair + 1] = imaginary * cosine[second] - real * sine[second]
-                first += step if first + step < turn else step - turn
-                second += step if second + step < turn else step - turn
+                    out[g, o, 0, place + 1] = real * cosines[place + 1] + imaginary * sines[place + 1]
+                    out[g, o, 1, place + 1] = imaginary * cosines[place + 1] - real * sines[place + 1]
 
 
 @_compiled

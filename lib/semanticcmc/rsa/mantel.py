@@ -139,16 +139,15 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, have fewer than 4 items, or are no real numbers; and for unknown options.
     """
-    with contextlib.ExitStack() as memory:
-        stack = standardise({"x": x, "y": y}, method, device, memory=memory)
-        data = Standardised(stack[:1], stack[1:])
-        return _tested(data, permutations, alternative, method, seed, return_null, stop_after)
+    return partial_mantel(
+        x, y, None, permutations, alternative, method, seed, device, return_null, stop_after=stop_after
+    )
 
 
 def partial_mantel(
     x: Matrix,
     y: Matrix,
-    control: Controls,
+    control: Controls | None,
     permutations: int = 9999,
     alternative: str = "greater",
     method: str = "pearson",
@@ -167,28 +166,16 @@ def partial_mantel(
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    controls = named_controls(control)
+    controls = {} if control is None else named_controls(control)
     with contextlib.ExitStack() as memory:
         stack = standardise({"x": x, "y": y} | controls, method, device, memory=memory)
-        data = controlled(stack[:1], stack[1:], (0,), [len(controls)])
-        return _tested(data, permutations, alternative, method, seed, return_null, stop_after, partial)
-
-
-def _tested(
-    data: Standardised,
-    permutations: int,
-    alternative: str,
-    method: str,
-    seed: int,
-    return_null: bool,
-    stop_after: int | None,
-    partial: str = "smouse",
-) -> MantelResult:
-    found = significance(data, permutations, alternative, seed, return_null, partial, stop_after)
-    statistics = None if found.null is None else found.null.cpu().numpy()
+        data = (
+            controlled(stack[:1], stack[1:], (0,), [len(controls)]) if controls else Standardised(stack[:1], stack[1:])
+        )
+        found = significance(data, permutations, alternative, seed, return_null, partial, stop_after)
     r, p, low, high = (float(one) for one in (found.r, found.p, found.low, found.high))
-    how = (int(found.size), data.x.shape[-1], method, alternative, seed, partial if data.own else "none")
-    return MantelResult(r, p, low, high, *how, statistics)
+    how = (int(found.size), data.x.shape[-1], method, alternative, seed, partial if controls else "none")
+    return MantelResult(r, p, low, high, *how, None if found.null is None else found.null.cpu().numpy())
 
 
 def mantel_table(
