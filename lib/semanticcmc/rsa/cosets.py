@@ -84,9 +84,11 @@ def stream_cosets(n: int, permutations: int, seed: int, most: int, first: int | 
     orders = -(-pairs // min(len(units), max(1, n // MULTIPLIER_EVERY)))
     each = -(-pairs // orders)
     order_x = rng.permutation(n)
-    behind = copy.deepcopy(rng) if each > 1 else rng  # multipliers are drawn behind all orders
-    for _ in range(orders - 1 if each > 1 else 0):
-        behind.permutation(n)
+    behind = rng  # multipliers are drawn behind all orders
+    if each > 1 and orders > 1:
+        behind = copy.deepcopy(rng)
+        for _ in range(orders - 1):
+            behind.permutation(n)
     start, size = 0, most if first is None else min(first, most)
     while start < orders:
         count = min(size, orders - start)
