@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
-_BLOCK_VALUES = {"cpu": 2**20, "cuda": 2**25}  # float64 values of y's spectra at a time: 8 MiB, which a cache holds
+_BLOCK_VALUES = {"cpu": 2**20, "cuda": 2**23}  # float64 values of y's spectra at a time: 8 MiB, which a cache holds
 
 
 @dataclasses.dataclass(frozen=True)

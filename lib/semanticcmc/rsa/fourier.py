@@ -86,23 +86,21 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
     -------
     complex tensor, shape (x of the group, y of the group, O, A, 2, n // 2 + 1)
     """
-    x, y = x[:, list(group[0])], y[:, :, list(group[1])]
-    size_x, orders, size_y = x.shape[1], *y.shape[1:3]
-    weight = torch.from_numpy(weights(n)).to(x)
+    half, orders = n // 2, y.shape[1]
+    x, y = x[:, list(group[0])], y[:, :, list(group[1])] * torch.from_numpy(weights(n)).to(x)
     if (multipliers == 1).all():  # nothing to gather
-        return _meet(x, (y * weight).flatten(1, 2)).view(size_x, orders, size_y, 1, 2, -1).transpose(1, 2)
-    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
-    out = x.new_empty(size_x, size_y, *multipliers.shape, 2, n // 2 + 1, dtype=torch.complex128)
-    for multiplier in np.unique(multipliers):  # of all orders that have it, in one product
-        k, a = np.nonzero(multipliers == multiplier)
-        row, column = folded(multiplier * frequency, n), folded(multiplier * diagonal, n)
-        odd = (row.odd[:, None] & (diagonal % 2 == 1)) ^ (column.odd & (frequency[:, None] % 2 == 1))
-        sign = torch.from_numpy(np.where(odd, -1.0, 1.0)).to(x) * weight
-        place, swap, few = (torch.from_numpy(one).to(x.device) for one in (row.place, row.reflected, k))
-        moved = y[:, few][..., torch.from_numpy(column.place - 1).to(x.device)] * sign[:, None, None, None]
-        sums = _meet(x[place], moved.flatten(1, 2)).view(size_x, len(k), size_y, 2, -1).transpose(1, 2)
-        out[:, :, few, torch.from_numpy(a).to(x.device)] = torch.where(swap, sums.flip(3), sums)
-    return out
+        return _meet(x, y.flatten(1, 2)).view(x.shape[1], orders, -1, 1, 2, half + 1).transpose(1, 2)
+    frequency, diagonal = np.arange(half + 1), np.arange(1, half + 1)
+    row, column = (folded(multipliers[..., None] * one, n) for one in (frequency, diagonal))
+    # Behind all rows and columns are the same with the signs that odd ones have.
+    of_rows, of_columns = (torch.from_numpy(np.where(one % 2, -1.0, 1.0)).to(x) for one in (diagonal, frequency))
+    x, y = torch.cat([x, x * of_rows]), torch.cat([y, y * of_columns[:, None, None, None, None]], dim=-1)
+    places = (np.moveaxis(row.place + row.odd * (half + 1), -1, 0), column.place - 1 + column.odd * half, row.reflected)
+    rows, columns, swap = (torch.from_numpy(one).to(x.device) for one in places)
+    moved = torch.take_along_dim(y[:, :, None], columns[None, :, :, None, None], dim=-1)  # (G, O, A, K, 2, L)
+    sums = _meet(x[rows].flatten(0, 2), moved.flatten(0, 2)).unflatten(-1, (half + 1, *multipliers.shape))
+    sums = sums.permute(0, 1, 4, 5, 2, 3)
+    return torch.where(swap[:, :, None], sums.flip(4), sums)
 
 
 def _meet(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
