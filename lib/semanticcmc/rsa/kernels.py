@@ -120,13 +120,17 @@ def standardised(square, out):
 @_compiled
 def _diagonals(square, around, out):
     """``out[k, i, l - 1] = square[around[k, i], around[k, i + l]]`` for each order, which is there twice."""
-    nearest = np.empty(len(square), dtype=np.float64)
+    n = len(square)
+    nearest, position = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.int64)
     for k in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            row, others = square[around[k, i]], around[k, i + 1 :]
-            if len(row) >= _FAR_FROM:
-                nearest[:] = row  # read in one go; the scattered reading is then from the nearest cache
-                row = nearest
+        for i in range(n):
+            position[around[k, i]] = i
+        for item in range(n):
+            i, row = item, square[around[k, item]]
+            if n >= _FAR_FROM:  # read in one go, and scattered only from the nearest cache
+                i, row = position[item], nearest
+                row[:] = square[item]
+            others = around[k, i + 1 :]
             for place in range(out.shape[2]):
                 out[k, i, place] = row[others[place]]
 
