@@ -139,15 +139,14 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, have fewer than 4 items, or are no real numbers; and for unknown options.
     """
-    return partial_mantel(
-        x, y, None, permutations, alternative, method, seed, device, return_null, stop_after=stop_after
-    )
+    options = (permutations, alternative, seed, return_null, "smouse", stop_after)
+    return _tested({"x": x, "y": y}, method, device, options)
 
 
 def partial_mantel(
     x: Matrix,
     y: Matrix,
-    control: Controls | None,
+    control: Controls,
     permutations: int = 9999,
     alternative: str = "greater",
     method: str = "pearson",
@@ -166,15 +165,20 @@ def partial_mantel(
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    controls = {} if control is None else named_controls(control)
+    options = (permutations, alternative, seed, return_null, partial, stop_after)
+    return _tested({"x": x, "y": y} | named_controls(control), method, device, options)
+
+
+def _tested(matrices: dict[str, Matrix], method: str, device: Any, options: tuple[Any, ...]) -> MantelResult:
+    """Test the first matrix against the second, given the others, with the options of `significance`."""
     with contextlib.ExitStack() as memory:
-        stack = standardise({"x": x, "y": y} | controls, method, device, memory=memory)
-        data = (
-            controlled(stack[:1], stack[1:], (0,), [len(controls)]) if controls else Standardised(stack[:1], stack[1:])
-        )
-        found = significance(data, permutations, alternative, seed, return_null, partial, stop_after)
+        stack = standardise(matrices, method, device, memory=memory)
+        controls = len(stack) - 2
+        data = controlled(stack[:1], stack[1:], (0,), [controls]) if controls else Standardised(stack[:1], stack[1:])
+        found = significance(data, *options)
+    _, alternative, seed, _, partial, _ = options
     r, p, low, high = (float(one) for one in (found.r, found.p, found.low, found.high))
-    how = (int(found.size), data.x.shape[-1], method, alternative, seed, partial if controls else "none")
+    how = (int(found.size), stack.shape[-1], method, alternative, seed, partial if controls else "none")
     return MantelResult(r, p, low, high, *how, None if found.null is None else found.null.cpu().numpy())
 
 

@@ -211,7 +211,7 @@ def _warn_of_collinear(data: Standardised, r: torch.Tensor) -> None:
         of_z = torch.tensor([bool(data.z[list(data.sets[own])][:, 0, 1].isnan().any()) for own in data.own])
         if bool((r.isnan() & ~(of_x | of_z)[:, None] & ~of_y).any()):
             warnings.warn(
-                "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=4
+                "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
             )
 
 
