@@ -1,8 +1,9 @@
-"""Double semi-partialling against Smouse's partial test, both by cosets: one run, one thread, medians in turns.
+"""Double semi-partialling against Smouse's partial test, both by cosets: one run, one thread, five turns.
 
     python -m benchmarks.partial           (a minute)
 
-Writes benchmarks/results/partial.csv and a record beside it; `ratio` is the time against Smouse's test.
+Writes benchmarks/results/partial.csv and a record beside it. Columns are those of benchmarks/mantel.py; `ratio` is the
+time against Smouse's test.
 """
 
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from benchmarks.mantel import medians_s
+from benchmarks.mantel import in_turns, measured
 from scipy.spatial.distance import pdist, squareform
 
 from semanticcmc.rsa.mantel import mantel_table
@@ -29,6 +30,7 @@ torch.set_num_threads(1)
 RESULTS = Path(__file__).parent / "results"
 PERMUTATIONS = 9999
 TABLES = ((1, 1), (10, 2))  # RDMs and models
+COLUMNS = ["partial", "n", "rdms", "models", "permutations", "seconds", "low", "high", "load", "quiet", "ratio"]
 
 
 def rows(n, count, models):
@@ -37,16 +39,15 @@ def rows(n, count, models):
     points = rng.standard_normal((n, 10))
     noisy = [squareform(pdist(points + rng.standard_normal((n, 10)))) for _ in range(count + models + 1)]
     given = (dict(enumerate(noisy[:count])), dict(enumerate(noisy[count:-1])), noisy[-1], PERMUTATIONS)
-    calls = {("cosets", partial): functools.partial(mantel_table, *given, partial=partial) for partial in PARTIALS}
-    timed = medians_s(calls, 7)
-    smouse = timed["cosets", "smouse"]
-    return [(partial, n, count, models, PERMUTATIONS, s, s / smouse) for (_, partial), s in timed.items()]
+    timed, load = in_turns({partial: functools.partial(mantel_table, *given, partial=partial) for partial in PARTIALS})
+    numbers = {partial: measured(seconds, load) for partial, seconds in timed.items()}
+    return [(key, n, count, models, PERMUTATIONS, *of, of[0] / numbers["smouse"][0]) for key, of in numbers.items()]
 
 
 def main():
     """Time all tables and write them."""
     found = [row for n, (count, models) in itertools.product((48, 256, 1000), TABLES) for row in rows(n, count, models)]
-    table = pd.DataFrame(found, columns=["partial", "n", "rdms", "models", "permutations", "seconds", "ratio"])
+    table = pd.DataFrame(found, columns=COLUMNS)
     print(table.to_string(index=False))
     with atomic(RESULTS / "partial.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.5g")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binomtest, kstest
 
 from semanticcmc.rsa import standardise as standardised
-from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets
+from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, stream_cosets
 from semanticcmc.rsa.mantel import mantel, partial_mantel
 from semanticcmc.rsa.standardise import standardise
 from tests.conftest import ROOT
@@ -35,7 +36,7 @@ def all_multipliers(n):
 
 def correlations(x, y, cosets):
     groups = [(range(len(x)), range(len(y)))]
-    return torch.cat([block[0] for block in coset_correlations(x, y, groups, cosets)], dim=-1).numpy()
+    return torch.cat([part[0].flatten(2) for part in coset_correlations(x, y, groups, [cosets])], dim=-1).numpy()
 
 
 def by_hand(x, y, permutations):
@@ -130,6 +131,28 @@ def test_a_reference_set_holds_the_identity_and_at_least_what_was_asked_for(n):
         some = np.unique(np.linspace(0, len(cosets) - 1, 50).astype(int))
         assert (np.sort(cosets.permutation(some), axis=1) == np.arange(n)).all()
     assert not np.array_equal(draw_cosets(n, 99, 0).order_x, draw_cosets(n, 99, 1).order_x) or n < 7
+
+
+@pytest.mark.parametrize(("n", "permutations"), [(12, 999), (300, 9999)])
+def test_a_stream_draws_the_same_however_it_is_parted(n, permutations):
+    whole = draw_cosets(n, permutations, seed=4)
+    for most, first in ((1, None), (7, 1), (10**6, 2)):
+        parts = list(stream_cosets(n, permutations, 4, most, first))
+        assert max(len(part.orders_y) for part in parts) <= most and len(parts) > 1
+        for name in ("orders_y", "multipliers"):
+            np.testing.assert_array_equal(np.concatenate([getattr(one, name) for one in parts]), getattr(whole, name))
+
+
+def test_memory_does_not_grow_with_the_permutations():
+    pytest.importorskip("numba")
+    x, y = distances(100, 1), distances(100, 2)
+    peaks = []
+    for permutations in (100_000, 300_000):  # 500 and 1,500 orders
+        tracemalloc.start()
+        mantel(x, y, permutations)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.05 * peaks[0] < 40e6
 
 
 @pytest.mark.parametrize("n", [101, 250])

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import norm, pearsonr
+from scipy.stats import binomtest, norm, pearsonr
 
 from semanticcmc.rsa import permutation
 from semanticcmc.rsa.cosets import Cosets, draw_cosets
-from semanticcmc.rsa.mantel import mantel_table, partial_mantel
+from semanticcmc.rsa.mantel import mantel, mantel_table, partial_mantel
 from semanticcmc.rsa.permutation import holm, permutations_for_family
 from tests.conftest import ROOT
 
@@ -66,7 +66,7 @@ def test_double_semi_partialling_finds_what_sna_finds_for_the_same_permutations(
     sna = pd.read_csv(VEGAN.parent / "sna" / "netlm.csv").iloc[0]
     drawn = partial_mantel(x, y, z, 9999, partial="dsp")
     assert drawn.p == pytest.approx(sna.drawn, abs=5 * np.sqrt(0.3 * 0.7 / 999))  # of 999 drawn
-    monkeypatch.setattr(permutation, "draw_cosets", lambda *_: Cosets(**stored))
+    monkeypatch.setattr(permutation, "stream_cosets", lambda *_: [Cosets(**stored)])
     found = partial_mantel(x, y, z, partial="dsp", return_null=True)
     r = np.array([found.r, *found.null])
     t = r * np.sqrt((190 - 3) / (1 - r**2))
@@ -117,3 +117,69 @@ def test_a_table_of_double_semi_partialling_has_its_single_tests():
     np.testing.assert_array_equal(table["p"], [one.p for one in single])
     with pytest.raises(ValueError, match="partial 'freedman': expected one of smouse, dsp"):
         partial_mantel(a, y, z, 9, partial="freedman")
+
+
+@pytest.mark.parametrize("categories", [False, True])
+def test_the_interval_holds_the_p_of_all_permutations(categories):
+    """At least 95 % of intervals, by full enumeration: 7 items have 5,040 orders."""
+    rng, n = np.random.default_rng(3), 7
+    labels = rng.integers(0, 3, n)
+    x, y = related(n, 5)[:2] if not categories else (related(n, 1)[0], (labels[:, None] != labels).astype(float))
+    upper = np.triu_indices(n, 1)
+    every = np.array([x[np.ix_(order, order)][upper] @ y[upper] for order in itertools.permutations(range(n))])
+    exact = np.mean(every >= every[0] - 1e-9)
+    found = [mantel(x, y, 559, seed=seed) for seed in range(300)]
+    held = sum(one.p_low <= exact <= one.p_high for one in found)
+    assert binomtest(held, len(found), 0.95, alternative="less").pvalue > 1e-3
+    assert np.mean([one.p_high - one.p_low for one in found]) < 3 * 2 * 1.96 * np.sqrt(exact * (1 - exact) / 559)
+    assert all(one.p_low <= one.p <= one.p_high for one in found)
+
+
+def test_the_interval_of_no_extreme_permutation_is_clopper_and_pearsons():
+    points = np.arange(40.0)[:, None]
+    found = mantel(squareform(pdist(points)), squareform(pdist(points)), 7999)
+    assert found.p == 1 / 8000 and found.p_low == 0
+    assert 1 - 0.025 ** (1 / 7999) <= found.p_high < 1.1 * (1 - 0.025 ** (1 / 7999))
+    one_cluster = mantel(*related(30, 1, count=2), 59)
+    assert (one_cluster.p_low, one_cluster.p_high) == (0, 1)
+
+
+@pytest.mark.parametrize("partial", ["smouse", "dsp"])
+@pytest.mark.parametrize(("n", "noise"), [(13, 1), (101, 4)])
+def test_stopping_early_is_the_test_of_the_first_orders_with_enough(n, noise, partial):
+    x, y, z = related(n, 8, noise)
+    found = partial_mantel(x, y, z, 99_999, partial=partial, stop_after=30)
+    assert found.permutations < 20_000 and np.isnan([found.p_low, found.p_high]).all()
+    orders = (found.permutations + 1) // (2 * n)
+    fewer, same = (
+        partial_mantel(x, y, z, 2 * n * k - 1, partial=partial, return_null=True) for k in (orders - 1, orders)
+    )
+    assert (same.permutations, same.p) == (found.permutations, found.p)
+    assert np.sum(fewer.null >= found.r - 1e-10) < 30 <= np.sum(same.null >= found.r - 1e-10)
+    never = partial_mantel(x, x, z, 999, partial=partial, stop_after=10**6)
+    assert never == partial_mantel(x, x, z, 999, partial=partial)
+
+
+def test_each_test_of_a_table_stops_by_itself():
+    x, y, z = related(40, 2, noise=0.3)
+    far = related(40, 77)[0]
+    given = {"a": x, "far": far}, {"y": y, "z": z}
+    table = mantel_table(*given, permutations=9999, stop_after=10)
+    single = [mantel(one, model, 9999, stop_after=10) for one in given[0].values() for model in given[1].values()]
+    np.testing.assert_array_equal(table["p"], [one.p for one in single])
+    np.testing.assert_array_equal(table["permutations"], [one.permutations for one in single])
+    assert table["permutations"].max() == 9999 > 10 * table["permutations"].min()
+    with pytest.raises(ValueError, match="stop_after 0: expected a whole number of at least 1"):
+        mantel(x, y, 99, stop_after=0)
+
+
+def test_stopping_early_holds_the_type_1_error():
+    rng, found = np.random.default_rng(12), []
+    for case in range(800):
+        x, y = (squareform(pdist(rng.standard_normal((9, 2)) ** 3)) for _ in range(2))
+        found.append(mantel(x, y, 999, seed=case, stop_after=4))
+    p = np.array([one.p for one in found])
+    for level in (0.01, 0.05, 0.1, 0.25, 0.5):
+        assert binomtest(int((p <= level).sum()), len(p), level, alternative="greater").pvalue > 1e-3
+    assert (p <= 0.05).mean() > 0.02  # and it still rejects
+    assert np.median([one.permutations for one in found]) < 40

@@ -13,8 +13,10 @@ random cosets of the circle's symmetries, one of which holds the identity, and s
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
-_BLOCK_VALUES = 2**22  # float64 values of y's spectra at a time: 32 MiB
+_BLOCK_VALUES = {"cpu": 2**20, "cuda": 2**23}  # float64 values of y's spectra at a time: 8 MiB, which a cache holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,31 +66,51 @@ class Cosets:
 
 
 def draw_cosets(n: int, permutations: int, seed: int) -> Cosets:
-    """Draw at least `permutations` permutations besides the identity.
+    """Draw at least `permutations` permutations besides the identity: all that `stream_cosets` gives, at once."""
+    return next(stream_cosets(n, permutations, seed, most=permutations + 1))
 
-    Few multipliers share an order where n is small, since statistics of one order are more alike than those
-    of different orders; where n is large they are far cheaper than new orders. Every order has the same
-    number of multipliers: only then is the observed order an equal among all.
+
+def stream_cosets(n: int, permutations: int, seed: int, most: int, first: int | None = None) -> Iterator[Cosets]:
+    """Draw at least `permutations` permutations besides the identity, at most `most` orders at a time.
+
+    `first` is the number at the beginning, then twice as many each time; neither changes what is drawn. Few
+    multipliers share an order where n is small, since statistics of one order are more alike than those of different
+    orders; where n is large they are far cheaper than new orders. Every order has the same number of multipliers: only
+    then is the observed order an equal among all.
     """
     rng = np.random.default_rng(seed)
     units = np.flatnonzero(np.gcd(np.arange(n // 2 + 1), n) == 1)
     pairs = -(-(permutations + 1) // (2 * n))
-    most = min(len(units), max(1, n // MULTIPLIER_EVERY))
-    orders = -(-pairs // most)
+    orders = -(-pairs // min(len(units), max(1, n // MULTIPLIER_EVERY)))
     each = -(-pairs // orders)
     order_x = rng.permutation(n)
-    orders_y = np.stack([order_x, *(rng.permutation(n) for _ in range(orders - 1))])
-    others = [rng.permutation(units[1:])[: each - 1] for _ in range(orders)]
-    multipliers = np.stack([np.concatenate([units[:1], some]) for some in others])
-    return Cosets(order_x, orders_y, multipliers)
+    behind = rng  # multipliers are drawn behind all orders
+    if each > 1 and orders > 1:
+        behind = copy.deepcopy(rng)
+        for _ in range(orders - 1):
+            behind.permutation(n)
+    start, size = 0, most if first is None else min(first, most)
+    while start < orders:
+        count = min(size, orders - start)
+        orders_y = np.stack([order_x if start + k == 0 else rng.permutation(n) for k in range(count)])
+        multipliers = np.ones((count, each), dtype=np.int64)
+        for row in multipliers if each > 1 else ():
+            row[1:] = behind.permutation(units[1:])[: each - 1]
+        yield Cosets(order_x, orders_y, multipliers)
+        start, size = start + count, min(2 * size, most)
+
+
+def orders_at_a_time(matrices: torch.Tensor) -> int:
+    """How many orders of `matrices` (K, n, n) are transformed at a time: memory does not grow with the permutations."""
+    return max(1, _BLOCK_VALUES.get(matrices.device.type, 2**20) // (matrices.numel() // 2))
 
 
 def coset_correlations(
-    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], cosets: Cosets
+    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], parts: Iterable[Cosets]
 ) -> Iterator[list[torch.Tensor]]:
-    """Correlations of x with permuted y, some orders at a time, in the order of `Cosets.permutation`.
+    """Correlations of x with permuted y, for each part of a stream of cosets, in the order of `Cosets.permutation`.
 
-    Returned are tensors of shape (x of the group, y of the group, B), one a group.
+    Returned are tensors of shape (x of the group, y of the group, orders, permutations of each), one a group.
 
     Parameters
     ----------
@@ -96,13 +118,16 @@ def coset_correlations(
         Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
     groups : sequence of (indices of x, indices of y)
         Which are to be correlated; every matrix is transformed once.
+    parts : iterable of Cosets
+        All with the same `order_x`.
     """
     n = x.shape[-1]
     engine = kernels_for(x) or fourier
-    fixed = engine.spectra(x, cosets.order_x[None])[:, 0]
-    size = max(1, _BLOCK_VALUES // (len(y) * n * n // 2))
-    for start in range(0, len(cosets.orders_y), size):
-        orders, multipliers = (part[start : start + size] for part in (cosets.orders_y, cosets.multipliers))
-        moved = engine.spectra(y, orders)
-        sums = (engine.products(fixed, moved, group, multipliers, n) for group in groups)
-        yield [torch.fft.irfft(one, n=n, dim=-1).flatten(2) for one in sums]
+    with contextlib.ExitStack() as kept:
+        fixed = None
+        for part in parts:
+            if fixed is None:
+                fixed = kept.enter_context(engine.spectra(x, part.order_x[None]))[:, 0]
+            with engine.spectra(y, part.orders_y) as moved:
+                sums = [engine.products(fixed, moved, group, part.multipliers, n) for group in groups]
+            yield [torch.fft.irfft(one, n=n, dim=-1).flatten(3) for one in sums]

@@ -12,8 +12,9 @@ by `a` leaves signs alone. The multiplier -a has the same products as `a`, summe
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,10 +50,11 @@ def weights(n: int) -> NDArray[np.float64]:
     return weight
 
 
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
+@contextlib.contextmanager
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch.Tensor]:
     """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
 
-    A float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
+    Yields a float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
     diagonal l = 1 .. n // 2.
     """
     n, device = matrices.shape[-1], matrices.device
@@ -64,7 +66,7 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
     turn = torch.polar(torch.ones_like(angle), angle)
     frequency = torch.arange(n // 2 + 1, device=device)[:, None]
     centred = transformed * turn[frequency * torch.arange(1, n // 2 + 1, device=device) % (2 * n)]
-    return torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
+    yield torch.stack([centred.real, centred.imag], dim=-2).permute(2, 1, 0, 3, 4).contiguous()
 
 
 def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
@@ -84,24 +86,21 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
     -------
     complex tensor, shape (x of the group, y of the group, O, A, 2, n // 2 + 1)
     """
-    x, y = x[:, list(group[0])], y[:, :, list(group[1])]
-    size_x, orders, size_y = x.shape[1], *y.shape[1:3]
-    weight = torch.from_numpy(weights(n)).to(x)
-    if (multipliers == 1).all():
-        sums = _meet(x, (y * weight).flatten(1, 2))  # all orders in one product
-        return sums.view(size_x, orders, size_y, 1, 2, -1).transpose(1, 2)
-    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
-    out = []
-    for k in range(orders):
-        for a in multipliers[k]:
-            row, column = folded(a * frequency, n), folded(a * diagonal, n)
-            odd = (row.odd[:, None] & (diagonal % 2 == 1)) ^ (column.odd & (frequency[:, None] % 2 == 1))
-            sign = torch.from_numpy(np.where(odd, -1.0, 1.0)).to(x) * weight
-            moved = y[:, k][..., torch.from_numpy(column.place - 1).to(x.device)] * sign[:, None, None]
-            sums = _meet(x[torch.from_numpy(row.place).to(x.device)], moved)
-            swap = torch.from_numpy(row.reflected).to(x.device)
-            out.append(torch.where(swap, sums.flip(2), sums))
-    return torch.stack(out, dim=2).view(size_x, size_y, orders, -1, 2, n // 2 + 1)
+    half, orders = n // 2, y.shape[1]
+    x, y = x[:, list(group[0])], y[:, :, list(group[1])] * torch.from_numpy(weights(n)).to(x)
+    if (multipliers == 1).all():  # nothing to gather
+        return _meet(x, y.flatten(1, 2)).view(x.shape[1], orders, -1, 1, 2, half + 1).transpose(1, 2)
+    frequency, diagonal = np.arange(half + 1), np.arange(1, half + 1)
+    row, column = (folded(multipliers[..., None] * one, n) for one in (frequency, diagonal))
+    # Behind all rows and columns are the same with the signs that odd ones have.
+    of_rows, of_columns = (torch.from_numpy(np.where(one % 2, -1.0, 1.0)).to(x) for one in (diagonal, frequency))
+    x, y = torch.cat([x, x * of_rows]), torch.cat([y, y * of_columns[:, None, None, None, None]], dim=-1)
+    places = (np.moveaxis(row.place + row.odd * (half + 1), -1, 0), column.place - 1 + column.odd * half, row.reflected)
+    rows, columns, swap = (torch.from_numpy(one).to(x.device) for one in places)
+    moved = torch.take_along_dim(y[:, :, None], columns[None, :, :, None, None], dim=-1)  # (G, O, A, K, 2, L)
+    sums = _meet(x[rows].flatten(0, 2), moved.flatten(0, 2)).unflatten(-1, (half + 1, *multipliers.shape))
+    sums = sums.permute(0, 1, 4, 5, 2, 3)
+    return torch.where(swap[:, :, None], sums.flip(4), sums)
 
 
 def _meet(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -6,56 +6,57 @@ that torch was given share the rows.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+import scipy.fft
 import torch
 
 from semanticcmc.rsa.fourier import Group, folded, weights
+from semanticcmc.rsa.threads import workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Sums may be reordered; infinities and NaN are kept as they are.
 _CACHED_VALUES = 2**17  # of diagonals that are transformed at a time: 1 MiB
+_FAR_FROM = 500  # items whose matrix is far from the processor
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
 
 
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> torch.Tensor:
-    """As `fourier.spectra`."""
+@contextlib.contextmanager
+def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch.Tensor]:
+    """As `fourier.spectra`; the tensor is overwritten after the ``with``."""
     n, half = matrices.shape[-1], matrices.shape[-1] // 2
     pairs = (half + 1) // 2  # two real diagonals make one complex transform
-    # numpy asks the system for large pages, torch does not.
-    out = torch.from_numpy(np.empty((half + 1, len(orders), len(matrices), 2, half)))
     step = max(1, min(len(orders), _CACHED_VALUES // (2 * n * pairs)))
-    rows, transformed = (np.empty((step, n, pairs), np.complex128) for _ in range(2))
-    rows[..., -1] = 0.0  # where the number of diagonals is odd, one has no other
     angle = np.arange(2 * n) * (np.pi / n)
     cosine, sine = np.cos(angle), np.sin(angle)
-    for place, matrix in enumerate(matrices.numpy()):
-        for start in range(0, len(orders), step):
-            some = orders[start : start + step]
-            _diagonals(matrix, some, rows.view(np.float64)[..., :half])
-            torch.fft.fft(torch.from_numpy(rows), dim=1, out=torch.from_numpy(transformed))
-            _centre(transformed, cosine, sine, out[:, start : start + len(some), place].numpy())
-    return out
+    around = np.concatenate([orders, orders], axis=1).astype(np.uint32)  # unsigned: no index counts from the end
+    with workspace(half + 1, len(orders), len(matrices), 2, half) as out:
+        with workspace(step, n, 2 * pairs) as rows:
+            for place, matrix in enumerate(matrices.numpy()):
+                for start in range(0, len(orders), step):
+                    some = rows[: len(orders) - start]
+                    some[..., half:] = 0.0  # where the number of diagonals is odd, one has no other
+                    _diagonals(matrix, around[start : start + step], some[..., :half])
+                    transformed = scipy.fft.fft(some.view(np.complex128), axis=1, overwrite_x=True)
+                    _centre(transformed, cosine, sine, out[:, start : start + step, place])
+        yield torch.from_numpy(out)
 
 
 def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
     """As `fourier.products`."""
-    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
-    row = folded(multipliers[..., None] * frequency, n)
-    column = folded(multipliers[..., None] * diagonal, n)
-    meets = np.argsort(row.place, axis=-1)  # the frequency of y that meets each of x
-    reflected, odd = (np.take_along_axis(part, meets, -1).astype(np.int64) for part in row[1:])
-    odd_l = np.where(diagonal % 2 == 1, -1.0, 1.0)
-    sign = weights(n) * np.stack([np.ones(n // 2), odd_l])[:, None] * np.ones((*multipliers.shape, 2, 2, 1))
-    sign[..., 1, :] *= np.where(column.odd, -1.0, 1.0)[..., None, :]
+    distinct, which = np.unique(multipliers, return_inverse=True)
     which_x, which_y = (np.array(part) for part in group)
     out = torch.empty(len(which_x), len(which_y), *multipliers.shape, 2, n // 2 + 1, dtype=torch.complex128)
-    tables = (which_x, which_y, meets, reflected, odd, column.place - 1, sign)
+    meets, reflected, odd, places, sign = _meetings(n, tuple(distinct.tolist()))
+    tables = (which_x, which_y, which.reshape(multipliers.shape), meets, reflected, odd, places, sign)
     threads = min(torch.get_num_threads(), n // 2 + 1)
     bounds = np.linspace(0, n // 2 + 1, threads + 1).astype(int)
 
@@ -68,6 +69,19 @@ def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArra
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(some, bounds[:-1], bounds[1:]))
     return out
+
+
+@functools.lru_cache(maxsize=4)
+def _meetings(n: int, multipliers: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
+    """For each multiplier the frequency of y that meets each of x, how, and the places and signs of y's diagonals."""
+    frequency, diagonal = np.arange(n // 2 + 1), np.arange(1, n // 2 + 1)
+    row, column = (folded(np.array(multipliers)[:, None] * one, n) for one in (frequency, diagonal))
+    meets = np.argsort(row.place, axis=-1)
+    reflected, odd = (np.take_along_axis(part, meets, -1).astype(np.int64) for part in row[1:])
+    sign = np.tile(weights(n), (len(multipliers), 2, 2, 1))  # by whether the row is odd, and whether the frequency is
+    sign[:, 1] *= np.where(diagonal % 2 == 1, -1.0, 1.0)
+    sign[:, :, 1] *= np.where(column.odd, -1.0, 1.0)[:, None]
+    return meets, reflected, odd, (column.place - 1).astype(np.uint32), sign
 
 
 @_compiled
@@ -104,55 +118,62 @@ def standardised(square, out):
 
 
 @_compiled
-def _diagonals(square, orders, out):
-    """``out[k, i, l - 1] = square[order[i], order[(i + l) % n]]`` for each order."""
-    n = square.shape[1]
-    row, around = np.empty(n, dtype=np.float64), np.empty(2 * n, dtype=np.int64)
-    for k in range(len(orders)):
-        around[:n] = orders[k]
-        around[n:] = orders[k]
+def _diagonals(square, around, out):
+    """``out[k, i, l - 1] = square[around[k, i], around[k, i + l]]`` for each order, which is there twice."""
+    n = len(square)
+    nearest, position = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.int64)
+    for k in range(out.shape[0]):
         for i in range(n):
-            row[:] = square[around[i]]  # read in one go; the scattered reading is then from the nearest cache
+            position[around[k, i]] = i
+        for item in range(n):
+            i, row = item, square[around[k, item]]
+            if n >= _FAR_FROM:  # read in one go, and scattered only from the nearest cache
+                i, row = position[item], nearest
+                row[:] = square[item]
+            others = around[k, i + 1 :]
             for place in range(out.shape[2]):
-                out[k, i, place] = row[around[i + 1 + place]]
+                out[k, i, place] = row[others[place]]
 
 
 @_compiled
 def _centre(transformed, cosine, sine, out):
     """Part the transforms of each two diagonals, multiply by exp(-i pi g l / n); part real from imaginary."""
-    n, turn, half = transformed.shape[1], len(cosine), out.shape[3]
+    n, half = transformed.shape[1], out.shape[3]
+    cosines, sines = np.empty(half, dtype=np.float64), np.empty(half, dtype=np.float64)
     for g in range(out.shape[0]):
+        k = 0  # g l modulo 2 n
+        for place in range(half):
+            k = k + g if k + g < 2 * n else k + g - 2 * n
+            cosines[place], sines[place] = cosine[k], sine[k]
         for o in range(out.shape[1]):
             here, there = transformed[o, g], transformed[o, (n - g) % n]
-            k = g  # g l modulo 2 n
             for pair in range((half + 1) // 2):
-                one, other = here[pair], there[pair]
+                one, other, place = here[pair], there[pair], 2 * pair
                 real, imaginary = (one.real + other.real) / 2, (one.imag - other.imag) / 2
-                out[g, o, 0, 2 * pair] = real * cosine[k] + imaginary * sine[k]
-                out[g, o, 1, 2 * pair] = imaginary * cosine[k] - real * sine[k]
-                k = k + g if k + g < turn else k + g - turn
-                if 2 * pair + 1 < half:
+                out[g, o, 0, place] = real * cosines[place] + imaginary * sines[place]
+                out[g, o, 1, place] = imaginary * cosines[place] - real * sines[place]
+                if place + 1 < half:
                     real, imaginary = (one.imag + other.imag) / 2, (other.real - one.real) / 2
-                    out[g, o, 0, 2 * pair + 1] = real * cosine[k] + imaginary * sine[k]
-                    out[g, o, 1, 2 * pair + 1] = imaginary * cosine[k] - real * sine[k]
-                    k = k + g if k + g < turn else k + g - turn
+                    out[g, o, 0, place + 1] = real * cosines[place + 1] + imaginary * sines[place + 1]
+                    out[g, o, 1, place + 1] = imaginary * cosines[place + 1] - real * sines[place + 1]
 
 
 @_compiled
-def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start, stop, out):
+def _products(x, y, which_x, which_y, which, meets, reflected, odd, column, sign, start, stop, out):
     """Rows `start` to `stop` of x against the rows of y that they meet, for all orders and multipliers."""
     half = x.shape[3]
     moved = np.empty((len(which_y), 2, half), dtype=np.float64)
     for r in range(start, stop):
-        for o in range(meets.shape[0]):
-            for a in range(meets.shape[1]):
-                g = meets[o, a, r]
-                weight = sign[o, a, odd[o, a, r], g % 2]
+        for o in range(which.shape[0]):
+            for a in range(which.shape[1]):
+                multiplier = which[o, a]
+                g, swap, places = meets[multiplier, r], reflected[multiplier, r], column[multiplier]
+                weight = sign[multiplier, odd[multiplier, r], g % 2]
                 for k in range(len(which_y)):
                     row = y[g, o, which_y[k]]
                     for place in range(half):
-                        moved[k, 0, place] = row[0, column[o, a, place]] * weight[place]
-                        moved[k, 1, place] = row[1, column[o, a, place]] * weight[place]
+                        moved[k, 0, place] = row[0, places[place]] * weight[place]
+                        moved[k, 1, place] = row[1, places[place]] * weight[place]
                 for m in range(len(which_x)):
                     real, imaginary = x[r, which_x[m], 0], x[r, which_x[m], 1]
                     for k in range(len(which_y)):
@@ -162,5 +183,5 @@ def _products(x, y, which_x, which_y, meets, reflected, odd, column, sign, start
                             ri += real[place] * moved[k, 1, place]
                             ir += imaginary[place] * moved[k, 0, place]
                             ii += imaginary[place] * moved[k, 1, place]
-                        out[m, k, o, a, reflected[o, a, r], g] = complex(rr + ii, ri - ir)
-                        out[m, k, o, a, 1 - reflected[o, a, r], g] = complex(rr - ii, ri + ir)
+                        out[m, k, o, a, swap, g] = complex(rr + ii, ri - ir)
+                        out[m, k, o, a, 1 - swap, g] = complex(rr - ii, ri + ir)

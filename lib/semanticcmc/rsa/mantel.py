@@ -25,6 +25,7 @@ permutes x and not e (rejected at .001: 1.1 %, .3 % and .2 % with 12, 48 and 256
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -60,6 +61,8 @@ class MantelResult:
         The correlation, or the partial correlation.
     p : float
         Share of the reference set, the observed order included, whose statistic is as extreme.
+    p_low, p_high : float
+        95 % interval of the p that all n! orders would give (`permutation.monte_carlo_interval`); NaN if stopped early.
     permutations : int
         Size of the reference set without the observed order: p is at least 1 / (permutations + 1).
         ``cosets.draw_cosets(n, permutations, seed)`` gives its orders and multipliers again.
@@ -73,6 +76,8 @@ class MantelResult:
 
     r: float
     p: float
+    p_low: float
+    p_high: float
     permutations: int
     n: int
     method: str
@@ -99,6 +104,7 @@ def mantel(
     seed: int = 0,
     device: str | torch.device | None = None,
     return_null: bool = False,
+    stop_after: int | None = None,
 ) -> MantelResult:
     """Mantel test of the correlation between two distance matrices.
 
@@ -118,6 +124,9 @@ def mantel(
         Where to compute; by default where `x` is, if it is a tensor, else the CPU.
     return_null : bool
         Whether to keep the statistics of the permutations.
+    stop_after : int, optional
+        Stop once so many permutations, such as 20, are as extreme as the observed order: far earlier where p is large.
+        p stays valid (`permutation.significance` has the proof), and `permutations` says how many were drawn.
 
     Returns
     -------
@@ -130,9 +139,8 @@ def mantel(
         For NaN or infinite values, matrices that are asymmetric, have a diagonal that is not zero, differ
         in their classes or number, have fewer than 4 items, or are no real numbers; and for unknown options.
     """
-    stack = standardise({"x": x, "y": y}, method, device)
-    data = Standardised(stack[:1], stack[1:])
-    return _tested(data, permutations, alternative, method, seed, return_null)
+    options = (permutations, alternative, seed, return_null, "smouse", stop_after)
+    return _tested({"x": x, "y": y}, method, device, options)
 
 
 def partial_mantel(
@@ -146,6 +154,7 @@ def partial_mantel(
     device: str | torch.device | None = None,
     return_null: bool = False,
     partial: str = "smouse",
+    stop_after: int | None = None,
 ) -> MantelResult:
     """Partial Mantel test of x against y with a control partialled out of both.
 
@@ -156,25 +165,21 @@ def partial_mantel(
     docstring says what the test does not control. A permutation whose x is collinear with the control
     leaves 0 / 0; it counts as extreme, which can only raise p.
     """
-    controls = named_controls(control)
-    stack = standardise({"x": x, "y": y} | controls, method, device)
-    data = controlled(stack[:1], stack[1:], (0,), [len(controls)])
-    return _tested(data, permutations, alternative, method, seed, return_null, partial)
+    options = (permutations, alternative, seed, return_null, partial, stop_after)
+    return _tested({"x": x, "y": y} | named_controls(control), method, device, options)
 
 
-def _tested(
-    data: Standardised,
-    permutations: int,
-    alternative: str,
-    method: str,
-    seed: int,
-    return_null: bool,
-    partial: str = "smouse",
-) -> MantelResult:
-    r, p, size, null = significance(data, permutations, alternative, seed, return_null, partial)
-    statistics = None if null is None else null.cpu().numpy()
-    how = (size, data.x.shape[-1], method, alternative, seed, partial if data.own else "none")
-    return MantelResult(float(r), float(p), *how, statistics)
+def _tested(matrices: dict[str, Matrix], method: str, device: Any, options: tuple[Any, ...]) -> MantelResult:
+    """Test the first matrix against the second, given the others, with the options of `significance`."""
+    with contextlib.ExitStack() as memory:
+        stack = standardise(matrices, method, device, memory=memory)
+        controls = len(stack) - 2
+        data = controlled(stack[:1], stack[1:], (0,), [controls]) if controls else Standardised(stack[:1], stack[1:])
+        found = significance(data, *options)
+    _, alternative, seed, _, partial, _ = options
+    r, p, low, high = (float(one) for one in (found.r, found.p, found.low, found.high))
+    how = (int(found.size), stack.shape[-1], method, alternative, seed, partial if controls else "none")
+    return MantelResult(r, p, low, high, *how, None if found.null is None else found.null.cpu().numpy())
 
 
 def mantel_table(
@@ -189,6 +194,7 @@ def mantel_table(
     bootstrap_samples: int | None = None,
     confidence: float = 0.95,
     partial: str = "smouse",
+    stop_after: int | None = None,
 ) -> pd.DataFrame:
     """Test many RDMs against several models, all with the same permutations; each is transformed once.
 
@@ -200,7 +206,7 @@ def mantel_table(
         All of the same classes (see `mantel`).
     control : RDM, array, tensor or DataFrame, list of such, or mapping of the rdms' names to either, optional
         Partialled out, several at once: the same for all RDMs, or each one's own.
-    permutations, alternative, method, seed, device, partial
+    permutations, alternative, method, seed, device, partial, stop_after
         As in `partial_mantel`.
     bootstrap_samples : int, optional
         With it the table has intervals at the level `confidence`, as `bootstrap.intervals` gives them.
@@ -216,9 +222,10 @@ def mantel_table(
     import pandas as pd
 
     data = standardise_table(rdms, models, control, method, device)
-    r, p, size, _ = significance(data, permutations, alternative, seed, partial=partial)
+    found = significance(data, permutations, alternative, seed, partial=partial, stop_after=stop_after)
+    r, p, size = (one.numpy().ravel() for one in (found.r, found.p, found.size))
     table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"])
-    table = table.assign(mantel_r=r.cpu().numpy().ravel(), p=p.cpu().numpy().ravel(), permutations=size)
+    table = table.assign(mantel_r=r, p=p, permutations=size)
     table = table.assign(n=data.x.shape[-1], method=method, alternative=alternative, seed=seed)
     if bootstrap_samples is not None:
         low, high = intervals(data, bootstrap_samples, confidence, seed)

@@ -6,12 +6,12 @@ import dataclasses
 import functools
 import math
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from semanticcmc.rsa.cosets import coset_correlations, draw_cosets
+from semanticcmc.rsa.cosets import coset_correlations, orders_at_a_time, stream_cosets
 from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
 from semanticcmc.rsa.threads import threads_for
 
@@ -35,6 +35,17 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
     return torch.where(collinear, torch.nan, (r_xy - r_z) / (left_x * left_y).sqrt())
 
 
+class Significance(NamedTuple):
+    """What `significance` found: tensors (M, K), and the statistics of the first test's permutations, on request."""
+
+    r: torch.Tensor  # (partial) correlations
+    p: torch.Tensor
+    low: torch.Tensor  # interval of `monte_carlo_interval`; NaN where a test stopped early
+    high: torch.Tensor
+    size: torch.Tensor  # of the reference set without the identity
+    null: torch.Tensor | None
+
+
 def significance(
     data: Standardised,
     permutations: int,
@@ -42,48 +53,85 @@ def significance(
     seed: int = 0,
     return_null: bool = False,
     partial: str = "smouse",
-) -> tuple[torch.Tensor, torch.Tensor, int, torch.Tensor | None]:
+    stop_after: int | None = None,
+) -> Significance:
     """Test each RDM against each model, with the RDM's control partialled out if there are any.
 
-    Raises ValueError for an unknown alternative or partial, or permutations that are no whole number of at least 1.
+    Options are those of `mantel.mantel` and `mantel.partial_mantel`. Raises ValueError for an unknown alternative or
+    partial, or where permutations or `stop_after` is no whole number of at least 1.
 
-    Parameters
-    ----------
-    permutations, alternative, seed, return_null, partial
-        As in `mantel.mantel` and `mantel.partial_mantel`.
-
-    Returns
-    -------
-    r, p : tensor of float64, shape (M, K)
-        (Partial) correlation and its p value.
-    size : int
-        Of the reference set without the identity.
-    null : tensor, shape (size,), or None
-        Statistics of the permutations in the first test, on request.
+    With `stop_after` = h each test stops after the first whole order by which h permutations or more are as extreme as
+    the observed one, and p is C / N as ever: C as extreme among N drawn, the observed one in both. This is Besag and
+    Clifford's (1991) sequential p (there of single permutations, and h / l), and valid: let m be the first number of
+    orders with h + 1 <= alpha N_m. To stop earlier gives p >= (h + 1) / N > alpha; to stop then, p = C_m / N_m; and to
+    go on means C_m <= h < alpha N_m. So p <= alpha only where the test of m orders, a number that does not
+    depend on what is drawn, has C_m / N_m <= alpha. Where there is no such m, only tests of all orders have p <= alpha.
     """
     for name, value, known in (("alternative", alternative, ALTERNATIVES), ("partial", partial, PARTIALS)):
         if value not in known:
             raise ValueError(f"{name} {value!r}: expected one of {', '.join(known)}")
-    if isinstance(permutations, bool) or not isinstance(permutations, int) or permutations < 1:
-        raise ValueError(f"permutations {permutations!r}: expected a whole number of at least 1")
-    cosets = draw_cosets(data.x.shape[-1], permutations, seed)
-    size = len(cosets) - 1
-    with threads_for(SECONDS * permutations * len(data.moving) * data.x.shape[-1]):
+    for name, number in (("permutations", permutations), ("stop_after", 1 if stop_after is None else stop_after)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} {number!r}: expected a whole number of at least 1")
+    n = data.x.shape[-1]
+    with threads_for(SECONDS * permutations * len(data.moving) * n):
         fixed, moving = data.x, data.moving
         if residuals := partial == "dsp" and bool(data.own):
             fixed = torch.cat([data.x, data.z])
             moving = torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y])
-        tests = _tests(data, alternative, residuals)
-        identity = 1  # the very first
-        for correlations in coset_correlations(fixed, moving, [(one.fixed, one.moving) for one in tests], cosets):
+        tests = _tests(data, alternative, residuals, stop_after or math.inf)
+        parts = stream_cosets(n, permutations, seed, orders_at_a_time(moving), stop_after and 1)
+        for correlations in coset_correlations(fixed, moving, [(one.fixed, one.moving) for one in tests], parts):
             for one, of_group in zip(tests, correlations, strict=True):
-                one.add(one.statistics(of_group[..., identity:]), return_null)
-            identity = 0
-    r, p = (data.x.new_empty(len(data.x), len(data.y)) for _ in range(2))
+                one.add(one.statistics(of_group), 2 * n, return_null and one is tests[0])
+            if stop_after and all(bool((one.count >= stop_after).all()) for one in tests):
+                break
+    found = torch.empty(5, len(data.x), len(data.y), dtype=torch.float64)
     for one in tests:
-        r[one.x] = one.observed
-        p[one.x] = torch.where(torch.isnan(one.observed), torch.nan, (one.count + 1) / (size + 1))
-    return r, p, size, torch.cat(tests[0].null, dim=-1)[0, 0] if return_null else None
+        count, squares, drawn = (values.double().cpu() for values in (one.count, one.squares, one.drawn))
+        interval = torch.stack(monte_carlo_interval(count, squares, drawn, 2 * n))
+        numbers = torch.stack([(count + 1) / drawn, *torch.where(count < one.stop_after, interval, torch.nan)])
+        found[0, one.x], found[4, one.x] = one.observed.cpu(), drawn - 1
+        found[1:4, one.x] = torch.where(found[0, one.x].isnan(), torch.nan, numbers)
+    _warn_of_collinear(data, found[0])
+    null = torch.cat(tests[0].null)[1 : int(tests[0].drawn[0, 0])] if return_null else None
+    r, p, low, high, size = found
+    return Significance(r, p, low, high, size.long(), null)
+
+
+def monte_carlo_interval(
+    count: torch.Tensor, squares: torch.Tensor, drawn: torch.Tensor, cluster: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """95 % interval of the p value that all n! orders would give, from so many permutations in clusters.
+
+    Permutations of one order and multiplier, the 2 n turns and reflections, depend on each other; others do not, or
+    hardly. So it is Clopper and Pearson's interval for the number of independent permutations that the variance between
+    such clusters is worth, at most those drawn, with Student's quantile for the number of clusters (Korn and Graubard
+    1998). It held the p of 2 10^5 permutations or more in 95 to 100 % of draws for 12 to 1,000 items, categories and
+    graded distances. One cluster gives 0 and 1.
+
+    Parameters
+    ----------
+    count : tensor
+        Permutations as extreme as the observed order, which itself is not among them.
+    squares : tensor
+        Sum of the squared counts of the clusters.
+    drawn : tensor
+        Permutations, the observed order among them.
+    """
+    from scipy.special import betaincinv, stdtrit  # here: its import takes long
+
+    hits, squared, every = (one.numpy() for one in (count, squares, drawn))
+    clusters, size, share = every / cluster, every - 1, hits / (every - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squared_errors = squared / cluster**2 - clusters * (hits / every) ** 2
+        variance = np.maximum(squared_errors, 0) / (clusters * (clusters - 1))
+        worth = np.fmin(share * (1 - share) / variance, size)
+    worth *= (stdtrit(size, 0.975) / stdtrit(clusters - 1, 0.975)) ** 2
+    hits = share * worth
+    low = np.where(hits > 0, betaincinv(hits, worth - hits + 1, 0.025), 0.0)
+    high = np.where(hits < worth, betaincinv(hits + 1, worth - hits, 0.975), 1.0)
+    return torch.from_numpy(low), torch.from_numpy(high)
 
 
 @dataclasses.dataclass
@@ -93,15 +141,18 @@ class _Tests:
     x: list[int]
     fixed: list[int]  # positions of these x and, for double semi-partialling, last, the controls
     moving: list[int]  # positions of all y and, for Smouse's test, last, the controls
-    axis: int  # of correlations (fixed, moving, B), along which the controls are the last
-    r_kept: torch.Tensor | None  # of k controls with what they move, or stay, with: (k, 1, K, 1), or (k, x, 1, 1)
-    observed: torch.Tensor  # (x, K)
+    axis: int  # of correlations (fixed, moving, O, B), along which the controls are the last
+    r_kept: torch.Tensor | None  # of k controls with what they move, or stay, with: (k, 1, K, 1, 1), or (k, x, 1, 1, 1)
     alternative: str
-    count: torch.Tensor  # (x, K)
+    stop_after: float
+    observed: torch.Tensor = dataclasses.field(init=False)  # (x, K), as all that follow
+    count: torch.Tensor = dataclasses.field(init=False)  # as extreme as the observed order, without it
+    squares: torch.Tensor = dataclasses.field(init=False)  # sum of the squared counts of the clusters
+    drawn: torch.Tensor = dataclasses.field(init=False)  # permutations, with the observed order
     null: list[torch.Tensor] = dataclasses.field(default_factory=list)
 
     def statistics(self, correlations: torch.Tensor) -> torch.Tensor:
-        """(Partial) correlations (x, K, B) from the correlations (fixed, moving, B)."""
+        """(Partial) correlations (x, K, O, B) from the correlations (fixed, moving, O, B)."""
         if self.r_kept is None:
             return correlations
         without = correlations.shape[self.axis] - len(self.r_kept)
@@ -115,40 +166,53 @@ class _Tests:
             return statistics.abs()
         return -statistics if self.alternative == "less" else statistics
 
-    def add(self, statistics: torch.Tensor, keep: bool) -> None:
-        """Count the statistics that are as extreme as the observed one; ties and 0 / 0 are."""
-        least = self.directed(self.observed)[..., None] - TIE
-        self.count += (~(self.directed(statistics) < least)).sum(-1)
+    def add(self, statistics: torch.Tensor, cluster: int, keep: bool) -> None:
+        """Count the statistics that are as extreme as the observed one, the very first; ties and 0 / 0 are."""
+        first = not hasattr(self, "observed")
+        if first:
+            self.observed = statistics[:, :, 0, 0].clone()
+            self.count, self.squares, self.drawn = torch.zeros_like(self.observed.long()).repeat(3, 1, 1)
+        extreme = ~(self.directed(statistics) < self.directed(self.observed)[..., None, None] - TIE)
+        if first:
+            extreme[:, :, 0, 0] = False
+        of_clusters = extreme.unflatten(-1, (-1, cluster)).sum(-1)
+        of_orders = of_clusters.sum(-1)
+        taken = self.count[..., None] + of_orders.cumsum(-1) - of_orders < self.stop_after  # not enough before
+        self.count += (of_orders * taken).sum(-1)
+        self.squares += (of_clusters.square().sum(-1) * taken).sum(-1)
+        self.drawn += taken.sum(-1) * statistics.shape[-1]
         if keep:
-            self.null.append(statistics)
+            self.null.append(statistics[0, 0].flatten())
 
 
-def _tests(data: Standardised, alternative: str, residuals: bool) -> list[_Tests]:
-    """Tests by control, with their observed statistics; `residuals`: of y, given each control in turn, move."""
-    models = list(range(len(data.y)))
-    r_xy, r_xz, r_zy = (_correlations(*two) for two in ((data.x, data.y), (data.x, data.z), (data.z, data.y)))
+def _tests(data: Standardised, alternative: str, residuals: bool, stop_after: float) -> list[_Tests]:
+    """Tests by control; `residuals`: of y, given each control in turn, move."""
+    every, models = list(range(len(data.x))), list(range(len(data.y)))
     if not data.own:
-        every = list(range(len(data.x)))
-        return [_Tests(every, every, models, 0, None, r_xy, alternative, torch.zeros_like(r_xy))]
+        return [_Tests(every, every, models, 0, None, alternative, stop_after)]
     tests = []
     for place, of_set in enumerate(map(list, data.sets)):
         members = [index for index, its in enumerate(data.own) if its == place]
-        own_xy, own_xz, r_yz = r_xy[members], r_xz[members][:, of_set].T[..., None], r_zy[of_set][:, None]
-        observed = partial_correlation(own_xy, own_xz, r_yz)
-        if bool((torch.isnan(observed) & ~torch.isnan(own_xy + own_xz.sum(0) + r_yz.sum(0))).any()):
-            warnings.warn(
-                "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
-            )
-        fixed = [*members, *(len(data.x) + one for one in of_set)]
-        moves = (fixed, [place * len(models) + k for k in models], 0, own_xz[..., None])
-        if not residuals:
-            moves = (members, [*models, *(len(data.y) + one for one in of_set)], 1, r_yz[..., None])
-        tests.append(_Tests(members, *moves, observed, alternative, torch.zeros_like(observed)))
+        kept = data.x[members] if residuals else data.y
+        r_kept = data.z[of_set].flatten(1) @ kept.flatten(1).T / 2
+        if residuals:
+            fixed = [*members, *(len(data.x) + one for one in of_set)]
+            moves = (fixed, [place * len(models) + k for k in models], 0, r_kept[..., None, None, None])
+        else:
+            moves = (members, [*models, *(len(data.y) + one for one in of_set)], 1, r_kept[:, None, :, None, None])
+        tests.append(_Tests(members, *moves, alternative, stop_after))
     return tests
 
 
-def _correlations(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return x.flatten(1) @ y.flatten(1).T / 2
+def _warn_of_collinear(data: Standardised, r: torch.Tensor) -> None:
+    """Warn if r is NaN where neither RDM nor model nor control is."""
+    if data.own and bool(r.isnan().any()):
+        of_x, of_y = (some[:, 0, 1].isnan().cpu() for some in (data.x, data.y))
+        of_z = torch.tensor([bool(data.z[list(data.sets[own])][:, 0, 1].isnan().any()) for own in data.own])
+        if bool((r.isnan() & ~(of_x | of_z)[:, None] & ~of_y).any()):
+            warnings.warn(
+                "a control is collinear with what it controls (|r| = 1): partial r is NaN", RuntimeWarning, stacklevel=5
+            )
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, as_rdm, checked_square, square_tensor
-from semanticcmc.rsa.threads import threads_for
+from semanticcmc.rsa.threads import threads_for, workspace
 from semanticcmc.run import listed
 
 METHODS = ("pearson", "spearman")
@@ -68,6 +69,8 @@ class Standardised:
 def controlled(x: torch.Tensor, moving: torch.Tensor, own: Sequence[int], sizes: Sequence[int]) -> Standardised:
     """RDMs, models and, behind these, sets of so many controls; a control that those before it explain is left out."""
     models = len(moving) - sum(sizes)
+    if max(sizes, default=0) <= 1:  # nothing to leave out, and nothing to copy
+        return Standardised(x, moving, tuple(own), tuple((place,) for place in range(len(sizes))))
     kept, sets = list(moving[:models]), []
     for start, size in zip(np.cumsum([models, *sizes]), sizes, strict=False):
         of_set: list[torch.Tensor] = []
@@ -133,6 +136,7 @@ def standardise(
     method: str = "pearson",
     device: str | torch.device | None = None,
     nan_allowed: bool = False,
+    memory: contextlib.ExitStack | None = None,
 ) -> torch.Tensor:
     """Standardised squares of distance matrices of the same items.
 
@@ -153,6 +157,8 @@ def standardise(
         By default that of the first tensor, else the CPU.
     nan_allowed : bool
         Whether NaN and infinity give NaN with a warning instead of an error.
+    memory : ExitStack, optional
+        What is returned is overwritten after it is closed, and its memory used again (`threads.workspace`).
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
@@ -181,7 +187,8 @@ def standardise(
         if not first:
             if n < FEWEST_CLASSES:
                 raise ValueError(f"{name} has {n} items: at least {FEWEST_CLASSES} are needed")
-            first, stack = name, torch.from_numpy(np.empty((len(matrices), n, n))).to(place)
+            room = memory.enter_context(workspace(len(matrices), n, n)) if memory else np.empty((len(matrices), n, n))
+            first, stack = name, torch.from_numpy(room).to(place)
         if n != stack.shape[1]:
             raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
         kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None

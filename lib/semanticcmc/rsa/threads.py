@@ -1,16 +1,24 @@
-"""Threads by the size of a problem: on a busy machine, waking them costs ten times what a small problem does."""
+"""Threads by the size of a problem, since waking them costs ten times what a small one does; memory that is kept."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 SMALL_S = 0.3  # seconds on one core, below which other threads are not woken
+KEPT = 4  # arrays that are kept for the next call, of at most so many values (32 MiB) each
+KEPT_VALUES = 2**22
+_free: list[NDArray[np.float64]] = []
 
 
 @contextlib.contextmanager
@@ -40,3 +48,20 @@ def _blas() -> Any:
     except ImportError:
         return None
     return ThreadpoolController().select(user_api="blas")
+
+
+@contextlib.contextmanager
+def workspace(*shape: int) -> Iterator[NDArray[np.float64]]:
+    """An array with any content, for the time of the ``with``: to get new memory takes as long as to compute in it."""
+    size = math.prod(shape)
+    try:
+        buffer = _free.pop()  # in one step, whatever the threads
+    except IndexError:
+        buffer = np.empty(0)
+    if len(buffer) < size:
+        buffer = np.empty(size)
+    try:
+        yield buffer[:size].reshape(shape)
+    finally:
+        if len(buffer) <= KEPT_VALUES and len(_free) < KEPT:
+            _free.append(buffer)
