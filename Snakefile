@@ -65,7 +65,7 @@ DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", *sorted((ROOT 
 def papermill(name):
     """Shell command: run a notebook of analysis/; its file is there once it has ended well."""
     return (
-        'cd notebooks && OMP_NUM_THREADS={threads} PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc execute '
+        'cd notebooks && OMP_NUM_THREADS={threads} PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc.forks semanticcmc execute '
         f'"$SEMANTICCMC_ROOT"/analysis/{name}.ipynb ../{{output.notebook:q}} '
         "-p experiment=../experiment.yaml {params.parameters} > ../{log:q} 2>&1"
     )

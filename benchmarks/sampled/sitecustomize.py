@@ -1,7 +1,7 @@
 """Imported by every Python that finds this folder on its path: samples what the main thread does, and what it costs.
 
 Each sample gives the processor time since the one before, of all threads of the process, to the kind of work of the
-innermost function that `KINDS` knows. The file is written every second: not every process ends by itself.
+innermost function that `KINDS` knows. The file is written again and again: not every process ends by itself.
 """
 
 import atexit
@@ -36,6 +36,7 @@ KINDS = (  # part of a file's path and the kind of work, the first that fits
     ("ipykernel", "notebooks"),
 )
 EVERY_S = 0.005
+WRITTEN_EVERY_S = 0.2
 
 
 def kind_of(frame):
@@ -49,13 +50,18 @@ def kind_of(frame):
     return next((kind for path in paths for part, kind in KINDS if part in path), "other")
 
 
-def sample(file, job, main):
-    """Add up processor time by kind until the process ends."""
-    spent, before, written = {"start of Python": time.process_time()}, time.process_time(), 0.0
+def sample(spent):
+    """Add up processor time by kind in `spent` until the process ends."""
+    file = os.path.join(os.environ["SAMPLED"], f"{os.getpid()}-{time.monotonic_ns()}.json")
+    main, before, written = threading.main_thread().ident, time.process_time(), 0.0
 
     def write():
+        try:
+            output = os.readlink("/proc/self/fd/1")  # a job's log, which names it
+        except OSError:
+            output = ""
         with open(f"{file}.part", "w") as out:
-            json.dump({"job": job, "spent": spent}, out)
+            json.dump({"job": output, "spent": spent}, out)
         os.replace(f"{file}.part", file)
 
     def take():
@@ -70,7 +76,7 @@ def sample(file, job, main):
         while True:
             time.sleep(EVERY_S)
             take()
-            if time.monotonic() - written > 1:
+            if time.monotonic() - written > WRITTEN_EVERY_S:
                 write()
                 written = time.monotonic()
 
@@ -79,8 +85,5 @@ def sample(file, job, main):
 
 
 if "SAMPLED" in os.environ:
-    try:
-        output = os.readlink("/proc/self/fd/1")  # a job's log, which names it
-    except OSError:
-        output = ""
-    sample(os.path.join(os.environ["SAMPLED"], f"{os.getpid()}.json"), output, threading.main_thread().ident)
+    sample({"start of Python": time.process_time()})
+    os.register_at_fork(after_in_child=lambda: sample({}))

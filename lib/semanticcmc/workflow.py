@@ -28,7 +28,8 @@ from semanticcmc.experiment import (
     read_values,
     repository_root,
 )
-from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, handled, remove_torn
+from semanticcmc.forks import import_less, serving
+from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, handled, remove_torn, write_json
 
 LOG = "workflow.log"
 MOST_SEEDS = 1000
@@ -189,7 +190,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
     command += ["--directory", str(experiment.folder)]
     options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
     options.append(f"--max-checksum-file-size={2**60}")  # bytes decide, not times: results may be copied
-    with locked(experiment.folder) as lock:
+    with locked(experiment.folder) as lock, serving() as forks:
         if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         remove_torn(experiment.folder)
@@ -202,7 +203,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         process = subprocess.Popen(
             [*command, *options, *snakemake],
             pass_fds=[lock],
-            env=environment | {"PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
+            env=environment | forks | {"PYTHONUNBUFFERED": "1", "SEMANTICCMC_CORES": str(cores)},
             process_group=0,
             stderr=subprocess.PIPE,
             text=True,
@@ -232,18 +233,20 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     The notebook has a cell tagged ``parameters``. While it runs, or after an error, the executed one is found in the
     folder ``unfinished`` beside `output`.
     """
-    for slow in ("rfc3987_syntax", "black"):  # to import, and not needed: checks of URIs, code made tidy
-        sys.modules.setdefault(slow, None)  # type: ignore[arg-type]
+    import_less()
     import papermill
 
     unfinished = output.parent / "unfinished" / output.name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     os.environ[NOTEBOOK] = output.stem  # for the records of its figures
     with tempfile.TemporaryDirectory() as jupyter, _stopped_by_interrupt() as stops:
-        # The kernel of this Python, not what JUPYTER_PATH or a home holds under its name.
+        # The kernel of this Python, not what JUPYTER_PATH or a home holds.
         os.environ |= {"JUPYTER_PATH": "", "JUPYTER_DATA_DIR": jupyter, "JUPYTER_PREFER_ENV_PATH": "1"}
+        command = [sys.executable, "-m", "semanticcmc.forks", "ipykernel_launcher", "-f", "{connection_file}"]
+        kernel = {"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}
+        write_json(Path(jupyter, "kernels", "forked", "kernel.json"), kernel)
         try:
-            options: dict[str, Any] = {"kernel_name": "python3", "progress_bar": False, "log_output": True}
+            options: dict[str, Any] = {"kernel_name": "forked", "progress_bar": False, "log_output": True}
             papermill.execute_notebook(notebook, unfinished, parameters, cwd=str(Path.cwd()), **options)
         except papermill.PapermillExecutionError as error:
             if stops:
