@@ -61,7 +61,7 @@ serve: $(VENV)/.ready ## show the rendered site at http://localhost:8000, its se
 	@$(RUN) -m http.server --bind localhost --directory _site 8000
 
 test: $(VENV)/.ready ## run the tests, with the whole pipeline on a tiny world
-	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadgroup
+	@$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 coverage: $(VENV)/.ready ## run the tests and measure which lines and branches they reach (a third longer)
 	@$(RUN) -m pytest --cov --cov-report=term --cov-fail-under=85

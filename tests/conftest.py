@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -56,12 +57,17 @@ def pipeline():
     return run_pipeline_here
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Several processes (pytest -n) share tests by file, but those of the smoke experiment stay together: one run."""
-    for item in items:
-        group = "smoke" if "smoke" in item.fixturenames else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Processes (pytest -n) share tests by file, but one of them has all that look at the smoke experiment."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "smoke" if re.search(r"def \w+\(.*\bsmoke\b.*\):", (ROOT / file).read_text()) else file
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish():
