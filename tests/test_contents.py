@@ -143,9 +143,9 @@ def _same_code(one, other):
 
 
 # How jobs are started decides no result; packages' first file holds what notebooks call to open an experiment.
-STARTED_BY = {f"lib/semanticcmc/{name}.py" for name in ("__init__", "__main__", "checks", "cli", "forks", "workflow")} | {
-    "papers/build/__init__.py"
-}
+STARTED_BY = {
+    f"lib/semanticcmc/{name}.py" for name in ("__init__", "__main__", "checks", "cli", "forks", "workflow")
+} | {"papers/build/__init__.py"}
 DECLARED = """
 import json, os
 import semanticcmc.contents as c
