@@ -264,6 +264,7 @@ rule train:
         settings=settings("networks", "views", "training", "objectives", "lags_s"),
         parameters=run_parameters,
     threads: THREADS
+    priority: 1  # the longest jobs first, so that no core waits for one of them at the end
     resources:
         gpu=1,
     shell:
