@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from semanticcmc.films.pairs import lagged_pairs
 from semanticcmc.films.store import FrameStore
 from semanticcmc.labels.stream import read_labels
 from semanticcmc.rsa.rdm import read_rdms
+from semanticcmc.world import renderer as renderers
 from semanticcmc.world.build import build
 from semanticcmc.world.classes import read_classes
 from semanticcmc.world.labels import label_tables
@@ -69,23 +71,39 @@ def test_frames_show_what_the_labels_say(film):
     assert np.array_equal(changed, in_view) and 0 < in_view.sum() < len(times_s)
 
 
+def on_grey(film, times_s):
+    """Frames of objects alone, without shadows: where an object is opaque it has the pixels of the whole picture."""
+
+    def grey(pictures, centre, width, size):
+        return torch.full((len(centre), 3, size, size), 0.5)
+
+    with mock.patch.multiple(renderers, _view_of_places=grey, _cast_shadow=lambda *_: None):
+        return film.frames(times_s)
+
+
+def empty(film, times_s):
+    """Frames of the same places without objects and their shadows."""
+    with mock.patch.object(FilmRenderer, "objects", lambda *_: ()), mock.patch.object(renderers, "_cast_shadow"):
+        return film.frames(times_s)
+
+
 def test_layers_hold_the_objects_and_the_place(film):
     times_s = PICTURES.times_s[::3]
-    together, objects, place = (film.frames(times_s, layers).astype(int) for layers in ("all", "objects", "background"))
+    together, objects, place = (show(film, times_s).astype(int) for show in (FilmRenderer.frames, on_grey, empty))
     seen = (np.abs(objects - 128) > 2).any(-1)
     differs = (np.abs(together - place) > 2).any(-1)
     assert ((sizes(seen) > 0.04) & (sizes(seen) < 0.8)).all()  # an object is in view, and room around it
     assert (sizes(differs & seen) > 0.8 * sizes(seen)).all()  # and it stands out against the place
     # The looks of objects do not reach the place, and behind opaque pixels the place does not show.
     other = FilmRenderer(PICTURES, film.timeline, -class_looks(PICTURES))
-    assert np.array_equal(other.frames(times_s, "background"), place)
+    assert np.array_equal(empty(other, times_s), place)
     grown = torch.nn.functional.max_pool2d(torch.from_numpy(1.0 - seen)[:, None], 5, 1, 2)[:, 0].numpy() == 0
     assert grown.any() and (np.abs(together - objects)[grown] <= 1).mean() > 0.97  # where parts join there are seams
 
 
 def test_two_shots_have_two_objects_and_close_ups_a_larger_one(film):
     times_s = PICTURES.times_s
-    seen = (np.abs(film.frames(times_s, "objects").astype(int) - 128) > 2).any(-1)
+    seen = (np.abs(on_grey(film, times_s).astype(int) - 128) > 2).any(-1)
     two = film.timeline.shots["setup"].to_numpy()[film.timeline.shot_at(times_s)] == TWO_SHOT
     left, right = seen[:, :, :16].mean((1, 2)), seen[:, :, 16:].mean((1, 2))
     assert (np.minimum(left, right)[two] > 0.01).all()
@@ -120,7 +138,7 @@ def test_grade_and_place_are_knobs():
         config = dataclasses.replace(PICTURES, scene_background=share)
         renderer = FilmRenderer(config, films[0], class_looks(config))
         shots = films[0].shots[films[0].shots["setup"] == TWO_SHOT].groupby("beat").first()
-        frames = renderer.frames(shots["start_s"].to_numpy() + 1, "background").astype(float)
+        frames = empty(renderer, shots["start_s"].to_numpy() + 1).astype(float)
         same = shots["scene"].to_numpy()[1:] == shots["scene"].to_numpy()[:-1]
         return np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))[same].mean()
 

@@ -14,7 +14,7 @@ from semanticcmc.world.objects import class_looks
 from semanticcmc.world.other_views import pictures, tracks, velocities
 from semanticcmc.world.renderer import FilmRenderer
 from semanticcmc.world.timeline import timelines
-from tests.world.test_build import SMALL
+from tests.world.test_build import SMALL, on_grey
 from tests.world.test_timeline import world
 
 CONFIG = world(films=1, film_duration_s=120.0, image_px=64)
@@ -29,9 +29,8 @@ def film():
 def test_silhouettes_are_where_the_objects_are(film):
     """Between the picture and the same place without objects nothing but objects and their shadows differs."""
     opacity = pictures(film, TIMES, "segmentation")[..., 0] / 255
-    on_grey = film.frames(TIMES, "objects").astype(int)
-    grey = film.frames(TIMES, "background").astype(int) * 0 + np.median(on_grey[:, :1, :1], axis=(1, 2), keepdims=True)
-    differs = np.abs(on_grey - grey).max(3) > 40
+    alone = on_grey(film, TIMES).astype(int)
+    differs = np.abs(alone - np.median(alone[:, :1, :1], axis=(1, 2), keepdims=True)).max(3) > 40
     assert (opacity[differs] > 0.2).mean() > 0.99 and 0.02 < opacity.mean() < 0.6
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from semanticcmc.world.config import WorldConfig
 from semanticcmc.world.objects import REACH, Light, class_looks, draw_objects, instances
 from semanticcmc.world.timeline import CLOSE_UP, N_IN_BEAT, TWO_SHOT, Timeline, timelines
 
-Layers = Literal["all", "objects", "background"]
 GREY = 0.5
 SIDE, GROUND, RADIUS = (0.48, 0.24, 0.38)  # of objects on the stage: right or left of the middle, below it, their size
 FRAMES_AT_ONCE = 128  # fixed, so that a frame does not depend on what is rendered beside it
@@ -90,16 +89,12 @@ class FilmRenderer:
         self._camera = np.column_stack([centre, np.log(width)])  # (shots, x y log half-width)
         self._drift = drift * np.array([0.10, 0.05, 0.06, 0.12])  # x, y, zoom, sway of the objects (rad)
 
-    def frames(self, times_s: np.ndarray, layers: Layers = "all") -> np.ndarray:
-        """Pictures at given times (n,), uint8 (n, image_px, image_px, 3).
-
-        The layers ``objects`` are objects on grey, without shadows; ``background`` is the same place without objects
-        and their shadows. Where an object is opaque it has the same pixels in ``all`` and ``objects``.
-        """
+    def frames(self, times_s: np.ndarray) -> np.ndarray:
+        """Pictures at given times (n,), uint8 (n, image_px, image_px, 3)."""
         size = self.config.image_px
         out = np.empty((len(times_s), size, size, 3), dtype=np.uint8)
         for i in range(0, len(times_s), FRAMES_AT_ONCE):
-            pictures = self._frames(np.asarray(times_s[i : i + FRAMES_AT_ONCE], dtype=np.float64), layers)
+            pictures = self._frames(np.asarray(times_s[i : i + FRAMES_AT_ONCE], dtype=np.float64))
             out[i : i + FRAMES_AT_ONCE] = to_uint8(pictures)
         return out
 
@@ -128,19 +123,15 @@ class FilmRenderer:
             grid = _grid(offset, width, cameras.sway[rows], reach, self.config.image_px)
             yield which, rows, grid_sample(pictures_of[self._row[b] * N_IN_BEAT + which], grid, align_corners=False)
 
-    def _frames(self, times_s: np.ndarray, layers: Layers) -> Tensor:
-        cameras, size = self.cameras(times_s), self.config.image_px
-        shot, beat, setup, centre, width, *_ = cameras
-
-        if layers == "objects":
-            pictures = torch.full((len(shot), 3, size, size), GREY)
-        else:
-            pictures = _view_of_places(self._places[self._row[beat]], centre, width, size)
-        for which in (1, 0) if layers == "all" else ():  # the second object stands behind the first
+    def _frames(self, times_s: np.ndarray) -> Tensor:
+        cameras = self.cameras(times_s)
+        _, beat, setup, centre, width, *_ = cameras
+        pictures = _view_of_places(self._places[self._row[beat]], centre, width, self.config.image_px)
+        for which in (1, 0):  # the second object stands behind the first
             rows = np.flatnonzero((setup == TWO_SHOT) | (which == 0))
             position, radius = self.position[beat[rows], which], self.radius[beat[rows], which]
             _cast_shadow(pictures, rows, position, radius, centre[rows], width[rows])
-        for _, rows, layer in self.objects(cameras) if layers != "background" else ():
+        for _, rows, layer in self.objects(cameras):
             pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
         return self._grade.apply(pictures)
 
