@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.config import ActivationsConfig
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 RowsOf = Callable[[Tensor], Tensor]

@@ -11,16 +11,13 @@ Nothing is random, and every condition works on the pixels as the network would 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from semanticcmc.config import InputError
 from semanticcmc.films.pictures import mask_file
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CONDITIONS = ("intact", "grey", "blur", "object", "background")
 MASKED = ("object", "background")

@@ -20,10 +20,11 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,9 +36,6 @@ from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, Network, repository_root
 from semanticcmc.run import Progress, record, sha256, write_csv, write_json
 from semanticcmc.training.checkpoints import load_network
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclasses.dataclass(frozen=True)

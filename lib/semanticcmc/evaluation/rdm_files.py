@@ -21,10 +21,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from semanticcmc.config import InputError
 from semanticcmc.evaluation.activations import class_means, evaluation_device
@@ -36,9 +36,6 @@ from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
 from semanticcmc.run import Progress, record, write_json
 from semanticcmc.training.networks import CONV_LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 POOLINGS = {True: "spatial mean", False: "every unit"}  # of convolutional maps, by activations.spatial_mean
 

@@ -11,11 +11,12 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from semanticcmc.config import InputError
@@ -23,9 +24,6 @@ from semanticcmc.evaluation.conditions import MASKED, read_mask, under, visible
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.films.pictures import images_in, mask_file, read_image, square
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def stimulus_folder(experiment: Experiment) -> Path:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from semanticcmc.config import NO_FILE, InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2")
 # Pillow runs programs for others (PostScript).

@@ -17,17 +17,14 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from semanticcmc.rsa import fourier
 from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import kernels_for
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MULTIPLIER_EVERY = 100  # one more multiplier an order for each so many items
 _BLOCK_VALUES = {"cpu": 2**20, "cuda": 2**23}  # float64 values of y's spectra at a time: 8 MiB, which a cache holds

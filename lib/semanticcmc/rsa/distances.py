@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from semanticcmc.rsa.arrays import as_tensor
 from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 DISTANCES = ("correlation", "spearman", "euclidean", "cosine")
 LARGEST = {torch.float32: 1e30, torch.float64: 1e150}  # of which sums, and sums of squares in float64, are finite

@@ -10,18 +10,16 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numba
 import numpy as np
 import scipy.fft
 import torch
+from numpy.typing import NDArray
 
 from semanticcmc.rsa.fourier import Group, folded, weights
 from semanticcmc.rsa.threads import workspace
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Sums may be reordered; infinities and NaN are kept as they are.
 _CACHED_VALUES = 2**17  # of diagonals that are transformed at a time: 1 MiB

@@ -6,17 +6,15 @@ import dataclasses
 import functools
 import math
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 
 from semanticcmc.rsa.cosets import coset_correlations, orders_at_a_time, stream_cosets
 from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
 from semanticcmc.rsa.threads import threads_for
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 PARTIALS = ("smouse", "dsp")

@@ -12,18 +12,16 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 
 from semanticcmc.config import InputError
 from semanticcmc.rsa.arrays import as_tensor, in_order, labelled, read_named
 from semanticcmc.rsa.distances import pairwise
 from semanticcmc.run import atomic, listed
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 COARSE = 1e-4  # least rounding of float16 and bfloat16, which explains no asymmetry of its root
 FEWEST_CLASSES = 4  # three classes have three distances and six permutations: nothing to test

@@ -7,13 +7,11 @@ import functools
 import math
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 SMALL_S = 0.3  # seconds on one core, below which other threads are not woken
 KEPT = 4  # arrays that are kept for the next call, of at most so many values (32 MiB) each
