@@ -74,22 +74,24 @@ def test_the_table_holds_nouns_of_wordnet(repository, words):
         assert (row["source"] == "first sense") == bool(first and first[0] == row["wnid"]), row
 
 
-def test_a_table_of_ones_own_goes_before_the_packages_and_that_before_wordnet(tmp_path):
+def test_a_table_of_ones_own_goes_before_the_packages_and_that_before_wordnet(tmp_path, monkeypatch):
     table = plain_table(tmp_path / "mine.csv", ("Dog", "n02012849", "crane", ""), ("place:Cat", "", "", "no thing"))
     labels = ["Dog", "Cat", "place:Dog", "place:Cat", "Outdoors", "Xyzzy"]
     asked = []
-    ours = label_nouns(labels, lookup=asked.append, columns=["place"]).set_index("label")
+    monkeypatch.setattr("semanticcmc.labels.nouns.first_sense", asked.append)
+    ours = label_nouns(labels, columns=["place"]).set_index("label")
     assert ours["noun"].tolist() == ["dog", "cat", "dog", "cat", "", ""] and asked == ["Xyzzy"]
     assert ours.loc["Outdoors", "source"] and not ours.loc["Xyzzy", "source"]
-    mine = label_nouns(labels, table, asked.append, ["place"]).set_index("label")
+    mine = label_nouns(labels, table, ["place"]).set_index("label")
     assert mine["noun"].tolist() == ["crane", "cat", "crane", "", "", ""]
     assert mine.loc[["Dog", "place:Cat"], "source"].tolist() == ["mine.csv", "no thing"]
 
 
-def test_what_is_in_a_table_is_not_looked_up(tmp_path):
+def test_what_is_in_a_table_is_not_looked_up(tmp_path, monkeypatch):
     known = {"Crane": ("n10930000", "Crane", "here"), "dog": ("n02084071", "dog", "here")}
     table = plain_table(tmp_path / "table.csv", ("Crane", "n02012849", "crane", "by hand"), ("NA", "", "", "by hand"))
-    found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, known.get, ["place"])
+    monkeypatch.setattr("semanticcmc.labels.nouns.first_sense", known.get)
+    found = label_nouns(["dog", "Crane", "NA", "nan", "place:Crane", "place:dog"], table, ["place"])
     assert found.values.tolist() == [
         ["dog", "n02084071", "dog", "here"],
         ["Crane", "n02012849", "crane", "by hand"],
@@ -100,12 +102,13 @@ def test_what_is_in_a_table_is_not_looked_up(tmp_path):
     ]
 
 
-def test_only_labels_of_event_tables_are_split_at_the_colon():
+def test_only_labels_of_event_tables_are_split_at_the_colon(monkeypatch):
     """``maker:coffee`` is no coffee."""
     known = {word: (f"n{i:08d}", word, "here") for i, word in enumerate(("coffee", "red", "a:b"))}
     labels = ["maker:coffee", "place:coffee", "car:red", ":coffee", "coffee:", "place:maker:coffee", "place:a:b"]
-    assert not label_nouns(labels, lookup=known.get)["noun"].any()
-    nouns = label_nouns(labels, lookup=known.get, columns=["place", "light"])["noun"]
+    monkeypatch.setattr("semanticcmc.labels.nouns.first_sense", known.get)
+    assert not label_nouns(labels)["noun"].any()
+    nouns = label_nouns(labels, columns=["place", "light"])["noun"]
     assert nouns.tolist() == ["", "coffee", "", "", "", "", "a:b"]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -62,12 +62,7 @@ def read_nouns(files: Iterable[Path]) -> dict[str, Noun]:
     return decided
 
 
-def label_nouns(
-    labels: Iterable[str],
-    table: Path | None = None,
-    lookup: Callable[[str], Noun | None] = first_sense,
-    columns: Collection[str] = (),
-) -> pd.DataFrame:
+def label_nouns(labels: Iterable[str], table: Path | None = None, columns: Collection[str] = ()) -> pd.DataFrame:
     """Nouns of labels.
 
     Raises InputError if a table cannot be read, has two rows of one label, or a wnid that is none. Returned is a
@@ -79,9 +74,7 @@ def label_nouns(
     labels : iterable of str
     table : Path, optional
         CSV of one's own with the columns `label, wnid, noun, source`, whose rows go before those of the package's
-        ``label_nouns.csv``; an empty wnid means that the label is no thing.
-    lookup : callable
-        Called for labels that are in neither table.
+        ``label_nouns.csv``; an empty wnid means that the label is no thing. `first_sense` has labels in neither.
     columns : collection of str, optional
         Columns of event tables: of their labels ``column:value`` the value is looked up where there is no noun for
         all of it.
@@ -94,7 +87,7 @@ def label_nouns(
         column, _, value = label.partition(":")
         names = [label, value] if column in columns else [label]
         found = next((decided[name] for name in names if name in decided), None)
-        found = found or next(filter(None, map(lookup, names)), None) or detected.get(label)
+        found = found or next(filter(None, map(first_sense, names)), None) or detected.get(label)
         rows.append((label, *(found or ("", "", ""))))
     return pd.DataFrame(rows, columns=["label", "wnid", "noun", "source"])
 
