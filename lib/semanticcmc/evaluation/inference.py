@@ -67,13 +67,8 @@ class Estimate:
 class Units:
     """Correlations of the same networks with one model in several units.
 
-    Parameters
-    ----------
-    units : sequence of Standardised
-        One a unit (`standardise.standardise_table`), all of the same classes in the same order: RDMs of the networks,
-        in order of their lags where they are asked for, the models, and controls if any.
-    model : int
-        Which of the models.
+    Units (`standardise.standardise_table`) are all of the same classes in the same order: RDMs of the networks, in
+    order of their lags where they are asked for, the model, and controls if any.
 
     Attributes
     ----------
@@ -83,16 +78,16 @@ class Units:
         Those without each class, and what each pair of classes brings to them.
     """
 
-    def __init__(self, units: Sequence[Standardised], model: int = 0) -> None:
+    def __init__(self, units: Sequence[Standardised]) -> None:
         if len({tuple(unit.x.shape) for unit in units}) != 1:
             raise ValueError(f"units of {[tuple(unit.x.shape[:2]) for unit in units]} networks and classes: all alike")
-        self._units, self._model = units, model
+        self._units = units
         found = [all_and_left_out(unit) for unit in units]
-        self.r = torch.stack([r[:, model] for r, _ in found])
-        self.left_out = torch.stack([left_out[:, model] for _, left_out in found])
+        self.r = torch.stack([r[:, 0] for r, _ in found])
+        self.left_out = torch.stack([left_out[:, 0] for _, left_out in found])
         self.influences = torch.stack(
             [
-                torch.stack([pair_influences(x, unit.y[model], unit.control(row)) for row, x in enumerate(unit.x)])
+                torch.stack([pair_influences(x, unit.y[0], unit.control(row)) for row, x in enumerate(unit.x)])
                 for unit in units
             ]
         )
@@ -136,7 +131,7 @@ class Units:
         """
         rng = np.random.default_rng(seed)
         counts = bootstrap_counts(self._units[0].x.shape[-1], samples, seed)
-        found = torch.stack([bootstrap_correlations(unit, counts)[:, self._model] for unit in self._units])
+        found = torch.stack([bootstrap_correlations(unit, counts)[:, 0] for unit in self._units])
         drawn = torch.from_numpy(rng.multinomial(len(found), np.full(len(found), 1 / len(found)), samples)).double()
         peaks = np.asarray(torch.einsum("ulb,bu->lb", found[:, list(among)].nan_to_num(nan=-1), drawn).argmax(0))
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
