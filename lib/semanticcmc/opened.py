@@ -41,18 +41,9 @@ CHOICES = ("layer", "models", "control", "condition")  # what every figure of te
 class Opened:
     """One experiment and its results, each thing loaded when it is first asked for.
 
-    Parameters
-    ----------
-    write : bool
-        Whether tables and figures go to the results; else they go to ``results/<name>/explore``.
-    **chosen
-        `layer`, `models`, `control` and `condition` that figures show, and the `method` of correlation; by default as
-        the experiment declares. Models and controls that it does not declare are tested besides.
-
-    Attributes
-    ----------
-    shown : Selection
-        What figures show.
+    With `write` tables and figures go to the results, else to ``results/<name>/explore``. What may be `chosen` are the
+    `layer`, `models`, `control` and `condition` that figures show (`shown`), and the `method` of correlation; by
+    default as the experiment declares. Models and controls that it does not declare are tested besides.
     """
 
     def __init__(self, experiment: Experiment, write: bool = False, **chosen: Any) -> None:

@@ -41,17 +41,10 @@ CODE = ("evaluation", "rsa", "figures")  # packages that an answer follows from
 
 
 class Answer(pd.DataFrame):
-    """A table that says what was tested, and shows its figure in a notebook; what is made of it is a plain table.
-
-    Attributes
-    ----------
-    said : str
-        What the rows hold, the number of permutations, and the family of tests that p_holm is corrected for.
-    picture : Picture or None
-    """
+    """A table that says what was tested, and shows its figure in a notebook; what is made of it is a plain table."""
 
     _metadata: ClassVar[list[str]] = ["said", "picture"]
-    said: str
+    said: str  # what the rows hold, the number of permutations, and the family of tests that p_holm is corrected for
     picture: Picture | None
 
     @property

@@ -37,13 +37,9 @@ NOTEBOOK = "SEMANTICCMC_NOTEBOOK"  # in the environment of a notebook that is ex
 def refuse_unknown_parameters(cells: Sequence[str]) -> None:
     """Refuse names that papermill injected but the notebook's tagged cell does not have (papermill only warns).
 
-    Names that a person assigned in the tagged cell, but the cell which opens the experiment does not read, are told.
-    Unknown names raise an InputError.
-
-    Parameters
-    ----------
-    cells : sequence of str
-        Sources executed so far, the one at work last: ``In`` in a notebook, whose tagged cell assigns ``experiment``.
+    `cells` are the sources executed so far, the one at work last: ``In`` in a notebook, whose tagged cell assigns
+    ``experiment``. Names that a person assigned in that cell, but the cell which opens the experiment does not read,
+    are told. Unknown names raise an InputError.
     """
     tagged = [cell for cell in cells if "experiment" in _names(cell) and not _is_injected(cell)]
     known = list(dict.fromkeys(name for cell in tagged for name in _names(cell)))
@@ -215,18 +211,9 @@ def git_commit() -> str | None:
 class Progress:
     """Progress of one job: a line now and then with the time left, and a small file for whoever watches.
 
-    Parameters
-    ----------
-    what : str
-        Name of the job, as a person would say it: ``semantic_60s, seed 0``.
-    total : int
-        Number of steps.
-    folder : Path, optional
-        Where ``<what>.json`` is kept up to date (``experiment.folder / "progress"``).
-    every_s : float
-        Least seconds between two lines.
-    quiet : bool
-        Whether to keep the file alone: something else shows the progress.
+    `what` names the job as a person would say it, ``semantic_60s, seed 0``, `total` is its number of steps. In `folder`
+    (``experiment.folder / "progress"``) ``<what>.json`` is kept up to date; where something else shows the progress it
+    is kept alone (`quiet`). `every_s` are the least seconds between two lines.
     """
 
     def __init__(

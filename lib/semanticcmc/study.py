@@ -231,7 +231,7 @@ def open_study(experiment: str | Path, cells: Sequence[str] | None = None, **cho
         ``In`` of a notebook: parameters that papermill injects but the notebook does not know are refused, and the
         notebook writes into the results where papermill runs it.
     **chosen
-        `write=True` for results to be written by hand; else as of `Study`.
+        `write=True` for results to be written by hand; else as of `opened.Opened`.
     """
     if cells is not None:
         refuse_unknown_parameters(cells)

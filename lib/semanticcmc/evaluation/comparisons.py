@@ -224,13 +224,8 @@ def _by_seed(
 def beside_published(tests: pd.DataFrame, layer: str) -> pd.DataFrame:
     """The published tests and ours with WordNet at one layer, as ``tables/published.csv``.
 
-    Returned is a DataFrame: the columns of `tests` behind ``source`` (published or ours), and where a published row
-    comes from.
-
-    Parameters
-    ----------
-    tests : DataFrame
-        ``tables/lag_curve.csv``.
+    Returned is a DataFrame: the columns of `tests`, ``tables/lag_curve.csv``, behind ``source`` (published or ours),
+    and where a published row comes from.
     """
     file = repository_root() / "data_manifests" / "published_results.csv"
     published = pd.read_csv(file, keep_default_na=False, na_values=[""]).rename(columns={"source": "citation"})

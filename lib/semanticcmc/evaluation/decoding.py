@@ -152,17 +152,10 @@ def accuracy_table(
 ) -> pd.DataFrame:
     """Class accuracy by measure with its interval over classes: rows of ``tables/accuracy.csv``.
 
-    Returned is a DataFrame: ``measure`` (knn, linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The
-    interval says how much accuracy depends on which classes there are, with the classifier as it was fitted; chance has
-    none.
-
-    Parameters
-    ----------
-    features, labels, neighbours, folds
-        As in `knn_accuracy`.
-    samples : int
-        Bootstrap samples of the classes, the same as those of `bootstrap.intervals` with this seed; 0
-        for no interval.
+    Features, labels, neighbours and folds are as in `knn_accuracy`; `samples` are bootstrap samples of the classes, the
+    same as those of `bootstrap.intervals` with this seed (0: no interval). Returned is a DataFrame: ``measure`` (knn,
+    linear_probe, chance), ``accuracy``, ``ci_low``, ``ci_high``. The interval says how much accuracy depends on which
+    classes there are, with the classifier as it was fitted; chance has none.
     """
     measured = {
         "knn": knn_accuracy(features, labels, neighbours, folds),

@@ -146,14 +146,9 @@ def parts_of(experiment: Experiment, control: str) -> tuple[str, ...]:
 
 
 class Study:
-    """What the tests of one condition share: RDM files, models of the same classes, controls.
+    """What the tests of one condition share: RDM files, models of the same classes, controls that can be had.
 
-    Attributes
-    ----------
-    models : dict of str to RDM
-        Category may hold fewer classes than the files: those that have a category.
-    controls : tuple of str
-        Those of the experiment that can be had.
+    The model of category may hold fewer classes than the files: those that have a category.
     """
 
     def __init__(self, experiment: Experiment, condition: str) -> None:
@@ -221,19 +216,11 @@ def _tested(
 
 
 def over_seeds(table: pd.DataFrame, confidence: float, value: str = "mantel_r") -> pd.DataFrame:
-    """Mean over seeds and its interval, by Student's t: how far training repeats itself.
+    """Mean over seeds of a column, and its interval at a level by Student's t: how far training repeats itself.
 
-    Returned is a DataFrame: one row a network, layer, condition, and model and control, or measure: `value` the mean,
-    ``ci_low`` and ``ci_high``, ``seeds`` their number. With a single seed the interval is NaN.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `lag_curve` returns it, or the table of class accuracy.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    value : {'mantel_r', 'accuracy', 'value'}
-        Column to average.
+    `table` is as `lag_curve` returns it, or that of class accuracy. Returned is a DataFrame: one row a network, layer,
+    condition, and model and control, or measure: `value` the mean, ``ci_low`` and ``ci_high``, ``seeds`` their number.
+    With a single seed the interval is NaN.
     """
     key = [name for name in (*KEYS, "measure") if name in table and name != "seed"]
     rows = table.groupby(key, sort=False, dropna=False)[value].agg(["mean", "sem", "count"]).reset_index()

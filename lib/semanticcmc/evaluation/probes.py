@@ -54,13 +54,7 @@ class ClassificationConfig(Section):
 
 
 class Images:
-    """Training and test images of an experiment's probes, found and compared before anything runs.
-
-    Attributes
-    ----------
-    folders : list of StimulusFolder
-        One folder that is split, or one to learn from and one to test on.
-    """
+    """Training and test images of an experiment's probes, found and compared before anything runs."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.config = config = experiment.section("classification", ClassificationConfig)
@@ -68,7 +62,7 @@ class Images:
             experiment.section("stimuli", StimuliConfig), images_per_class=config.images_per_class
         )
         train = repository_root() / config.train.expanduser() if config.train else stimulus_folder(experiment)
-        self.folders = [StimulusFolder(train, read)]
+        self.folders = [StimulusFolder(train, read)]  # one that is split, or one to learn from and one to test on
         counts = self.folders[0].files["wnid"].value_counts()
         least = 2 if config.test else 3
         if counts.min() < least:
@@ -148,16 +142,10 @@ def top1(
 ) -> dict[str, Any]:
     """Share of test images whose class a linear probe names, with Wilson's interval.
 
+    Training and test images are features (N, d) and the class of each (N,); the rest is as of `ClassificationConfig`.
     Returned is a dict: ``top1, ci_low, ci_high, classes, train_images, test_images, features, regularisation``. Of
     penalties that do equally well on the validation images (`held_out`) the strongest is taken, and the probe then
     learns from all training images.
-
-    Parameters
-    ----------
-    train, test : tuple of arrays
-        Features (N, d) and class of each image (N,).
-    regularisation, validation_share, confidence, seed
-        As of `ClassificationConfig`.
     """
     from scipy.stats import binomtest
     from sklearn.model_selection import GridSearchCV, PredefinedSplit

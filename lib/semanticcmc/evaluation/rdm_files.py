@@ -164,13 +164,8 @@ class ByLayer(dict[str, RDM]):
 class RDMFiles:
     """The RDM files of an experiment under one condition, all of the same classes and layers.
 
-    Raises InputError if the first network's file is missing.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        Sorted, as in the first network's file; every RDM is brought into this order.
-    layers : tuple of str
+    Classes are those of the first network's file, sorted; every RDM is brought into this order. Raises InputError if
+    that file is missing.
     """
 
     def __init__(self, experiment: Experiment, condition: str) -> None:

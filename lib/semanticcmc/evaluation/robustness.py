@@ -130,12 +130,8 @@ def survival(table: pd.DataFrame) -> pd.DataFrame:
 
     Returned is a DataFrame: one row a network, model, varied and value: ``mantel_r`` the mean over seeds, ``lowest``
     and ``highest`` r of a seed, ``p`` the largest, ``seeds`` their number, ``survives``, and ``excludes_0``: whether
-    every seed's interval lies on that side of 0 too. A test that could not be done (NaN) does not survive.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `panel` returns it.
+    every seed's interval lies on that side of 0 too. A test that could not be done (NaN) does not survive. The table
+    is as `panel` returns it.
     """
     key = ["network", "lag_s", "model", "varied", "value"]
     groups = table.groupby(key, sort=False, dropna=False)

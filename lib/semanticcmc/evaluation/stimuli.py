@@ -70,14 +70,7 @@ class StimulusFolder:
     """Class folders, named by wnid, as streams of batches (`stimulus_folder` gives an experiment's).
 
     Raises InputError if the folder holds no class folders, or one of them no image. `stimulus_checks.probe` looks
-    deeper.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        The wnids, sorted.
-    files : DataFrame
-        wnid, path: one row an image, sorted by class and name.
+    deeper. `classes` are the wnids, sorted; `files` has wnid and path, one row an image, sorted by class and name.
     """
 
     def __init__(self, folder: str | Path, config: StimuliConfig) -> None:

@@ -131,15 +131,9 @@ def too_little_film(films: int, hours: float) -> str:
 
 
 def published_table(table: pd.DataFrame, shown: Selection) -> Drawn:
-    """The published correlations with WordNet (LCH) beside ours, each at its lag.
+    """The published correlations with WordNet (LCH) beside ours, each at its lag; simple ones are drawn faint.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/published.csv``: ``source`` (``published`` or ``ours``), ``network``, ``lag_s``, ``layer``, ``model``,
-        ``control``, ``mantel_r``, ``classes``, ``seed``, and ``ci_low``, ``ci_high`` where known.
-    shown : Selection
-        Control; the simple correlation is drawn faint.
+    `table` is ``tables/published.csv`` (`comparisons.beside_published`).
     """
     [ax] = axes = style.panels()
     name = model_names(["lch"])

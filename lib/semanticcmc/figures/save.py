@@ -22,15 +22,9 @@ SHOWN_PER_IN = 100  # pixels at which a notebook shows an inch of a figure; file
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A figure as it was written; a notebook shows it, with its words for those who cannot see it.
+    """A figure as it was written; a notebook shows it, with its words for those who cannot see it."""
 
-    Attributes
-    ----------
-    png : Path
-        Beside it stands its record, a JSON file with ``alt`` and ``caption``.
-    """
-
-    png: Path
+    png: Path  # beside it stands its record, a JSON file with ``alt`` and ``caption``
 
     @property
     def svg(self) -> Path:

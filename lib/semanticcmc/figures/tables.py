@@ -73,15 +73,8 @@ def summary(rows: pd.DataFrame, confidence: float, value: str = "mantel_r") -> p
     """Means over seeds: one row a network (and layer, condition, model, control or measure), in the order of `rows`.
 
     Returned is a DataFrame: the keys, `value`, its interval (``ci_low, ci_high``; over classes where there is one
-    seed), and whether the Holm-corrected p of every seed is below .05 (``significant``).
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of ``tables/lag_curve.csv`` or ``tables/accuracy.csv``; those without a value are left out.
-    confidence : float
-        Level of the intervals, between 0 and 1.
-    value : {'mantel_r', 'accuracy', 'value'}
+    seed), and whether the Holm-corrected p of every seed is below .05 (``significant``). Rows, of a table such as
+    ``tables/lag_curve.csv``, without a value are left out.
     """
     from semanticcmc.evaluation.lag_curve import over_seeds
 

@@ -128,12 +128,8 @@ def meaning(table: pd.DataFrame, scales: pd.DataFrame, shown: Selection) -> Draw
 
     Dashed is the upper bound of utterances shuffled within films, grey the band of films paired anew. Artists carry a
     gid: ``meaning category``, ``interval category``, ``shuffled category``, ``paired category``, ``half category``.
-
-    Parameters
-    ----------
-    table, scales : DataFrame
-        ``tables/meaning.csv`` and ``tables/meaning_scales.csv`` (`timescales.meaning`). Lags of 0 s have no place on
-        the log axis and are left out.
+    Tables are ``tables/meaning.csv`` and ``tables/meaning_scales.csv`` (`timescales.meaning`); lags of 0 s have no
+    place on the log axis and are left out.
     """
     [ax] = axes = style.panels(width=0.96, height=0.62)
     told = []

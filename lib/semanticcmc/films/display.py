@@ -156,14 +156,8 @@ PQ_TABLE = pq_to_nits(np.arange(65536) / 65535)  # light of every 16-bit PQ sign
 def to_sdr(image: np.ndarray, transfer: str) -> np.ndarray:
     """An HDR picture (PQ or HLG of BT.2100) as a standard one of BT.709.
 
-    Returned is a uint8 array (height, width, 3): R'G'B' of BT.709, full range.
-
-    Parameters
-    ----------
-    image : uint16 array (height, width, 3)
-        R'G'B' of BT.2020, full range.
-    transfer : str
-        ``pq`` or ``hlg``.
+    `image` is uint16 (height, width, 3), R'G'B' of BT.2020, full range; `transfer` is ``pq`` or ``hlg``. Returned is a
+    uint8 array (height, width, 3): R'G'B' of BT.709, full range.
 
     Notes
     -----

@@ -133,12 +133,7 @@ def merge_index(folder: str | Path, movie_ids: Collection[str] | None = None) ->
     """Merge the films' indices into ``index.parquet``; print which films are left out, and why.
 
     Raises InputError if no film is usable. Returned is a DataFrame: `COLUMNS`, one row a frame, sorted by ``movie_id``
-    (as text) and ``time_s``.
-
-    Parameters
-    ----------
-    movie_ids : collection of str, optional
-        The films wanted; by default all in the folder.
+    (as text) and ``time_s``. `movie_ids` are the films wanted, by default all in the folder.
     """
     folder = Path(folder)
     if movie_ids is None:

@@ -142,18 +142,12 @@ def _noted(file: Path) -> dict[str, Any]:
 def merge(probed: pd.DataFrame, folder: str | Path, longest_lag_s: float = 0.0) -> pd.DataFrame:
     """Merge the films ingested into ``index.parquet``, and list all films in ``films.csv``.
 
-    Shots of films (`movie_id, start_s, stop_s, shot`), where they were looked for, go to ``index.shots.parquet``.
+    `probed` and `longest_lag_s` are as made by, and for, `probe`; `folder` is the frame store. Shots of films
+    (`movie_id, start_s, stop_s, shot`), where they were looked for, go to ``index.shots.parquet``.
 
     Returned is a DataFrame: `movie_id, title, duration_s, frames, source, problem, kept_px, warning`, one row a film,
     also those that cannot be used. `kept_px` is the part inside black borders, width x height + left + top in pixels as
     stored, empty where all was kept; `warning` is not empty for a film that is used in spite of damage.
-
-    Parameters
-    ----------
-    probed, longest_lag_s
-        As made by, and for, `probe`.
-    folder : str or Path
-        The frame store.
     """
     folder, movie_ids = Path(folder), probed["movie_id"]
     films = pd.DataFrame(

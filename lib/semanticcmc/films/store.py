@@ -32,6 +32,7 @@ class FrameStore:
     """A folder of films, read at random.
 
     Nothing is kept open between calls, so that threads and worker processes, forked or spawned, can share one store.
+    `movies` are the films, sorted as text.
 
     Parameters
     ----------
@@ -39,11 +40,6 @@ class FrameStore:
         Holds ``index.parquet`` and the films' tars.
     view : str, optional
         Read another view of the same frames instead, ``<movie_id>.<view>.tar``, such as ``flow``.
-
-    Attributes
-    ----------
-    movies : tuple of str
-        Sorted as text.
     """
 
     def __init__(self, folder: str | Path, view: str = "") -> None:
@@ -148,12 +144,8 @@ class FrameStore:
     def resident(self, size_px: tuple[int, int] | None = None, device: str | torch.device = "cpu") -> torch.Tensor:
         """All frames at once, uint8 (N, 3, height, width) on `device`, in the order of the index.
 
-        Raises as `read_rows`; and, before anything is read, where the frames do not fit the free memory.
-
-        Parameters
-        ----------
-        size_px, device
-            As for `read_rows`; a GPU is filled in parts: its frames need not fit the computer's own memory.
+        A GPU is filled in parts: its frames need not fit the computer's own memory. Raises as `read_rows`; and, before
+        anything is read, where the frames do not fit the free memory.
         """
         height, width = self.common_size(size_px)
         needed, free = len(self) * 3 * height * width, available_bytes(device)

@@ -67,21 +67,11 @@ def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch
 
 
 def products(x: torch.Tensor, y: torch.Tensor, group: Group, multipliers: NDArray[np.int64], n: int) -> torch.Tensor:
-    """Sums over l of w_l conj(x~_l[a g]) y~_{a l}[g], for ``a`` and ``-a``.
+    """Sums over l of w_l conj(x~_l[a g]) y~_{a l}[g], for ``a`` and ``-a``, of n items.
 
-    Parameters
-    ----------
-    x, y : tensors, shapes (n // 2 + 1, M, 2, n // 2) and (n // 2 + 1, O, K, 2, n // 2)
-        `spectra` of x in one order, and of y.
-    group : two sequences of int
-        Positions along M, and along K.
-    multipliers : array of int, shape (O, A)
-    n : int
-        Number of items.
-
-    Returns
-    -------
-    complex tensor, shape (x of the group, y of the group, O, A, 2, n // 2 + 1)
+    x, (n // 2 + 1, M, 2, n // 2), and y, (n // 2 + 1, O, K, 2, n // 2), are `spectra` of x in one order, and of y;
+    the group is of positions along M, and along K; multipliers are int (O, A). Returned is a complex tensor, shape
+    (x of the group, y of the group, O, A, 2, n // 2 + 1).
     """
     half, orders = n // 2, y.shape[1]
     x, y = x[:, list(group[0])], y[:, :, list(group[1])] * torch.from_numpy(weights(n)).to(x)

@@ -108,14 +108,8 @@ def monte_carlo_interval(
     1998). It held the p of 2 10^5 permutations or more in 95 to 100 % of draws for 12 to 1,000 items, categories and
     graded distances. One cluster gives 0 and 1.
 
-    Parameters
-    ----------
-    count : tensor
-        Permutations as extreme as the observed order, which itself is not among them.
-    squares : tensor
-        Sum of the squared counts of the clusters.
-    drawn : tensor
-        Permutations, the observed order among them.
+    `count` are the permutations as extreme as the observed order, which itself is not among them, `squares` the sum of
+    the squared counts of the clusters, `drawn` the permutations, the observed order among them.
     """
     from scipy.special import betaincinv, stdtrit  # here: its import takes long
 

@@ -31,25 +31,16 @@ Controls = Any  # a matrix, or a list or tuple of them
 
 @dataclasses.dataclass(frozen=True)
 class Standardised:
-    """RDMs, models and controls of the same items, standardised once for tests and intervals.
+    """RDMs, models and controls of the same items, standardised once (`standardise`) for tests and intervals.
 
-    Attributes
-    ----------
-    x : tensor of float64, shape (M, n, n)
-        RDMs, from `standardise`.
-    moving : tensor of float64, shape (K + C, n, n)
-        Models and, after them, the different controls: what x is permuted against. Of controls that are partialled
-        out together, each is what those before it leave of it: they do not correlate.
-    own : tuple of int
-        Each RDM's set of controls, counted from 0; empty without a control.
-    sets : tuple of tuple of int
-        Controls of each set, counted from 0.
+    `moving`, models and, after them, the different controls, is what `x` is permuted against. Of controls that are
+    partialled out together, each is what those before it leave of it: they do not correlate.
     """
 
-    x: torch.Tensor
-    moving: torch.Tensor
-    own: tuple[int, ...] = ()
-    sets: tuple[tuple[int, ...], ...] = ()
+    x: torch.Tensor  # RDMs, float64 (M, n, n)
+    moving: torch.Tensor  # float64 (K + C, n, n)
+    own: tuple[int, ...] = ()  # each RDM's set of controls, counted from 0; empty without a control
+    sets: tuple[tuple[int, ...], ...] = ()  # controls of each set, counted from 0
 
     @property
     def y(self) -> torch.Tensor:

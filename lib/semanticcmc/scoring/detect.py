@@ -48,15 +48,10 @@ def output_labels(name: str) -> list[str]:
 def label_films(experiment: Experiment, network: str, config: DetectionConfig) -> LabelStream:
     """Write and return labels of all films of an experiment's frame store.
 
-    A film that is labelled already, in the same way, is not labelled again; one in which nothing is found is named.
-    Raises InputError for a network that torchvision does not have, weights that cannot be had or do not fit, and where
-    nothing is found in any film.
-
-    Parameters
-    ----------
-    network : str
-        ``fasterrcnn_resnet50_fpn`` with torchvision's own weights, ``fasterrcnn_resnet50_fpn:FILE`` with those of a
-        file, of which nothing is executed; other spellings as of `networks`.
+    The network is spelt as of `networks`, such as ``fasterrcnn_resnet50_fpn`` (torchvision's own weights) or
+    ``fasterrcnn_resnet50_fpn:FILE``. A film that is labelled already, in the same way, is not labelled again; one in
+    which nothing is found is named. Raises InputError for a network that torchvision does not have, weights that cannot
+    be had or do not fit, and where nothing is found in any film.
     """
     name, _, given = network.partition(":")
     one_of("network", name, (*DETECTORS, *models.list_models(models)), "torchvision has")

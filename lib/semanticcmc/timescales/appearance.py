@@ -159,12 +159,7 @@ def rms_difference(looks: Looks, config: TimescalesConfig) -> pd.DataFrame:
 
     Returned is a DataFrame: `lag_s`, `rms_difference, ci_low, ci_high` (bootstrap over films), and of two frames of one
     film `same_film` and of two films `other_film` (NaN where there is one film), all in the pixels' unit (grey levels
-    of 0 to 255).
-
-    Parameters
-    ----------
-    looks : Looks
-        Of pixels as they are (`compare_frames` without `correlation`).
+    of 0 to 255). `looks` are of pixels as they are (`compare_frames` without `correlation`).
     """
     films = len(looks.frames)
     low, high = config.band(np.sqrt(looks.difference(film_draws(films, config)) / looks.width))

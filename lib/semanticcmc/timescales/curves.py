@@ -45,16 +45,9 @@ class TimescalesConfig(Section):
 
 
 def lag_grid(interval_s: float, longest_s: float, lags: int) -> tuple[float, ...]:
-    """Lag 0 and up to `lags` lags from one sample to `longest_s`, evenly spaced in their logarithm.
+    """Lag 0 and up to `lags` lags from one sample to `longest_s`, evenly spaced in their logarithm: seconds, rising.
 
-    Returned are seconds, rising.
-
-    Parameters
-    ----------
-    interval_s : float
-        Time between samples; every lag is a multiple of it. Short ones that would fall together are one.
-    longest_s : float
-        For instance the duration of a film.
+    Every lag is a multiple of `interval_s`, the time between samples; short ones that would fall together are one.
     """
     most = max(1, int(longest_s / interval_s + 1e-9))
     steps = np.unique(np.rint(np.geomspace(1, most, lags)).astype(np.int64))

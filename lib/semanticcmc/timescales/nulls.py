@@ -103,16 +103,8 @@ def time_scales(
     Above is above the upper bound of the central `config.confidence` of the null, by more than `NO_MORE`; the last lag
     is the end of the longest run of lags above: at lag 0, or within an utterance, films and null may be the same.
     Intervals hold the central `config.confidence` of the bootstrap samples of films, the null's bound being held. NaN
-    where a time cannot be told.
-
-    Parameters
-    ----------
-    lags_s : array, shape (lags,)
-        Rising, the first of them 0.
-    values : array, shape (1 + draws, lags)
-        The curve, and those of films drawn with replacement.
-    null : array, shape (nulls, lags)
-        Curves where nothing lasts.
+    where a time cannot be told. `lags_s` (lags,) rise from 0; `values` (1 + draws, lags) are the curve and those of
+    films drawn with replacement, `null` (nulls, lags) curves where nothing lasts.
     """
     half_s, last_s = first_below_half(lags_s, values), last_above(lags_s, values, config.band(null)[1] + NO_MORE)
     return (*with_interval(half_s[0], half_s[1:], config), *with_interval(last_s[0], last_s[1:], config))

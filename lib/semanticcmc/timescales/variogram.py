@@ -49,14 +49,9 @@ class LaggedDifferences:
 def lagged_differences(moments: np.ndarray, steps: np.ndarray | None = None) -> LaggedDifferences:
     """Mean squared distance of all pairs of a film's moments at every lag.
 
-    In what is returned, T is the number of steps from the first moment to the last, both counted.
-
-    Parameters
-    ----------
-    moments : array (n, d)
-        A vector a moment, of any type of number; sums run in float32 over time, in float64 over columns.
-    steps : int array (n,), optional
-        Place in time of each moment, increasing; by default one follows the other without a gap.
+    `moments` (n, d) are of any type of number; sums run in float32 over time, in float64 over columns. `steps`, int
+    (n,), is each moment's place in time, increasing; by default one follows the other without a gap. In what is
+    returned, T is the number of steps from the first moment to the last, both counted.
     """
     if steps is None:
         steps = np.arange(len(moments))

@@ -47,15 +47,6 @@ class Run:
     The experiment has the sections ``networks``, ``views`` and ``training``, and a frame store in ``frames/``. A
     network that is not trained (`Network.trained`) takes no step: its run folder holds the weights that it starts with.
     Raises InputError for films too short for the longest lag, or a checkpoint that does not fit.
-
-    Attributes
-    ----------
-    folder : Path
-        The run folder; one that held a run with other settings has been set aside.
-    steps, done : int
-        Steps of the whole run, and those done.
-    settings : dict
-        All that decides the result, as ``run.json`` and the checkpoint carry it.
     """
 
     def __init__(self, experiment: Experiment, network: Network) -> None:
@@ -68,11 +59,11 @@ class Run:
         weights = recipe.starting_weights(network, config)
         if weights is not None:
             self.model.load_state_dict(read_weights(weights, self.model, config.warm_start_off_diagonal))
-        self.steps = self.done = 0
+        self.steps = self.done = 0  # of the whole run, and those done
         self.store = FrameStore(experiment.folder / "frames") if network.trained else None
         if self.store is not None:
             self._prepare(self.store)
-        self.settings = {
+        self.settings = {  # all that decides the result, as ``run.json`` and the checkpoint carry it
             "experiment": experiment.name,
             "network": network.name,
             "seed": network.seed,

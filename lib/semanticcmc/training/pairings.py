@@ -52,23 +52,13 @@ class NoKeys(Section):
 class Fixed:
     """Two frames a lag apart, the lag drawn within ``lag_s * (1 +- training.lag_tolerance)``.
 
-    Attributes
-    ----------
-    pairs : LaggedPairs
-        First frames that the experiment's longest lag allows, the same for every pairing that reaches no further.
-    frames : int
-        Frames of a sample.
-    index : DataFrame
-        `movie_id, time_s` of every frame of the store.
-    folder : Path
-        Results of the experiment, with ``labels/`` and ``world/`` for objectives that need them.
-    soft : bool
-        Whether `weights` says how alike two frames count.
+    `index` has `movie_id, time_s` of every frame of the store; `folder` holds the experiment's results, with
+    ``labels/`` and ``world/`` for objectives that need them.
     """
 
     Config: type[Section] = NoKeys
-    frames = 2
-    soft = False
+    frames = 2  # of a sample
+    soft = False  # whether `weights` says how alike two frames count
 
     def __init__(
         self,
@@ -86,6 +76,7 @@ class Fixed:
         self.made_of = (index, folder, lag_s, longest_lag_s, lag_tolerance, shots, films_per_batch)
         middle_s, tolerance = self.reach()
         longest_s = longest_lag_s * ((1 + lag_tolerance) / (1 + tolerance))
+        # First frames that the longest lag allows, the same for every pairing that reaches no further.
         self.pairs = lagged_pairs(index, middle_s, max(middle_s, longest_s), tolerance, shots)
 
     def reach(self) -> tuple[float, float]:

@@ -20,27 +20,16 @@ N_IN_BEAT = 2  # objects of the cast that share a beat
 class Timeline:
     """The course of one film. Scenes, beats and shots are numbered through the film, from 0.
 
-    Attributes
-    ----------
-    shots : DataFrame
-        `start_s, stop_s, beat, scene, setup` (0 two-shot, 1 close-up), one row a shot, gapless from 0 to the
-        film's end; its row number is the shot's number.
-    themes : int64 array (scenes,)
-        Theme of each scene, numbered through the world's schemes (`themes.schemes`).
-    objects : int64 array (beats, 2)
-        Classes in each beat. The two-shot shows both, the close-up the first.
-    place_classes : int64 array (beats,)
-        Class in whose place each beat plays: the first that it was cast with. `shuffle_objects` leaves it.
-    alone : bool
-        Whether a set-up shows one object, as photographs do: in place of the two-shot the second of the two.
+    `shots` has `start_s, stop_s, beat, scene, setup` (0 two-shot, 1 close-up), one row a shot, gapless from 0 to the
+    film's end. In whose place a beat plays, the first class that it was cast with, `shuffle_objects` leaves.
     """
 
     movie_id: str
     shots: pd.DataFrame
-    themes: np.ndarray
-    objects: np.ndarray
-    place_classes: np.ndarray
-    alone: bool = False
+    themes: np.ndarray  # int64 (scenes,): theme of each, numbered through the world's schemes (`themes.schemes`)
+    objects: np.ndarray  # int64 (beats, 2): classes in each; the two-shot shows both, the close-up the first
+    place_classes: np.ndarray  # int64 (beats,): class in whose place each plays
+    alone: bool = False  # a set-up shows one object, as photographs do: in place of the two-shot the second of the two
 
     def shot_at(self, times_s: np.ndarray) -> np.ndarray:
         """Number of the shot that runs at each time (start <= time < stop), int64."""
