@@ -117,20 +117,10 @@ class ImageFeatures:
 def show(network: nn.Module, batches: Batches, layers: Iterable[str], rows_of: RowsOf, *takers: Taker) -> None:
     """Show every batch to the network once and hand its activations to all `takers`: rows by layer, and classes.
 
-    Raises InputError for a layer that the network lacks, and for activations that are not finite.
-
-    Parameters
-    ----------
-    network : Module
-        With ``activations(uint8 images (B, 3, H, W)) -> {layer: (B, units) or (B, channels, h, w)}``.
-        Used in evaluation mode on the device that it is on.
-    batches : iterable of (images, class_index)
-        As `stimuli.StimulusFolder.batches` gives them.
-    layers : iterable of str
-    rows_of : callable
-        Makes rows (B, d) of a layer's activations.
-    *takers : callable
-        Called with the rows of each layer and the class of each row.
+    The network has ``activations(uint8 images (B, 3, H, W)) -> {layer: (B, units) or (B, channels, h, w)}``, of which
+    `rows_of` makes rows (B, d); it is used in evaluation mode on the device that it is on. Batches are as
+    `stimuli.StimulusFolder.batches` gives them. Raises InputError for a layer that the network lacks, and for
+    activations that are not finite.
     """
     layers = tuple(dict.fromkeys(layers))
     with _testing(network) as device:

@@ -56,19 +56,11 @@ def represent(
     write: bool = True,
     watch: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Representation:
-    """Show a trained network the stimuli under every condition.
+    """Show a trained network, with a checkpoint in its run folder, the stimuli under every condition.
 
-    Raises InputError for a network that has not been trained, a layer that it lacks, or activations that are not
-    finite.
-
-    Parameters
-    ----------
-    network : Network
-        With a checkpoint in its run folder.
-    write : bool
-        Whether to write the network's files below ``rdms/``, at other distances too (notebook 07 needs these).
-    watch : callable
-        Hands on the batches of a condition, one by one, and may show how far it is.
+    With `write` its files below ``rdms/`` are written, at other distances too (notebook 07 needs these). `watch` hands
+    on the batches of a condition, one by one, and may show how far it is. Raises InputError for a network that has not
+    been trained, a layer that it lacks, or activations that are not finite.
     """
     config = experiment.section("activations", ActivationsConfig)
     evaluation = experiment.section("evaluation", EvaluationConfig)

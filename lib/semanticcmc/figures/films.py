@@ -27,17 +27,8 @@ def film_strip(
 ) -> Drawn:
     """Frames of a film in the order of time, their labels underneath, and two of them marked a lag apart.
 
-    Parameters
-    ----------
-    images : sequence of uint8 (H, W, 3) arrays
-    times_s : sequence of float
-        Times of the frames in the film, seconds, increasing.
-    labels : sequence of sequence of str, or None
-        Labels of each frame; None where the film has no labels.
-    pair : tuple of int
-        Indices of the two frames under the bracket.
-    title : str
-        Which film.
+    Images are uint8 (H, W, 3), `times_s` their seconds in the film, increasing, `labels` those of each frame (None: the
+    film has none), `pair` the indices of the two frames under the bracket. `title` says which film.
     """
     if list(times_s) != sorted(times_s):
         raise ValueError(f"times_s {list(times_s)}: frames must be in the order of time")
@@ -114,13 +105,9 @@ def label_frequencies(frequencies: pd.Series, named: int = 6) -> Drawn:
 def association_maps(maps: Mapping[float, pd.DataFrame], categories: Mapping[str, str]) -> Drawn:
     """How every label now goes with every label a lag later, labels ordered by category, a map a lag.
 
-    Parameters
-    ----------
-    maps : mapping of float to DataFrame
-        Lag in seconds to a square table (label now, label later): the log2 of how many times as often
-        as by chance the second follows the first. On one scale; 0 (chance) is white, like all below it.
-    categories : mapping of str to str
-        Label to its category, where it is known.
+    `maps` are, by lag in seconds, square tables (label now, label later) of the log2 of how many times as often as by
+    chance the second follows the first. On one scale; 0 (chance) is white, like all below it. `categories` are those of
+    labels, where they are known.
     """
     from matplotlib.colors import LinearSegmentedColormap
 

@@ -28,24 +28,12 @@ class Box:
 
 
 class Display:
-    """How a film's pictures are displayed, decided by its first one.
+    """How a film's pictures are displayed, decided by its first one and by its stream's sample aspect ratio.
 
-    Parameters
-    ----------
-    frame : VideoFrame
-        The film's first picture: size, display matrix.
-    stream : VideoStream
-        Its sample aspect ratio.
-    short_side_px : int
-        Of the displayed picture, pixels; smaller ones are not enlarged.
-    crop : Box, optional
-        The part that is shown.
-
-    Notes
-    -----
-    The luma matrix is that stated by the film, else BT.709 if it is wider than 1,024 or higher than 576 pixels, else
-    BT.601, as players have it. A picture flagged as interlaced is deinterlaced from its first field alone (FFmpeg's
-    ``estdif``): neither its neighbours nor its time matter.
+    Displayed pictures have a short side of `short_side_px` pixels (smaller ones are not enlarged), and show the part
+    `crop`, by default all. The luma matrix is that stated by the film, else BT.709 if it is wider than 1,024 or higher
+    than 576 pixels, else BT.601, as players have it. A picture flagged as interlaced is deinterlaced from its first
+    field alone (FFmpeg's ``estdif``): neither its neighbours nor its time matter.
     """
 
     def __init__(

@@ -90,17 +90,9 @@ def refuse_beyond(until_s: float, film_s: float, where: str) -> None:
 def sampling(sampled_s: np.ndarray, interval_s: float | None, where: str) -> tuple[float, float] | None:
     """Start and interval of the regular grid nearest to the sampled times; None for too few to tell the interval.
 
-    Raises InputError for times that are on no regular grid within `TOLERANCE`.
-
-    Parameters
-    ----------
-    sampled_s : float array
-        Seconds, in any order, repeated or not.
-    interval_s : float, optional
-        Stated interval; by default inferred from at least two times: the shortest difference of neighbouring times,
-        made exact by the whole length, so that rounded stamps do not drift away from it.
-    where : str
-        Named in messages.
+    Times are seconds, in any order, repeated or not. An interval that is not stated is inferred from at least two: the
+    shortest difference of neighbouring times, made exact by the whole length, so that rounded stamps do not drift away
+    from it. Raises InputError, which names `where`, for times that are on no regular grid within `TOLERANCE`.
     """
     times = np.unique(sampled_s)
     if interval_s is None:

@@ -112,20 +112,12 @@ def film_sources(path: Path, config: LabelsConfig, folder: Path | None = None) -
 def import_labels(
     path: str | Path, folder: str | Path, config: LabelsConfig, durations_s: Mapping[str, float] | None = None
 ) -> dict[str, str]:
-    """Write a label stream from labels in another format.
+    """Write a label stream, ``labels.parquet`` and ``label_times.parquet``, to a folder, from labels as of the module.
 
     A film that was imported before the process was killed is not imported again. Raises InputError for labels that
     cannot be read, are on no regular grid of times, or go on after their film. Returned is a dict: by `movie_id`, what
-    may be wrong with labels that were read (`FilmLabels.problem`).
-
-    Parameters
-    ----------
-    path : str or Path
-        See the module.
-    folder : str or Path
-        Where ``labels.parquet`` and ``label_times.parquet`` are written.
-    durations_s : mapping of str to float, optional
-        Lengths of films: label times go on to the end, and labels beyond it are refused.
+    may be wrong with labels that were read (`FilmLabels.problem`). With `durations_s`, lengths of films, label times go
+    on to the end, and labels beyond it are refused.
     """
     path, folder, durations_s = Path(path).expanduser(), Path(folder), durations_s or {}
     for name in (DECIDED, SPOKEN):  # of words imported before

@@ -54,16 +54,9 @@ def event_films(files: Sequence[Path], join_runs: bool) -> dict[str, tuple[Path,
 def read_events(files: Sequence[Path], columns: Sequence[str], interval_s: float) -> FilmLabels:
     """Labels of one film from its event tables, each from its onset to the end of its duration.
 
-    Raises InputError for a table without the columns, or an onset or duration that is no number from 0.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        Tables of one film; each begins at the last end of the one before.
-    columns : sequence of str
-        Columns whose values are labels; of several, a label is ``column:value``. ``n/a`` and empty are none.
-    interval_s : float
-        Time from one label set to the next. An event between two counts for the nearest.
+    Each table begins at the last end of the one before. Values of the columns are labels; of several columns, a label
+    is ``column:value``; ``n/a`` and empty are none. An event between two label sets, `interval_s` apart, counts for the
+    nearest. Raises InputError for a table without the columns, or an onset or duration that is no number from 0.
     """
     starts, stops, labels, begin_s = [], [], [], 0.0
     for file in files:

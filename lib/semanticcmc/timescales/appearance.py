@@ -68,18 +68,11 @@ def compare_frames(
 ) -> Looks:
     """Compare all pairs of frames of each film at every lag.
 
-    Raises InputError if no film is longer than the longest lag, or frames do not lie on a grid of time.
-
-    Parameters
-    ----------
-    index : DataFrame
-        `movie_id, time_s`, sorted by both, one row a frame (`films.store.FrameStore.index`).
-    vectors : array or tensor (N, ...)
-        What to compare of each frame: pixels, features.
-    lags_s : sequence of float
-        Seconds; each is taken to the nearest frame of a film. Those above 0 that come nearest to 0 are left out.
-    correlation : bool
-        Bring every vector to mean 0 and length 1 first (a constant one becomes 0).
+    `index` has `movie_id, time_s`, sorted by both, one row a frame (`films.store.FrameStore.index`); `vectors` (N, ...)
+    are what to compare of each: pixels, features. Lags, seconds, are taken to the nearest frame of a film; those above
+    0 that come nearest to 0 are left out. For a `correlation` every vector is brought to mean 0 and length 1 first (a
+    constant one becomes 0). Raises InputError if no film is longer than the longest lag, or frames do not lie on a grid
+    of time.
     """
     codes, movies = pd.factorize(index["movie_id"])
     ends = np.searchsorted(codes, np.arange(len(movies) + 1)).tolist()

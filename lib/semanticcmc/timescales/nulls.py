@@ -55,18 +55,10 @@ def pooled_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of labels a lag apart, all films together: counted as by `pairs.label_pairs`, but many times faster.
 
-    Returned are, whichever label came first, by how much pairs are more than by the rates of each film's first and
-    second moments, (lags, labels, labels), and how many pairs each label is in, (lags, labels).
-
-    Parameters
-    ----------
-    names, lags_s : sequence
-        The labels that count, and seconds.
-    step_s : float
-        Time between first moments.
-    partners : sequence of int, optional
-        For each film the number of the film that its second moments are taken from, at the same time of it, as far as
-        both last (`paired_anew`); by default its own.
+    `names` are the labels that count, `step_s` is the time between first moments, and `partners` (`paired_anew`) says
+    for each film from which film its second moments are taken, at the same time of it, as far as both last; by default
+    its own. Returned are, whichever label came first, by how much pairs are more than by the rates of each film's first
+    and second moments, (lags, labels, labels), and how many pairs each label is in, (lags, labels).
     """
     counts, intervals_s = (stream.times[name].to_numpy() for name in ("count", "interval_s"))
     offset = np.concatenate([[0], np.cumsum(counts)])

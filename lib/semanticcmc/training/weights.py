@@ -71,19 +71,11 @@ def own_name(key: str) -> str:
 def read_weights(file: str | Path, encoder: Encoder, off_diagonal: OffDiagonal = "zero") -> dict[str, Tensor]:
     """Weights for `encoder`, on the CPU, from a checkpoint of any layout that fits it; `encoder` is left as it is.
 
-    Raises InputError for a file that cannot be read, with what it asks for if it would execute something; names the
-    first key, as the file spells it, that is missing, has another shape, is not finite or has no place.
-
-    Parameters
-    ----------
-    file : str or Path
-        Checkpoint of CMC, SemanticCMC, torchvision or this package.
-    encoder : AlexNet, LabPair or SupervisedAlexNet
-        An `AlexNet` also takes CMC's two halves for L and ab, block by block (``published_protocol``).
-    off_diagonal : {'zero', 'kept'}
-        Where the file holds those halves: weights from L to the ab half and from ab to the L half are zero, or what
-        `encoder` holds, random in a new one, those of another run as published. Batch norm's statistics do not
-        fit the latter.
+    An `AlexNet` also takes CMC's two halves for L and ab, block by block (``published_protocol``). Then weights from L
+    to the ab half and from ab to the L half are zero, or what `encoder` holds (`off_diagonal` ``kept``): random in a
+    new one, those of another run as published. Batch norm's statistics do not fit the latter. Raises InputError for a
+    file that cannot be read, with what it asks for if it would execute something; names the first key, as the file
+    spells it, that is missing, has another shape, is not finite or has no place.
     """
     values = read_checkpoint(file, BESIDE_WEIGHTS)
     held = next((values[key] for key in ("network", "model", "state_dict") if key in values), values)
