@@ -23,6 +23,7 @@ def threads_now():
 @pytest.fixture
 def three():
     """Three threads, as a user would give them."""
+    threads._blas.cache_clear()  # as in a process that has loaded all its libraries by now
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     with threadpool_limits(3, "blas"):
