@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,14 @@ import numpy as np
 print(os.getpid(), os.getcwd(), os.environ.get("GIVEN"), sys.argv[1:], __name__, random.random(), np.random.rand())
 print("an error", file=sys.stderr)
 """
+OWN = """
+import atexit, multiprocessing, os, subprocess, sys
+multiprocessing.set_start_method("spawn")
+print(multiprocessing.current_process().name, multiprocessing.parent_process(), os.getpgrp() == os.getpid())
+print([name for name, module in sys.modules.items() if module is None])
+print(subprocess.run(["cat"], capture_output=True).stdout.decode())
+atexit.register(print, "at its end")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +37,8 @@ def served(tmp_path_factory):
     (folder / "ends.py").write_text("import sys; sys.exit(int(sys.argv[1]))")
     (folder / "raises.py").write_text("raise ValueError('a reason')")
     (folder / "killed.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    (folder / "own.py").write_text(OWN)
+    (folder / "leaves.py").write_text("import os, time\nif not os.fork():\n    time.sleep(20)\nos._exit(7)")
     waits = "import os, time\nprint(os.getpid(), flush=True)\ntry:\n    time.sleep(60)\n"
     (folder / "waits.py").write_text(waits + "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n")
     given = {"PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}:{folder}"}
@@ -87,14 +98,83 @@ def test_a_signal_to_the_caller_reaches_the_fork(served):
     assert other.wait(60) == 128 + signal.SIGTERM
 
 
-def test_a_fork_ends_with_its_caller(served):
+def has_ended(process):
+    until = time.monotonic() + 30
+    while is_there(process) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not is_there(process)
+
+
+def parent(process):
+    return int(subprocess.run(["ps", "-o", "ppid=", "-p", str(process)], capture_output=True, check=True).stdout)
+
+
+def test_a_fork_ends_with_its_caller_or_the_process_between(served):
     process = start(served, "waits")
     fork = int(process.stdout.readline())
     process.kill()
-    until = time.monotonic() + 30
-    while is_there(fork) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not is_there(fork)
+    assert has_ended(fork)
+    process = start(served, "waits")
+    fork = int(process.stdout.readline())
+    os.kill(parent(fork), signal.SIGKILL)
+    assert process.wait(30) == 1 and has_ended(fork)
+
+
+def test_a_kernel_ends_with_who_started_it(served):
+    code = """import os, subprocess, sys
+os.environ["JPY_PARENT_PID"] = str(os.getpid())  # as jupyter_client sets it
+subprocess.Popen([sys.executable, "-m", "semanticcmc.forks", "waits"])
+sys.stdin.read()"""
+    command = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=served[0], env=served[1], text=True, **pipes)
+    fork = int(process.stdout.readline())
+    process.kill()
+    assert has_ended(fork)
+
+
+def test_a_fork_is_like_a_process_of_its_own(served):
+    folder, given = served
+    command = [sys.executable, "-m", "semanticcmc.forks", "own"]
+    done = subprocess.run(command, cwd=folder, env=given, input="given", capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["MainProcess None True", "[]", "given", "at its end"], done.stderr
+
+
+def test_what_a_fork_leaves_running_is_not_waited_for(served):
+    assert start(served, "leaves").wait(10) == 7
+
+
+def test_a_signal_that_the_caller_ignores_is_none_to_the_fork(served):
+    folder, given = served
+    command = ["nohup", sys.executable, "-m", "semanticcmc.forks", "waits"]
+    process = subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, text=True)
+    fork = int(process.stdout.readline())
+    for hung_up in (process.pid, fork):
+        os.kill(hung_up, signal.SIGHUP)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_caller_that_ends_before_its_fork_begins_has_none(served, number, tmp_path):
+    server = socket.socket(socket.AF_UNIX)  # in its place, to hand on what the caller sent only once it has ended
+    server.bind(str(place := tmp_path / "s"))
+    server.listen()
+    process = start(served, "waits", **{forks.SERVER: str(place)})
+    connection, _ = server.accept()
+    data, files, _, _ = socket.recv_fds(connection, 2**16, 3)
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    assert data.endswith(b"\n") and connection.recv(1) == b""
+    with socket.socket(socket.AF_UNIX) as late:
+        late.connect(served[1][forks.SERVER])
+        reading, writing = os.pipe()
+        socket.send_fds(late, [data], [files[0], writing, writing])
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read() == ""  # no number of a process that waits
+    for one in (*files, connection, server):
+        os.close(one if isinstance(one, int) else one.detach())
 
 
 @pytest.mark.parametrize("without", [{forks.SERVER: "/no/socket"}, {"OMP_NUM_THREADS": "2"}])

@@ -8,10 +8,12 @@ signals and ends with it. Where nothing serves, as on another machine of a clust
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import ctypes
 import importlib
 import json
-import multiprocessing
+import multiprocessing.util
 import os
 import random
 import runpy
@@ -26,11 +28,13 @@ from typing import Any
 
 SERVER = "SEMANTICCMC_FORKS"  # the variable that holds the path of the socket
 FIXED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # what a process that runs can no longer change
+AS_A_KERNEL = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONUNBUFFERED": "1"}
 NEEDED = (
     *("semanticcmc.study", "semanticcmc.rsa.kernels", "papermill", "ipykernel.kernelapp", "ipykernel.debugger"),
     *("seaborn", "fontTools.subset", "sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors"),
     "torch._dynamo",  # which every optimiser imports
 )
+SLOW = ("rfc3987_syntax", "black")
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,12 +42,12 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def serving() -> Iterator[dict[str, str]]:
     """Serve forks to processes that get the variables given; there are none but on Linux."""
     with contextlib.ExitStack() as stack:
-        place = f"{stack.enter_context(tempfile.TemporaryDirectory())}/socket"  # which this user alone may enter
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
         try:
-            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            place = f"{stack.enter_context(tempfile.TemporaryDirectory())}/socket"  # which this user alone may enter
             listening.bind(place)
             listening.listen()
-        except OSError:  # a longer path than sockets have
+        except OSError:  # nowhere to write, or a longer path than sockets have
             listening.close()
         if sys.platform != "linux" or listening.fileno() < 0:
             yield {}
@@ -51,9 +55,7 @@ def serving() -> Iterator[dict[str, str]]:
         server = subprocess.Popen(
             [sys.executable, "-m", "semanticcmc.forks", "--serve", str(listening.fileno())],
             pass_fds=[listening.fileno()],
-            env=os.environ
-            | FIXED
-            | {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONUNBUFFERED": "1"},
+            env=os.environ | FIXED | AS_A_KERNEL,
             stdin=subprocess.PIPE,  # it ends with this, whatever ends this process
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -69,7 +71,7 @@ def serving() -> Iterator[dict[str, str]]:
 
 def import_less() -> None:
     """Let papermill go without what takes long to import: jsonschema's check of URIs, the tidying of parameters."""
-    for slow in ("rfc3987_syntax", "black"):
+    for slow in SLOW:
         sys.modules.setdefault(slow, None)  # type: ignore[arg-type]
 
 
@@ -94,42 +96,51 @@ def _serve(listening: socket.socket) -> None:
 
 def _tend(connection: socket.socket) -> None:
     """Run a job in a fork of its own, hand it the caller's signals, and tell the caller how it ended."""
-    data, files, _, _ = socket.recv_fds(connection, 2**16, 2)
+    data, files, _, _ = socket.recv_fds(connection, 2**16, 3)
     while not data.endswith(b"\n"):
-        data += connection.recv(2**16)
-    job = multiprocessing.get_context("fork").Process(target=_work, args=(connection, files, json.loads(data)))
-    job.start()
+        if not (more := connection.recv(2**16)):
+            return  # the caller ended
+        data += more
     connection.sendall(b"+")
-    while job.sentinel not in wait([job.sentinel, connection]):
-        told = connection.recv(1)
-        os.kill(job.pid or 0, told[0] if told else signal.SIGKILL)  # without its caller, it ends
-        if not told:
-            break
-    job.join()
-    connection.sendall((job.exitcode or 0).to_bytes(2, "big", signed=True))
+    if not (told := connection.recv(1)):  # a signal, or 0 as soon as the caller hands them on
+        return
+    given = (connection, files, json.loads(data), multiprocessing.current_process())
+    job = multiprocessing.get_context("fork").Process(target=_work, args=given)
+    job.start()
+    while told and job.is_alive():  # asked once a second too: what the job forks keeps its sentinel open
+        os.kill(job.pid or 0, told[0])
+        told = connection.recv(1) if connection in wait([job.sentinel, connection], timeout=1) else b"\0"
+    if told:
+        connection.sendall((job.exitcode or 0).to_bytes(2, "big", signed=True))
+    else:  # without its caller, it ends
+        job.kill()
 
 
-def _work(connection: socket.socket, files: list[int], job: dict[str, Any]) -> None:
+def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main: Any) -> None:
     import numpy as np
 
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with its parent
     connection.close()
-    for number, file in enumerate(files, start=1):
+    os.setsid()  # what it sends to its group reaches no other job
+    for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
     for one in PASSED_ON:
-        signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
+        default = signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL
+        signal.signal(one, signal.SIG_IGN if one in job["ignored"] else default)
     os.chdir(job["folder"])
     os.environ.clear()
     os.environ |= job["environment"]
     sys.path[0] = job["folder"]
+    for slow in SLOW:
+        sys.modules.pop(slow, None)
+    multiprocessing.set_start_method(None, force=True)  # to others it is a main process
+    vars(multiprocessing.process).update(_parent_process=None, _current_process=main)
+    multiprocessing.util.Finalize(None, atexit._run_exitfuncs, exitpriority=0)
     random.seed()  # or all forks would draw the same
     np.random.seed()  # noqa: NPY002
-    _run(job["arguments"])
-
-
-def _run(arguments: list[str]) -> None:
-    sys.argv[:] = arguments
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    sys.argv[:] = job["arguments"]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def _forked(arguments: list[str]) -> int | None:
@@ -138,19 +149,24 @@ def _forked(arguments: list[str]) -> int | None:
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:
+            connection.settimeout(300)  # imports from a slow disk take long
             connection.connect(os.environ[SERVER])
-            job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+            if os.environ.get("JPY_PARENT_PID") == str(os.getppid()):  # a kernel, which ends with who started it
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            ignored = [number for number in PASSED_ON if signal.getsignal(number) == signal.SIG_IGN]  # as by nohup
+            job = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ), "ignored": ignored}
             data = json.dumps(job).encode() + b"\n"
-            connection.sendall(data[socket.send_fds(connection, [data], [1, 2]) :])
-            for number in PASSED_ON:
-                signal.signal(number, lambda number, _: connection.send(bytes([number])))
-            begun = connection.recv(1)
+            connection.sendall(data[socket.send_fds(connection, [data], [0, 1, 2]) :])
+            if not connection.recv(1):
+                return None
         except (OSError, KeyError):
-            begun = b""
-        if begun:
-            status = int.from_bytes(connection.recv(2) or b"\0\1", "big", signed=True)
-            return status if status >= 0 else 128 - status
-    return None
+            return None
+        connection.settimeout(None)
+        for number in {*PASSED_ON} - {*ignored}:
+            signal.signal(number, lambda number, _: connection.send(bytes([number])))
+        connection.sendall(b"\0")
+        status = int.from_bytes(connection.recv(2) or b"\0\1", "big", signed=True)
+        return status if status >= 0 else 128 - status
 
 
 if __name__ == "__main__":
@@ -159,6 +175,5 @@ if __name__ == "__main__":
     elif (status := _forked(sys.argv[1:])) is not None:
         sys.exit(status)
     else:
-        for number in PASSED_ON:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        _run(sys.argv[1:])
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
