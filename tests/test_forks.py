@@ -39,7 +39,7 @@ def served(tmp_path_factory):
     (folder / "killed.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     (folder / "own.py").write_text(OWN)
     (folder / "leaves.py").write_text("import os, time\nif not os.fork():\n    time.sleep(20)\nos._exit(7)")
-    waits = "import os, time\nprint(os.getpid(), flush=True)\ntry:\n    time.sleep(60)\n"
+    waits = "import os, time\ntry:\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
     (folder / "waits.py").write_text(waits + "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n")
     given = {"PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}:{folder}"}
     with pytest.MonkeyPatch.context() as patch:
@@ -131,6 +131,17 @@ sys.stdin.read()"""
     fork = int(process.stdout.readline())
     process.kill()
     assert has_ended(fork)
+
+
+def test_a_kernel_says_nothing_of_itself(served, tmp_path):
+    given = {"JPY_PARENT_PID": str(os.getpid())}
+    process = start(served, "ipykernel_launcher", "-f", str(tmp_path / "kernel.json"), **given)
+    until = time.monotonic() + 30
+    while not (tmp_path / "kernel.json").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.5)  # it would say so now
+    process.terminate()
+    assert process.communicate(timeout=30)[0] == ""
 
 
 def test_a_fork_is_like_a_process_of_its_own(served):

@@ -28,7 +28,7 @@ from typing import Any
 
 SERVER = "SEMANTICCMC_FORKS"  # the variable that holds the path of the socket
 FIXED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # what a process that runs can no longer change
-AS_A_KERNEL = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONUNBUFFERED": "1"}
+AS_A_KERNEL = {"JPY_PARENT_PID": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # when imported
 NEEDED = (
     *("semanticcmc.study", "semanticcmc.rsa.kernels", "papermill", "ipykernel.kernelapp", "ipykernel.debugger"),
     *("seaborn", "fontTools.subset", "sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors"),
@@ -53,7 +53,7 @@ def serving() -> Iterator[dict[str, str]]:
             yield {}
             return
         server = subprocess.Popen(
-            [sys.executable, "-m", "semanticcmc.forks", "--serve", str(listening.fileno())],
+            [sys.executable, "-u", "-m", "semanticcmc.forks", "--serve", str(listening.fileno())],
             pass_fds=[listening.fileno()],
             env=os.environ | FIXED | AS_A_KERNEL,
             stdin=subprocess.PIPE,  # it ends with this, whatever ends this process
