@@ -15,7 +15,6 @@ import importlib
 import json
 import multiprocessing.util
 import os
-import random
 import runpy
 import signal
 import socket
@@ -136,9 +135,9 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
         sys.modules.pop(slow, None)
     multiprocessing.set_start_method(None, force=True)  # to others it is a main process
     vars(multiprocessing.process).update(_parent_process=None, _current_process=main)
-    multiprocessing.util.Finalize(None, atexit._run_exitfuncs, exitpriority=0)
-    random.seed()  # or all forks would draw the same
-    np.random.seed()  # noqa: NPY002
+    if sys.version_info < (3, 13):  # from then on multiprocessing does so itself
+        multiprocessing.util.Finalize(None, atexit._run_exitfuncs, exitpriority=0)
+    np.random.seed()  # noqa: NPY002  # or all forks would draw the same; Python's own random does so itself
     sys.argv[:] = job["arguments"]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
