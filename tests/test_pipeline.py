@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, pipeline):
     deadline = time.monotonic() + 180
     while not list(notebooks.glob("02_*.ipynb")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(2)  # into the second network
+    time.sleep(0.3)  # into the second network, which takes a few seconds
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     time.sleep(3)  # Snakemake, in a group of its own, sees that it is alone, and ends with its jobs

@@ -23,10 +23,11 @@ if "OPENED" in os.environ:
             new, process = arguments[0] not in seen, os.getpid()
             seen.setdefault(arguments[0])
             if process not in listings:  # first after the start, or after a fork
+                listings[process] = None  # the next line opens a file too
                 file = os.path.join(folder, f"{process}.txt")
                 listings[process] = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
                 told = [f"{os.getppid()} {_where(1)}", *map(os.path.abspath, seen)]
-            elif new:
+            elif new and listings[process] is not None:
                 told = [os.path.abspath(arguments[0])]
             else:
                 return
