@@ -5,6 +5,7 @@ innermost function that `KINDS` knows. The file is written again and again: not 
 """
 
 import atexit
+import contextlib
 import json
 import os
 import sys
@@ -53,19 +54,20 @@ def kind_of(frame):
 def sample(spent):
     """Add up processor time by kind in `spent` until the process ends."""
     file = os.path.join(os.environ["SAMPLED"], f"{os.getpid()}-{time.monotonic_ns()}.json")
-    main, before, written = threading.main_thread().ident, time.process_time(), 0.0
+    main, before, written, job, process = threading.main_thread().ident, time.process_time(), 0.0, "", os.getpid()
 
     def write():
-        try:
-            output = os.readlink("/proc/self/fd/1")  # a job's log, which names it
-        except OSError:
-            output = ""
+        if process != os.getpid():
+            return  # a fork, which has a file of its own
         with open(f"{file}.part", "w") as out:
-            json.dump({"job": output, "spent": spent}, out)
+            json.dump({"job": job, "spent": spent}, out)
         os.replace(f"{file}.part", file)
 
     def take():
-        nonlocal before
+        nonlocal before, job
+        if "/logs/" not in job:  # a job's log, which names it; a kernel's output goes elsewhere later
+            with contextlib.suppress(OSError):
+                job = os.readlink("/proc/self/fd/1")
         kind = kind_of(sys._current_frames().get(main))
         now = time.process_time()
         spent[kind] = spent.get(kind, 0.0) + now - before
