@@ -5,9 +5,10 @@
 Runs `semanticcmc run` for an experiment (by default the miniature) in an empty folder, while every process of it is
 sampled (`sampled/sitecustomize.py`), and gives the time of all processes to kinds of work. `share` is of the whole;
 `times_reference` the multiple of a reference, the forward and backward passes of the experiment's network for 100
-batches, which is timed before and after. The samples themselves take some hundredths of each process, also of those that wait (kind
-`other`). Writes benchmarks/results/pipeline.csv and a record; nothing is asserted. `pipeline_before.csv` is the same
-measured at the commit of its record, before notebooks were forks (`semanticcmc.forks`), by kind.
+batches, which is timed before and after. The samples themselves take some hundredths of each process, also of those
+that wait (kind `other`). Writes benchmarks/results/pipeline.csv and a record; nothing is asserted.
+`pipeline_before.csv` is the same measured at the commit of its record, before notebooks were forks
+(`semanticcmc.forks`), by kind.
 """
 
 import json
