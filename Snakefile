@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from semanticcmc.contents import Contents
+from semanticcmc.workflow.contents import Contents
 from semanticcmc.experiment import load_experiment
 
 E = load_experiment(config.get("experiment", "experiment.yaml"))

@@ -8,12 +8,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semanticcmc.checks import check_experiment
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.experiment import Network, lagged_name, load_experiment, read_values
 from semanticcmc.training.recipe import TrainingConfig
 from semanticcmc.workflow import resolve_experiment
+from semanticcmc.workflow.checks import check_experiment
 from tests.conftest import ROOT
 
 HEAD = {

@@ -9,13 +9,13 @@ from papers.build import render
 import semanticcmc
 from papers import labels as labels_poster
 from semanticcmc import workflow
-from semanticcmc.checks import check_experiment
 from semanticcmc.cli import main
 from semanticcmc.config import InputError
 from semanticcmc.experiment import read_values
 from semanticcmc.labels.ingest import import_experiment
 from semanticcmc.labels.nouns import write_label_nouns
 from semanticcmc.timescales.decay import recommended_by
+from semanticcmc.workflow.checks import check_experiment
 from tests.papers.accessibility import assert_readable
 
 SCENE_S = 80  # each of one group: a pair of moments is in one scene with probability 1 - lag / 80

@@ -17,13 +17,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from semanticcmc.checks import check_experiment
 from semanticcmc.experiment import Experiment, read_values
 from semanticcmc.figures import style
 from semanticcmc.figures.lag_curve import lag_curve
 from semanticcmc.figures.tables import Selection
 from semanticcmc.run import atomic, available_cores, record, write_json
 from semanticcmc.workflow import resolve_experiment, run_snakemake
+from semanticcmc.workflow.checks import check_experiment
 
 HERE = Path(__file__).parent
 SEEDS = {"miniature": (0, 1, 2)}  # of the other worlds 0

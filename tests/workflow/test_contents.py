@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from semanticcmc.contents import Contents
+from semanticcmc.workflow.contents import Contents
 
 
 @pytest.fixture
@@ -144,11 +144,12 @@ def _same_code(one, other):
 
 # How jobs are started decides no result; packages' first file holds what notebooks call to open an experiment.
 STARTED_BY = {
-    f"lib/semanticcmc/{name}.py" for name in ("__init__", "__main__", "checks", "cli", "forks", "workflow")
-} | {"papers/build/__init__.py"}
+    *(f"lib/semanticcmc/{name}.py" for name in ("__init__", "__main__", "cli", "forks")),
+    *("lib/semanticcmc/workflow/__init__.py", "lib/semanticcmc/workflow/checks.py", "papers/build/__init__.py"),
+}
 DECLARED = """
 import json, os
-import semanticcmc.contents as c
+import semanticcmc.workflow.contents as c
 
 def of(self, *paths, of=c.Contents.of):
     digest = of(self, *paths)

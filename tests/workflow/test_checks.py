@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from semanticcmc.checks import check_experiment
 from semanticcmc.config import InputError
 from semanticcmc.experiment import load_experiment
+from semanticcmc.workflow.checks import check_experiment
 
 
 def experiment(folder, **changed):

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from semanticcmc.checks import check_experiment
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import (
     COPY,
@@ -30,6 +29,7 @@ from semanticcmc.experiment import (
 )
 from semanticcmc.forks import import_less, serving
 from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, handled, remove_torn, write_json
+from semanticcmc.workflow.checks import check_experiment
 
 LOG = "workflow.log"
 MOST_SEEDS = 1000
