@@ -3,8 +3,8 @@
     python -m benchmarks.ingest                   (about 6 minutes: real clips, and films made from them)
     python -m benchmarks.ingest --film-s 60 --rounds 3       (on a busy machine)
 
-Films: the clips; one of them as VP8, VP9 and AV1, and in H.264 with black borders; and two of 10 min in H.264, 720p
-without borders and the bordered one over and over. Settings are those of base.yaml, with the search for borders, at
+Films: the clips; one of them as VP8, VP9 and AV1, and in VP8 and H.264 with black borders; and two of 10 min in H.264,
+720p without borders and the bordered one over and over. Settings are those of base.yaml, with the search for borders, at
 256 px. ffmpeg makes JPEGs of the same size at 1/s of the same pictures (fps=1:round=up), ours a frame store; ffmpeg is
 told the borders that ours has to find. Tools take turns; of short films one more comes before, which does not count,
 and `ours, nothing skipped`, which decodes every picture as ffmpeg does. `seconds` is wall time, `cpu_s` the processor
@@ -70,8 +70,9 @@ def made_films(clips, folder, film_s):
         ffmpeg("-i", longest, "-an", "-t", "30", *coding, folder / f"made_{name}")
         yield folder / f"made_{name}"
     padded = folder / "made_bordered_h264.mp4"
-    ffmpeg("-i", longest, "-t", "30", "-vf", "pad=iw:ih+120:0:60", *h264, padded)
-    yield padded
+    for film, coding in ((folder / "made_bordered_vp8.webm", CODECS["vp8.webm"]), (padded, h264)):
+        ffmpeg("-i", longest, "-an", "-t", "30", "-vf", "pad=iw:ih+120:0:60", *coding, film)
+        yield film
     inputs = [part for clip in clips for part in ("-i", clip)]
     scaled = "".join(f"[{i}:v]scale=1280:720,setsar=1,fps=25,format=yuv420p[v{i}];" for i in range(len(clips)))
     joined = "".join(f"[v{i}]" for i in range(len(clips))) + f"concat=n={len(clips)}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from semanticcmc.films import letterbox, video
 from semanticcmc.films.display import Box
-from semanticcmc.films.letterbox import MOST_DECODED, SAMPLES, find_borders
-from semanticcmc.films.video import decode
+from semanticcmc.films.letterbox import MOST_DECODED, SAMPLES, Kept, find_borders
+from semanticcmc.films.video import Damage, decode
 from tests.films.counter_films import film
 
 WIDTH, HEIGHT = 160, 120
@@ -105,6 +105,36 @@ def test_the_search_ends_soon_in_films_with_few_keyframes(tmp_path, monkeypatch,
     monkeypatch.setattr(letterbox, "in_order", watched)
     assert find_borders(path, 1) == expected
     assert len(decoded) <= MOST_DECODED + 1
+
+
+@pytest.mark.parametrize("codec, name", [("libvpx", "film.webm"), ("libvpx-vp9", "film.webm"), ("libx264", "film.mp4")])
+@pytest.mark.parametrize("per_s", [0.4, 1, 7, 40])
+def test_a_film_decoded_whole_for_its_borders_is_not_decoded_again(tmp_path, monkeypatch, codec, name, per_s):
+    """Nor are its frames others, whatever the grid, between irregular times."""
+    steps = np.random.default_rng(0).choice([100, 133, 200, 2900], 90, p=[0.5, 0.3, 0.15, 0.05])
+    options = {"g": "999", "crf": "20"}
+    path = film(tmp_path / name, np.cumsum(steps), Fraction(1, 1000), codec, options, picture=bordered(LETTERBOX))
+    damage, kept = Damage(), Kept(per_s)
+    alone = list(decode(path, per_s, 64, crop=find_borders(path), damage=damage))
+    assert find_borders(path, kept=kept) == find_borders(path) == LETTERBOX
+    assert bool(kept.pictures) == (codec != "libx264")  # of which some pictures are skipped
+    if kept.pictures:
+        monkeypatch.setattr(video, "in_order", None)
+        assert kept.damage == damage == Damage(90, 0)
+    frames = list(decode(path, per_s, 64, crop=LETTERBOX, decoded=kept.pictures))
+    for one, other in zip(frames, alone, strict=True):
+        assert (one.time_s, one.pts_s, one.frame_index) == (other.time_s, other.pts_s, other.frame_index)
+        assert np.array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize("pictures, kept_pictures", [(20, 10), (4, 0)])
+def test_too_many_pictures_are_not_kept(tmp_path, monkeypatch, pictures, kept_pictures):
+    picture, times = bordered(LETTERBOX), range(0, 9000, 100)
+    path = film(tmp_path / "film.webm", times, Fraction(1, 1000), "libvpx", {"g": "999"}, picture=picture)
+    monkeypatch.setattr(letterbox, "KEPT_BYTES", pictures * HEIGHT * WIDTH * 1.6)
+    kept = Kept(1)
+    assert find_borders(path, kept=kept) == LETTERBOX
+    assert len(kept.pictures) == kept_pictures
 
 
 def test_frames_are_cropped_before_they_are_scaled(tmp_path):

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,12 +22,12 @@ from semanticcmc.config import InputError, JpegQuality, Rule, Section
 from semanticcmc.experiment import Experiment
 from semanticcmc.films.files import Frame, file_state, film_problem, is_finished, merge_index, name_of, write_film
 from semanticcmc.films.folders import folder_state, read_folder
-from semanticcmc.films.letterbox import find_borders
+from semanticcmc.films.letterbox import Kept, find_borders
 from semanticcmc.films.manifest import refuse_changed
 from semanticcmc.films.motion import SHOTS_PX, STEPS_PER_S, find_shots, flow_pictures, refuse_missing
 from semanticcmc.films.probe import probe, read_probe, reason
 from semanticcmc.films.soundtrack import film_sound, sound_file, write_sound
-from semanticcmc.films.video import Damage, decode
+from semanticcmc.films.video import Damage, Picture, decode
 from semanticcmc.run import DiskFullError, Progress, atomic, duration, write_csv, write_json
 
 # Keys of the configuration that do not decide what a video's frames look like.
@@ -99,19 +99,23 @@ def ingest(
             return folder / f"{movie_id}.parquet"
         if config.sound:
             next(film_sound(path, 1.0))  # before all its pictures are read: whether there is any
-        crop = find_borders(path, threads) if config.crop_black_borders else None
-        damage = Damage(made_from.get("pictures", 0))  # of a folder they are counted
+        kept = Kept(config.frames_per_s)
+        crop = find_borders(path, threads, kept) if config.crop_black_borders else None
+        # The pictures of a folder are counted.
+        damage = kept.damage if kept.pictures else Damage(made_from.get("pictures", 0))
         every = max(1, round(STEPS_PER_S / config.frames_per_s))
         often = float(every * Fraction(config.frames_per_s).limit_denominator(1001))
 
-        def pictures(per_s: float, short_side_px: int, damage: Damage | None = None) -> Iterator[Frame]:
+        def pictures(
+            per_s: float, short_side_px: int, damage: Damage | None = None, decoded: Sequence[Picture] = ()
+        ) -> Iterator[Frame]:
             if path.is_dir():
                 return read_folder(path, config.frame_folders_per_s, per_s, short_side_px, crop)
-            return decode(path, per_s, short_side_px, threads, crop, damage)
+            return decode(path, per_s, short_side_px, threads, crop, damage, decoded)
 
         def watched() -> Iterator[Frame]:
             """The frames; all else is written after the last, before the film counts as finished."""
-            for done, frame in enumerate(pictures(config.frames_per_s, config.short_side_px, damage)):
+            for done, frame in enumerate(pictures(config.frames_per_s, config.short_side_px, damage, kept.pictures)):
                 if progress:
                     progress.update(done)
                 yield frame
@@ -122,9 +126,9 @@ def ingest(
             if config.flow:
                 flow = flow_pictures(pictures(often, config.short_side_px), every, config.flow)
                 write_film(folder, f"{movie_id}.flow", flow, config.jpeg_quality, moved)
-            kept = dataclasses.asdict(crop) if crop else None
+            inside = dataclasses.asdict(crop) if crop else None
             shots = find_shots(pictures(often, SHOTS_PX), often) if config.shots else None
-            write_json(notes, {"kept": kept, **dataclasses.asdict(damage), "shots": shots})
+            write_json(notes, {"kept": inside, **dataclasses.asdict(damage), "shots": shots})
 
         return write_film(folder, movie_id, watched(), config.jpeg_quality, made_from)
     except DiskFullError:

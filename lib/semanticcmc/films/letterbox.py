@@ -13,7 +13,7 @@ import numpy as np
 
 from semanticcmc.films.display import Box
 from semanticcmc.films.folders import sample
-from semanticcmc.films.video import Damage, in_order, opened, picture_stream, stated_duration_s
+from semanticcmc.films.video import Damage, Picture, can_skip, in_order, opened, picture_stream, stated_duration_s
 
 SAMPLES = 60  # pictures in the sample
 LEAST_KEYFRAMES = 30  # with fewer of them in the sample, the film's beginning is decoded for it as well
@@ -22,17 +22,47 @@ FEWEST_KEYFRAMES = 5  # that do, with the beginning
 BLACK = 32  # greatest level of a border, of 255: noise and ringing of a codec lie below
 STEP = 64  # least level that the film reaches just inside a border at some time
 NOISE_SHARE = 0.01  # of the pixels of a row or column, which may be brighter all the same
+KEPT_BYTES = 2**28  # of decoded pictures that are kept: a minute of 1080p at one a second
 LEAST_SHARE = 0.4  # of the stored picture that must be left (2.39:1 inside 4:3 inside 16:9 is 0.42)
 
 
-def find_borders(path: str | Path, threads: int = 0) -> Box | None:
+class Kept:
+    """A film's pictures on a grid, kept for `video.decode` where all are decoded for its borders, and these are few."""
+
+    def __init__(self, frames_per_s: float) -> None:
+        self.rate = Fraction(frames_per_s).limit_denominator(1001)
+        self.pictures: list[Picture] = []  # the last before (or at) each step; none unless the film was seen whole
+        self.damage = Damage()
+
+    def watched(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """The same pictures, which are kept as they pass."""
+        kept, size, whole = self.pictures, 0, False
+        try:
+            for picture in pictures:
+                if kept and math.ceil(kept[-1][1] * self.rate) == math.ceil(picture[1] * self.rate):
+                    kept.pop()
+                else:
+                    size += sum(plane.buffer_size for plane in picture[0].planes)
+                kept.append(picture)
+                if size > KEPT_BYTES:
+                    kept.clear()
+                yield picture
+            whole = size <= KEPT_BYTES
+        finally:
+            if not whole:
+                kept.clear()
+
+
+def find_borders(path: str | Path, threads: int = 0, kept: Kept | None = None) -> Box | None:
     """What `inside_borders` finds in `SAMPLES` pictures of a film, a video file or a folder of pictures.
+
+    Where every picture of a short film has to be decoded for it, `kept` keeps those that it wants.
 
     None as well for a long film with almost no keyframes, of which only the beginning could be seen in a short time.
     """
     path = Path(path)
     try:
-        return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads))
+        return inside_borders(sample(path, SAMPLES) if path.is_dir() else _sample(path, threads, kept))
     except _TooLittleSeen:
         return None
 
@@ -75,7 +105,7 @@ def _border(dark: np.ndarray, lit: np.ndarray, rim: int) -> int:
     return width + width % 2 if lit[width : width + rim].any() else 0
 
 
-def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:
+def _sample(path: Path, threads: int, kept: Kept | None) -> Iterator[np.ndarray]:
     """Pictures spread evenly over a film, uint8 (height, width, 3): keyframes where it has enough of them."""
     seen: set[int | None] = set()
     with opened(path) as container:
@@ -97,10 +127,10 @@ def _sample(path: Path, threads: int) -> Iterator[np.ndarray]:
                     continue
                 yield from (frame.to_ndarray(format="rgb24") for frame in frames if not frame.is_corrupt)
     if len(seen) < LEAST_KEYFRAMES:
-        yield from _beginning(path, threads, duration_s, len(seen))
+        yield from _beginning(path, threads, duration_s, len(seen), kept)
 
 
-def _beginning(path: Path, threads: int, duration_s: float, keyframes: int) -> Iterator[np.ndarray]:
+def _beginning(path: Path, threads: int, duration_s: float, keyframes: int, kept: Kept | None) -> Iterator[np.ndarray]:
     """Pictures of the first `MOST_DECODED`, for a sample with so many keyframes besides."""
     interval_s = Fraction(max(duration_s / SAMPLES if math.isfinite(duration_s) else 1.0, 0.01)).limit_denominator(1000)
     with opened(path) as container:
@@ -108,7 +138,11 @@ def _beginning(path: Path, threads: int, duration_s: float, keyframes: int) -> I
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         next_s = Fraction(0)
-        for frame, since_start, number in in_order(container, stream, 1 / interval_s, Damage()):
+        if kept and not can_skip(container, stream):  # what is skipped depends on the grid
+            pictures = kept.watched(in_order(container, stream, 1 / interval_s, kept.damage))
+        else:
+            pictures = in_order(container, stream, 1 / interval_s, Damage())
+        for frame, since_start, number in pictures:
             if number >= MOST_DECODED:
                 if keyframes < FEWEST_KEYFRAMES:
                     raise _TooLittleSeen

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,9 @@ class Damage:
 
     pictures: int = 0
     lost: int = 0
+
+
+Picture = tuple[av.VideoFrame, Fraction, int]  # seconds since the film's first picture, and its number
 
 
 def opened(path: str | Path) -> av.container.InputContainer:
@@ -141,6 +144,7 @@ def decode(
     threads: int = 0,
     crop: Box | None = None,
     damage: Damage | None = None,
+    decoded: Sequence[Picture] = (),
 ) -> Iterator[Frame]:
     """Frames of a film on the grid of `frames_per_s`, in time order, as displayed.
 
@@ -159,6 +163,8 @@ def decode(
         Decoder threads; 0 for as many as there are cores.
     damage : Damage, optional
         Counts the film's pictures and those lost.
+    decoded : sequence of Picture, optional
+        The last picture before (or at) each step, where all were decoded for something else: none is again.
     """
     rate = Fraction(frames_per_s).limit_denominator(1001)
     damage = damage or Damage()
@@ -167,7 +173,7 @@ def decode(
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
         step, shown, display = 0, None, None
-        for frame, since_start, frame_index in in_order(container, stream, rate, damage):
+        for frame, since_start, frame_index in decoded or in_order(container, stream, rate, damage):
             display = display or Display(frame, stream, short_side_px, crop)
             until = math.ceil(since_start * rate)  # the grid's first step at which this picture is on screen
             if shown is not None and until > step:
@@ -191,7 +197,7 @@ def _on_grid(step: int, until: int, rate: Fraction, image: np.ndarray, shown: tu
 
 def in_order(
     container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction, damage: Damage
-) -> Iterator[tuple[av.VideoFrame, Fraction, int]]:
+) -> Iterator[Picture]:
     """Pictures in presentation order, each with its seconds since the first and its number.
 
     Of a film that has not been read, the last picture before (or at) each step of a grid of `rate` steps a second is
