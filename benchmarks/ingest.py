@@ -4,9 +4,9 @@
     python -m benchmarks.ingest --film-s 60 --rounds 3       (on a busy machine)
 
 Films: the clips; one of them as VP8, VP9 and AV1, and in VP8 and H.264 with black borders; and two of 10 min in H.264,
-720p without borders and the bordered one over and over. Settings are those of base.yaml, with the search for borders, at
-256 px. ffmpeg makes JPEGs of the same size at 1/s of the same pictures (fps=1:round=up), ours a frame store; ffmpeg is
-told the borders that ours has to find. Tools take turns; of short films one more comes before, which does not count,
+720p without borders and the bordered one over and over. Settings are those of base.yaml, with the search for borders,
+at 256 px. ffmpeg makes JPEGs of the same size at 1/s of the same pictures (fps=1:round=up), ours a frame store; ffmpeg
+is told the borders that ours has to find. Tools take turns; of short films one more comes before, which does not count,
 and `ours, nothing skipped`, which decodes every picture as ffmpeg does. `seconds` is wall time, `cpu_s` the processor
 time of all threads, which other work on the machine hardly touches: medians, with the least and the most of the turns;
 `ratio` and `cpu_ratio` are ffmpeg's median over ours: above 1, ours is faster. `load` is the machine's mean load of the

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +135,55 @@ def read_named(path: Path) -> Named:
         values = file["dissimilarities"][()]
     told = SimpleNamespace(dissimilarities=values, pattern_descriptors=patterns, rdm_descriptors=rdms)
     return labelled(told, path.stem)
+
+
+@dataclasses.dataclass(frozen=True)
+class Squares:
+    """Distance matrices of the same items, which are standardised when they are read.
+
+    To write n^2 values and read them again takes about as long as the rest of a test of many items.
+    """
+
+    given: Sequence[torch.Tensor] | torch.Tensor  # float64, (n, n) each
+    scales: Sequence[tuple[float, float]] = ()  # standardised is (given - mean) * factor, of each; empty: it is
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.given)
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return self.given[0].shape[-1]
+
+    def some(self, places: Sequence[int]) -> Squares:
+        """Those at some places."""
+        scales = [self.scales[place] for place in places] if self.scales else ()
+        return Squares([self.given[place] for place in places], scales)
+
+    @functools.cached_property
+    def stack(self) -> torch.Tensor:
+        """Standardised, (N, n, n): the diagonal is 0; entries above it have mean 0 and sum of squares 1."""
+        if not self.scales:
+            return self.given if isinstance(self.given, torch.Tensor) else torch.stack(list(self.given))
+        out = torch.empty(len(self), self.n, self.n, dtype=torch.float64)
+        for one, given, (mean, factor) in zip(out, self.given, self.scales, strict=True):
+            one.copy_(given).sub_(mean).mul_(factor).fill_diagonal_(0)
+        return out
+
+    def correlations(self, rows: Sequence[int], other: Squares, columns: Sequence[int]) -> torch.Tensor:
+        """Correlations of some with some others, shape (rows, columns)."""
+        if not self.scales:
+            return self.stack[list(rows)].flatten(1) @ other.stack[list(columns)].flatten(1).T / 2
+        found = torch.empty(len(rows), len(columns), dtype=torch.float64)
+        for (i, row), (j, column) in itertools.product(enumerate(rows), enumerate(columns)):
+            product = torch.dot(self.given[row].flatten(), other.given[column].flatten()) / 2
+            found[i, j] = self.scaled(float(product), row, other, column)
+        return found
+
+    def scaled(self, product: float, row: int, other: Squares, column: int) -> float:
+        """Correlation from the sum of products over pairs of what is given."""
+        if not self.scales:
+            return product
+        (mean, factor), (other_mean, other_factor) = self.scales[row], other.scales[column]
+        return (product - self.n * (self.n - 1) / 2 * mean * other_mean) * factor * other_factor

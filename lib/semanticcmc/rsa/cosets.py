@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from semanticcmc.rsa import fourier
+from semanticcmc.rsa.arrays import Squares
 from semanticcmc.rsa.fourier import Group
 from semanticcmc.rsa.standardise import kernels_for
 
@@ -97,34 +98,36 @@ def stream_cosets(n: int, permutations: int, seed: int, most: int, first: int | 
         start, size = start + count, min(2 * size, most)
 
 
-def orders_at_a_time(matrices: torch.Tensor) -> int:
-    """How many orders of `matrices` (K, n, n) are transformed at a time: memory does not grow with the permutations."""
-    return max(1, _BLOCK_VALUES.get(matrices.device.type, 2**20) // (matrices.numel() // 2))
+def orders_at_a_time(matrices: Squares) -> int:
+    """How many orders of K matrices are transformed at a time: memory does not grow with the permutations."""
+    return max(1, _BLOCK_VALUES.get(matrices.given[0].device.type, 2**20) // (len(matrices) * matrices.n**2 // 2))
 
 
 def coset_correlations(
-    x: torch.Tensor, y: torch.Tensor, groups: Sequence[Group], parts: Iterable[Cosets]
-) -> Iterator[list[torch.Tensor]]:
+    x: Squares, y: Squares, groups: Sequence[Group], parts: Iterable[Cosets], single: bool = True
+) -> Iterator[tuple[Cosets, list[torch.Tensor]]]:
     """Correlations of x with permuted y, for each part of a stream of cosets, in the order of `Cosets.permutation`.
 
-    Returned are tensors of shape (x of the group, y of the group, orders, permutations of each), one a group.
+    Returned are the part and tensors of shape (x of the group, y of the group, orders, permutations of each), one a
+    group; maybe of float32, if `single`.
 
     Parameters
     ----------
-    x, y : tensors of float64, shapes (M, n, n) and (K, n, n)
-        Symmetric; mean 0 and sum of squares 1 over the entries above the diagonal, which is 0.
+    x, y : Squares
     groups : sequence of (indices of x, indices of y)
         Which are to be correlated; every matrix is transformed once.
     parts : iterable of Cosets
         All with the same `order_x`.
+    single : bool
+        Whether float32 will do where it is faster.
     """
-    n = x.shape[-1]
-    engine = kernels_for(x) or fourier
+    n = x.n
+    engine = kernels_for(x.given[0]) or fourier
     with contextlib.ExitStack() as kept:
         fixed = None
         for part in parts:
             if fixed is None:
-                fixed = kept.enter_context(engine.spectra(x, part.order_x[None]))[:, 0]
-            with engine.spectra(y, part.orders_y) as moved:
+                fixed = kept.enter_context(engine.spectra(x, part.order_x[None], single))[:, 0]
+            with engine.spectra(y, part.orders_y, single) as moved:
                 sums = [engine.products(fixed, moved, group, part.multipliers, n) for group in groups]
-            yield [torch.fft.irfft(one, n=n, dim=-1).flatten(3) for one in sums]
+            yield part, [torch.fft.irfft(one, n=n, dim=-1).flatten(3) for one in sums]

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from semanticcmc.rsa.arrays import Squares
+
 Group = tuple[Sequence[int], Sequence[int]]  # which x against which y
 
 
@@ -48,13 +50,14 @@ def weights(n: int) -> NDArray[np.float64]:
 
 
 @contextlib.contextmanager
-def spectra(matrices: torch.Tensor, orders: NDArray[np.int64]) -> Iterator[torch.Tensor]:
-    """Centred transforms of the cyclic diagonals of matrices (N, n, n), for orders (O, n) of the items on the circle.
+def spectra(squares: Squares, orders: NDArray[np.int64], single: bool) -> Iterator[torch.Tensor]:
+    """Centred transforms of the cyclic diagonals of N matrices, for orders (O, n) of the items on the circle.
 
-    Yields a float64 tensor, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and imaginary part, and
-    diagonal l = 1 .. n // 2.
+    Yields a float64 tensor, `single` or not, (n // 2 + 1, O, N, 2, n // 2), by frequency g, order, matrix, real and
+    imaginary part, and diagonal l = 1 .. n // 2.
     """
-    n, device = matrices.shape[-1], matrices.device
+    matrices, n = squares.stack, squares.n
+    device = matrices.device
     around = torch.from_numpy(np.concatenate([orders, orders], axis=1)).to(device)
     column = torch.arange(n, device=device)[:, None] + torch.arange(1, n // 2 + 1, device=device)
     rows = matrices[:, around[:, :n, None], around[:, column]]  # (N, O, n, L)

@@ -25,7 +25,6 @@ permutes x and not e (rejected at .001: 1.1 %, .3 % and .2 % with 12, 48 and 256
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ from semanticcmc.rsa.standardise import (
     Standardised,
     controlled,
     named_controls,
-    standardise,
+    read,
     standardise_table,
 )
 
@@ -171,14 +170,13 @@ def partial_mantel(
 
 def _tested(matrices: dict[str, Matrix], method: str, device: Any, options: tuple[Any, ...]) -> MantelResult:
     """Test the first matrix against the second, given the others, with the options of `significance`."""
-    with contextlib.ExitStack() as memory:
-        stack = standardise(matrices, method, device, memory=memory)
-        controls = len(stack) - 2
-        data = controlled(stack[:1], stack[1:], (0,), [controls]) if controls else Standardised(stack[:1], stack[1:])
-        found = significance(data, *options)
+    squares = read(matrices, method, device)
+    rdm, moved, controls = squares.some([0]), squares.some(range(1, len(squares))), len(squares) - 2
+    data = controlled(rdm, moved, (0,), [controls]) if controls else Standardised(rdm, moved)
+    found = significance(data, *options)
     _, alternative, seed, _, partial, _ = options
     r, p, low, high = (float(one) for one in (found.r, found.p, found.low, found.high))
-    how = (int(found.size), stack.shape[-1], method, alternative, seed, partial if controls else "none")
+    how = (int(found.size), squares.n, method, alternative, seed, partial if controls else "none")
     return MantelResult(r, p, low, high, *how, None if found.null is None else found.null.cpu().numpy())
 
 
@@ -226,7 +224,7 @@ def mantel_table(
     r, p, size = (one.numpy().ravel() for one in (found.r, found.p, found.size))
     table = pd.DataFrame(itertools.product(rdms, models), columns=["rdm", "model"])
     table = table.assign(mantel_r=r, p=p, permutations=size)
-    table = table.assign(n=data.x.shape[-1], method=method, alternative=alternative, seed=seed)
+    table = table.assign(n=data.rdms.n, method=method, alternative=alternative, seed=seed)
     if bootstrap_samples is not None:
         low, high = intervals(data, bootstrap_samples, confidence, seed)
         table = table.assign(ci_low=low.ravel(), ci_high=high.ravel())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import warnings
 from typing import NamedTuple
@@ -12,14 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from semanticcmc.rsa.cosets import coset_correlations, orders_at_a_time, stream_cosets
-from semanticcmc.rsa.standardise import COLLINEAR, Standardised, residual
+from semanticcmc.rsa.arrays import Squares
+from semanticcmc.rsa.cosets import Cosets, coset_correlations, orders_at_a_time, stream_cosets
+from semanticcmc.rsa.standardise import COLLINEAR, Standardised, kernels_for, residual
 from semanticcmc.rsa.threads import threads_for
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 PARTIALS = ("smouse", "dsp")
 SECONDS = 3e-9  # a number of a model in a permutation, on one core
+FEW = 4  # tests up to which float32 is faster: what it leaves open grows with the tests, transforms with the matrices
+MANY = 50  # so many are computed again one by one
 TIE = 1e-10  # statistics this close to the observed one count as equal to it
+NEAR = 1e-6  # correlations in float32, which err by up to 4e-7, are computed again if so close to the observed one
 
 
 def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tensor) -> torch.Tensor:
@@ -71,20 +76,27 @@ def significance(
     for name, number in (("permutations", permutations), ("stop_after", 1 if stop_after is None else stop_after)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} {number!r}: expected a whole number of at least 1")
-    n = data.x.shape[-1]
-    with threads_for(SECONDS * permutations * len(data.moving) * n):
-        fixed, moving = data.x, data.moving
+    n = data.rdms.n
+    with threads_for(SECONDS * permutations * len(data.moved) * n):
+        fixed, moving = data.rdms, data.moved
         if residuals := partial == "dsp" and bool(data.own):
-            fixed = torch.cat([data.x, data.z])
-            moving = torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y])
+            fixed = Squares(torch.cat([data.x, data.z]))
+            moving = Squares(torch.stack([residual(y, data.z[list(one)]) for one in data.sets for y in data.y]))
         tests = _tests(data, alternative, residuals, stop_after or math.inf)
         parts = stream_cosets(n, permutations, seed, orders_at_a_time(moving), stop_after and 1)
-        for correlations in coset_correlations(fixed, moving, [(one.fixed, one.moving) for one in tests], parts):
+        groups, single = [(one.fixed, one.moving) for one in tests], len(data.rdms) * data.models <= FEW
+        for number, (part, correlations) in enumerate(coset_correlations(fixed, moving, groups, parts, single)):
             for one, of_group in zip(tests, correlations, strict=True):
-                one.add(one.statistics(of_group), 2 * n, return_null and one is tests[0])
+                rounded = of_group.dtype == torch.float32
+                if number == 0:
+                    observed = fixed.correlations(one.fixed, moving, one.moving) if rounded else of_group[..., 0, 0]
+                    one.begin(observed)
+                if rounded:
+                    of_group = one.exact(of_group, fixed, moving, part)
+                one.add(one.statistics(of_group)[0], 2 * n, return_null and one is tests[0])
             if stop_after and all(bool((one.count >= stop_after).all()) for one in tests):
                 break
-    found = torch.empty(5, len(data.x), len(data.y), dtype=torch.float64)
+    found = torch.empty(5, len(data.rdms), data.models, dtype=torch.float64)
     for one in tests:
         count, squares, drawn = (values.double().cpu() for values in (one.count, one.squares, one.drawn))
         interval = torch.stack(monte_carlo_interval(count, squares, drawn, 2 * n))
@@ -143,14 +155,20 @@ class _Tests:
     drawn: torch.Tensor = dataclasses.field(init=False)  # permutations, with the observed order
     null: list[torch.Tensor] = dataclasses.field(default_factory=list)
 
-    def statistics(self, correlations: torch.Tensor) -> torch.Tensor:
-        """(Partial) correlations (x, K, O, B) from the correlations (fixed, moving, O, B)."""
+    def begin(self, r: torch.Tensor) -> None:
+        """Take the correlations (fixed, moving) of the observed order."""
+        self.observed = self.statistics(r[..., None, None])[0][..., 0, 0]
+        self.count, self.squares, self.drawn = torch.zeros_like(self.observed.long()).repeat(3, 1, 1)
+
+    def statistics(self, correlations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """(Partial) correlations (x, K, O, B) from the correlations (fixed, moving, O, B), and what errors grow by."""
         if self.r_kept is None:
-            return correlations
+            return correlations, 1.0
         without = correlations.shape[self.axis] - len(self.r_kept)
         of_controls = correlations.narrow(self.axis, without, len(self.r_kept)).movedim(self.axis, 0)
-        r_xy = correlations.narrow(self.axis, 0, without)
-        return partial_correlation(r_xy, of_controls.unsqueeze(self.axis + 1), self.r_kept)
+        of_controls, r_xy = of_controls.unsqueeze(self.axis + 1), correlations.narrow(self.axis, 0, without)
+        left = (1 - of_controls.square().sum(0)) * (1 - self.r_kept.square().sum(0))
+        return partial_correlation(r_xy, of_controls, self.r_kept), 1 / left
 
     def directed(self, statistics: torch.Tensor) -> torch.Tensor:
         """Statistics of which greater ones are more extreme."""
@@ -158,14 +176,35 @@ class _Tests:
             return statistics.abs()
         return -statistics if self.alternative == "less" else statistics
 
+    def exact(self, correlations: torch.Tensor, fixed: Squares, moving: Squares, part: Cosets) -> torch.Tensor:
+        """The correlations in float64, computed anew where rounding might decide which statistic is more extreme."""
+        correlations, kernels = correlations.double(), kernels_for(fixed.given[0])
+        statistics, factor = self.statistics(correlations)
+        gap = self.directed(statistics) - self.directed(self.observed)[..., None, None]
+        near = ~(gap.abs() > NEAR * factor) & ~self.observed.isnan()[..., None, None]
+        if not self.drawn.any():
+            near[:, :, 0, 0] = False
+        controls = range(-len(self.r_kept), 0) if self.r_kept is not None else ()
+        for m, k in near.any(-1).any(-1).nonzero().tolist():
+            rows, columns = ([m, *controls], [k]) if self.axis == 0 else ([m], [k, *controls])
+            some = fixed.some([self.fixed[i] for i in rows]), moving.some([self.moving[j] for j in columns])
+            every = range(len(rows)), range(len(columns))
+            if near[m, k].sum() > MANY:
+                [(_, [found])] = coset_correlations(*some, [every], [part], single=False)
+            else:
+                found = correlations[rows][:, columns]
+                for order, place in near[m, k].nonzero().tolist():
+                    permutation = part.permutation(order * near.shape[-1] + place)
+                    for i, j in itertools.product(*every):
+                        product = kernels.permuted(some[0].given[i].numpy(), some[1].given[j].numpy(), permutation)
+                        found[i, j, order, place] = some[0].scaled(product, i, some[1], j)
+            correlations[torch.tensor(rows)[:, None], torch.tensor(columns)] = found
+        return correlations
+
     def add(self, statistics: torch.Tensor, cluster: int, keep: bool) -> None:
         """Count the statistics that are as extreme as the observed one, the very first; ties and 0 / 0 are."""
-        first = not hasattr(self, "observed")
-        if first:
-            self.observed = statistics[:, :, 0, 0].clone()
-            self.count, self.squares, self.drawn = torch.zeros_like(self.observed.long()).repeat(3, 1, 1)
         extreme = ~(self.directed(statistics) < self.directed(self.observed)[..., None, None] - TIE)
-        if first:
+        if not self.drawn.any():
             extreme[:, :, 0, 0] = False
         of_clusters = extreme.unflatten(-1, (-1, cluster)).sum(-1)
         of_orders = of_clusters.sum(-1)
@@ -179,19 +218,20 @@ class _Tests:
 
 def _tests(data: Standardised, alternative: str, residuals: bool, stop_after: float) -> list[_Tests]:
     """Tests by control; `residuals`: of y, given each control in turn, move."""
-    every, models = list(range(len(data.x))), list(range(len(data.y)))
+    every, models = list(range(len(data.rdms))), list(range(data.models))
     if not data.own:
         return [_Tests(every, every, models, 0, None, alternative, stop_after)]
     tests = []
     for place, of_set in enumerate(map(list, data.sets)):
         members = [index for index, its in enumerate(data.own) if its == place]
-        kept = data.x[members] if residuals else data.y
-        r_kept = data.z[of_set].flatten(1) @ kept.flatten(1).T / 2
+        controls = [len(models) + one for one in of_set]
+        kept = (data.rdms, members) if residuals else (data.moved, models)
+        r_kept = data.moved.correlations(controls, *kept)
         if residuals:
-            fixed = [*members, *(len(data.x) + one for one in of_set)]
+            fixed = [*members, *(len(every) + one for one in of_set)]
             moves = (fixed, [place * len(models) + k for k in models], 0, r_kept[..., None, None, None])
         else:
-            moves = (members, [*models, *(len(data.y) + one for one in of_set)], 1, r_kept[:, None, :, None, None])
+            moves = (members, [*models, *controls], 1, r_kept[:, None, :, None, None])
         tests.append(_Tests(members, *moves, alternative, stop_after))
     return tests
 

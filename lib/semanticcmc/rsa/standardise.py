@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import math
-import types
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from semanticcmc.rsa.arrays import Squares
 from semanticcmc.rsa.rdm import FEWEST_CLASSES, RDM, as_rdm, checked_square, square_tensor
-from semanticcmc.rsa.threads import threads_for, workspace
+from semanticcmc.rsa.threads import threads_for
 from semanticcmc.run import listed
 
 METHODS = ("pearson", "spearman")
@@ -33,45 +32,60 @@ Controls = Any  # a matrix, or a list or tuple of them
 class Standardised:
     """RDMs, models and controls of the same items, standardised once (`standardise`) for tests and intervals.
 
-    `moving`, models and, after them, the different controls, is what `x` is permuted against. Of controls that are
+    `moved`, models and, after them, the different controls, is what RDMs are permuted against. Of controls that are
     partialled out together, each is what those before it leave of it: they do not correlate.
     """
 
-    x: torch.Tensor  # RDMs, float64 (M, n, n)
-    moving: torch.Tensor  # float64 (K + C, n, n)
+    rdms: Squares
+    moved: Squares
     own: tuple[int, ...] = ()  # each RDM's set of controls, counted from 0; empty without a control
     sets: tuple[tuple[int, ...], ...] = ()  # controls of each set, counted from 0
 
     @property
+    def models(self) -> int:
+        """Number of models."""
+        return len(self.moved) - sum(map(len, self.sets))
+
+    @property
+    def x(self) -> torch.Tensor:
+        """RDMs, shape (M, n, n)."""
+        return self.rdms.stack
+
+    @property
+    def moving(self) -> torch.Tensor:
+        """Models and controls, shape (K + C, n, n)."""
+        return self.moved.stack
+
+    @property
     def y(self) -> torch.Tensor:
         """Models, shape (K, n, n)."""
-        return self.moving[: len(self.moving) - sum(map(len, self.sets))]
+        return self.moving[: self.models]
 
     @property
     def z(self) -> torch.Tensor:
         """Controls, shape (C, n, n)."""
-        return self.moving[len(self.y) :]
+        return self.moving[self.models :]
 
     def control(self, rdm: int) -> torch.Tensor | None:
         """Controls of an RDM, shape (k, n, n); None without one."""
         return self.z[list(self.sets[self.own[rdm]])] if self.own else None
 
 
-def controlled(x: torch.Tensor, moving: torch.Tensor, own: Sequence[int], sizes: Sequence[int]) -> Standardised:
+def controlled(rdms: Squares, moved: Squares, own: Sequence[int], sizes: Sequence[int]) -> Standardised:
     """RDMs, models and, behind these, sets of so many controls; a control that those before it explain is left out."""
-    models = len(moving) - sum(sizes)
-    if max(sizes, default=0) <= 1:  # nothing to leave out, and nothing to copy
-        return Standardised(x, moving, tuple(own), tuple((place,) for place in range(len(sizes))))
-    kept, sets = list(moving[:models]), []
+    if max(sizes, default=0) <= 1:  # nothing to leave out
+        return Standardised(rdms, moved, tuple(own), tuple((place,) for place in range(len(sizes))))
+    models = len(moved) - sum(sizes)
+    kept, sets = list(moved.stack[:models]), []
     for start, size in zip(np.cumsum([models, *sizes]), sizes, strict=False):
         of_set: list[torch.Tensor] = []
-        for one in moving[start : start + size]:
+        for one in moved.stack[start : start + size]:
             left = residual(one, torch.stack(of_set)) if of_set else one
             if left is one or not (torch.isnan(left).all() and not torch.isnan(one).any()):
                 of_set.append(left)
         sets.append(tuple(range(len(kept) - models, len(kept) - models + len(of_set))))
         kept += of_set
-    return Standardised(x, torch.stack(kept), tuple(own), tuple(sets))
+    return Standardised(Squares(rdms.stack), Squares(torch.stack(kept)), tuple(own), tuple(sets))
 
 
 def residual(y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
@@ -109,8 +123,10 @@ def standardise_table(
         own.append(list(different).index(identity))
     for of_set in different.values():
         named |= of_set
-    stack = standardise(named, method, device, nan_allowed=True)
-    return controlled(stack[: len(rdms)], stack[len(rdms) :], own, [len(of_set) for of_set in different.values()])
+    squares = read(named, method, device, nan_allowed=True)
+    sizes = [len(of_set) for of_set in different.values()]
+    x, moved = range(len(rdms)), range(len(rdms), len(squares))
+    return controlled(squares.some(x), squares.some(moved), own, sizes)
 
 
 def named_controls(control: Controls, name: str = "control") -> dict[str, Matrix]:
@@ -127,11 +143,19 @@ def standardise(
     method: str = "pearson",
     device: str | torch.device | None = None,
     nan_allowed: bool = False,
-    memory: contextlib.ExitStack | None = None,
 ) -> torch.Tensor:
-    """Standardised squares of distance matrices of the same items.
+    """Standardised squares (`Squares.stack`) of what `read` takes."""
+    return read(matrices, method, device, nan_allowed).stack
 
-    Returned is a tensor of float64, shape (N, n, n): diagonal 0; the entries above it have mean 0 and sum of squares 1.
+
+def read(
+    matrices: Mapping[str, Matrix],
+    method: str = "pearson",
+    device: str | torch.device | None = None,
+    nan_allowed: bool = False,
+) -> Squares:
+    """Read distance matrices of the same items.
+
     All NaN, with a RuntimeWarning, where a matrix is constant. A ValueError names the matrix that is asymmetric, has a
     diagonal that is not zero, holds NaN or infinity, or differs from the first in classes or size, has no names where
     others have them in different orders, or is nothing that `arrays.as_tensor` reads; or says that there are fewer than
@@ -148,8 +172,6 @@ def standardise(
         By default that of the first tensor, else the CPU.
     nan_allowed : bool
         Whether NaN and infinity give NaN with a warning instead of an error.
-    memory : ExitStack, optional
-        What is returned is overwritten after it is closed, and its memory used again (`threads.workspace`).
     """
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
@@ -159,9 +181,11 @@ def standardise(
     unnamed = [name for name, one in matrices.items() if not isinstance(one, RDM)]
     if unnamed and len({one.classes for one in matrices.values() if isinstance(one, RDM)}) > 1:
         raise ValueError(f"{listed(unnamed)}: without names, where the others order theirs differently; give an RDM")
-    first, labelled, stack = "", "", torch.empty(0)
+    first, labelled = "", ""
+    given: list[torch.Tensor] = []
+    scales: list[tuple[float, float]] = []
     items: Sequence[Any]
-    for index, (name, matrix) in enumerate(matrices.items()):
+    for name, matrix in matrices.items():
         if isinstance(matrix, RDM):
             labelled = labelled or name
             items = matrices[labelled].classes
@@ -178,21 +202,24 @@ def standardise(
         if not first:
             if n < FEWEST_CLASSES:
                 raise ValueError(f"{name} has {n} items: at least {FEWEST_CLASSES} are needed")
-            room = memory.enter_context(workspace(len(matrices), n, n)) if memory else np.empty((len(matrices), n, n))
-            first, stack = name, torch.from_numpy(room).to(place)
-        if n != stack.shape[1]:
-            raise ValueError(f"{name} has {n} items, {first} has {stack.shape[1]}")
-        kernels = kernels_for(square) if square.dtype == torch.float64 and place.type == "cpu" else None
-        if kernels is None or method != "pearson" or not kernels.standardised(square.numpy(), stack[index].numpy()):
+            first = name
+        if given and n != len(given[0]):
+            raise ValueError(f"{name} has {n} items, {first} has {len(given[0])}")
+        scale = 0.0, 0.0
+        if method == "pearson" and square.dtype == torch.float64 and place.type == "cpu" and kernels_for(square):
+            square = square.contiguous()
+            scale = _kernels().scale(square.numpy())
+        if not scale[1]:
             with threads_for(n**2 * SECONDS):
-                _standardise(checked_square(square, name), stack[index], name, method, items, nan_allowed)
-    return stack
+                square = _standardise(checked_square(square, name).to(place), name, method, items, nan_allowed)
+            scale = 0.0, 1.0
+        given.append(square)
+        scales.append(scale)
+    return Squares(given, scales) if kernels_for(given[0]) else Squares(torch.stack(given))
 
 
-def _standardise(
-    square: torch.Tensor, out: torch.Tensor, name: str, method: str, items: Sequence[Any], nan_allowed: bool
-) -> None:
-    """Write the standardised `square` into `out`; `items` are the names of its rows."""
+def _standardise(square: torch.Tensor, name: str, method: str, items: Sequence[Any], nan_allowed: bool) -> torch.Tensor:
+    """The standardised `square`, a new tensor; `items` are the names of its rows."""
     n = len(square)
     largest = float(torch.linalg.vector_norm(square, torch.inf))
     if not math.isfinite(largest):
@@ -201,8 +228,7 @@ def _standardise(
         if not nan_allowed:
             raise ValueError(message)
         warnings.warn(f"{message}: its tests are NaN", RuntimeWarning, stacklevel=5)
-        out.fill_(math.nan)
-        return
+        return torch.full_like(square, math.nan)
     if method == "spearman":
         from scipy.stats import rankdata  # here: its import takes seconds
 
@@ -213,22 +239,21 @@ def _standardise(
     elif largest > 0 and not 1 / EXTREME < largest < EXTREME:
         square = square / largest
     mean = float(square.sum()) / (n * (n - 1))
-    out.copy_(square).sub_(mean).fill_diagonal_(0)
+    out = (square - mean).fill_diagonal_(0)
     length = float(torch.linalg.vector_norm(out)) / math.sqrt(2)
     if length <= 1e-13 * abs(mean) * n:  # the rounding of the mean is left, and nothing else
         warnings.warn(f"{name} is constant: its tests are NaN", RuntimeWarning, stacklevel=5)
-        out.fill_(math.nan)
-        return
-    out.mul_(1 / length)
+        return torch.full_like(square, math.nan)
+    return out.mul_(1 / length)
 
 
-def kernels_for(matrix: torch.Tensor) -> types.ModuleType | None:
-    """Return the compiled loops, if they are worth it for the items of `matrix` and can be had."""
+def kernels_for(matrix: torch.Tensor) -> Any:
+    """The compiled loops, if they are worth it for the items of `matrix` and can be had, else None."""
     return _kernels() if matrix.device.type == "cpu" and matrix.shape[-1] >= KERNELS_FROM else None
 
 
 @functools.cache
-def _kernels() -> types.ModuleType | None:
+def _kernels() -> Any:
     try:
         from semanticcmc.rsa import kernels
     except ImportError:  # numba is not installed

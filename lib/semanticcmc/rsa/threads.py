@@ -49,9 +49,9 @@ def _blas() -> Any:
 
 
 @contextlib.contextmanager
-def workspace(*shape: int) -> Iterator[NDArray[np.float64]]:
+def workspace(*shape: int, dtype: type[np.inexact[Any]] = np.float64) -> Iterator[NDArray[Any]]:
     """An array with any content, for the time of the ``with``: to get new memory takes as long as to compute in it."""
-    size = math.prod(shape)
+    size = 2 * math.ceil(math.prod(shape) * np.dtype(dtype).itemsize / 16)  # whole numbers of any dtype
     try:
         buffer = _free.pop()  # in one step, whatever the threads
     except IndexError:
@@ -59,7 +59,7 @@ def workspace(*shape: int) -> Iterator[NDArray[np.float64]]:
     if len(buffer) < size:
         buffer = np.empty(size)
     try:
-        yield buffer[:size].reshape(shape)
+        yield buffer[:size].view(dtype)[: math.prod(shape)].reshape(shape)
     finally:
         if len(buffer) <= KEPT_VALUES and len(_free) < KEPT:
             _free.append(buffer)
