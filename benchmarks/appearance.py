@@ -26,9 +26,8 @@ import torch
 from scipy.spatial.distance import pdist
 
 from semanticcmc.run import atomic, record, write_json
-from semanticcmc.timescales.appearance import compare_frames, persistence
+from semanticcmc.timescales.appearance import compare_frames, lagged_differences, persistence
 from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
-from semanticcmc.timescales.variogram import lagged_differences
 
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 18, 32

@@ -35,7 +35,7 @@ from semanticcmc.evaluation.represent import represent
 from semanticcmc.evaluation.stimuli import StimulusFolder
 from semanticcmc.experiment import Experiment, Network, load_experiment, read_values
 from semanticcmc.figures import style
-from semanticcmc.figures.objectives import objectives
+from semanticcmc.figures.accuracy import objectives
 from semanticcmc.figures.tables import Selection
 from semanticcmc.films.soundtrack import sound_file, write_sound
 from semanticcmc.rsa.permutation import holm

@@ -18,7 +18,7 @@ from semanticcmc.evaluation.models import category_table
 from semanticcmc.evaluation.rdm_files import rdm_file
 from semanticcmc.experiment import Network, lagged_name
 from semanticcmc.figures import accuracy as accuracies
-from semanticcmc.figures import comparisons, films, layers, objectives, style, timescales, training
+from semanticcmc.figures import comparisons, films, layers, style, timescales, training
 from semanticcmc.figures import lag_curve as lag_curves
 from semanticcmc.figures import rdms as matrices
 from semanticcmc.figures import robustness as changes
@@ -282,7 +282,7 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
     "accuracy": (accuracies.accuracy_by_condition, ("accuracy",)),
     "yardsticks": (accuracies.yardsticks, ("yardsticks",)),
     "published": (lag_curves.published_table, ("published",)),
-    "objectives": (objectives.objectives, ("objectives",)),
+    "objectives": (accuracies.objectives, ("objectives",)),
     "lag_comparisons": (
         lambda table, tests, shown: comparisons.lag_comparisons(table, shown, style.network_lags(tests)),
         ("lag_comparisons", "lag_curve"),

@@ -17,9 +17,8 @@ from semanticcmc.config import InputError, in_a_tuple, one_of
 from semanticcmc.evaluation import robustness
 from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, with_evaluation
 from semanticcmc.evaluation.models import category_table, experiment_model
-from semanticcmc.evaluation.rdm_files import ByLayer, rdm_file
+from semanticcmc.evaluation.rdm_files import ByLayer, rdm_file, untrained_features
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
-from semanticcmc.evaluation.untrained import untrained_features
 from semanticcmc.experiment import Experiment, Network
 from semanticcmc.figures.lag_curve import too_little_film
 from semanticcmc.figures.tables import Selection

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from semanticcmc.evaluation.config import ActivationsConfig
-from semanticcmc.evaluation.untrained import frame_features
+from semanticcmc.evaluation.rdm_files import frame_features
 from semanticcmc.films.files import Frame, merge_index, write_film
 from semanticcmc.films.store import FrameStore
 

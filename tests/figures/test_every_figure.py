@@ -7,18 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from semanticcmc.figures import (
-    accuracy,
-    comparisons,
-    films,
-    lag_curve,
-    layers,
-    objectives,
-    rdms,
-    robustness,
-    timescales,
-    training,
-)
+from semanticcmc.figures import accuracy, comparisons, films, lag_curve, layers, rdms, robustness, timescales, training
 from tests.figures.drawing import FEW_LAGS_S, NETWORKS, assert_words_and_letters, curve_table, pictures, selection
 from tests.figures.test_accuracy import accuracy_table, yardsticks
 from tests.figures.test_comparisons import comparison_table, connectivity_table
@@ -75,7 +64,7 @@ FIGURES = {
     lag_curve.published_table: published,
     layers.conditions_by_layer: by_layer,
     layers.layers: lambda: layers.layers(curves(), selection()),
-    objectives.objectives: lambda: objectives.objectives(taught(), selection()),
+    accuracy.objectives: lambda: accuracy.objectives(taught(), selection()),
     rdms.mds: lambda: rdms.mds(random_rdm(0), CATEGORIES, NOUNS),
     rdms.nearest_neighbours: with_files,
     rdms.rdm_matrices: lambda: rdms.rdm_matrices({"a": random_rdm(0)}, CATEGORIES),
@@ -90,7 +79,7 @@ FIGURES = {
 
 
 def test_every_public_function_that_draws_is_tested_here():
-    modules = (accuracy, comparisons, films, lag_curve, layers, objectives, rdms, robustness, timescales, training)
+    modules = (accuracy, comparisons, films, lag_curve, layers, rdms, robustness, timescales, training)
     found = {
         function
         for module in modules

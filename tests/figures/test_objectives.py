@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semanticcmc.figures.objectives import objectives
+from semanticcmc.figures.accuracy import objectives
 from tests.figures.drawing import curve_table, points, selection, texts
 
 NAMES = {"window_60s": "window, 60 s", "byol_60s": "byol, 60 s", "same_scene": "same scene"}

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semanticcmc.timescales.nulls import SCALES, last_above, paired_anew, pooled_pairs, shuffle_utterances, time_scales
+from semanticcmc.timescales.meaning import (
+    SCALES,
+    last_above,
+    paired_anew,
+    pooled_pairs,
+    shuffle_utterances,
+    time_scales,
+)
 from semanticcmc.timescales.pairs import label_pairs
 from tests.timescales.test_pairs import CONFIG, drawn, stream_of
 

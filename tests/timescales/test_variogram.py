@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from semanticcmc.timescales.variogram import lagged_differences
+from semanticcmc.timescales.appearance import lagged_differences
 
 
 def by_hand(moments, steps):

@@ -27,13 +27,14 @@ import torch
 from numpy.typing import NDArray
 
 from semanticcmc.config import InputError
-from semanticcmc.evaluation.activations import class_means, evaluation_device
+from semanticcmc.evaluation.activations import class_means, evaluation_device, features
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import Experiment, Network
+from semanticcmc.films.store import FrameStore
 from semanticcmc.rsa.distances import DISTANCES
 from semanticcmc.rsa.rdm import RDM, from_class_means, read_rdms, write_rdms
-from semanticcmc.run import Progress, record, write_json
+from semanticcmc.run import Progress, Watch, record, write_json
 from semanticcmc.training.networks import CONV_LAYERS, NetworksConfig, TrainedNetwork, build
 from semanticcmc.training.views import ViewsConfig
 
@@ -111,6 +112,32 @@ def untrained_network(experiment: Experiment, network: Network) -> TrainedNetwor
     """An untrained network in eval mode, as `checkpoints.load_network` gives it after its notebook ran."""
     encoder = build(network, experiment.section("networks", NetworksConfig))
     return TrainedNetwork(encoder, experiment.section("views", ViewsConfig)).eval()
+
+
+def untrained_features(experiment: Experiment, store: FrameStore, watch: Watch = iter) -> np.ndarray:
+    """Features of every frame at the primary layer of the experiment's network with random weights, of its first seed.
+
+    What is alike for this network is alike before anything is learned; see `frame_features`.
+    """
+    untrained = untrained_network(experiment, experiment.network("random", experiment.seeds[0]))
+    config = experiment.section("activations", ActivationsConfig)
+    return frame_features(store, untrained, experiment.primary_layer, config, watch)
+
+
+def frame_features(
+    store: FrameStore, network: torch.nn.Module, layer: str, config: ActivationsConfig, watch: Watch = iter
+) -> np.ndarray:
+    """Features of every frame at one layer of a ``TrainedNetwork``, float32 (N, d); see `activations.features`.
+
+    Of `config`: `batch_size`, `spatial_mean`, and `decoding_features`, to which a wider layer is projected at random.
+    """
+    batches = (
+        (store.read_rows(rows), torch.zeros(len(rows), dtype=torch.int64))
+        for film in map(store.rows, watch(store.movies))  # a film's frames have one size
+        for start in range(film.start, film.stop, config.batch_size)
+        for rows in [range(start, min(start + config.batch_size, film.stop))]
+    )
+    return features(network, batches, layer, config)[0]
 
 
 def networks_to_make(experiment: Experiment) -> tuple[Network, ...]:

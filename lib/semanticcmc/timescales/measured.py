@@ -36,7 +36,7 @@ def measure(
 ) -> Measured:
     """Measure looks three ways, and associations of labels where several films have them.
 
-    `features` (frames, d) is what an untrained network makes of every frame (`evaluation.untrained`).
+    `features` (frames, d) is what an untrained network makes of every frame (`evaluation.rdm_files`).
     """
     times_s = [store.times(film) for film in store.movies]
     frame_s = float(np.median(np.concatenate([np.diff(t) for t in times_s])))
