@@ -56,6 +56,13 @@ def one_of(what: str, value: Chosen, there: Iterable[Any], have: str = "there ar
     return value
 
 
+def existing(file: Path, remedy: str) -> Path:
+    """`file`, or an InputError that says what makes it."""
+    if not file.is_file():
+        raise InputError(f"{file}: missing; {remedy}")
+    return file
+
+
 class Rule(NamedTuple):
     """What a field of a `Section` allows, as ``Annotated[int, Rule(...)]``: in words, and as a test of a value."""
 

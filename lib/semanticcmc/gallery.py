@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from semanticcmc.config import InputError, in_a_tuple, one_of
+from semanticcmc.config import InputError, existing, in_a_tuple, one_of
 from semanticcmc.evaluation.comparisons import simple_by_layer
 from semanticcmc.evaluation.config import EvaluationConfig
 from semanticcmc.evaluation.models import category_table
@@ -157,9 +157,8 @@ def pairs(E: Opened, shown: Selection, network: str | Network, seed: int | None 
 def training_curve(E: Opened, shown: Selection, network: str | Network, seed: int | None = None) -> Made:
     """What a network was watched by in training, by step: loss, alignment, class accuracy and so on."""
     one = E.network(network, seed)
-    file = E.experiment.run_folder(one) / "metrics.jsonl"
-    if not file.is_file():
-        raise InputError(f"{file}: missing; notebook 02_training makes it, of a network that is trained")
+    made_by = "notebook 02_training makes it, of a network that is trained"
+    file = existing(E.experiment.run_folder(one) / "metrics.jsonl", made_by)
     chance = chance_loss(E.experiment, one)
     drawn = training.training_curves(pd.read_json(file, lines=True), one.name, one.seed, chance)
     return drawn, f"training_{_of(one)}", [file]

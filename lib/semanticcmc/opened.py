@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from semanticcmc.config import InputError, in_a_tuple, one_of
+from semanticcmc.config import InputError, existing, in_a_tuple, one_of
 from semanticcmc.evaluation import robustness
 from semanticcmc.evaluation.config import METHODS, EvaluationConfig, StimuliConfig, with_evaluation
 from semanticcmc.evaluation.models import category_table, experiment_model
@@ -113,8 +113,7 @@ class Opened:
             times = self.some_labels.times
             return times.assign(title="", duration_s=times["count"] * times.interval_s, frames=0, problem="")
         text = {"movie_id": str, "title": str}
-        if not (file := self.folder / "frames" / "films.csv").is_file():
-            raise InputError(f"{file}: missing; make poster EXPERIMENT={self.name} makes it")
+        file = existing(self.folder / "frames" / "films.csv", f"make poster EXPERIMENT={self.name} makes it")
         return pd.read_csv(file, dtype=text, keep_default_na=False, na_values={"duration_s": [""]})
 
     @functools.cached_property
@@ -204,9 +203,7 @@ class Opened:
     def rdms(self, network: str | Network, seed: int | None = None, condition: str = "intact") -> dict[str, RDM]:
         """RDMs of a network by layer. Raises InputError if it has not been represented yet."""
         file = rdm_file(self.experiment, self.network(network, seed), condition)
-        if not file.is_file():
-            raise InputError(f"{file}: missing; notebook 03_representations makes it")
-        return ByLayer(read_rdms(file))
+        return ByLayer(read_rdms(existing(file, "notebook 03_representations makes it")))
 
     def model(self, model: str) -> RDM:
         """A semantic model of the stimuli's classes: ``category``, ``lch``, ... or one of the experiment's files."""

@@ -23,7 +23,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
     outside.write_bytes(b"\x00\xff" * 1000)
     inside = repository / "data_manifests" / "published_results.csv"
     drawn = lag_curve(curve_table(), selection())._replace(alt="Correlation against lag:\n the largest at 60 s.")
-    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04").svg
+    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04").png.with_suffix(".svg")
     assert svg == experiment.folder / "figures" / "lag_curve.svg"
     assert svg.read_text().lstrip().startswith("<?xml")
     with Image.open(svg.with_suffix(".png")) as image:
@@ -47,7 +47,7 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
 def test_equal_figures_make_equal_files(experiment):
     written = []
     for _ in range(2):
-        svg = save(lag_curve(curve_table(), selection()), experiment, "a", []).svg
+        svg = save(lag_curve(curve_table(), selection()), experiment, "a", []).png.with_suffix(".svg")
         written.append((svg.read_bytes(), svg.with_suffix(".png").read_bytes()))
     assert written[0] == written[1]
 
@@ -55,11 +55,11 @@ def test_equal_figures_make_equal_files(experiment):
 def test_the_caption_is_below_the_figure_and_in_its_record_as_it_was_written(experiment):
     words = "48 classes; 3 seeds; bars: the 95 % bootstrap over classes; filled: p < .05 of the one-sided " * 2
     drawn = lag_curve(curve_table(), selection())
-    svg = save(drawn._replace(caption=words), experiment, "a", []).svg
+    svg = save(drawn._replace(caption=words), experiment, "a", []).png.with_suffix(".svg")
     assert json.loads(svg.with_suffix(".json").read_text())["caption"] == words.strip()
     assert drawn.figure.get_supxlabel().split() == words.split()
     plain = lag_curve(curve_table(), selection())._replace(caption="")
-    svg = save(plain, experiment, "b", []).svg
+    svg = save(plain, experiment, "b", []).png.with_suffix(".svg")
     assert json.loads(svg.with_suffix(".json").read_text())["caption"] is None
     assert not plain.figure.get_supxlabel()
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, existing
 from semanticcmc.films.pictures import mask_file
 
 CONDITIONS = ("intact", "grey", "blur", "object", "background")
@@ -30,10 +30,8 @@ def read_mask(image: str | Path, size: tuple[int, int]) -> Image.Image:
     `size` is the width and height of the upright image. Raises InputError if the mask is missing, unreadable, of
     another size, in colour, or marks no object with 255.
     """
-    path = mask_file(image)
     remedy = "white (255) where the object is, black (0) elsewhere"
-    if not path.is_file():
-        raise InputError(f"{path}: missing; the conditions object and background need it: {remedy}")
+    path = existing(mask_file(image), f"the conditions object and background need it: {remedy}")
     try:
         with Image.open(path, formats=["PNG"]) as opened:
             opened.load()

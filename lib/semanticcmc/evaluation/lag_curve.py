@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from semanticcmc.config import InputError
+from semanticcmc.config import existing
 from semanticcmc.evaluation.config import AND, EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.models import MADE, experiment_model
 from semanticcmc.evaluation.rdm_files import RDMFiles, rdm_file
@@ -113,9 +113,7 @@ def gather(experiment: Experiment, measure: str) -> pd.DataFrame:
     parts = []
     for network in (one for one in experiment.runs if one.objective != GIVEN):  # of which there are RDMs alone
         file = rdm_file(experiment, network, measure).with_suffix(".csv")
-        if not file.is_file():
-            raise InputError(f"{file}: missing; make poster EXPERIMENT={experiment.name} makes it")
-        parts.append(pd.read_csv(file))
+        parts.append(pd.read_csv(existing(file, f"make poster EXPERIMENT={experiment.name} makes it")))
     numbers = ("lag_s", "accuracy", "ci_low", "ci_high", "reliability", "ceiling", "effective_rank")
     table = pd.concat([part.astype({key: float for key in numbers if key in part}) for part in parts])
     return table.reset_index(drop=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semanticcmc.config import InputError, package_table
+from semanticcmc.config import existing, package_table
 from semanticcmc.experiment import Experiment, repository_root
 from semanticcmc.rsa.rdm import RDM
 from semanticcmc.rsa.semantics import model_rdm
@@ -45,7 +45,5 @@ def experiment_model(model: str, classes: Sequence[str], experiment: Experiment,
         return model_rdm(model, classes, repository_root() / model_files[model])
     if model not in MADE:
         return model_rdm(model, classes)
-    file, made_by = experiment.folder / MADE[model][0], MADE[model][1]
-    if not file.is_file():
-        raise InputError(f"{file}: missing; {made_by}")
-    return model_rdm(model, classes, file)
+    file, made_by = MADE[model]
+    return model_rdm(model, classes, existing(experiment.folder / file, made_by))

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from semanticcmc.config import InputError
+from semanticcmc.config import InputError, existing
 from semanticcmc.evaluation.activations import class_means, evaluation_device, features
 from semanticcmc.evaluation.config import ActivationsConfig, EvaluationConfig, StimuliConfig, control_networks
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
@@ -204,13 +204,10 @@ class RDMFiles:
         self.classes = tuple(sorted(next(iter(first.values())).classes))
 
     def _open(self, network: Network) -> dict[str, RDM]:
-        file = rdm_file(self.experiment, network, self.condition)
-        if file.is_file():
-            return read_rdms(file)
         remedy = f"make poster EXPERIMENT={self.experiment.name} makes it"
         if not network.trained and network not in self.experiment.runs:
             remedy = f"semanticcmc controls {self.experiment.file} makes it"
-        raise InputError(f"{file}: missing; {remedy}")
+        return read_rdms(existing(rdm_file(self.experiment, network, self.condition), remedy))
 
     def read(self, network: Network) -> dict[str, RDM]:
         """RDMs of one network by layer.

@@ -98,17 +98,13 @@ def remarks(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def _is_other(path: Path) -> bool:
-    """Whether a file of a class folder is neither shown nor there by habit."""
-    return not path.name.startswith(".") and path.suffix.lower() not in (*SUFFIXES, ".db", ".ini", ".txt")
-
-
 def check_stimuli(experiment: Experiment) -> None:
     """Open every stimulus of an experiment and write ``stimuli.json``; errors as of `probe`."""
     folder = stimulus_folder(experiment)
     table = probe(folder, experiment.section("stimuli", StimuliConfig))
     counts, said = table["wnid"].value_counts(), remarks(table)
-    if other := [path for one in class_folders(folder) for path in one.iterdir() if _is_other(path)]:
+    there = (path for one in class_folders(folder) for path in one.iterdir() if not path.name.startswith("."))
+    if other := [path for path in there if path.suffix.lower() not in (*SUFFIXES, ".db", ".ini", ".txt")]:
         said.append(f"{counted(len(other), 'file')} of other kinds among the images, not shown (such as {min(other)})")
     found = {
         "folder": folder,

@@ -31,8 +31,9 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
     rows = -(-len(rdms) // columns)
     # in columns of a page: a full row is as wide as its text on the poster allows, one matrix alone is larger
     side, bar = (0.24, 0.22) if len(rdms) > 1 else (0.55, 0.35)
-    axes = style.panels(rows, columns, side * (COLUMNS if len(rdms) > 1 else 1) + bar, (side + 0.055) * rows + 0.04)
-    for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=False)):
+    width, height = side * (COLUMNS if len(rdms) > 1 else 1) + bar, (side + 0.055) * rows + 0.04
+    axes = style.panels(rows, columns, width, height, len(rdms))
+    for place, (ax, (title, rdm)) in enumerate(zip(axes, rdms.items(), strict=True)):
         order = sorted(rdm.classes, key=lambda name: (categories[name], name))
         distances = pd.Series(rdm.subset(order).values)
         ranked = 100 * (distances.rank() - 1) / max(distances.count() - 1, 1)
@@ -41,9 +42,6 @@ def rdm_matrices(rdms: Mapping[str, RDM], categories: Mapping[str, str], about: 
         picture = ax.imshow(with_means(square, blocks), cmap="cividis", vmin=20, vmax=80)
         ax.set_title(title)
         category_blocks(ax, blocks, named=place % columns == 0, size=style.TEXT_PT if columns > 1 else style.SMALL_PT)
-    for ax in axes[len(rdms) :]:
-        ax.remove()
-    axes = axes[: len(rdms)]
     look = {"shrink": 0.8, "aspect": 30, "pad": 0.01, "ticks": [20, 50, 80], "extend": "both"}
     axes[0].figure.colorbar(picture, ax=axes, label="distance (percentile)", **look)
     alt = (

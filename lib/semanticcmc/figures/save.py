@@ -24,12 +24,7 @@ SHOWN_PER_IN = 100  # pixels at which a notebook shows an inch of a figure; file
 class Picture:
     """A figure as it was written; a notebook shows it, with its words for those who cannot see it."""
 
-    png: Path  # beside it stands its record, a JSON file with ``alt`` and ``caption``
-
-    @property
-    def svg(self) -> Path:
-        """The same as vectors."""
-        return self.png.with_suffix(".svg")
+    png: Path  # beside it stand the same as SVG, and its record, a JSON file with ``alt`` and ``caption``
 
     @property
     def words(self) -> str:

@@ -89,12 +89,17 @@ def use_house_style() -> None:
     rc("svg", fonttype="none", hashsalt="semanticcmc")  # text stays text, whose letters `save` embeds
 
 
-def panels(rows: int = 1, columns: int = 1, width: float = 1.0, height: float = 0.65, **shared: Any) -> list[Axes]:
-    """Axes of a new figure, row by row; `width` and `height` of the whole in columns of a page (`COLUMN_IN`)."""
+def panels(
+    rows: int = 1, columns: int = 1, width: float = 1.0, height: float = 0.65, most: int | None = None, **shared: Any
+) -> list[Axes]:
+    """Axes of a new figure, at `most` so many, row by row; its size is in columns of a page (`COLUMN_IN`)."""
     import matplotlib.pyplot as plt
 
     size = (width * COLUMN_IN, height * COLUMN_IN)
-    return list(plt.subplots(rows, columns, figsize=size, squeeze=False, **shared)[1].flat)
+    axes = list(plt.subplots(rows, columns, figsize=size, squeeze=False, **shared)[1].flat)
+    for ax in axes[most:] if most else ():
+        ax.remove()
+    return axes[:most]
 
 
 def model_style(model: str) -> dict[str, str]:

@@ -54,14 +54,7 @@ def font_faces(letters: str, family: str) -> str:
 
 
 def _rule(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
-    return (
-        f"@font-face{{font-family:'{family}';font-weight:{weight};font-style:{style};"
-        f"src:url(data:font/woff;base64,{_subset(letters, weight, style, family)}) format('woff')}}"
-    )
-
-
-def _subset(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
-    """A face reduced to some letters, as WOFF in base 64."""
+    """CSS rule that carries a face, reduced to some letters, as WOFF in base 64."""
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
@@ -74,4 +67,7 @@ def _subset(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
     font.flavor = "woff"
     out = io.BytesIO()
     font.save(out)
-    return base64.b64encode(out.getvalue()).decode("ascii")
+    return (
+        f"@font-face{{font-family:'{family}';font-weight:{weight};font-style:{style};"
+        f"src:url(data:font/woff;base64,{base64.b64encode(out.getvalue()).decode()}) format('woff')}}"
+    )

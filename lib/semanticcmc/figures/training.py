@@ -25,12 +25,10 @@ def training_curves(metrics: pd.DataFrame, network: str, seed: int, chance: floa
     """
     measures = [measure for measure in MEASURES if measure in metrics]
     rows = -(-len(measures) // 4)
-    axes = style.panels(rows, -(-len(measures) // rows), 13 / style.COLUMN_IN, 3 * rows / style.COLUMN_IN)
-    for ax, measure in zip(axes, measures, strict=False):
+    size = (13 / style.COLUMN_IN, 3 * rows / style.COLUMN_IN)
+    axes = style.panels(rows, -(-len(measures) // rows), *size, len(measures))
+    for ax, measure in zip(axes, measures, strict=True):
         _curve(ax, metrics, measure)
-    for ax in axes[len(measures) :]:
-        ax.remove()
-    axes = axes[: len(measures)]
     if chance is not None:
         style.chance_line(axes[0], chance)
     told = ", ".join(measures).replace("_", " ")

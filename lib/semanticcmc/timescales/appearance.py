@@ -115,7 +115,7 @@ def compare_frames(
         lags,
         squared,
         pairs,
-        np.array([film.moments for film in found]),
+        np.array([film.pairs[0] for film in found]),
         base,
         tuple(film.circular() for film in found),
         span_s[used] + step_s[used],
@@ -182,15 +182,10 @@ def unit_vectors(frames: np.ndarray | torch.Tensor) -> np.ndarray:
 class LaggedDifferences:
     """Pairs of moments of one film, 0, 1, ... T - 1 steps apart."""
 
-    pairs: np.ndarray  # int64 (T,): how many
+    pairs: np.ndarray  # int64 (T,): how many; 0 steps apart, the moments that are there
     squared: np.ndarray  # float64 (T,): mean of their squared Euclidean distance; NaN where there is no pair
     mean: np.ndarray  # float64 (d,): of the film's moments
     mean_square: float  # squared length of the film's moments
-
-    @property
-    def moments(self) -> int:
-        """Moments that are there."""
-        return int(self.pairs[0])
 
     @property
     def base(self) -> float:

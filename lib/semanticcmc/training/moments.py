@@ -9,14 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from semanticcmc.config import InputError
+from semanticcmc.config import existing
 from semanticcmc.films.pairs import shot_of_frames
-
-
-def _table(file: Path, remedy: str) -> pd.DataFrame:
-    if not file.is_file():
-        raise InputError(f"{file}: missing; {remedy}")
-    return pd.read_parquet(file)
 
 
 def scenes_of_frames(index: pd.DataFrame, folder: Path) -> Tensor:
@@ -25,7 +19,8 @@ def scenes_of_frames(index: pd.DataFrame, folder: Path) -> Tensor:
     `index` has `movie_id, time_s`, one row a frame; `folder` holds the results of an experiment over a world. Raises
     InputError where shots are not known: of films.
     """
-    shots = _table(folder / "world" / "shots.parquet", "scenes are known of a world alone; take positives label")
+    file = folder / "world" / "shots.parquet"
+    shots = pd.read_parquet(existing(file, "scenes are known of a world alone; take positives label"))
     scene = shots.groupby(["movie_id", "scene"], sort=False).ngroup().to_numpy()
     shot = shot_of_frames(index, shots)
     return torch.from_numpy(np.where(shot >= 0, scene[shot], -1).astype(np.int64))
@@ -38,7 +33,8 @@ def labels_of_frames(index: pd.DataFrame, folder: Path) -> tuple[Tensor, list[st
     InputError where the films have no labels.
     """
     remedy = "the films have no labels; make poster LABELS=<folder> imports them"
-    labels, times = (_table(folder / "labels" / f"{name}.parquet", remedy) for name in ("labels", "label_times"))
+    files = (existing(folder / "labels" / f"{name}.parquet", remedy) for name in ("labels", "label_times"))
+    labels, times = map(pd.read_parquet, files)
     times["movie_id"] = times["movie_id"].astype(str)
 
     def sets(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +53,8 @@ def closeness(classes: pd.DataFrame) -> np.ndarray:
     Symmetric, (categories, categories). The diagonal, a category with itself, is 0 by convention: how often a theme
     follows itself is the film's preference alone.
     """
-    return _closeness(tuple(classes["wnid"]), tuple(categories(classes)[1].tolist()))
-
-
-@functools.lru_cache(maxsize=8)
-def _closeness(wnids: tuple[str, ...], category: tuple[int, ...]) -> np.ndarray:
-    similarity = lch_similarities(wnids)
-    member = np.eye(max(category) + 1)[list(category)]
+    names, category = categories(classes)
+    similarity, member = lch_similarities(tuple(classes["wnid"])), np.eye(len(names))[category]
     between = member.T @ similarity @ member / np.outer(member.sum(0), member.sum(0))
     between = (between + between.T) / 2  # symmetric to the last bit
     apart = ~np.eye(len(between), dtype=bool)
