@@ -282,14 +282,8 @@ FROM_TABLES: dict[str, tuple[Callable[..., Drawn], tuple[str, ...]]] = {
     "yardsticks": (accuracies.yardsticks, ("yardsticks",)),
     "published": (lag_curves.published_table, ("published",)),
     "objectives": (accuracies.objectives, ("objectives",)),
-    "lag_comparisons": (
-        lambda table, tests, shown: comparisons.lag_comparisons(table, shown, style.network_lags(tests)),
-        ("lag_comparisons", "lag_curve"),
-    ),
-    "connectivity": (
-        lambda table, tests, shown: comparisons.connectivity(table, shown, style.network_lags(tests)),
-        ("connectivity", "lag_curve"),
-    ),
+    "lag_comparisons": (comparisons.lag_comparisons, ("lag_comparisons", "lag_curve")),
+    "connectivity": (comparisons.connectivity, ("connectivity", "lag_curve")),
 }
 FIGURES: dict[str, Callable[..., Made]] = {
     figure.__name__: figure

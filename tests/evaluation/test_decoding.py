@@ -161,15 +161,15 @@ def test_interval_over_classes_is_the_spread_of_means_of_drawn_classes():
 
 def test_accuracy_table_has_the_names_of_the_table():
     x, y = clusters(n_classes=4)
-    table = accuracy_table(x, y, neighbours=5, folds=5, samples=50).set_index("measure")
+    table = accuracy_table(x, y, 5, 5, 50, 0.95, 0).set_index("measure")
     assert table.accuracy.to_dict() == {"knn": 1.0, "linear_probe": 1.0, "chance": 0.25}
     assert table.ci_low["knn"] == table.ci_high["knn"] == 1.0
     assert np.isnan(table.loc["chance", ["ci_low", "ci_high"]].to_list()).all()
     x, y = clusters(spread=1.0)
-    table = accuracy_table(x, y, neighbours=5, folds=5).set_index("measure").drop("chance")
+    table = accuracy_table(x, y, 5, 5, 1000, 0.95, 0).set_index("measure").drop("chance")
     assert (table.ci_low < table.accuracy).all() and (table.accuracy < table.ci_high).all()
     with pytest.warns(RuntimeWarning, match="one image"):
-        table = accuracy_table(*clusters(n=1), neighbours=5, folds=5).set_index("measure")
+        table = accuracy_table(*clusters(n=1), 5, 5, 1000, 0.95, 0).set_index("measure")
     assert table.drop("chance").isna().all(axis=None)
     assert table.accuracy["chance"] == pytest.approx(1 / 6)
 

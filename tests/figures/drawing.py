@@ -15,6 +15,7 @@ LAGS_S = (1.0, 5.0, 20.0, 60.0, 180.0, 600.0)
 FEW_LAGS_S = (1.0, 60.0, 600.0)
 NETWORKS = {"random": np.nan, "augment": 0.0, "cmc_lab": np.nan}
 NETWORKS |= {f"semantic_{lag_s:g}s": lag_s for lag_s in FEW_LAGS_S}
+TESTED = pd.DataFrame(NETWORKS.items(), columns=["network", "lag_s"])
 
 
 def selection(**chosen):

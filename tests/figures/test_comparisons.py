@@ -11,6 +11,7 @@ from semanticcmc.figures import comparisons, style
 from tests.figures.drawing import (
     FEW_LAGS_S,
     NETWORKS,
+    TESTED,
     bars,
     curve_table,
     lightness,
@@ -70,7 +71,7 @@ def printed(text):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_matrix_of_differences_prints_each_with_a_dot_a_seed_that_tells_them_apart(seeds):
     table = comparison_table(seeds)
-    drawn = comparisons.lag_comparisons(table, selection(models=("lch",)), NETWORKS)
+    drawn = comparisons.lag_comparisons(table, TESTED, selection(models=("lch",)))
     [ax] = drawn.axes
     assert texts(ax.get_yticklabels()) == list(LABELS.values())[2:]
     assert texts(ax.get_xticklabels()) == list(LABELS.values())[1:-1]
@@ -104,7 +105,7 @@ def connectivity_table(seeds=(0, 1)):
 
 def test_connectivity_prints_the_mean_over_seeds_and_leaves_out_what_is_not_there():
     table = connectivity_table()
-    drawn = comparisons.connectivity(table, selection(), NETWORKS)
+    drawn = comparisons.connectivity(table, TESTED, selection())
     for ax, control, count in zip(drawn.axes, ("none", "random"), (15, 10), strict=True):
         assert len(numbers(ax)) == count
         for (first, second), own in table[table.control == control].groupby(["first", "second"]):
@@ -112,7 +113,7 @@ def test_connectivity_prints_the_mean_over_seeds_and_leaves_out_what_is_not_ther
     assert "mean of 2 seeds" in drawn.caption and "given the mean RDM of 5" in drawn.caption
     assert "simple, and given untrained networks" in drawn.alt
     table.loc[table["second"] == "semantic_60s", "r"] = np.nan  # a dead network: a dash
-    ax = comparisons.connectivity(table, selection(), NETWORKS).axes[0]
+    ax = comparisons.connectivity(table, TESTED, selection()).axes[0]
     assert texts(ax.texts).count("-") == 4
 
 
@@ -126,7 +127,7 @@ def test_a_shade_is_darker_the_larger_the_number_and_ink_can_be_read_on_every_on
         )
 
     table = connectivity_table((0,)).query("control == 'none'")
-    ax = comparisons.connectivity(table.assign(r=np.linspace(0, 1, len(table))), selection(), NETWORKS).axes[0]
+    ax = comparisons.connectivity(table.assign(r=np.linspace(0, 1, len(table))), TESTED, selection()).axes[0]
     ax.figure.canvas.draw()
     [mesh] = [c for c in ax.collections if c.get_array() is not None]
     shown = ~np.ma.getmaskarray(mesh.get_array()).ravel()
@@ -137,10 +138,10 @@ def test_a_shade_is_darker_the_larger_the_number_and_ink_can_be_read_on_every_on
 
 def test_a_matrix_of_one_network_says_that_there_is_nothing_to_compare():
     table = pd.DataFrame(columns=["control", "condition", "layer", "seed", "first", "second", "r"])
-    [ax] = comparisons.connectivity(table, selection(), {}).axes
+    [ax] = comparisons.connectivity(table, TESTED[:0], selection()).axes
     assert any("fewer than two networks" in text for text in texts(ax.texts))
     table = table.assign(model=[], difference=[], p_holm=[])
-    assert "no comparisons" in comparisons.lag_comparisons(table, selection(), {}).caption
+    assert "no comparisons" in comparisons.lag_comparisons(table, TESTED[:0], selection()).caption
 
 
 @pytest.mark.parametrize(

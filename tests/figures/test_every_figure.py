@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from semanticcmc.figures import accuracy, comparisons, films, lag_curve, layers, rdms, robustness, timescales, training
-from tests.figures.drawing import FEW_LAGS_S, NETWORKS, assert_words_and_letters, curve_table, pictures, selection
+from tests.figures.drawing import FEW_LAGS_S, TESTED, assert_words_and_letters, curve_table, pictures, selection
 from tests.figures.test_accuracy import accuracy_table, yardsticks
 from tests.figures.test_comparisons import comparison_table, connectivity_table
 from tests.figures.test_objectives import table as taught
@@ -52,10 +52,10 @@ FIGURES = {
     accuracy.dissociation: lambda: accuracy.dissociation(curves(), accuracy_table(), selection()),
     accuracy.noise_ceiling: ceilings,
     accuracy.yardsticks: lambda: accuracy.yardsticks(yardsticks(), selection()),
-    comparisons.connectivity: lambda: comparisons.connectivity(connectivity_table(), selection(), NETWORKS),
+    comparisons.connectivity: lambda: comparisons.connectivity(connectivity_table(), TESTED, selection()),
     comparisons.controls: lambda: comparisons.controls(curves(), selection()),
     comparisons.lag_comparisons: lambda: comparisons.lag_comparisons(
-        comparison_table((0,)), selection(models=("lch",)), NETWORKS
+        comparison_table((0,)), TESTED, selection(models=("lch",))
     ),
     films.association_maps: lambda: films.association_maps({1.0: pd.DataFrame(np.eye(2), list("ab"), list("ab"))}, {}),
     films.film_strip: lambda: films.film_strip(pictures(5), [0.0, 1.0, 2.0, 3.0, 4.0], [["dog"]] * 5, (1, 3)),

@@ -23,7 +23,9 @@ def test_save_writes_both_pictures_and_names_every_input_by_its_hash(experiment,
     outside.write_bytes(b"\x00\xff" * 1000)
     inside = repository / "data_manifests" / "published_results.csv"
     drawn = lag_curve(curve_table(), selection())._replace(alt="Correlation against lag:\n the largest at 60 s.")
-    svg = save(drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04").png.with_suffix(".svg")
+    svg = save(
+        drawn, experiment, "lag_curve", ["tables/lag_curve.csv", outside, inside], notebook="04"
+    ).png.with_suffix(".svg")
     assert svg == experiment.folder / "figures" / "lag_curve.svg"
     assert svg.read_text().lstrip().startswith("<?xml")
     with Image.open(svg.with_suffix(".png")) as image:

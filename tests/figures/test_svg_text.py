@@ -30,7 +30,7 @@ def embedded_fonts(svg):
 def test_text_of_a_saved_figure_is_text_and_its_letters_travel_with_it(experiment):
     drawn = lag_curve(curve_table(), selection())
     drawn.axes[0].set_title("R² of Größe, −0.5")
-    svg = save(drawn, experiment, "a", []).svg.read_text(encoding="utf-8")
+    svg = save(drawn, experiment, "a", []).png.with_suffix(".svg").read_text(encoding="utf-8")
     said = ["".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(f"{SVG}text")]
     assert {"R² of Größe, −0.5", "time lag between the two views", "correlation with the model, r"} <= set(said)
     fonts = embedded_fonts(svg)

@@ -142,13 +142,7 @@ def readout_table(
 
 
 def accuracy_table(
-    features: ArrayLike,
-    labels: ArrayLike,
-    neighbours: int,
-    folds: int,
-    samples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    features: ArrayLike, labels: ArrayLike, neighbours: int, folds: int, samples: int, confidence: float, seed: int
 ) -> pd.DataFrame:
     """Class accuracy by measure with its interval over classes: rows of ``tables/accuracy.csv``.
 

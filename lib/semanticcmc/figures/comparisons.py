@@ -58,15 +58,15 @@ def controls(table: pd.DataFrame, shown: Selection) -> Drawn:
     return Drawn(axes, f"Correlation of every network with {model_names(shown.models)}, given {told}.", words)
 
 
-def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:
+def lag_comparisons(table: pd.DataFrame, tests: pd.DataFrame, shown: Selection) -> Drawn:
     """Difference of two networks' correlations with each model, row minus column, a dot a seed that tells them apart.
 
     The number of a cell has the gid ``<row> <column>``, its dots, a seed each whose Holm-corrected p is below .05,
-    ``<row> <column> told apart``. `table` is ``tables/lag_comparisons.csv``, whose seeds are averaged; `lags_s` the
-    networks' lags (`style.network_lags`) in the order of rows and columns, which is the table's. Networks that it lacks
-    are left out.
+    ``<row> <column> told apart``. `table` is ``tables/lag_comparisons.csv``, whose seeds are averaged; `tests`, of
+    ``tables/lag_curve.csv``, have the networks' lags, in the order of rows and columns, which is the table's. Networks
+    that it lacks are left out.
     """
-    axes = style.panels(1, len(shown.models), len(shown.models), 1.0)
+    axes, lags_s = style.panels(1, len(shown.models), len(shown.models), 1.0), style.network_lags(tests)
     tested = shown.rows(table, model=table.model)
     rows = tested.assign(r=-tested.difference, dots=tested.p_holm < style.SIGNIFICANT)  # the later minus the earlier
     for ax, model in zip(axes, shown.models, strict=True):
@@ -83,17 +83,17 @@ def lag_comparisons(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, 
     return Drawn(axes, alt, words)
 
 
-def connectivity(table: pd.DataFrame, shown: Selection, lags_s: Mapping[str, float]) -> Drawn:
+def connectivity(table: pd.DataFrame, tests: pd.DataFrame, shown: Selection) -> Drawn:
     """Correlation of the RDMs of each two networks, as numbers on a scale of grey from 0 to 1: a panel a control.
 
     The number of a cell has the gid ``<row> <column>``. `table` is ``tables/connectivity.csv``, whose seeds are
-    averaged; all controls are drawn; `lags_s` as of `lag_comparisons`.
+    averaged; all controls are drawn; `tests` as of `lag_comparisons`.
     """
     rows = shown.rows(table, control=table.control).assign(dots=0)
     kinds = {control: title for control, title in CONNECTIVITY.items() if control in set(rows.control)} or {"none": ""}
     axes = style.panels(1, len(kinds), len(kinds), 1.0)
     for ax, (control, title) in zip(axes, kinds.items(), strict=True):
-        _matrix(ax, select(rows, control=control), lags_s, signed=False)
+        _matrix(ax, select(rows, control=control), style.network_lags(tests), signed=False)
         ax.set_title(title)
     alt = f"Correlation of the distances in every two networks: {', and '.join(kinds.values())}."
     what = f"correlation of the distances in two networks of one seed{_mean_of(rows)}"

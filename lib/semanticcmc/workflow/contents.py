@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from semanticcmc.run import atomic
+from semanticcmc.run import atomic, sha256
 
 LONG_READ_BYTES = 2**31  # from here on it is said that files are read
 
@@ -146,8 +146,7 @@ def _digest(path: Path) -> str:
     except (ValueError, KeyError, TypeError, SyntaxError):
         pass  # no notebook, no Python: its bytes
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         return f"not readable: {error.strerror}"
 
