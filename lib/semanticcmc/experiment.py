@@ -40,15 +40,15 @@ def repository_root() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Head(Section):
-    """Values of an experiment that stand in no section; see `Experiment`."""
+    """Values of an experiment that stand in no section."""
 
-    name: str
-    title: str
-    source: Literal["world", "films", "labels"]
-    lags_s: Annotated[tuple[float, ...], DISTINCT]
-    baselines: Annotated[tuple[str, ...], DISTINCT]
+    name: str  # folder name of the results
+    title: str  # line that figures and poster carry
+    source: Literal["world", "films", "labels"]  # of frames, labels, stimuli; `labels`: alone, also without networks
+    lags_s: Annotated[tuple[float, ...], DISTINCT]  # time lags of the semantic networks, seconds
+    baselines: Annotated[tuple[str, ...], DISTINCT]  # networks without a lag, from `BASELINES`
     seeds: Annotated[tuple[Natural, ...], SOME, DISTINCT]
-    primary_layer: str
+    primary_layer: str  # whose test is the experiment's claim, declared before anything runs
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,32 +63,11 @@ class Head(Section):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Experiment(Head):
-    """An experiment's YAML and the folder of its results.
+    """An experiment's YAML and the folder of its results."""
 
-    Attributes
-    ----------
-    name, title : str
-        Folder name of the results, and the line that figures and poster carry.
-    source : {'world', 'films', 'labels'}
-        Where frames, labels and stimuli come from; `labels` are without frames, stimuli and networks.
-    lags_s : tuple of float
-        Time lags of the semantic networks, seconds.
-    baselines : tuple of str
-        Networks without a lag, from `BASELINES`.
-    seeds : tuple of int
-    primary_layer : str
-        The layer whose test is the experiment's claim, declared before anything runs.
-    sections : mapping of str to mapping
-        The YAML's sections, each filling one dataclass.
-    file : Path
-        The YAML that was read.
-    folder : Path
-        ``results/<name>``.
-    """
-
-    sections: Mapping[str, Mapping[str, Any]]
-    file: Path
-    folder: Path
+    sections: Mapping[str, Mapping[str, Any]]  # of the YAML, each filling one dataclass
+    file: Path  # the YAML that was read
+    folder: Path  # ``results/<name>``
 
     def __repr__(self) -> str:
         seeds = f"{len(self.seeds)} seed{'s'[: len(self.seeds) != 1]}"
@@ -178,22 +157,11 @@ class Experiment(Head):
 def read_values(experiment: str | Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str], Path]:
     """The values of an experiment's YAML laid over those of the YAML that it extends, and so on.
 
-    Raises as of `layers.read_layers`.
-
-    Parameters
-    ----------
-    experiment : str or Path
-        A name in ``analysis/experiments``, such as ``miniature`` or ``miniature:shuffled`` (miniature_shuffled.yaml);
-        or a path that ends in ``.yaml``. ``extends:`` names another in the same way; a path counts from the file.
-
-    Returns
-    -------
-    values : dict
-        Name and title are never inherited: an experiment has its own. Sections that play no part are left out.
-    origins : dict
-        File name by the keys that lead to a value.
-    file : Path
-        The experiment's own YAML.
+    `experiment` is a name in ``analysis/experiments``, such as ``miniature`` or ``miniature:shuffled``
+    (miniature_shuffled.yaml); or a path that ends in ``.yaml``. ``extends:`` names another in the same way; a path
+    counts from the file. Returned are the values, without sections that play no part (name and title are never
+    inherited: an experiment has its own); the file's name by the keys that lead to a value; and the experiment's own
+    YAML. Raises as of `layers.read_layers`.
     """
     file = experiment_file(experiment)
     values, origins = read_layers(file, experiment_file)
@@ -233,15 +201,8 @@ def load_experiment(experiment: str | Path, results: str | Path | None = None) -
 
     A name opens ``results/<name>/experiment.yaml``, the copy that the workflow ran, where there is one (and says so
     when its source has changed since), else ``analysis/experiments/<name>.yaml``. Raises InputError for a file that is
-    absent, no YAML, or holds an unknown, missing or wrong value.
-
-    Parameters
-    ----------
-    experiment : str or Path
-        As of `read_values`.
-    results : str or Path, optional
-        Folder that holds the results of all experiments; by default ``results`` in the repository.
-        Not used for a workflow's own copy, whose folder is the one that it lies in.
+    absent, no YAML, or holds an unknown, missing or wrong value. The results of all experiments are in `results`, by
+    default the repository's; those of a workflow's own copy where it lies.
     """
     file = None
     if not str(experiment).endswith((".yaml", ".yml")):

@@ -33,25 +33,15 @@ def lagged_name(lag_s: float) -> str:
 class Network:
     """One network of an experiment, from one seed.
 
-    Attributes
-    ----------
-    name : str
-        Its folder, such as ``semantic_60s``.
-    objective : str
-        What its weights come from: a training objective, ``none`` (as drawn), ``labels`` (torchvision's) or ``given``.
-    lag_s : float
-        Seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
-    seed : int
-        Of the initial weights and of all sampling.
-    views : {'rgb', 'lab'}
-        What is seen of the frames of a pair: each in colour, or lightness of the one and colours of the other.
+    Its weights come from a training `objective`, are as drawn (``none``), torchvision's (``labels``) or ``given``.
+    `lag_s` are seconds between the frames of a pair; 0: both views of one frame; NaN: time plays no part.
     """
 
-    name: str
+    name: str  # its folder, such as ``semantic_60s``
     objective: str
     lag_s: float = dataclasses.field(compare=False)  # the name says it, and NaN equals nothing
-    seed: int
-    views: str = "rgb"
+    seed: int  # of the initial weights and of all sampling
+    views: str = "rgb"  # each frame of a pair in colour; or lab, lightness of the one and colours of the other
 
     @classmethod
     def named(cls, name: str, objective: str | Mapping[str, Any], seed: int) -> Network:

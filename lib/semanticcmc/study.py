@@ -106,10 +106,8 @@ class Study(Asked):
         """
         config = self.experiment.section("timescales", TimescalesConfig)
         stream = labels_as_wnids(self.experiment, self.some_labels)
-        lags_s, models = (
-            lag_grid(*label_lags_s(stream), config.lags),
-            {name: self.model(name) for name in self.shown.models},
-        )
+        lags_s = lag_grid(*label_lags_s(stream), config.lags)
+        models = {name: self.model(name) for name in self.shown.models}
         curves, scales = meaning_by_lag(stream, models, lags_s, config, self.watch("labels at chance"))
         self.write("meaning", curves)
         return self.write("meaning_scales", scales)

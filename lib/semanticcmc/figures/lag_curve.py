@@ -29,16 +29,8 @@ def lag_curve(table: pd.DataFrame, shown: Selection, remark: str = "", condition
     lag are at the left, in grey, a dash their simple correlation.
 
     Artists carry a gid: ``partial category`` and ``simple category`` the lines, ``points category`` the points,
-    ``dashes category`` the dashes.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/lag_curve.csv``.
-    remark : str
-        What a reader must not overlook (`too_little_film`).
-    conditions : sequence of str
-        In place of the condition of `shown`: several, a panel each.
+    ``dashes category`` the dashes. `table` is ``tables/lag_curve.csv``, `remark` what a reader must not overlook
+    (`too_little_film`); several `conditions` take the place of that of `shown`, a panel each.
     """
     tested = shown.rows(table, condition=conditions or shown.condition, model=table.model, control=table.control)
     rows = shown.rows(tested, condition=tested.condition, control=("none", shown.control)).dropna(subset="mantel_r")

@@ -156,22 +156,12 @@ def nearest_neighbours(
     queries: Sequence[str] | None = None,
     count: int = 6,
 ) -> Drawn:
-    """For some classes, the classes that the network finds nearest: a picture of each, nearest first.
+    """For some classes, the `count` classes that the network finds nearest: a picture of each, nearest first.
 
-    Parameters
-    ----------
-    rdm : RDM or mapping of str to RDM
-        Of one network; or of several by name, whose rows are named.
-    files : mapping of str to path
-        An image file of each class; only those shown are read.
-    categories, names : mapping of str to str
-        Class to category (same as the query's: framed and ticked) and to the name written below.
-    title : str
-        Which network, seed and layer: for the alternative text.
-    queries : sequence of str, optional
-        Classes to look up, a row each; by default the first of each of the six largest categories.
-    count : int
-        Neighbours shown.
+    `rdm` is of one network; or of several by name, whose rows are named. By class there are `files`, images, of which
+    only those shown are read, `categories` (same as the query's: framed and ticked) and `names`, written below. `title`
+    says in the alternative text which network, seed and layer. `queries` are looked up, a row each; by default the
+    first of each of the six largest categories.
     """
     from PIL import ImageOps
 

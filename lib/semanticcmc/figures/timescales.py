@@ -42,21 +42,11 @@ def persistence(
     Artists carry a gid: ``appearance film base rate``, ``interval ...`` and ``null ...`` of it, ``truth appearance``,
     ``half strength appearance``.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``tables/timescales.csv``: ``measure, level, lag_s, value, ci_low, ci_high, null_low, null_high``. Lags of 0 s
-        have no place on the log axis and are left out.
-    half_strengths : DataFrame
-        ``measure, level, half_strength_s, half_strength_low_s, half_strength_high_s`` (`half_strength`), marked for
-        every measure that comes down to half above the film base rate.
-    truth : DataFrame, optional
-        ``measure, lag_s, value``, dotted.
-    confidence, count, seconds
-        Level of the intervals, between 0 and 1; how many films they are a bootstrap over, and how long these are
-        together.
-    layer, shared
-        Layer of the untrained features; what the truth of looks counts the other camera set-up of a place for.
+    `table` is ``tables/timescales.csv``; lags of 0 s have no place on the log axis and are left out. `half_strengths`
+    (`decay.half_strength`) are marked for every measure that comes down to half above the film base rate; `truth`
+    (``measure, lag_s, value``) is dotted. The intervals, at the level `confidence`, between 0 and 1, are a bootstrap
+    over `count` films of `seconds` together. `layer` is that of the untrained features, `shared` what the truth of
+    looks counts the other camera set-up of a place for.
     """
     [ax] = axes = style.panels(width=0.67, height=0.55)
     table = table[table.lag_s > 0].sort_values("lag_s").dropna(subset="value")

@@ -32,14 +32,8 @@ class FrameStore:
     """A folder of films, read at random.
 
     Nothing is kept open between calls, so that threads and worker processes, forked or spawned, can share one store.
-    `movies` are the films, sorted as text.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Holds ``index.parquet`` and the films' tars.
-    view : str, optional
-        Read another view of the same frames instead, ``<movie_id>.<view>.tar``, such as ``flow``.
+    `folder` holds ``index.parquet`` and the films' tars; a `view`, such as ``flow``, is another view of the same
+    frames, in ``<movie_id>.<view>.tar``. `movies` are the films, sorted as text.
     """
 
     def __init__(self, folder: str | Path, view: str = "") -> None:

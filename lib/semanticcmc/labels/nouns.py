@@ -69,15 +69,9 @@ def label_nouns(labels: Iterable[str], table: Path | None = None, columns: Colle
     DataFrame: `label, wnid, noun, source`, in the order of `labels`; wnid and noun are empty where there is none, and
     so is source where no table has the label. wnids need not be in the package's taxonomy.
 
-    Parameters
-    ----------
-    labels : iterable of str
-    table : Path, optional
-        CSV of one's own with the columns `label, wnid, noun, source`, whose rows go before those of the package's
-        ``label_nouns.csv``; an empty wnid means that the label is no thing. `first_sense` has labels in neither.
-    columns : collection of str, optional
-        Columns of event tables: of their labels ``column:value`` the value is looked up where there is no noun for
-        all of it.
+    Rows of a `table` of one's own, a CSV like that, go before those of the package's ``label_nouns.csv``; an empty wnid
+    means that the label is no thing. `first_sense` has labels in neither. Of labels ``column:value`` of event tables'
+    `columns` the value is looked up where there is no noun for all of it.
     """
     decided = read_nouns(filter(None, (package_table("label_nouns.csv"), table)))
     known = read_text_table(package_table("detector_nouns.csv"), ("label", "wnid", "noun"), "label")

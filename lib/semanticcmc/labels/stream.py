@@ -42,19 +42,10 @@ class LabelsConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class LabelStream:
-    """Labels of films in time.
+    """Labels of films in time; tables as of the module."""
 
-    Attributes
-    ----------
-    labels : DataFrame
-        `movie_id, time_s, label, confidence`, sorted by film, time and label, one row a label and time;
-        film and label are categorical.
-    times : DataFrame
-        `movie_id, start_s, interval_s, count`, sorted by film: the times of its label sets.
-    """
-
-    labels: pd.DataFrame
-    times: pd.DataFrame
+    labels: pd.DataFrame  # `LABELS`, sorted by film, time and label, one row a label and time; film, label categorical
+    times: pd.DataFrame  # `TIMES`, sorted by film: the times of its label sets
 
     def __repr__(self) -> str:
         distinct = self.labels["label"].nunique()

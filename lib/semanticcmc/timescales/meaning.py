@@ -46,14 +46,8 @@ def meaning_by_lag(
     band and z (`shuffled_low, shuffled_high, shuffled_z, paired_low, ...`); and ``tables/meaning_scales.csv``: `model,
     null` and `SCALES`.
 
-    Parameters
-    ----------
-    stream : LabelStream
-        Labels by the names that the models have (`association.as_wnids`).
-    models : mapping of str to RDM
-        Each of at least three of the labels.
-    lags_s : sequence of float
-        Rising, the first of them 0.
+    Labels have the names that the models have (`association.as_wnids`), each model at least three of them; lags rise
+    from 0.
     """
     stream = label_stream(stream.labels[stream.labels["confidence"] >= config.min_confidence], stream.times)
     pairs, generator = label_pairs(stream, lags_s, config), np.random.default_rng(config.seed)
