@@ -4,9 +4,11 @@
     python -m benchmarks.appearance --quick   (half a minute: shorter films, no run at poster scale)
 
 The peers do the same sums directly: for every lag the differences of the film and itself shifted by it (numpy), and
-the differences of all pairs (`scipy.spatial.distance.pdist`). Times are medians of turns taken in alternation; `ratio`
-is the time against ours on the same film. The run at the published scale (573,000 frames of 32 x 18 pixels in 100
-films, curves with intervals and null at 40 lags) starts from frames in memory: reading JPEGs is not counted.
+the differences of all pairs (`scipy.spatial.distance.pdist`). `seconds` are medians of five turns taken in alternation,
+with the least and the greatest; `load` is the highest load average before one, `quiet` whether that leaves others no
+more than .5; `ratio` is the time against ours on the same film. The run at the published scale (573,000 frames of
+32 x 18 pixels in 100 films, curves with intervals and null at 40 lags) starts from frames in memory: reading JPEGs is
+not counted.
 Writes benchmarks/results/appearance.csv and a record of versions and machine beside it.
 """
 
@@ -16,13 +18,13 @@ os.environ |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 
 import argparse
 import resource
-import statistics
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.turns import load, loaded, spread
 from scipy.spatial.distance import pdist
 
 from semanticcmc.run import atomic, record, write_json
@@ -32,6 +34,7 @@ from semanticcmc.timescales.curves import TimescalesConfig, lag_grid
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 18, 32
 POSTER_FILMS, POSTER_FRAMES = 100, 5730
+TURNS = 5
 CONFIG = TimescalesConfig(
     lags=40,
     labels=150,
@@ -67,15 +70,16 @@ def by_pair(film):
     return sums / np.arange(n, 0, -1)
 
 
-def timed(calls, turns):
-    """Median seconds of each call, in alternation."""
-    seconds = {name: [] for name in calls}
+def timed(calls, turns, threads=1):
+    """Seconds of each call, in alternation, and the load."""
+    seconds, loads = {name: [] for name in calls}, []
     for _ in range(turns):
+        loads.append(load())
         for name, call in calls.items():
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found) for name, found in seconds.items()}
+    return {name: spread("seconds", found) | loaded(loads, threads) for name, found in seconds.items()}
 
 
 def main():
@@ -94,9 +98,11 @@ def main():
         ours = calls["fft"]()
         for peer in ("loop over lags", "all pairs"):
             np.testing.assert_allclose(ours, calls[peer](), rtol=1e-3, atol=1)
-        seconds = timed(calls, 1 if quick else 3)
-        rows += [(name, 1, frames, found, found / seconds["fft"], np.nan) for name, found in seconds.items()]
-        print(rows[-3:], flush=True)
+        found = timed(calls, 1 if quick else TURNS)
+        film = {"films": 1, "frames_per_film": frames}
+        ours_s = found["fft"]["seconds"]
+        rows += [{"method": name} | film | of | {"ratio": of["seconds"] / ours_s} for name, of in found.items()]
+        print(*rows[-3:], sep="\n", flush=True)
     if not quick:
         torch.set_num_threads(2)
         films = torch.from_numpy(np.concatenate([pictures(POSTER_FRAMES, seed) for seed in range(POSTER_FILMS)]))
@@ -106,16 +112,18 @@ def main():
                 "time_s": np.tile(np.arange(POSTER_FRAMES), POSTER_FILMS),
             }
         )
-        start = time.perf_counter()
-        looks = compare_frames(index, films, lag_grid(1.0, POSTER_FRAMES - 1, CONFIG.lags), correlation=True)
-        persistence("appearance", looks, CONFIG)
-        seconds = time.perf_counter() - start
+
+        def whole():
+            looks = compare_frames(index, films, lag_grid(1.0, POSTER_FRAMES - 1, CONFIG.lags), correlation=True)
+            persistence("appearance", looks, CONFIG)
+
+        name = "fft, curves with intervals and null, 2 threads"
+        found = timed({name: whole}, TURNS, threads=2)[name]
         peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        rows.append(
-            ("fft, curves with intervals and null, 2 threads", POSTER_FILMS, POSTER_FRAMES, seconds, np.nan, peak_gib)
-        )
+        size = {"films": POSTER_FILMS, "frames_per_film": POSTER_FRAMES, "peak_memory_gib": peak_gib}
+        rows.append({"method": name} | size | found)
         print(rows[-1])
-    table = pd.DataFrame(rows, columns=["method", "films", "frames_per_film", "seconds", "ratio", "peak_memory_gib"])
+    table = pd.DataFrame(rows)
     if quick:
         print(table.to_string())
         return

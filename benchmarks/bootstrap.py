@@ -14,20 +14,19 @@ import os
 os.environ |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 import argparse
-import statistics
 import time
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pandas as pd
+from benchmarks.turns import load, loaded, spread
 
 from semanticcmc.rsa import bootstrap, standardise
 from semanticcmc.run import atomic, record, write_json
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS, LAYERS, MODELS, SAMPLES = 10, 7, 4, 1000
-QUIET = 1.5  # greatest load of a row that counts
 
 
 def main():
@@ -55,15 +54,14 @@ def main():
     with mock.patch.object(bootstrap, "standardise_table", lambda *_: of_layer):
         for _ in range(options.rounds):
             for key, call in calls.items():
-                start, load = time.process_time(), os.getloadavg()[0]
+                start, before = time.process_time(), load()
                 call()
-                turns[key].append((time.process_time() - start, load))
+                turns[key].append((time.process_time() - start, before))
     rows = []
     for (call, given_control, count), found in turns.items():
         seconds, loads = zip(*found, strict=True)
-        times = {"cpu_s": statistics.median(seconds), "cpu_s_min": min(seconds), "cpu_s_max": max(seconds)}
         row = {"call": call, "control": given_control, "rdms": count, "models": MODELS, "samples": SAMPLES}
-        rows.append(row | {"classes": options.classes} | times | {"load": max(loads), "quiet": max(loads) <= QUIET})
+        rows.append(row | {"classes": options.classes} | spread("cpu_s", seconds) | loaded(loads))
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format="{:.3g}".format))
     with atomic(RESULTS / "bootstrap.csv") as temporary:

@@ -5,8 +5,9 @@ read by all tools in the same order, as uint8 tensors: whole, and at 224 x 224 p
 `torchvision.io.decode_jpeg` (nvJPEG on a GPU) and the same resize. Turns alternate in one run; the time of a tool is
 the median of its turns. The peer reads frame by frame, as ImageFolder does, and in as many worker processes of a
 DataLoader as the store has threads. Frames at 1/s of a film, 224 px high, are decoded by ours and by torchcodec, where
-it can be imported (pip install torchcodec). `load` is the machine's mean load of the last minute, `quiet` whether it
-was at most 1.5. Writes benchmarks/results/frame_reads.csv and a record of versions and machine beside it.
+it can be imported (pip install torchcodec). `load` is the highest load average before a turn, `quiet` whether that
+leaves others no more than .5 besides the threads of the benchmark. Writes benchmarks/results/frame_reads.csv and a
+record of versions and machine beside it.
 
     python -m benchmarks.frame_reads              (about a minute)
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.turns import load, loaded
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch.nn.functional import interpolate
@@ -39,7 +41,6 @@ RESULTS = Path(__file__).parent / "results"
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "clips" / "street-cars_30s_h264.mp4"
 FILMS, FRAMES, PAIRS, TURNS, QUALITY = 8, 200, 128, 5, 95
 SIZE_PX = (224, 224)
-QUIET = 1.5  # greatest load of a row that counts
 
 
 def picture(generator):
@@ -94,24 +95,24 @@ def of_a_film(threads):
 
 def timed(tools, pictures, turns, within):
     """A row of each tool, which all read so many of the same pictures; the first is the peer of the ratio."""
-    expected, seconds, loads = None, {name: [] for name in tools}, {}
+    expected, seconds, loads = None, {name: [] for name in tools}, []
     for name, read in tools.items():  # warms up
         found = read().cpu().int()
         expected = found if expected is None else expected
         assert found.shape == expected.shape and (found - expected).abs().float().mean() <= within, name
     for _ in range(turns):
+        loads.append(load())
         for name, read in tools.items():
             start = time.perf_counter()
             read()
             seconds[name].append(time.perf_counter() - start)
-            loads[name] = os.getloadavg()[0]
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     peer = next(iter(medians))
     for name, median_s in medians.items():
         times = {"median_s": median_s, "fastest_s": min(seconds[name]), "slowest_s": max(seconds[name])}
         against = {"peer": peer, "times_as_fast": medians[peer] / median_s}
         rates = {"frames_per_s": pictures / median_s, "pairs_per_s": pictures / median_s / 2}
-        yield {"tool": name, **rates, **times, **against, "load": loads[name], "quiet": loads[name] <= QUIET}
+        yield {"tool": name, **rates, **times, **against, **loaded(loads, torch.get_num_threads())}
 
 
 def main():

@@ -9,9 +9,10 @@ at 256 px. ffmpeg makes JPEGs of the same size at 1/s of the same pictures (fps=
 is told the borders that ours has to find. Tools take turns; of short films one more comes before, which does not count,
 and `ours, nothing skipped`, which decodes every picture as ffmpeg does. `seconds` is wall time, `cpu_s` the processor
 time of all threads, which other work on the machine hardly touches: medians, with the least and the most of the turns;
-`ratio` and `cpu_ratio` are ffmpeg's median over ours: above 1, ours is faster. `load` is the machine's mean load of the
-last minute, `quiet` whether it was at most 1.5. Ours runs in one process, ffmpeg in a new one each time; what a process
-of ours takes to start is in rows of its own. Writes benchmarks/results/ingest.csv and a record beside it.
+`ratio` and `cpu_ratio` are ffmpeg's median over ours: above 1, ours is faster. `load` is the highest load average
+before a turn, `quiet` whether that leaves others no more than .5. Ours runs in one process, ffmpeg in a new one each
+time; what a process of ours takes to start is in rows of its own. Writes benchmarks/results/ingest.csv and a record
+beside it.
 """
 
 import os
@@ -23,7 +24,6 @@ import functools
 import itertools
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +33,7 @@ from unittest import mock
 
 import av
 import pandas as pd
+from benchmarks.turns import load, loaded, spread
 
 from semanticcmc.config import configure
 from semanticcmc.experiment import read_values
@@ -46,7 +47,6 @@ RESULTS = Path(__file__).parent / "results"
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 SECTION = read_values("clips")[0]["movies"] | {"short_side_px": 256, "jpeg_quality": 90}
 CONFIG = configure(MoviesConfig, SECTION, "analysis/experiments/clips.yaml, section movies")
-QUIET = 1.5  # greatest load of a row that counts
 MJPEG_QUALITY = 2  # ffmpeg's -q:v, its best; the files come out somewhat smaller than ours (column bytes)
 TOOLS = ("ffmpeg", "ours", "ours, nothing skipped")
 
@@ -100,6 +100,12 @@ def by_ours(film, folder, size, crop, threads, skips):
     return len(table), int(table["nbytes"].sum())
 
 
+def times(turns):
+    """Wall and processor seconds of turns."""
+    return {k: v for kind, of in zip(("seconds", "cpu_s"), zip(*turns, strict=True), strict=True)
+            for k, v in spread(kind, of).items()}  # fmt: skip
+
+
 def cpu_s():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
@@ -114,8 +120,9 @@ def measure(film, threads, rounds):
     calls = {"ffmpeg": by_ffmpeg, "ours": functools.partial(by_ours, skips=True)}
     if short:
         calls["ours, nothing skipped"] = functools.partial(by_ours, skips=False)
-    found, made = {tool: [] for tool in calls}, {}
+    found, made, loads = {tool: [] for tool in calls}, {}, []
     for turn, (tool, call) in itertools.product(range(0 if short else 1, rounds + 1), calls.items()):
+        loads.append(load())
         with tempfile.TemporaryDirectory() as folder:
             start, start_cpu = time.perf_counter(), cpu_s()
             made[tool] = call(film, Path(folder), size, crop, threads)
@@ -125,31 +132,22 @@ def measure(film, threads, rounds):
         frames, size_bytes = made[tool]
         yield {
             "film": film.name, "codec": codec, "borders": crop is not None, "duration_s": duration_s,
-            "threads": threads, "tool": tool, **spread(seconds), "frames": frames, "bytes": size_bytes, **load(),
+            "threads": threads, "tool": tool, **times(seconds), "frames": frames, "bytes": size_bytes,
+            **loaded(loads, threads),
         }  # fmt: skip
-
-
-def spread(turns):
-    """Median, least and most of wall and processor seconds of turns."""
-    named = zip(("seconds", "cpu_s"), zip(*turns, strict=True), strict=True)
-    kinds = {"": statistics.median, "_min": min, "_max": max}
-    return {name + kind: function(values) for name, values in named for kind, function in kinds.items()}
-
-
-def load():
-    return {"load": os.getloadavg()[0], "quiet": os.getloadavg()[0] <= QUIET}
 
 
 def starts(rounds):
     """Rows of a process that starts: of the command line alone, and with all that ingesting a film imports."""
     ingest_film = "from semanticcmc import cli; from semanticcmc.films.ingest import ingest_film"
     for tool, rest in {"--help": ("-m", "semanticcmc", "ingest", "--help"), "imports": ("-c", ingest_film)}.items():
-        turns = []
+        turns, loads = [], []
         for _ in range(rounds + 1):
+            loads.append(load())
             start, start_cpu = time.perf_counter(), cpu_s()
             subprocess.run([sys.executable, *rest], check=True, stdout=subprocess.DEVNULL)
             turns.append((time.perf_counter() - start, cpu_s() - start_cpu))
-        yield {"film": "(none)", "tool": f"start of our process, {tool}", **spread(turns[1:]), **load()}
+        yield {"film": "(none)", "tool": f"start of our process, {tool}", **times(turns[1:]), **loaded(loads)}
 
 
 def main():

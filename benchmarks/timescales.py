@@ -6,7 +6,8 @@ A world of labels like the published data set: 100 films of 95 minutes with five
 150 labels, some 14 in a set; 40 lags, 1000 bootstrap samples. Ours: counts of `label_pairs` once a second, then
 `association` with intervals and null. The direct way: for each lag every label set of every film multiplied with
 the one a lag later, and the same table of films added up anew for each bootstrap sample. It is timed at three lags,
-in alternation with ours at the same lags, and compared by lag; our whole run is timed once. Writes
+in alternation with ours at the same lags and with our whole run. Times are medians of five turns, with the least and
+the greatest, `load` the highest load average before one, `quiet` whether that leaves others no more than .5. Writes
 benchmarks/results/timescales.csv and a record.
 """
 
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+from benchmarks.turns import load, loaded, spread
 from validation.label_worlds import LabelWorld, simulate
 from validation.presence import presence
 
@@ -40,7 +43,7 @@ CONFIG = TimescalesConfig(
     looks=None,
 )
 LAGS_S = [0.0, 1.0, 60.0, 1800.0]  # timed in alternation
-TURNS = 3
+TURNS = 5
 DIRECT_SAMPLES = 20  # bootstrap samples that the direct way is timed on; the rest take as long each
 
 
@@ -81,45 +84,25 @@ def main():
         seed=0,
     )
     stream, truth = simulate(world)
-    turns = {"ours": [], "direct": []}
+    turns, loads = {"all_lags_s": [], "one_lag_s": [], "one_lag_direct_s": []}, []
     for _ in range(TURNS):
+        loads.append(load())
         start = time.perf_counter()
         ours(stream, LAGS_S)
-        turns["ours"].append((time.perf_counter() - start) / len(LAGS_S))
-        turns["direct"].append(direct(stream, truth.labels, LAGS_S) / len(LAGS_S))
-    start = time.perf_counter()
-    curve, found = ours(stream, lag_grid(0.2, 5699.0, CONFIG.lags))
-    whole_s = time.perf_counter() - start
-    a_lag = {name: float(np.median(seconds)) for name, seconds in turns.items()}
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # of the whole run, the direct way's included
-    table = pd.DataFrame(
-        [
-            (
-                films,
-                int(stream.times["count"].sum()),
-                len(stream.labels),
-                len(curve.lags_s),
-                whole_s,
-                a_lag["ours"],
-                a_lag["direct"],
-                a_lag["direct"] / a_lag["ours"],
-                peak_gib,
-                found["half_life_s"].iloc[0],
-            )
-        ],
-        columns=[
-            "films",
-            "label_sets",
-            "labels",
-            "lags",
-            "all_lags_s",
-            "one_lag_s",
-            "one_lag_direct_s",
-            "times_as_fast",
-            "peak_memory_gib",
-            "half_life_s_of_60",
-        ],
-    )
+        turns["one_lag_s"].append((time.perf_counter() - start) / len(LAGS_S))
+        turns["one_lag_direct_s"].append(direct(stream, truth.labels, LAGS_S) / len(LAGS_S))
+        start = time.perf_counter()
+        curve, found = ours(stream, lag_grid(0.2, 5699.0, CONFIG.lags))
+        turns["all_lags_s"].append(time.perf_counter() - start)
+    row = {"films": films, "label_sets": int(stream.times["count"].sum()), "labels": len(stream.labels)}
+    row["lags"] = len(curve.lags_s)
+    for name, seconds in turns.items():
+        row |= spread(name, seconds)
+    row["times_as_fast"] = row["one_lag_direct_s"] / row["one_lag_s"]
+    # Of the whole run, the direct way's included.
+    row["peak_memory_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row |= {"half_life_s_of_60": found["half_life_s"].iloc[0]} | loaded(loads, torch.get_num_threads())
+    table = pd.DataFrame([row])
     print(table.T.to_string(header=False))
     with atomic(RESULTS / "timescales.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.4g")

@@ -1,6 +1,6 @@
 """Training against the plain PyTorch recipe of the field: one run, the same threads, medians in turns, ratios.
 
-    python -m benchmarks.training             (half an hour on two quiet cores, minutes on a GPU)
+    python -m benchmarks.training             (20 minutes on two quiet cores, minutes on a GPU)
     python -m benchmarks.training --quick     (fewer pairs, no whole steps, nothing written)
 
 The plain recipe (peers/plain_recipe.py) is written from published_protocol: ImageFolder, PIL transforms image by
@@ -11,8 +11,9 @@ installed. Rates by where frames come from, precision and compilation, and hours
 `benchmarks/gpu.py`.
 
 Writes benchmarks/results/training.csv (`ratio` is the plain recipe's time over this row's, for the same work;
-`core_ms_per_pair` is what all cores spent together, which tells more on a machine that is busy with other work) and
-beside it a record with the machine's load.
+`ms_per_pair` the median of five turns, with the least and the greatest; `core_ms_per_pair` is what all cores spent
+together, which tells more on a machine that is busy with other work; `load` the highest load average before a turn,
+`quiet` whether that leaves others no more than .5 besides the threads of the benchmark) and a record beside it.
 """
 
 import os
@@ -36,6 +37,7 @@ import numpy as np
 import pandas as pd
 import torch
 from benchmarks.peers import plain_recipe
+from benchmarks.turns import load, loaded, spread
 from PIL import Image
 from torch.nn.functional import normalize
 
@@ -55,7 +57,6 @@ FRAMES = 573_000  # of the published study
 NETWORKS = {"semantic_60s": "rgb", "cmc_lab": "lab"}
 CUDA = torch.cuda.is_available()
 TIMES = ["ms_per_pair", "core_ms_per_pair"]
-COLUMNS = ("network", "what", "recipe", "pairs", "pairs_per_s", *TIMES)
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 
 
@@ -128,15 +129,16 @@ def core_seconds():
     return time.process_time() + workers / os.sysconf("SC_CLK_TCK")
 
 
-def medians_s(calls, rounds):
-    """Medians of `seconds` of each call, in turns, so that what else the machine does weighs on all alike."""
+def turns_s(calls, rounds):
+    """`seconds` of each call, in turns, so that what else the machine does weighs on all alike; and the load."""
     for call in calls.values():
         call()  # once for caches, workers, kernels
-    found = {key: [] for key in calls}
+    found, loads = {key: [] for key in calls}, []
     for _ in range(rounds):
+        loads.append(load())
         for key, call in calls.items():
             found[key].append(seconds(call))
-    return {key: tuple(map(statistics.median, zip(*times, strict=True))) for key, times in found.items()}
+    return found, loads
 
 
 def exhaust(iterable):
@@ -251,28 +253,31 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer pairs, no whole steps, nothing written")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    load, rows = [os.getloadavg()], []
+    rows = []
 
-    def measure(network, calls, pairs, rounds=given.rounds):
-        for (recipe, what), (taken, cores) in medians_s(calls, rounds).items():
-            rows.append((network, what, recipe, pairs, pairs / taken, 1e3 * taken / pairs, 1e3 * cores / pairs))
-        load.append(os.getloadavg())
-        table = with_sums(pd.DataFrame(rows, columns=COLUMNS))
+    def measure(network, calls, pairs):
+        found, loads = turns_s(calls, given.rounds)
+        for (recipe, what), turns in found.items():
+            taken, cores = ([1e3 * one / pairs for one in times] for times in zip(*turns, strict=True))
+            row = {"network": network, "what": what, "recipe": recipe, "pairs": pairs}
+            row |= {"pairs_per_s": 1e3 / statistics.median(taken)} | spread("ms_per_pair", taken)
+            rows.append(row | {"core_ms_per_pair": statistics.median(cores)} | loaded(loads, given.threads))
+        table = with_sums(pd.DataFrame(rows))
         print(table.to_string(index=False, float_format="{:.4g}".format), flush=True)
         if not given.quick:
-            write(table, threads=given.threads, load_average=load)
+            write(table, threads=given.threads, rounds=given.rounds)
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_store(folder, 240 if given.quick else 600)
-        measure("any", objective_calls(BATCH), BATCH, 3)
+        measure("any", objective_calls(BATCH), BATCH)
         for network in NETWORKS:
-            pairs = 128 if given.quick else 512
+            pairs = 128 if given.quick else 256
             measure(network, data_calls(folder, network, pairs, given.threads), pairs)
         if not given.quick:
             batch = BATCH if CUDA else BATCH // 4  # a step of 128 pairs takes a CPU a minute
             for network in NETWORKS:
-                measure(network, step_calls(folder, network, batch, given.threads), batch, 3)
+                measure(network, step_calls(folder, network, batch, given.threads), batch)
 
 
 def write(table, **about):
@@ -291,6 +296,7 @@ def with_sums(table):
     data["what"] = "all but forward and backward"
     data[TIMES] += objective.loc[data.recipe].to_numpy()
     data["pairs_per_s"] = 1e3 / data.ms_per_pair
+    data[["ms_per_pair_min", "ms_per_pair_max"]] = np.nan  # a sum of medians
     table = pd.concat([table, data], ignore_index=True)
     plain = table[table.recipe == "plain"].set_index(["network", "what"])[TIMES]
     plain = plain.reindex(pd.MultiIndex.from_frame(table[["network", "what"]])).to_numpy()
