@@ -212,10 +212,10 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         stops: list[int] = []
 
         def stop(number: int, _: object) -> None:
-            if not stops:
+            stops.append(number)  # first: another Ctrl-C may come while this is told
+            if len(stops) == 1:
                 said = "\nStopping: a training saves first; what is finished stays, the same command goes on from here."
                 print(said, file=sys.stderr, flush=True)
-            stops.append(number)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
 
