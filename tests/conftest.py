@@ -1,6 +1,7 @@
 """What several test modules share: the repository, the smoke experiment run once through the whole pipeline."""
 
 import contextlib
+import functools
 import gc
 import os
 import re
@@ -16,6 +17,8 @@ from semanticcmc.cli import main
 
 # Processes that tests start import the same modules: compiled once, also where the environment forbids it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # of several processes, each computes with one thread, and what it starts
+    os.environ["OMP_NUM_THREADS"] = "1"
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -57,25 +60,34 @@ def pipeline():
     return run_pipeline_here
 
 
+@functools.cache
+def scope(file):
+    """Which tests are run by one process: those of a file, and all that look at the smoke experiment."""
+    return "smoke" if re.search(r"def \w+\(.*\bsmoke\b.*\):", (ROOT / file).read_text()) else file
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Processes (pytest -n) share tests by file, but one of them has all that look at the smoke experiment."""
+    """Processes (pytest -n) share tests by `scope`."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):
+    class ByScope(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.partition("::")[0]
-            return "smoke" if re.search(r"def \w+\(.*\bsmoke\b.*\):", (ROOT / file).read_text()) else file
+            return scope(nodeid.partition("::")[0])
 
-    return ByFile(config, log)
+    return ByScope(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest come first, so that at the end no process works on them alone."""
+    long = {item.path for item in items if item.get_closest_marker("pipeline")}
+    items.sort(key=lambda item: (scope(item.path) != "smoke", item.path not in long))
 
 
 def pytest_collection_finish():
     """What was imported lives to the end: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
-    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:  # several would take each other's cores
-        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import time
 import types
 
 import nbformat
+import psutil
 import pytest
 
 from semanticcmc.workflow import locked, resolve_experiment, run_snakemake
@@ -257,3 +258,40 @@ def test_a_run_that_is_stopped_says_one_line(tmp_path, monkeypatch, number):
         "at work",
         "Stopping: a training saves first; what is finished stays, the same command goes on from here.",
     ]
+
+
+def at_work(process):
+    """Whether it has not ended yet, whoever is to take note of it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.pipeline
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path, repository, pipeline):
+    results, networks = tmp_path / "results", ("random", "semantic_2s")
+    notebooks = results / "smoke/notebooks"
+    targets = [f"notebooks/02_training_{network}_seed-0.ipynb" for network in networks]
+    options = ["smoke", "--results", str(results), "--cores", "1", "--", *targets]
+    command = [sys.executable, "-m", "semanticcmc", "run", *options]
+    running = subprocess.Popen(command, cwd=repository, start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 180
+    while not list(notebooks.glob("02_*.ipynb")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(0.3)  # into the second network, which takes a few seconds
+    started = psutil.Process(running.pid).children(recursive=True)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    while [one for one in started if at_work(one)] and time.monotonic() < deadline:
+        time.sleep(0.1)  # Snakemake, in a group of its own, sees that it is alone, and ends with its jobs
+    assert not [one for one in started if at_work(one)]
+    finished = {
+        path: path.stat().st_mtime_ns
+        for path in (*notebooks.glob("02_*.ipynb"), results / "smoke/frames/index.parquet")
+    }
+    assert len(finished) == 2, "one network and the world were to be finished"
+    done = pipeline("smoke", results, "--", *targets)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all((results / "smoke" / target).exists() for target in targets)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
