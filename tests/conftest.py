@@ -62,8 +62,14 @@ def pipeline():
 
 @functools.cache
 def scope(file):
-    """Which tests are run by one process: those of a file, and all that look at the smoke experiment."""
-    return "smoke" if re.search(r"def \w+\(.*\bsmoke\b.*\):", (ROOT / file).read_text()) else file
+    """Which tests one process runs: those of a file; all on the smoke experiment; all that start two trainings at once.
+
+    Of the latter, two at a time would be four processes that wait for one another on two cores, for twice as long.
+    """
+    text = (ROOT / file).read_text()
+    if re.search(r"def \w+\(.*\bsmoke\b.*\):", text):
+        return "smoke"
+    return "two processes" if re.search(r"world_size=2|nproc-per-node", text) else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,8 +86,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     """The longest come first, so that at the end no process works on them alone."""
-    long = {item.path for item in items if item.get_closest_marker("pipeline")}
-    items.sort(key=lambda item: (scope(item.path) != "smoke", item.path not in long))
+    pipeline = {item.path for item in items if item.get_closest_marker("pipeline")}
+    items.sort(key=lambda item: (scope(item.path) != "smoke", item.path not in pipeline, scope(item.path) == item.path))
 
 
 def pytest_collection_finish():
