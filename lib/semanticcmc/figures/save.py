@@ -83,6 +83,7 @@ def save(
         By default ``figures`` of the experiment's results.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure, alt = drawn.figure, " ".join(drawn.alt.split())
     if not alt:
@@ -104,14 +105,17 @@ def save(
     }
     if described["caption"]:
         caption(figure, drawn.caption)
-    figure.draw_without_rendering()
+    figure.set_dpi(plt.rcParams["savefig.dpi"])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     figure.set_layout_engine("none")  # lay out once: both files show the same
     svg = (folder or experiment.folder / "figures") / f"{name}.svg"
     with atomic(svg) as temporary:
         figure.savefig(temporary, metadata={"Date": None, "Title": name, "Description": alt})
         temporary.write_text(embed_fonts(temporary.read_text(encoding="utf-8")), encoding="utf-8")
     with atomic(svg.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, metadata={"Title": name, "Description": alt})
+        told = {"Title": name, "Description": alt}
+        plt.imsave(temporary, canvas.buffer_rgba(), format="png", dpi=figure.dpi, metadata=told)
     write_json(svg.with_suffix(".json"), described)
     plt.close(figure)
     return Picture(svg.with_suffix(".png"))
