@@ -1,12 +1,12 @@
 """Training against the plain PyTorch recipe of the field: one run, the same threads, medians in turns, ratios.
 
-    python -m benchmarks.training             (20 minutes on two quiet cores, minutes on a GPU)
+    python -m benchmarks.training             (a quarter of an hour on two quiet cores, minutes on a GPU)
     python -m benchmarks.training --quick     (fewer pairs, no whole steps, nothing written)
 
 The plain recipe (peers/plain_recipe.py) is written from published_protocol: ImageFolder, PIL transforms image by
 image in the workers of a DataLoader, scikit-image's rgb2lab for CMC's own training, and for each pair K = 16,384 rows
 gathered from each memory bank. Frames are synthetic films of 455 x 256 px, pairs are 60 s apart; K, T and the networks
-are the published ones, and so is the batch of 128 (whole steps on a CPU: 32). kornia's views are measured where it is
+are the published ones, and so is the batch of 128 (whole steps on a CPU: 16). kornia's views are measured where it is
 installed. Rates by where frames come from, precision and compilation, and hours of the published study:
 `benchmarks/gpu.py`.
 
@@ -275,7 +275,7 @@ def main():
             pairs = 128 if given.quick else 256
             measure(network, data_calls(folder, network, pairs, given.threads), pairs)
         if not given.quick:
-            batch = BATCH if CUDA else BATCH // 4  # a step of 128 pairs takes a CPU a minute
+            batch = BATCH if CUDA else BATCH // 8  # a step of 128 pairs takes a CPU a minute
             for network in NETWORKS:
                 measure(network, step_calls(folder, network, batch, given.threads), batch)
 

@@ -60,6 +60,12 @@ def pipeline():
     return run_pipeline_here
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """A process more than cores: a sixth of the time of tests is waiting for browsers, kernels and other processes."""
+    return os.cpu_count() + 1
+
+
 @functools.cache
 def scope(file):
     """Which tests one process runs: those of a file; all on the smoke experiment; all that start two trainings at once.

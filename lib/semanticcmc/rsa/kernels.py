@@ -153,15 +153,16 @@ def _diagonals(square, mean, factor, around, out):
 
     `out` has the shape (orders, n, pairs, 2): beside diagonal l is l + pairs.
     """
-    n, pairs = len(square), out.shape[2]
-    nearest, position = np.empty(n, dtype=out.dtype), np.empty(n, dtype=np.int64)
-    for k in range(out.shape[0]):
+    n, pairs, orders = len(square), out.shape[2], out.shape[0]
+    nearest, position = np.empty(n, dtype=out.dtype), np.empty((n, orders), dtype=np.int64)
+    for k in range(orders):
         for i in range(n):
-            position[around[k, i]] = i
-        for item in range(n):  # the matrix is read in one go, and scattered only from the nearest cache
-            i = position[item]
-            for j in range(n):
-                nearest[j] = (square[item, j] - mean) * factor
+            position[around[k, i], k] = i
+    for item in range(n):  # the matrix is read in one go, and scattered only from the nearest cache
+        for j in range(n):
+            nearest[j] = (square[item, j] - mean) * factor
+        for k in range(orders):
+            i = position[item, k]
             others = around[k, i + 1 :]
             for pair in range(pairs):
                 out[k, i, pair, 0] = nearest[others[pair]]
