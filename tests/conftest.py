@@ -63,7 +63,7 @@ def pipeline():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """A process more than cores: a sixth of the time of tests is waiting for browsers, kernels and other processes."""
-    return os.cpu_count() + 1
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else os.cpu_count() + 1
 
 
 @functools.cache

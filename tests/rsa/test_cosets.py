@@ -18,6 +18,7 @@ from semanticcmc.rsa import standardise as standardised
 from semanticcmc.rsa.arrays import Squares
 from semanticcmc.rsa.cosets import Cosets, coset_correlations, draw_cosets, stream_cosets
 from semanticcmc.rsa.mantel import mantel, partial_mantel
+from semanticcmc.rsa.permutation import correlated
 from semanticcmc.rsa.standardise import read, standardise
 from tests.conftest import ROOT
 from tests.rsa.one_by_one import one_by_one
@@ -293,7 +294,7 @@ def test_compiled_moments_are_the_plain_ones_or_none(change):
         expected = (values - values.mean()) / np.linalg.norm(values - values.mean())
         squares = read({"x": square})
         np.testing.assert_allclose(squares.stack[0].numpy()[upper], expected, atol=1e-10)
-        np.testing.assert_allclose(squares.correlations([0], squares, [0]), 1, atol=1e-12)
+        np.testing.assert_allclose(correlated(squares, [0], squares, [0]), 1, atol=1e-13)
 
 
 @settings(max_examples=200)

@@ -345,3 +345,46 @@ def test_the_gpu_agrees():
     x, y, z = related(300, 2)
     here, there = (partial_mantel(x, y, z, 9999, device=device) for device in ("cpu", "cuda"))
     assert there.r == pytest.approx(here.r, abs=1e-12) and there.p == here.p
+
+
+@pytest.mark.parametrize("n", [100, 300, 520])
+@pytest.mark.parametrize("partial", ["smouse", "dsp"])
+@pytest.mark.parametrize("offset", [0, 20, 60])
+def test_a_model_that_is_its_own_control_leaves_nothing(n, partial, offset):
+    """Also where distances differ little beside their mean, and products of what is not centred would cancel."""
+    rng = np.random.default_rng(n)
+    x, y = (squareform(rng.standard_normal(n * (n - 1) // 2) + offset) for _ in range(2))
+    for three in ((x, y, y), (x, y, x), (x, y, [x, y])):
+        with pytest.warns(RuntimeWarning, match="collinear"):
+            found = partial_mantel(*three, 199, partial=partial)
+        assert np.isnan(found.r) and np.isnan(found.p)
+
+
+def test_ties_of_partial_correlations_count_far_from_0():
+    """Of few items, on a large mean: r and p are those of the same distances without it."""
+    n = 520
+
+    def few(items, offset):
+        inside = np.isin(np.arange(n), items)
+        return (offset + (inside[:, None] != inside)) * (1.0 - np.eye(n))
+
+    found = [
+        partial_mantel(*(few(range(*one), offset) for one in ((200, 206), (20,), (22,))), 4999, alternative="less")
+        for offset in (0, 12)
+    ]
+    assert found[0].p == found[1].p > 0.5
+    assert found[0].r == pytest.approx(found[1].r, abs=1e-13)
+
+
+def test_values_at_the_end_of_the_range_are_scaled():
+    rng = np.random.default_rng(0)
+    x, y, z = (squareform(rng.standard_normal(120 * 119 // 2) + 60) for _ in range(3))
+    small, large = (partial_mantel(x * by, y * by, z * by, 199) for by in (1.0, 1e151))
+    assert large.r == pytest.approx(small.r, abs=1e-12) and large.p == small.p
+
+
+def test_a_table_of_nothing_is_refused():
+    x = squareform(np.arange(1.0, 7))
+    for two in (({}, {"m": x}), ({"x": x}, {})):
+        with pytest.raises(ValueError, match="at least one of each"):
+            mantel_table(*two)

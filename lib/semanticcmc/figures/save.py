@@ -105,7 +105,8 @@ def save(
     }
     if described["caption"]:
         caption(figure, drawn.caption)
-    figure.set_dpi(plt.rcParams["savefig.dpi"])
+    if plt.rcParams["savefig.dpi"] != "figure":
+        figure.set_dpi(plt.rcParams["savefig.dpi"])
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     figure.set_layout_engine("none")  # lay out once: both files show the same
@@ -115,7 +116,7 @@ def save(
         temporary.write_text(embed_fonts(temporary.read_text(encoding="utf-8")), encoding="utf-8")
     with atomic(svg.with_suffix(".png")) as temporary:
         told = {"Title": name, "Description": alt}
-        plt.imsave(temporary, canvas.buffer_rgba(), format="png", dpi=figure.dpi, metadata=told)
+        plt.imsave(temporary, canvas.buffer_rgba(), format="png", origin="upper", dpi=figure.dpi, metadata=told)
     write_json(svg.with_suffix(".json"), described)
     plt.close(figure)
     return Picture(svg.with_suffix(".png"))

@@ -85,7 +85,7 @@ def use_house_style() -> None:
     rc("legend", fontsize=TEXT_PT - 1, frameon=False)
     rc("lines", linewidth=2.0, markersize=7.0)
     rc("image", interpolation="nearest")
-    rc("savefig", dpi=200)
+    rc("savefig", dpi=200, bbox=None, transparent=False, facecolor="auto")
     rc("svg", fonttype="none", hashsalt="semanticcmc")  # text stays text, whose letters `save` embeds
 
 

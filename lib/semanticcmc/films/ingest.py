@@ -119,6 +119,7 @@ def ingest(
                 if progress:
                     progress.update(done)
                 yield frame
+            kept.pictures.clear()
             if progress:
                 progress.update(progress.total)
             if config.sound:

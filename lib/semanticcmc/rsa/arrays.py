@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from semanticcmc.run import listed
 
@@ -171,19 +171,6 @@ class Squares:
             one.copy_(given).sub_(mean).mul_(factor).fill_diagonal_(0)
         return out
 
-    def correlations(self, rows: Sequence[int], other: Squares, columns: Sequence[int]) -> torch.Tensor:
-        """Correlations of some with some others, shape (rows, columns)."""
-        if not self.scales:
-            return self.stack[list(rows)].flatten(1) @ other.stack[list(columns)].flatten(1).T / 2
-        found = torch.empty(len(rows), len(columns), dtype=torch.float64)
-        for (i, row), (j, column) in itertools.product(enumerate(rows), enumerate(columns)):
-            product = torch.dot(self.given[row].flatten(), other.given[column].flatten()) / 2
-            found[i, j] = self.scaled(float(product), row, other, column)
-        return found
-
-    def scaled(self, product: float, row: int, other: Squares, column: int) -> float:
-        """Correlation from the sum of products over pairs of what is given."""
-        if not self.scales:
-            return product
-        (mean, factor), (other_mean, other_factor) = self.scales[row], other.scales[column]
-        return (product - self.n * (self.n - 1) / 2 * mean * other_mean) * factor * other_factor
+    def of(self, place: int) -> tuple[NDArray[np.float64], float, float]:
+        """One matrix as it is given, its mean and its factor."""
+        return (self.given[place].numpy(), *(self.scales[place] if self.scales else (0.0, 1.0)))

@@ -24,6 +24,7 @@ from semanticcmc.rsa.threads import workspace
 
 # Sums may be reordered; infinities and NaN are kept as they are.
 _CACHED_VALUES = 2**17  # of diagonals that are transformed at a time: 1 MiB
+_KEPT_ITEMS = 4000  # up to which phases are kept, 64 MB at most
 FAR_FROM = 500  # items from which memory takes longer than arithmetic
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: its multiples spread over all bits
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "arcp"})
@@ -41,6 +42,7 @@ def spectra(squares: Squares, orders: NDArray[np.int64], single: bool) -> Iterat
     pairs = (half + 1) // 2  # two real diagonals, l and l + pairs, make one complex transform
     step = max(1, min(len(orders), _CACHED_VALUES // (2 * n * pairs)))
     around = np.concatenate([orders, orders], axis=1).astype(np.uint32)  # unsigned: no index counts from the end
+    half_phases = (_half_phases if n <= _KEPT_ITEMS else _half_phases.__wrapped__)(n, whole)
     with workspace(half + 1, len(orders), len(squares), half, dtype=whole) as out:
         with workspace(step, n, pairs, 2, dtype=real) as rows:
             for place, (given, scale) in enumerate(zip(squares.given, scales, strict=True)):
@@ -48,7 +50,7 @@ def spectra(squares: Squares, orders: NDArray[np.int64], single: bool) -> Iterat
                     some = rows[: len(orders) - start]
                     _diagonals(given.numpy(), *scale, around[start : start + step], some)
                     transformed = scipy.fft.fft(some.view(whole)[..., 0], axis=1, overwrite_x=True)
-                    _centre(transformed, _half_phases(n, whole), out[:, start : start + step, place])
+                    _centre(transformed, half_phases, out[:, start : start + step, place])
         yield torch.from_numpy(out)
 
 
@@ -135,15 +137,19 @@ def scale(square):
 
 
 @_compiled
-def permuted(x, y, permutation):
-    """Sum of the products of the pairs of x and of permuted y."""
+def permuted(x, mean, factor, y, mean_y, factor_y, permutation):
+    """Correlation of x with y whose items are permuted (or not, by none); both are standardised as they are read."""
     total = 0.0
     for i in range(1, len(x)):
-        row = y[permutation[i]]
         of_row = 0.0
-        for j in range(i):
-            of_row += x[i, j] * row[permutation[j]]
-        total += of_row
+        if len(permutation):
+            row = y[permutation[i]]
+            for j in range(i):
+                of_row += (x[i, j] - mean) * factor * (row[permutation[j]] - mean_y)
+        else:
+            for j in range(i):
+                of_row += (x[i, j] - mean) * factor * (y[i, j] - mean_y)
+        total += of_row * factor_y
     return total
 
 

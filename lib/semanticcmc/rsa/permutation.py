@@ -7,6 +7,7 @@ import functools
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,19 @@ def partial_correlation(r_xy: torch.Tensor, r_xz: torch.Tensor, r_yz: torch.Tens
     left_x, left_y = (1 - functools.reduce(torch.add, [one.square() for one in r]) for r in (r_xz, r_yz))
     collinear = (left_x < COLLINEAR) | (left_y < COLLINEAR)
     return torch.where(collinear, torch.nan, (r_xy - r_z) / (left_x * left_y).sqrt())
+
+
+def correlated(x: Squares, rows: Sequence[int], y: Squares, columns: Sequence[int]) -> torch.Tensor:
+    """Correlations of some matrices with some others, (rows, columns), without a copy where they are not standardised.
+
+    Means go before products: a partial correlation magnifies what would cancel afterwards.
+    """
+    kernels = kernels_for(x.given[0])
+    if kernels is None:
+        return x.stack[list(rows)].flatten(1) @ y.stack[list(columns)].flatten(1).T / 2
+    none = np.empty(0, dtype=np.int64)
+    found = [[kernels.permuted(*x.of(i), *y.of(j), none) for j in columns] for i in rows]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 class Significance(NamedTuple):
@@ -89,7 +103,8 @@ def significance(
             for one, of_group in zip(tests, correlations, strict=True):
                 rounded = of_group.dtype == torch.float32
                 if number == 0:
-                    observed = fixed.correlations(one.fixed, moving, one.moving) if rounded else of_group[..., 0, 0]
+                    of_two = (fixed, one.fixed, moving, one.moving)
+                    observed = correlated(*of_two) if rounded else of_group[..., 0, 0].clone()
                     one.begin(observed)
                 if rounded:
                     of_group = one.exact(of_group, fixed, moving, part)
@@ -196,8 +211,7 @@ class _Tests:
                 for order, place in near[m, k].nonzero().tolist():
                     permutation = part.permutation(order * near.shape[-1] + place)
                     for i, j in itertools.product(*every):
-                        product = kernels.permuted(some[0].given[i].numpy(), some[1].given[j].numpy(), permutation)
-                        found[i, j, order, place] = some[0].scaled(product, i, some[1], j)
+                        found[i, j, order, place] = kernels.permuted(*some[0].of(i), *some[1].of(j), permutation)
             correlations[torch.tensor(rows)[:, None], torch.tensor(columns)] = found
         return correlations
 
@@ -226,7 +240,7 @@ def _tests(data: Standardised, alternative: str, residuals: bool, stop_after: fl
         members = [index for index, its in enumerate(data.own) if its == place]
         controls = [len(models) + one for one in of_set]
         kept = (data.rdms, members) if residuals else (data.moved, models)
-        r_kept = data.moved.correlations(controls, *kept)
+        r_kept = correlated(data.moved, controls, *kept)
         if residuals:
             fixed = [*members, *(len(every) + one for one in of_set)]
             moves = (fixed, [place * len(models) + k for k in models], 0, r_kept[..., None, None, None])

@@ -22,7 +22,7 @@ EXTREME = 1e100  # distances beyond, or all below its inverse, are scaled, so th
 SECONDS = 2e-8  # a distance, on one core
 KERNELS_FROM = 100  # items from which compiled loops are worth loading
 
-COLLINEAR = 1e-12  # least 1 - r^2 between control and x or y that leaves something to correlate
+COLLINEAR = 1e-11  # least 1 - r^2 between control and x or y that leaves something to correlate
 
 Matrix = Any  # what `rdm.as_rdm` takes, or a square array or tensor
 Controls = Any  # a matrix, or a list or tuple of them
@@ -109,6 +109,8 @@ def standardise_table(
     Several RDMs whose control is one and the same object share it. Those of a list or tuple are partialled
     out at once.
     """
+    if not rdms or not models:
+        raise ValueError(f"{len(rdms)} RDMs and {len(models)} models: give at least one of each")
     named = {f"RDM {key}": matrix for key, matrix in rdms.items()}
     named |= {f"model {key}": matrix for key, matrix in models.items()}
     own: list[int] = []

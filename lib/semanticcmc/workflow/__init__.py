@@ -211,18 +211,23 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         )
         stops: list[int] = []
 
+        def tell(text: str) -> None:
+            with contextlib.suppress(OSError, RuntimeError):  # nobody reads it any more, or a line is being written
+                print(text, end="", file=sys.stderr, flush=True)
+
         def stop(number: int, _: object) -> None:
             stops.append(number)  # first: another Ctrl-C may come while this is told
-            if len(stops) == 1:
-                said = "\nStopping: a training saves first; what is finished stays, the same command goes on from here."
-                print(said, file=sys.stderr, flush=True)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
+            if len(stops) == 1:
+                tell(
+                    "\nStopping: a training saves first; what is finished stays, the same command goes on from here.\n"
+                )
 
         with handled(stop, *STOPS):
             for line in process.stderr or ():
                 if not stops:
-                    print(line, end="", file=sys.stderr, flush=True)
+                    tell(line)
             status = process.wait()
         return 128 + stops[0] if stops else status
 
