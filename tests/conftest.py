@@ -60,12 +60,6 @@ def pipeline():
     return run_pipeline_here
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """A process more than cores: a sixth of the time of tests is waiting for browsers, kernels and other processes."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else os.cpu_count() + 1
-
-
 @functools.cache
 def scope(file):
     """Which tests one process runs: those of a file; all on the smoke experiment; all that start two trainings at once.
