@@ -133,8 +133,10 @@ def assert_words_and_letters(drawn):
     assert not drawn.alt[0].islower()
     for words in filter(None, (drawn.alt, drawn.caption)):
         assert words.endswith(".") and ".." not in words and "nan" not in words.split() and "  " not in words
-    sizes = [text.get_fontsize() for text in drawn.figure.findobj(matplotlib.text.Text) if text.get_text().strip()]
-    assert min(sizes) >= style.SMALL_PT
+    drawn.figure.draw_without_rendering()  # which labels the ticks
+    texts = [text for text in drawn.figure.findobj(matplotlib.text.Text) if text.get_text().strip()]
+    assert min(text.get_fontsize() for text in texts) >= style.SMALL_PT
+    assert not any("\\math" in text.get_text() for text in texts)
 
 
 def lightness(color):

@@ -91,10 +91,13 @@ def label_frequencies(frequencies: pd.Series, named: int = 6) -> Drawn:
 
     `frequencies` is label to number of label sets; `named` how many labels to name.
     """
+    from matplotlib.ticker import LogFormatter
+
     [ax] = axes = style.panels()
     ordered = frequencies.sort_values(ascending=False, kind="stable")
-    look = {"color": style.INK, "marker": "o", "markersize": 3.5, "linewidth": 1}
-    ax.loglog(np.arange(1, len(ordered) + 1), ordered.to_numpy(), gid="frequencies", **look)
+    ax.loglog(range(1, len(ordered) + 1), ordered, "o-", color=style.INK, markersize=3.5, lw=1, gid="frequencies")
+    for axis in (ax.xaxis, ax.yaxis):  # in plain numbers: mathematics is not parsed
+        axis.set(major_formatter=LogFormatter(), minor_formatter=LogFormatter())
     listed = "\n".join(f"{i}  {name}" for i, name in enumerate(ordered.index[:named], start=1))
     ax.text(0.04, 0.05, listed, transform=ax.transAxes, va="bottom", fontsize=style.SMALL_PT, linespacing=1.4)
     ax.set(xlabel="rank of the label", ylabel="label sets that hold it")

@@ -103,9 +103,8 @@ def significance(
             for one, of_group in zip(tests, correlations, strict=True):
                 rounded = of_group.dtype == torch.float32
                 if number == 0:
-                    of_two = (fixed, one.fixed, moving, one.moving)
-                    observed = correlated(*of_two) if rounded else of_group[..., 0, 0].clone()
-                    one.begin(observed)
+                    two = fixed, one.fixed, moving, one.moving
+                    one.begin(correlated(*two) if rounded else of_group[..., 0, 0].clone())
                 if rounded:
                     of_group = one.exact(of_group, fixed, moving, part)
                 one.add(one.statistics(of_group)[0], 2 * n, return_null and one is tests[0])
