@@ -206,6 +206,7 @@ def summary(table):
 def draw(table, path):
     """Found against true half-lives, with intervals; the published reading in grey."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogFormatter
 
     from semanticcmc.figures import style
 
@@ -236,6 +237,8 @@ def draw(table, path):
     limits = np.array([4, rows["half_life_true_s"].max()])
     ax.plot(limits, limits, color="0.2", linewidth=0.8)
     ax.set(xscale="log", yscale="log", xlabel="true half-life (s)", ylabel="found (s)")
+    for axis in (ax.xaxis, ax.yaxis):  # in plain numbers: mathematics is not parsed
+        axis.set(major_formatter=LogFormatter(), minor_formatter=LogFormatter())
     ax.legend(fontsize=style.SMALL_PT)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
