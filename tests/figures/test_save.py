@@ -11,6 +11,7 @@ from PIL import Image
 from semanticcmc.config import InputError
 from semanticcmc.figures.lag_curve import lag_curve
 from semanticcmc.figures.save import save
+from semanticcmc.figures.style import Drawn
 from tests.figures.drawing import curve_table, selection
 
 
@@ -90,3 +91,18 @@ def test_a_notebook_shows_the_file_sharp_and_with_its_words(experiment):
     assert DisplayFormatter().format(by_hand)[1]["image/png"]["figure"] == "explore/figures/b"
     assert about["image/png"]["alt"] == data["text/plain"] == picture.words
     assert picture.words.startswith(drawn.alt) and drawn.caption[:20] in picture.words
+
+
+@pytest.mark.parametrize("dpi", [100.0, "figure"])
+def test_a_png_is_upright_whatever_a_matplotlibrc_says(experiment, dpi):
+    """Dark above, light below, as drawn."""
+    figure = plt.figure(figsize=(2, 1), layout="none")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    ax.axhspan(0.5, 1, color="black")
+    ax.set_ylim(0, 1)
+    with plt.rc_context({"image.origin": "lower", "savefig.dpi": dpi, "figure.dpi": 100}):
+        picture = save(Drawn([ax], "Dark above."), experiment, "halves", [])
+    with Image.open(picture.png) as image:
+        grey = image.convert("L")
+        assert grey.size == (200, 100) and grey.getpixel((100, 20)) < 30 < 220 < grey.getpixel((100, 80))

@@ -1,4 +1,4 @@
-"""Arrays, tensors and tables from others, read in one place: as real numbers, aligned by their names, or refused."""
+"""Arrays, tensors and tables of others, read in one place: as real numbers, aligned by names, or refused. `Squares`."""
 
 from __future__ import annotations
 
