@@ -32,9 +32,10 @@ CHANGED = {
 
 
 @pytest.fixture(scope="module")
-def kernel():
+def kernel(tmp_path_factory):
     """One kernel for one notebook after the other, as imports take longest."""
-    manager = AsyncKernelManager(kernel_name="python3")
+    place = tmp_path_factory.mktemp("k") / "k"  # of its sockets: a port other tests could take meanwhile
+    manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(place))
     yield manager
     asyncio.run(manager.shutdown_kernel(now=True))
 

@@ -185,10 +185,12 @@ def notebook_of(path, *cells):
 
 
 TRAINING = """
-import sys, time
+import psutil, sys, time
 from pathlib import Path
 from semanticcmc.run import Stopped
-Path("kernel").write_text(sys.executable)
+ports = [one for one in psutil.Process().net_connections("inet") if one.status == "LISTEN"]
+Path("writing").write_text(f"{sys.executable} {len(ports)}")
+Path("writing").rename("kernel")
 try:
     time.sleep(60)
 except KeyboardInterrupt:
@@ -196,15 +198,21 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_notebook_is_stopped_with_a_line_in_the_kernel_of_this_python(tmp_path, number):
-    """Another kernel of the same name lies in JUPYTER_PATH, and the home cannot be written."""
+@pytest.mark.parametrize(("number", "temporary"), [(signal.SIGTERM, "t"), (signal.SIGINT, 120 * "t")])
+def test_a_notebook_is_stopped_with_a_line_in_the_kernel_of_this_python(tmp_path, number, temporary):
+    """Another kernel of the same name lies in JUPYTER_PATH, and the home cannot be written.
+
+    The kernel is given no port, which another could take before it does, but where the path of the folder for temporary
+    files is longer than that of a socket may be. One port it takes by itself.
+    """
+    (tmp_path / temporary).mkdir()
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     notebook = notebook_of(tmp_path / "a.ipynb", TRAINING)
     environment = {**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter"), "HOME": "/proc/none"}
+    environment["TMPDIR"] = str(tmp_path / temporary)
     process = subprocess.Popen(
         [sys.executable, "-m", "semanticcmc", "execute", notebook, tmp_path / "out.ipynb"],
         cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -215,7 +223,8 @@ def test_a_notebook_is_stopped_with_a_line_in_the_kernel_of_this_python(tmp_path
     time.sleep(0.5)
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
-    assert (tmp_path / "kernel").read_text() == sys.executable, said
+    ports = 1 if temporary == "t" else 6
+    assert (tmp_path / "kernel").read_text() == f"{sys.executable} {ports}", said
     assert process.returncode == 130
     assert said.splitlines()[-1] == "semantic_1s, seed 0: stopped at step 3 of 9, saved; run again to go on"
     assert not {"zmq", "Traceback (most recent call last):\n  File"} & set(said)

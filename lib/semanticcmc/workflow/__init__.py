@@ -171,11 +171,9 @@ def run(
         said = ", ".join(counted(n, noun) for noun, n in sizes.items())
         print(f"{E.title}\n  {said}; results in {E.folder}", flush=True)
         status = run_snakemake(E, cores, snakemake)
-    if status > 128:
-        return status  # said already
-    if status:
+    if status and status <= 128:  # else it is said already
         print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder / LOG}", file=sys.stderr)
-    elif not {"-n", "--dry-run", "--dryrun"} & set(snakemake):
+    elif not status and not {"-n", "--dry-run", "--dryrun"} & set(snakemake):
         _say_where(E)
     return status
 
@@ -197,8 +195,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         environment = dict(os.environ)
         if not os.access(Path.home(), os.W_OK):  # as on some clusters: a home of its own
             (home := experiment.folder / ".home").mkdir(exist_ok=True)
-            environment = {key: value for key, value in environment.items() if not key.startswith("XDG_")}
-            environment["HOME"] = str(home)
+            environment = {k: v for k, v in environment.items() if not k.startswith("XDG_")} | {"HOME": str(home)}
         # In a group of its own, so that Ctrl-C comes to it from here alone, and what it says afterwards is not shown.
         process = subprocess.Popen(
             [*command, *options, *snakemake],
@@ -240,6 +237,8 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     """
     import_less()
     import papermill
+    import zmq
+    from traitlets.config import Config
 
     unfinished = output.parent / "unfinished" / output.name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
@@ -252,6 +251,8 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
         write_json(Path(jupyter, "kernels", "forked", "kernel.json"), kernel)
         try:
             options: dict[str, Any] = {"kernel_name": "forked", "progress_bar": False, "log_output": True}
+            if len(os.fsencode(place := f"{jupyter}/k")) + 2 <= zmq.IPC_PATH_MAX_LEN:  # sockets "k-1" to "k-5": a port
+                options["config"] = Config(KernelManager={"transport": "ipc", "ip": place})  # others may take meanwhile
             papermill.execute_notebook(notebook, unfinished, parameters, cwd=str(Path.cwd()), **options)
         except papermill.PapermillExecutionError as error:
             if stops:
@@ -299,8 +300,7 @@ def _say_where(experiment: Experiment) -> None:
         ("frames", "LEFT OUT   {} could not be used"),
         ("labels", "NOT MATCHED {} of the films and the labels"),
     ):
-        file = experiment.folder / list_of / "films.csv"
-        if file.exists():
+        if (file := experiment.folder / list_of / "films.csv").exists():
             with file.open(encoding="utf-8", newline="") as rows:
                 problems = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
             if problems:
