@@ -2,9 +2,10 @@
 
 Reads WordNet's own `data.noun` and `index.noun` (Debian and Ubuntu: package wordnet-base), the class lists of
 `class_lists/*.txt` beside this script (a wnid such as n02084071 or a synset such as dog.n.01 a line), and
-`world_classes.csv` and `category_anchors.csv` of lib/semanticcmc/data. Writes there `wordnet_taxonomy.csv` (each
-listed class and everything above it), `categories.csv` (each listed class and the category of its nearest anchor)
-and `WORDNET_LICENSE`. The same input gives the same files byte for byte.
+`world_classes.csv`, `category_anchors.csv` and the nouns of labels, `*_nouns.csv`, of lib/semanticcmc/data. Writes
+there `wordnet_taxonomy.csv` (each listed class, each noun of a label, and everything above), `categories.csv` (each
+listed class and the category of its nearest anchor) and `WORDNET_LICENSE`. The same input gives the same files byte for
+byte.
 """
 
 from __future__ import annotations
@@ -149,6 +150,9 @@ def make(wordnet: Path, lists: Path, data: Path) -> dict[str, str]:
         # The nearest anchor wins; of two as near, the one that stands first in the table.
         category = min((distances[a], i, c) for i, (a, c) in enumerate(anchors.items()) if a in distances)[2]
         categories.append([f"n{offset}", noun(offset), category])
+    for path in sorted(data.glob("*_nouns.csv")):
+        for row in filter(lambda row: row["wnid"], read_rows(path)):  # none: the label is no thing
+            taxonomy.update(distances_above(offset_of(row["wnid"], synsets, senses, path.name), synsets))
     rows = [
         [f"n{offset}", name(offset), noun(offset), " ".join(f"n{a}" for a in synsets[offset].hypernyms)]
         for offset in sorted(taxonomy)
@@ -158,7 +162,8 @@ def make(wordnet: Path, lists: Path, data: Path) -> dict[str, str]:
             [
                 f"wordnet_version: {version[1]}",
                 f"noun_max_depth: {noun_max_depth(synsets)}",
-                "Made by make_taxonomy.py: the classes of class_lists/ and world_classes.csv and all above them.",
+                "Made by make_taxonomy.py: the classes of class_lists/ and world_classes.csv, the nouns of labels in",
+                "*_nouns.csv, and all above them.",
                 "hypernyms: instance hypernyms too, in WordNet's order. Licence: WORDNET_LICENSE.",
             ],
             ["wnid", "synset", "noun", "hypernyms"],

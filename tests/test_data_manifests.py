@@ -38,6 +38,7 @@ def test_every_table_is_as_the_data_package_says(folder):
         ("data", "label_nouns", "Xyzzy,dog.n.01,dog,by hand"),
         ("data", "label_nouns", "Dog,n02084071,dog,by hand"),  # stands twice
         ("data", "categories", "n99999999,nothing,animal"),  # in no taxonomy
+        ("data", "word_nouns", "xyzzy,n99999999,nothing,by hand"),
         ("data_manifests", "published_results", "random,conv5,lch,none,1.5,0.001,nobody"),
         ("data_manifests", "films", "a,A,nineteen ninety,,,,,,"),
         ("data_manifests", "films", "a,A,1994,no checksum,,,,,"),

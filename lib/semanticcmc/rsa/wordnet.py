@@ -1,6 +1,6 @@
 """WordNet's nouns: which lie above which, how far apart two are, and nltk's corpus where a class is in no table.
 
-``semanticcmc/data/wordnet_taxonomy.csv`` holds WordNet 3.0's nouns above the classes used;
+``semanticcmc/data/wordnet_taxonomy.csv`` holds WordNet 3.0's nouns of the package's tables and all above;
 ``data_manifests/make_taxonomy.py`` makes it.
 """
 
