@@ -93,8 +93,13 @@ def by_hand(weights, prefix, images):
     return dict(zip(LAYERS, layers, strict=True))
 
 
-def noise(*shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+def noise(*shape, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def in_float64(weights):
+    """Exact to some 1e-15, so that in which order a processor sums is no matter."""
+    return {name: values.double() if values.is_floating_point() else values for name, values in weights.items()}
 
 
 def as_cmc_saves(weights, **more):
@@ -109,41 +114,41 @@ def read_into(file, network, **options):
     return network.eval()
 
 
-def assert_layers_equal(got, expected):
+def assert_layers_equal(got, expected, near=1e-5):
     for layer in LAYERS:
-        torch.testing.assert_close(got[layer], expected[layer], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(got[layer], expected[layer], rtol=near, atol=near)
 
 
 def test_cmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
     weights = lab_weights(PUBLISHED)
     torch.save(as_cmc_saves(weights), tmp_path / "alexnet.pth")
-    network = read_into(tmp_path / "alexnet.pth", built("cmc_lab", PUBLISHED, 0))
-    images = noise(2, 3, 224, 224)
+    network = read_into(tmp_path / "alexnet.pth", built("cmc_lab", PUBLISHED, 0)).double()
+    images, weights = noise(2, 3, 224, 224, dtype=torch.float64), in_float64(weights)
     with torch.inference_mode():
         halves = [
             by_hand(weights, f"encoder.module.{half}.", channels)
             for half, channels in (("l_to_ab", images[:, :1]), ("ab_to_l", images[:, 1:]))
         ]
         side_by_side = {layer: torch.cat([half[layer] for half in halves], dim=1) for layer in LAYERS}
-        assert_layers_equal(network.activations(images), side_by_side)
+        assert_layers_equal(network.activations(images), side_by_side, near=1e-10)
         for embedding, half in zip(network.pair(images[:, :1], images[:, 1:]), halves, strict=True):
             unit = half["fc8"] / half["fc8"].pow(2).sum(1, keepdim=True).sqrt()
-            torch.testing.assert_close(embedding, unit, rtol=1e-5, atol=1e-5)
-        poured = read_into(tmp_path / "alexnet.pth", built("semantic_60s", PUBLISHED, 0))
+            torch.testing.assert_close(embedding, unit, rtol=1e-10, atol=1e-10)
+        poured = read_into(tmp_path / "alexnet.pth", built("semantic_60s", PUBLISHED, 0)).double()
         together = side_by_side | {"fc8": halves[0]["fc8"] + halves[1]["fc8"]}
-        assert_layers_equal(poured.activations(images), together)
+        assert_layers_equal(poured.activations(images), together, near=1e-6)  # biases were summed in float32
 
 
 def test_semanticcmc_at_the_published_width_is_its_definition_at_every_layer(tmp_path):
     weights = full_weights(PUBLISHED)
     torch.save(weights, tmp_path / "ckpt.pth")  # a state_dict by itself
-    network = read_into(tmp_path / "ckpt.pth", built("semantic_60s", PUBLISHED, 0))
-    images = noise(2, 3, 224, 224)
+    network = read_into(tmp_path / "ckpt.pth", built("semantic_60s", PUBLISHED, 0)).double()
+    images = noise(2, 3, 224, 224, dtype=torch.float64)
     with torch.inference_mode():
-        expected = by_hand(weights, "encoder.module.alexnet.", images)
-        assert_layers_equal(network.activations(images), expected)
+        expected = by_hand(in_float64(weights), "encoder.module.alexnet.", images)
+        assert_layers_equal(network.activations(images), expected, near=1e-10)
         unit = expected["fc8"] / expected["fc8"].norm(dim=1, keepdim=True)
-        torch.testing.assert_close(network(images), unit, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(network(images), unit, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
