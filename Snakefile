@@ -20,7 +20,8 @@ ROOT = Path(workflow.basedir)
 # Jobs find the checkout by these, so that no command holds a path: results that are moved or copied stay as they are.
 os.environ |= {"SEMANTICCMC_ROOT": str(ROOT), "SEMANTICCMC_PYTHON": sys.executable,
                "PYTHONPATH": os.pathsep.join(filter(None, (f"{ROOT}/lib", str(ROOT), os.environ.get("PYTHONPATH"))))}
-COMMAND = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
+FORKED = 'PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc.forks '  # starts at once, where OMP_NUM_THREADS is 1
+COMMAND = "OMP_NUM_THREADS=1 " + FORKED + "semanticcmc "
 CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
@@ -65,7 +66,7 @@ DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", *sorted((ROOT 
 def papermill(name):
     """Shell command: run a notebook of analysis/; its file is there once it has ended well."""
     return (
-        'cd notebooks && OMP_NUM_THREADS={threads} PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc.forks semanticcmc execute '
+        'cd notebooks && OMP_NUM_THREADS={threads} ' + FORKED + "semanticcmc execute "
         f'"$SEMANTICCMC_ROOT"/analysis/{name}.ipynb ../{{output.notebook:q}} '
         "-p experiment=../experiment.yaml {params.parameters} > ../{log:q} 2>&1"
     )
@@ -125,7 +126,7 @@ if WORLD:
             settings=settings("world"),
         threads: workflow.cores
         shell:
-            "OMP_NUM_THREADS=1 " + COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
+            COMMAND + "world experiment.yaml --processes {threads} > {log:q} 2>&1"
 
 elif not ALONE:
 
@@ -312,7 +313,7 @@ if UNTRAINED:
         resources:
             gpu=1,
         shell:
-            "OMP_NUM_THREADS={threads} " + COMMAND + "controls experiment.yaml > {log:q} 2>&1"
+            "OMP_NUM_THREADS={threads} " + FORKED + "semanticcmc controls experiment.yaml > {log:q} 2>&1"
 
 
 # Not part of the poster: semanticcmc run <experiment> -- tables/classification.csv
@@ -329,7 +330,7 @@ rule classification:
     resources:
         gpu=1,
     shell:
-        COMMAND + "classify experiment.yaml > {log:q} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m semanticcmc classify experiment.yaml > {log:q} 2>&1'
 
 
 rule lag_curve:
@@ -455,7 +456,7 @@ rule pages:  # one process for all: what it imports would cost more than its wor
     params:
         made_by=PAGES,
     shell:
-        '"$SEMANTICCMC_PYTHON" -m papers.build.notebook_pages {input.notebooks:q} > {log:q} 2>&1'
+        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.notebook_pages {input.notebooks:q} > {log:q} 2>&1'
 
 
 rule page_for_the_site:
@@ -470,7 +471,7 @@ rule page_for_the_site:
     params:
         made_by=PAGES,
     shell:
-        '"$SEMANTICCMC_PYTHON" -m papers.build.notebook_pages {input.notebook:q} > {log:q} 2>&1'
+        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.notebook_pages {input.notebook:q} > {log:q} 2>&1'
 
 
 rule poster:
@@ -489,7 +490,7 @@ rule poster:
         made_by=DOCUMENTS,
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
-        '"$SEMANTICCMC_PYTHON" -m papers.build.render experiment.yaml poster > {log:q} 2>&1'
+        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.render experiment.yaml poster > {log:q} 2>&1'
 
 
 rule paper:
@@ -520,7 +521,7 @@ rule paper:
         settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
                           "timescales"),
     shell:
-        '"$SEMANTICCMC_PYTHON" -m papers.build.render experiment.yaml paper > {log:q} 2>&1'
+        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.render experiment.yaml paper > {log:q} 2>&1'
 
 
 CONTENTS.save()

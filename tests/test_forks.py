@@ -81,6 +81,11 @@ def test_the_callers_status_is_the_forks(served, module, arguments, status):
     assert process.wait(60) == status
 
 
+def test_a_fork_finds_modules_where_its_caller_does(served, tmp_path):
+    (tmp_path / "elsewhere.py").write_text("print('found')")
+    assert start(served, "elsewhere", PYTHONPATH=f"{tmp_path}:{ROOT}/lib").communicate() == ("found\n", "")
+
+
 def test_an_error_is_told_in_the_callers_output(served):
     process = start(served, "raises")
     assert "ValueError: a reason" in process.communicate()[1] and process.returncode == 1

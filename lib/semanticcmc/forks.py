@@ -130,7 +130,7 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
     os.chdir(job["folder"])
     os.environ.clear()
     os.environ |= job["environment"]
-    sys.path[0] = job["folder"]
+    sys.path[:1] = [job["folder"], *filter(None, job["environment"].get("PYTHONPATH", "").split(os.pathsep))]
     for slow in SLOW:
         sys.modules.pop(slow, None)
     multiprocessing.set_start_method(None, force=True)  # to others it is a main process
