@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from semanticcmc import forks
 from semanticcmc.cli import main
 
 # Processes that tests start import the same modules: compiled once, also where the environment forbids it.
@@ -35,8 +36,20 @@ def run_pipeline(experiment, results, *arguments, environment=()):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
 
 
+OPEN = contextlib.ExitStack()
+
+
+@functools.cache
+def forks_of_all():
+    """Variables for forks of one process that serves all runs of this process."""
+    return OPEN.enter_context(forks.serving())
+
+
 def run_pipeline_here(experiment, results, *arguments, environment=()):
-    """The same command within this process, which has imported torch already; Snakemake and its jobs are as ever."""
+    """The same command within this process, which has imported torch already, as what serves the forks of its jobs has.
+
+    Snakemake and its jobs are as ever.
+    """
     command = ["run", str(experiment), "--results", str(results), *arguments]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile("w+", buffering=1)) for _ in range(2)]
@@ -48,6 +61,8 @@ def run_pipeline_here(experiment, results, *arguments, environment=()):
         stack.enter_context(contextlib.redirect_stdout(files[0]))
         stack.enter_context(contextlib.redirect_stderr(files[1]))
         stack.enter_context(contextlib.chdir(ROOT))
+        serving = contextlib.nullcontext(forks_of_all())
+        stack.enter_context(unittest.mock.patch("semanticcmc.workflow.serving", lambda: serving))
         stack.enter_context(unittest.mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"} | dict(environment)))
         status = main(command)
         for file in files:
@@ -94,6 +109,13 @@ def pytest_collection_finish():
     """What was imported lives to the end: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish():
+    """The browser that pages were looked at with ends before Python, which waits for its thread."""
+    OPEN.close()
+    if opened := sys.modules.get("tests.papers.accessibility"):
+        opened.close()
 
 
 @pytest.fixture(scope="session")

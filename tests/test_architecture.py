@@ -1,6 +1,7 @@
 """The architecture page says what the code is: packages, and what each imports."""
 
 import ast
+import functools
 import re
 from collections import defaultdict
 
@@ -19,6 +20,7 @@ def package(path):
     return path.relative_to(LIB).parts[0].removesuffix(".py") if path.is_relative_to(LIB) else "papers.build"
 
 
+@functools.cache
 def imports():
     """What each package imports of the others."""
     found = defaultdict(set)

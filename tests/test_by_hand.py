@@ -11,10 +11,10 @@ from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from semanticcmc.forks import FIXED, serving
+from semanticcmc.forks import FIXED
 from semanticcmc.run import NOTEBOOK
 from semanticcmc.workflow import execute_notebook
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forks_of_all
 from tests.test_study import checksums
 
 pytestmark = pytest.mark.pipeline
@@ -92,11 +92,10 @@ def test_by_papermill_notebook_00_is_still_and_reads_only(smoke, tmp_path, monke
     """For a page: figures in place of widgets; parameters of one's own leave the results alone by papermill as well."""
     folder, before = smoke[0], checksums(smoke[0])
     of_one = {"experiment": f"{folder}/experiment.yaml"}
-    with serving() as forks:  # of one process that has imported what both need
-        for name, value in (forks | FIXED | {NOTEBOOK: ""}).items():  # the last is set by execute_notebook
-            monkeypatch.setenv(name, value)
-        execute_notebook(ROOT / "analysis/00_explore.ipynb", tmp_path / "00.ipynb", of_one)
-        execute_notebook(ROOT / "analysis/07_robustness.ipynb", tmp_path / "07.ipynb", of_one | {"method": "spearman"})
+    for name, value in (forks_of_all() | FIXED | {NOTEBOOK: ""}).items():  # the last is set by execute_notebook
+        monkeypatch.setenv(name, value)
+    execute_notebook(ROOT / "analysis/00_explore.ipynb", tmp_path / "00.ipynb", of_one)
+    execute_notebook(ROOT / "analysis/07_robustness.ipynb", tmp_path / "07.ipynb", of_one | {"method": "spearman"})
     made = nbformat.read(tmp_path / "00.ipynb", as_version=4)
     outputs = [out.data for cell in made.cells if cell.cell_type == "code" for out in cell.outputs if "data" in out]
     assert sum("image/png" in data or "<img" in data.get("text/html", "") for data in outputs) == 6

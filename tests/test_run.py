@@ -82,11 +82,16 @@ def saved_with_small_files(file, elements):
         return str(error)
 
 
-@pytest.mark.parametrize("elements", [6_000, 16_000, 16_384, 100_000, 3_000_000])
-def test_a_disk_that_is_full_when_a_checkpoint_is_saved_is_named(tmp_path, elements):
-    """torch.save raises a RuntimeError, whose text depends on where in the file the disk is full."""
+@pytest.fixture(scope="module")
+def child():
     with get_context("forkserver").Pool(1) as child:
-        said = child.apply(saved_with_small_files, (tmp_path / "checkpoint.pt", elements))
+        yield child
+
+
+@pytest.mark.parametrize("elements", [6_000, 16_000, 16_384, 100_000, 3_000_000])
+def test_a_disk_that_is_full_when_a_checkpoint_is_saved_is_named(tmp_path, child, elements):
+    """torch.save raises a RuntimeError, whose text depends on where in the file the disk is full."""
+    said = child.apply(saved_with_small_files, (tmp_path / "checkpoint.pt", elements))
     assert "checkpoint.pt" in said and "MB free" in said and "Make room and start again" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -8,6 +8,7 @@ readers of the site get them: from a file, a browser runs no script that is a mo
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -113,15 +114,33 @@ def inspect(page: Path, *widths: int, root: Path | None = None) -> list[Inspecti
     folder that is served, by default the page's own. Skips the test where Chromium or axe-core is absent.
     """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core: install the extra test")
+    program, root = chromium(), (root or page.parent).resolve()
+    with served(root) as host:
+        address = f"{host}/{page.resolve().relative_to(root).as_posix()}"
+        return _BROWSING.submit(
+            lambda: [_look(_browser(program), axe.Axe(), address, host, width) for width in widths or (DESKTOP,)]
+        ).result()
+
+
+_BROWSING = concurrent.futures.ThreadPoolExecutor(max_workers=1)  # Playwright's event loop is no other test's
+
+
+_OPEN = contextlib.ExitStack()
+
+
+@functools.cache
+def _browser(program: str) -> Any:
+    """One for all pages, as its start takes longer than a page; `close` ends it."""
     from playwright.sync_api import sync_playwright
 
-    program, root = chromium(), (root or page.parent).resolve()
-    with sync_playwright() as playwright, served(root) as host:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        address = f"{host}/{page.resolve().relative_to(root).as_posix()}"
-        found = [_look(browser, axe.Axe(), address, host, width) for width in widths or (DESKTOP,)]
-        browser.close()
-    return found
+    playwright = _OPEN.enter_context(sync_playwright())
+    return _OPEN.enter_context(playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]))
+
+
+def close() -> None:
+    """End the browser, if there is one."""
+    _BROWSING.submit(_OPEN.close).result()
+    _browser.cache_clear()
 
 
 _SCROLLING = """() => [...document.querySelectorAll("pre")]
@@ -184,6 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, help="folder that is served (default: the page's own)")
     options = parser.parse_args(arguments)
     [found] = inspect(options.page, options.width, root=options.root)
+    close()
     for violation in found.violations:
         print(violation)
     print(
