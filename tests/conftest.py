@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import multiprocessing
 import os
 import re
 import subprocess
@@ -20,6 +21,8 @@ from semanticcmc.cli import main
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # of several processes, each computes with one thread, and what it starts
     os.environ["OMP_NUM_THREADS"] = "1"
+# Imports once what processes that tests start by it would import each; every optimiser needs the second.
+multiprocessing.set_forkserver_preload(["semanticcmc.study", "torch._dynamo"])
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 

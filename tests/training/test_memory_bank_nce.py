@@ -266,7 +266,7 @@ def one_of_two(rank, folder):
 def test_two_processes_have_the_gradients_of_one(tmp_path):
     """Of an objective under DistributedDataParallel, each process with half of the batch."""
     one = two_steps(slice(None), lambda objective: objective)
-    multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    multiprocessing.start_processes(one_of_two, (str(tmp_path),), nprocs=2, start_method="forkserver")
     for rank in (0, 1):
         for name, values in torch.load(tmp_path / f"{rank}.pt").items():
             for value, expected in zip(values, one[name], strict=True):

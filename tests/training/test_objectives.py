@@ -205,7 +205,7 @@ def one_of_two(rank, root, file):
 def test_two_processes_train_what_one_trains(tmp_path, folder):
     how = {"optimiser": "sgd", "steps": 3, "checkpoint_every": 3}
     one, two = (write_experiment(tmp_path / part, folder, **how) for part in ("one", "two"))
-    multiprocessing.spawn(one_of_two, (str(tmp_path), two), nprocs=2)
+    multiprocessing.start_processes(one_of_two, (str(tmp_path), two), nprocs=2, start_method="forkserver")
     E = load_experiment(two)
     for name in NAMES:
         first = read_checkpoint(trained_with_fixed_batch_norm(one, name) / "checkpoint.pt")
