@@ -110,7 +110,10 @@ def test_bad_input_is_named_before_anything_is_shown(pictures, own, tmp_path, ca
         return capsys.readouterr().err
 
     assert "needs pictures" in said(f"{own}:network")
-    assert "two networks are called one" in said(f"one={own}:network", f"one={own}:alone", "--stimuli", str(pictures))
+    for other in ("one", "one_untrained"):  # whose file would be that of the first one's untrained networks
+        named = (f"one={own}:network", f"{other}={own}:alone")
+        for two in (named, named[::-1]):
+            assert "two networks are called one" in said(*two, "--stimuli", str(pictures))
     assert "no layer 'conv9'; there are 1, 5" in said(f"{own}:network", "--stimuli", str(pictures), "--layers", "conv9")
     assert "--control 'look': there are random, none" in said(f"{own}:network", "--control", "look")
     assert "tokens" in said(f"{own}:network", "--tokens", "some", "--stimuli", str(pictures))

@@ -65,8 +65,8 @@ def score(
             network = find(one)  # one at a time is in memory
             planned(network, len(classes), extraction, network.transform(read_image(pictures.files["path"][0]))[None])
             seen, network = Seen(network.name, {}, {}, {"said": one}), network._replace(module=torch.nn.Identity())
-        if seen.name in done:
-            raise InputError(f"two networks are called {seen.name}: name one of them, as in other={rest}")
+        if {seen.name, f"{seen.name}_untrained", seen.name.removesuffix("_untrained")} & done.keys():  # as files are
+            raise InputError(f"two networks are called {seen.name}, _untrained aside: name one, as in other={rest}")
         own = tuple(sorted(next(iter(seen.rdms.values())).classes)) if seen.rdms else classes
         if other := sorted(set(own) ^ set(classes or own)):
             raise InputError(f"{one}: other classes than those before ({listed(other)}); leave them out of both")
