@@ -53,7 +53,12 @@ def start(served, module, *arguments, **environment):
     folder, given = served
     command = [sys.executable, "-m", "semanticcmc.forks", module, *arguments]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
-    return subprocess.Popen(command, cwd=folder, env=given | environment, **options)
+    return subprocess.Popen(command, cwd=folder, env=given | environment, preexec_fn=heard, **options)
+
+
+def heard():
+    """Ctrl-C, which a process ignores where tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def is_there(process):
@@ -163,7 +168,7 @@ def test_what_a_fork_leaves_running_is_not_waited_for(served):
 def test_a_signal_that_the_caller_ignores_is_none_to_the_fork(served):
     folder, given = served
     command = ["nohup", sys.executable, "-m", "semanticcmc.forks", "waits"]
-    process = subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, text=True, preexec_fn=heard)
     fork = int(process.stdout.readline())
     for hung_up in (process.pid, fork):
         os.kill(hung_up, signal.SIGHUP)

@@ -172,10 +172,13 @@ def test_a_person_plays_films_chooses_tests_and_points_at_distances(lab, tab, re
     box = matrix.bounding_box()
     tab.mouse.move(box["x"] + 5, box["y"] + 5)
     tab.mouse.move(box["x"] + 0.72 * box["width"], box["y"] + 0.1 * box["height"], steps=8)
-    text = tab.locator(".js-plotly-plot .hovertext").first.text_content()
-    pair = re.fullmatch(r"(\w+) and (\w+): \d\.\d+", text)
+    told = tab.wait_for_function(  # what the matrix says where the mouse came to rest is shown below it as well
+        "() => { const text = document.querySelector('.js-plotly-plot .hovertext')?.textContent ?? '';"
+        " const [pair] = text.split(':'), shown = [...document.querySelectorAll('.widget-html')];"
+        " return pair && shown.some(e => e.innerText.includes(pair)) && text; }"
+    )
+    pair = re.fullmatch(r"(\w+) and (\w+): \d\.\d+", text := told.json_value())
     assert pair and set(pair.groups()) <= nouns, text
-    tab.locator(".widget-html", has_text=f"{pair[1]} and {pair[2]}").first.wait_for()
     see(tab, "explore_rdm")
     tab.locator(".jp-Cell").last.scroll_into_view_if_needed()
     tab.wait_for_timeout(1000)
