@@ -22,6 +22,7 @@ os.environ |= {"SEMANTICCMC_ROOT": str(ROOT), "SEMANTICCMC_PYTHON": sys.executab
                "PYTHONPATH": os.pathsep.join(filter(None, (f"{ROOT}/lib", str(ROOT), os.environ.get("PYTHONPATH"))))}
 FORKED = 'PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc.forks '  # starts at once, where OMP_NUM_THREADS is 1
 COMMAND = "OMP_NUM_THREADS=1 " + FORKED + "semanticcmc "
+ON_ALL_CORES = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
 CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
@@ -66,7 +67,7 @@ DOCUMENTS += CONTENTS.of("CITATION.cff", "validation/quoted.yml", *sorted((ROOT 
 def papermill(name):
     """Shell command: run a notebook of analysis/; its file is there once it has ended well."""
     return (
-        'cd notebooks && OMP_NUM_THREADS={threads} ' + FORKED + "semanticcmc execute "
+        "cd notebooks && OMP_NUM_THREADS={threads} " + FORKED + "semanticcmc execute "
         f'"$SEMANTICCMC_ROOT"/analysis/{name}.ipynb ../{{output.notebook:q}} '
         "-p experiment=../experiment.yaml {params.parameters} > ../{log:q} 2>&1"
     )
@@ -139,7 +140,7 @@ elif not ALONE:
             made_by=CONTENTS.code("semanticcmc.evaluation.stimulus_checks"),
             settings=settings("stimuli"),
         shell:
-            COMMAND + "stimuli experiment.yaml > {log:q} 2>&1"
+            ON_ALL_CORES + "stimuli experiment.yaml > {log:q} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -330,7 +331,7 @@ rule classification:
     resources:
         gpu=1,
     shell:
-        '"$SEMANTICCMC_PYTHON" -m semanticcmc classify experiment.yaml > {log:q} 2>&1'
+        ON_ALL_CORES + "classify experiment.yaml > {log:q} 2>&1"
 
 
 rule lag_curve:
@@ -456,7 +457,7 @@ rule pages:  # one process for all: what it imports would cost more than its wor
     params:
         made_by=PAGES,
     shell:
-        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.notebook_pages {input.notebooks:q} > {log:q} 2>&1'
+        "OMP_NUM_THREADS=1 " + FORKED + 'papers.build.notebook_pages {input.notebooks:q} > {log:q} 2>&1'
 
 
 rule page_for_the_site:
@@ -471,7 +472,7 @@ rule page_for_the_site:
     params:
         made_by=PAGES,
     shell:
-        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.notebook_pages {input.notebook:q} > {log:q} 2>&1'
+        "OMP_NUM_THREADS=1 " + FORKED + 'papers.build.notebook_pages {input.notebook:q} > {log:q} 2>&1'
 
 
 rule poster:
@@ -490,7 +491,7 @@ rule poster:
         made_by=DOCUMENTS,
         settings=settings("title", "seeds", "lags_s", "world", "training", "evaluation"),
     shell:
-        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.render experiment.yaml poster > {log:q} 2>&1'
+        "OMP_NUM_THREADS=1 " + FORKED + 'papers.build.render experiment.yaml poster > {log:q} 2>&1'
 
 
 rule paper:
@@ -521,7 +522,7 @@ rule paper:
         settings=settings("title", "seeds", "lags_s", "world", "movies", "stimuli", "networks", "views", "training", "evaluation",
                           "timescales"),
     shell:
-        'OMP_NUM_THREADS=1 ' + FORKED + 'papers.build.render experiment.yaml paper > {log:q} 2>&1'
+        "OMP_NUM_THREADS=1 " + FORKED + 'papers.build.render experiment.yaml paper > {log:q} 2>&1'
 
 
 CONTENTS.save()
