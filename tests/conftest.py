@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import json
 import multiprocessing
 import os
 import re
@@ -46,6 +47,15 @@ OPEN = contextlib.ExitStack()
 def forks_of_all():
     """Variables for forks of one process that serves all runs of this process."""
     return OPEN.enter_context(forks.serving())
+
+
+def forked_kernels(folder):
+    """Variables for Jupyter, whose kernels are forks then, as the workflow's are; their description is in a folder."""
+    command = [sys.executable, "-m", "semanticcmc.forks", "ipykernel_launcher", "-f", "{connection_file}"]
+    file = folder / "kernels" / "python3" / "kernel.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
+    return forks_of_all() | forks.FIXED | {"JUPYTER_PATH": str(folder)}
 
 
 def run_pipeline_here(experiment, results, *arguments, environment=()):

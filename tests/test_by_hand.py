@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError
 from semanticcmc.forks import FIXED
 from semanticcmc.run import NOTEBOOK
 from semanticcmc.workflow import execute_notebook
-from tests.conftest import ROOT, forks_of_all
+from tests.conftest import ROOT, forked_kernels, forks_of_all
 from tests.test_study import checksums
 
 pytestmark = pytest.mark.pipeline
@@ -34,10 +34,14 @@ CHANGED = {
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
     """One kernel for one notebook after the other, as imports take longest."""
-    place = tmp_path_factory.mktemp("k") / "k"  # of its sockets: a port other tests could take meanwhile
-    manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(place))
-    yield manager
-    asyncio.run(manager.shutdown_kernel(now=True))
+    folder = tmp_path_factory.mktemp("k")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in forked_kernels(folder).items():
+            patch.setenv(name, value)
+        # Sockets in the folder: a port other tests could take meanwhile.
+        manager = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=str(folder / "k"))
+        yield manager
+        asyncio.run(manager.shutdown_kernel(now=True))
 
 
 def run(kernel, name, experiment, more="", **changed):

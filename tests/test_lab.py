@@ -22,7 +22,7 @@ try:
 except ImportError:
     pytest.skip("no Playwright: install the extra test", allow_module_level=True)
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, forked_kernels
 from tests.papers.accessibility import chromium
 from tests.test_study import checksums
 
@@ -69,6 +69,7 @@ def lab(results, tmp_path_factory):
     token = secrets.token_hex(8)
     places = {"JUPYTERLAB_SETTINGS_DIR": home / "settings", "JUPYTERLAB_WORKSPACES_DIR": home / "spaces"}
     env = os.environ | {key: str(value) for key, value in places.items()} | {"JUPYTER_CONFIG_DIR": str(home)}
+    env |= forked_kernels(home)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}"]
     command += [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", "--ServerApp.ip=127.0.0.1"]
     with (home / "lab.log").open("w") as log:
