@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import multiprocessing.util
@@ -29,8 +30,10 @@ SERVER = "SEMANTICCMC_FORKS"  # the variable that holds the path of the socket
 FIXED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # what a process that runs can no longer change
 AS_A_KERNEL = {"JPY_PARENT_PID": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # when imported
 NEEDED = (
-    *("semanticcmc.study", "semanticcmc.rsa.kernels", "papermill", "ipykernel.kernelapp", "ipykernel.debugger"),
-    *("seaborn", "fontTools.subset", "sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors"),
+    *("semanticcmc.cli", "semanticcmc.study", "semanticcmc.rsa.kernels", "semanticcmc.training.loop"),
+    *("papermill", "ipykernel.kernelapp", "ipykernel.debugger", "pydantic.type_adapter", "pyarrow.dataset"),
+    *("seaborn", "matplotlib.backends.backend_svg", "fontTools.ttLib", "uharfbuzz"),
+    *("sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors"),
     "torch._dynamo",  # which every optimiser imports
 )
 SLOW = ("rfc3987_syntax", "black")
@@ -83,6 +86,7 @@ def _serve(listening: socket.socket) -> None:
         for name in NEEDED:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+        gc.freeze()  # what was imported is no garbage; a fork that looked through it would copy it all
         if not os.fork():
             try:
                 listening.close()

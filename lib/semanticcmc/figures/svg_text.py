@@ -55,15 +55,16 @@ def font_faces(letters: str, family: str) -> str:
 
 def _rule(letters: str, weight: Any, style: Any, family: str = FAMILY) -> str:
     """CSS rule that carries a face, reduced to some letters, as WOFF in base 64."""
-    from fontTools.subset import Options, Subsetter
+    import uharfbuzz as hb
     from fontTools.ttLib import TTFont
 
-    font = TTFont(_font_file(weight, style, family), recalcTimestamp=False, lazy=True)  # equal letters, equal bytes
-    options = Options(hinting=False, name_IDs=[], notdef_outline=True, layout_features=["kern"])
-    options.drop_tables += ["FFTM", "GDEF", "GSUB", "MATH"]
-    subsetter = Subsetter(options)
-    subsetter.populate(text=letters)
-    subsetter.subset(font)
+    wanted = hb.SubsetInput()
+    wanted.unicode_set.update(map(ord, letters))
+    wanted.flags = hb.SubsetFlags.NO_HINTING | hb.SubsetFlags.NOTDEF_OUTLINE
+    wanted.name_id_set.clear()
+    wanted.drop_table_tag_set.update(int.from_bytes(tag, "big") for tag in (b"GDEF", b"GSUB", b"MATH", b"gasp"))
+    face = hb.Face(hb.Blob.from_file_path(_font_file(weight, style, family)))
+    font = TTFont(io.BytesIO(hb.subset(face, wanted).blob.data), recalcTimestamp=False)  # equal letters, equal bytes
     font.flavor = "woff"
     out = io.BytesIO()
     font.save(out)

@@ -281,17 +281,9 @@ def _stopped_by_interrupt() -> Iterator[list[int]]:
 
 
 def _say_where(experiment: Experiment) -> None:
-    places = {
-        "poster": "poster/poster.html",
-        "poster, A0": "poster/poster.pdf",
-        "paper": "paper/paper.html",
-        "paper, A4": "paper/paper.pdf",
-        "notebooks": "notebooks/",
-        "figures": "figures/",
-        "tables": "tables/",
-        "RDMs": "rdms/",
-        "networks": "networks/",
-    }
+    documents = ("poster/poster.html", "poster/poster.pdf", "paper/paper.html", "paper/paper.pdf")
+    places = dict(zip(("poster", "poster, A0", "paper", "paper, A4"), documents, strict=True))
+    places |= {what: f"{what.lower()}/" for what in ("notebooks", "figures", "tables", "RDMs", "networks")}
     print("Finished.")
     for what, place in places.items():
         if (experiment.folder / place).exists():
