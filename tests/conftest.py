@@ -22,6 +22,7 @@ from semanticcmc.cli import main
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # of several processes, each computes with one thread, and what it starts
     os.environ["OMP_NUM_THREADS"] = "1"
+forks.import_less()
 # Imports once what processes that tests start by it would import each; every optimiser needs the second.
 multiprocessing.set_forkserver_preload(["semanticcmc.study", "torch._dynamo"])
 ROOT = Path(__file__).parents[1]

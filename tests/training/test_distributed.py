@@ -15,9 +15,11 @@ import yaml
 from semanticcmc.config import InputError, configure
 from semanticcmc.experiment import load_experiment
 from semanticcmc.films.files import Frame, merge_index, write_film
+from semanticcmc.forks import FIXED
 from semanticcmc.training.checkpoints import read_checkpoint
 from semanticcmc.training.distributed import Processes, wrapped
 from semanticcmc.training.recipe import TrainingConfig
+from tests.conftest import forks_of_all
 
 NETWORKS = {
     "plan": "miniature",
@@ -151,23 +153,24 @@ def experiment(folder, frames, **changes):
     return file
 
 
-def start(processes, *arguments):
-    """Start one process by itself, or several under torchrun."""
+def start(processes, *arguments, **environment):
+    """Start a module in one process by itself, or in several under torchrun."""
     under = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
-    command = [sys.executable, *map(str, (*under, *arguments))]
-    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, *map(str, (*under, "-m", *arguments))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, frames):
     """Folder of every objective's run, by the number of processes."""
     root = tmp_path_factory.mktemp("trained")
-    worker = root / "worker.py"
-    worker.write_text(WORKER)
+    (root / "worker.py").write_text(WORKER)
+    forked = forks_of_all() | FIXED | {"PYTHONPATH": str(root)}
     running = []
     for processes in (1, 2):
         files = [experiment(root / str(processes) / name, frames, **OBJECTIVES[name]) for name in OBJECTIVES]
-        running.append(start(processes, worker, *files))
+        running.append(start(processes, "semanticcmc.forks", "worker", *files, **forked))
     for process in running:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
@@ -204,7 +207,7 @@ def test_torchrun_stops_both_at_sigterm(tmp_path, frames):
     E = load_experiment(file)
     folder = E.run_folder(E.network("semantic_2s", 0))
     metrics = folder / "metrics.jsonl"
-    process = start(2, "-m", "semanticcmc", "train", file, "--network", "semantic_2s")
+    process = start(2, "semanticcmc", "train", file, "--network", "semantic_2s")
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         if metrics.exists() and len(metrics.read_text().splitlines()) > 3:
