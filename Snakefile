@@ -22,7 +22,6 @@ os.environ |= {"SEMANTICCMC_ROOT": str(ROOT), "SEMANTICCMC_PYTHON": sys.executab
                "PYTHONPATH": os.pathsep.join(filter(None, (f"{ROOT}/lib", str(ROOT), os.environ.get("PYTHONPATH"))))}
 FORKED = 'PYTHONHASHSEED=0 "$SEMANTICCMC_PYTHON" -m semanticcmc.forks '  # starts at once, where OMP_NUM_THREADS is 1
 COMMAND = "OMP_NUM_THREADS=1 " + FORKED + "semanticcmc "
-ON_ALL_CORES = '"$SEMANTICCMC_PYTHON" -m semanticcmc '
 CONTENTS = Contents(ROOT, Path(".contents.json"))
 RUNS = [(network, seed) for network in E.networks for seed in E.seeds]
 CURVE = [run for run in RUNS if run[0] in E.on_the_curve.networks]  # those of the lag curve; the rest are of other objectives
@@ -140,7 +139,7 @@ elif not ALONE:
             made_by=CONTENTS.code("semanticcmc.evaluation.stimulus_checks"),
             settings=settings("stimuli"),
         shell:
-            ON_ALL_CORES + "stimuli experiment.yaml > {log:q} 2>&1"
+            COMMAND + "stimuli experiment.yaml > {log:q} 2>&1"
 
     checkpoint probe_films:
         input:
@@ -331,7 +330,7 @@ rule classification:
     resources:
         gpu=1,
     shell:
-        ON_ALL_CORES + "classify experiment.yaml > {log:q} 2>&1"
+        '"$SEMANTICCMC_PYTHON" -m semanticcmc classify experiment.yaml > {log:q} 2>&1'  # on all cores
 
 
 rule lag_curve:

@@ -19,6 +19,7 @@ from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resiz
 
 from semanticcmc.cli import main
 from semanticcmc.config import InputError, configure
+from semanticcmc.evaluation import stimulus_checks
 from semanticcmc.evaluation.config import StimuliConfig
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.evaluation.stimulus_checks import probe, remarks
@@ -232,6 +233,19 @@ def test_probe_describes_every_image_as_it_will_stand(folder):
     assert len(table) == 16
     row = table.loc[str(folder / WNIDS[0] / "turned.jpg")]
     assert (row.wnid, row.width, row.height, row["mode"]) == (WNIDS[0], 20, 60, "RGB")
+
+
+def test_as_many_images_are_opened_at_once_as_there_are_cores(folder, monkeypatch):
+    """Also by a job whose torch computes with one thread; 15 images are opened by threes, or never."""
+    together = threading.Barrier(3, timeout=60)
+
+    def read(path):
+        together.wait()
+        return read_image(path)
+
+    monkeypatch.setattr(stimulus_checks, "available_cores", lambda: 3)
+    monkeypatch.setattr(stimulus_checks, "read_image", read)
+    assert len(probe(folder, config())) == 15
 
 
 def test_all_problems_are_named_at_once(folder):

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-import torch
 from PIL import Image
 
 from semanticcmc.config import InputError
@@ -22,7 +21,7 @@ from semanticcmc.experiment import Experiment
 from semanticcmc.films.pictures import FORMATS, SUFFIXES, images_in, read_image
 from semanticcmc.rsa.rdm import FEWEST_CLASSES
 from semanticcmc.rsa.wordnet import REMEDY, extended, read_taxonomy
-from semanticcmc.run import counted, write_json
+from semanticcmc.run import available_cores, counted, write_json
 
 _SHOWN = 20  # problems spelled out in one message
 
@@ -50,7 +49,7 @@ def probe(folder: str | Path, config: StimuliConfig) -> pd.DataFrame:
         rows += [(path.name, image) for image in images]
     if len(classes) < FEWEST_CLASSES:
         problems.append(f"{folder}: {len(classes)} classes; at least {FEWEST_CLASSES} are needed")
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         found = list(threads.map(lambda row: _look(row[1], config), rows))
     problems += [look for look in found if isinstance(look, str)]
     if problems:
