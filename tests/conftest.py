@@ -130,6 +130,7 @@ def pytest_sessionfinish():
     OPEN.close()
     if opened := sys.modules.get("tests.papers.accessibility"):
         opened.close()
+    gc.unfreeze()  # or libraries tell of leaks
 
 
 @pytest.fixture(scope="session")
