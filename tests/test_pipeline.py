@@ -1,6 +1,7 @@
 """The whole pipeline on a tiny world: Snakemake, papermill, figures, poster."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from semanticcmc.evaluation.rdm_files import network_rdms, untrained_network
 from semanticcmc.evaluation.stimuli import StimulusFolder, stimulus_folder
 from semanticcmc.experiment import load_experiment
 from semanticcmc.rsa.rdm import read_rdms
+from tests.conftest import forked_kernels
 
 pytestmark = pytest.mark.pipeline
 
@@ -148,7 +150,8 @@ def test_papermill_by_hand_refuses_a_parameter_that_there_is_not(tmp_path, repos
     command = [sys.executable, "-m", "papermill", "analysis/02_training.ipynb", str(tmp_path / "out.ipynb")]
     options = ["--cwd", "analysis", "--kernel", "python3", "--no-progress-bar"]
     parameters = ["-p", "experiment", "smoke", "-p", "lagg_s", "60"]
-    done = subprocess.run([*command, *options, *parameters], capture_output=True, text=True, cwd=repository)
+    env = os.environ | forked_kernels(tmp_path)
+    done = subprocess.run([*command, *options, *parameters], capture_output=True, text=True, cwd=repository, env=env)
     assert done.returncode != 0
     last = [line for line in done.stderr.splitlines() if "InputError:" in line][-1]
     assert "lagg_s" in last and "lag_s" in last

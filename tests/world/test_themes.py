@@ -78,7 +78,8 @@ def test_a_mixed_world_goes_from_the_one_scheme_to_the_other():
 def test_halves_of_a_category_share_companions_and_never_a_scene():
     config = world(theme_by="second_order", label_misses=0.05, **FREE)
     films = timelines(config)
-    together = np.einsum("sa,sb->ab", *[scenes(films).astype(int)] * 2)
+    cast = scenes(films).astype(float)
+    together = cast.T @ cast
     one_category, one_half = (group[:, None] == group for group in (CATEGORY, HALF))
     assert not together[one_category & ~one_half].any()
     # With each class of its companion, both halves: 2 / 3 of the cast are of either, whatever the half.
@@ -91,9 +92,10 @@ def test_halves_of_a_category_share_companions_and_never_a_scene():
     # The label stream, without false alarms, says so too: never two labels of two halves at once.
     labels, _ = label_tables(config, films)
     number = {noun: i for i, noun in enumerate(read_classes(config)["noun"])}
-    seen = np.zeros((48, 48), dtype=int)
-    for classes in labels["label"].map(number).groupby([labels["movie_id"], labels["time_s"]]).agg(list):
-        seen[np.ix_(classes, classes)] += 1
+    moments = labels.groupby(["movie_id", "time_s"]).ngroup()
+    named = np.zeros((moments.max() + 1, 48))
+    named[moments, labels["label"].map(number)] = 1
+    seen = named.T @ named
     assert seen[one_half].all() and not seen[one_category & ~one_half].any()
 
 
