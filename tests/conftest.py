@@ -23,6 +23,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # of several processes, each computes with one thread, and what it starts
     os.environ["OMP_NUM_THREADS"] = "1"
 forks.import_less()
+gc.disable()  # while all is imported
 # Imports once what processes that tests start by it would import each; every optimiser needs the second.
 multiprocessing.set_forkserver_preload(["semanticcmc.study", "torch._dynamo"])
 ROOT = Path(__file__).parents[1]
@@ -123,6 +124,7 @@ def pytest_collection_finish():
     """What was imported lives to the end: Python need not look through it for garbage again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish():

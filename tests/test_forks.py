@@ -38,6 +38,8 @@ def served(tmp_path_factory):
     (folder / "raises.py").write_text("raise ValueError('a reason')")
     (folder / "killed.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     (folder / "own.py").write_text(OWN)
+    looked_through = "any(one is vars(torch) for one in gc.get_objects())"  # frozen objects are not among them
+    (folder / "garbage.py").write_text(f"import gc, torch; print(gc.isenabled(), {looked_through})")
     (folder / "leaves.py").write_text("import os, time\nif not os.fork():\n    time.sleep(20)\nos._exit(7)")
     waits = "import os, time\ntry:\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
     (folder / "waits.py").write_text(waits + "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n")
@@ -89,6 +91,10 @@ def test_the_callers_status_is_the_forks(served, module, arguments, status):
 def test_a_fork_finds_modules_where_its_caller_does(served, tmp_path):
     (tmp_path / "elsewhere.py").write_text("print('found')")
     assert start(served, "elsewhere", PYTHONPATH=f"{tmp_path}:{ROOT}/lib").communicate() == ("found\n", "")
+
+
+def test_a_fork_collects_its_own_garbage_and_passes_by_what_was_imported(served):
+    assert start(served, "garbage").communicate()[0] == "True False\n"
 
 
 def test_an_error_is_told_in_the_callers_output(served):

@@ -81,12 +81,13 @@ def _serve(listening: socket.socket) -> None:
     """Fork for each that connects, until the standard input ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     import_less()
+    gc.disable()  # of what is imported nothing is garbage
     while 0 not in wait([listening, 0]):
         connection, _ = listening.accept()
         for name in NEEDED:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-        gc.freeze()  # what was imported is no garbage; a fork that looked through it would copy it all
+        gc.freeze()  # a fork that looked through it for garbage would copy it all
         if not os.fork():
             try:
                 listening.close()
@@ -123,6 +124,7 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
     import numpy as np
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with its parent
+    gc.enable()
     connection.close()
     os.setsid()  # what it sends to its group reaches no other job
     for number, file in enumerate(files):
