@@ -46,6 +46,14 @@ def test_text_of_a_saved_figure_is_text_and_its_letters_travel_with_it(experimen
     assert len(svg) - len(re.sub("base64,[^)]*", "", svg)) < 60_000
 
 
+def test_characters_that_xml_cannot_hold_are_left_out(experiment):
+    drawn = lag_curve(curve_table(), selection())
+    drawn.axes[0].set_title("a\x01b & <c>\x0b\ufffe")
+    svg = save(drawn, experiment, "a", []).png.with_suffix(".svg").read_text(encoding="utf-8")
+    said = ["".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(f"{SVG}text")]
+    assert "ab & <c>" in said
+
+
 def test_a_drawing_without_text_stays_as_it_is():
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"><rect width="1" height="1"/></svg>'
     assert embed_fonts(drawing) == drawing

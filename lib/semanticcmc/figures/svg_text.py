@@ -21,13 +21,13 @@ def embed_fonts(svg: str) -> str:
     are out of its reach. Texts are of the family `FAMILY`, weight and style given by the CSS property ``font`` or the
     attributes ``font-weight`` and ``font-style``. A drawing without texts stays as it is.
     """
+    svg = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", svg)  # for which XML has no place
     letters = "".join("".join(text.itertext()) for text in ElementTree.fromstring(svg.encode()).iter(SVG_TEXT))
     if not letters.strip():
         return svg
-    rules = "".join(_rule(letters, weight, style) for weight, style in _faces(svg))
-    start = re.search(r"<svg\b[^>]*>", svg)
-    assert start  # it was parsed
-    return f'{svg[: start.end()]}<defs><style type="text/css">{rules}</style></defs>{svg[start.end() :]}'
+    fonts = "".join(_rule(letters, *face) for face in _faces(svg))
+    style = f'<defs><style type="text/css">{fonts}</style></defs>'
+    return re.sub(r"<svg\b[^>]*>", lambda start: start[0] + style, svg, count=1)
 
 
 def _faces(svg: str) -> list[tuple[str, str]]:
