@@ -77,7 +77,7 @@ def run_pipeline_here(experiment, results, *arguments, environment=()):
         stack.enter_context(contextlib.redirect_stderr(files[1]))
         stack.enter_context(contextlib.chdir(ROOT))
         serving = contextlib.nullcontext(forks_of_all())
-        stack.enter_context(unittest.mock.patch("semanticcmc.workflow.serving", lambda: serving))
+        stack.enter_context(unittest.mock.patch("semanticcmc.workflow.serving", lambda _: serving))
         stack.enter_context(unittest.mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"} | dict(environment)))
         status = main(command)
         for file in files:

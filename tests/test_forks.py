@@ -35,6 +35,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("modules")
     (folder / "told.py").write_text(TOLD)
     (folder / "ends.py").write_text("import sys; sys.exit(int(sys.argv[1]))")
+    (folder / "speaks.py").write_text("import sys; print('a'); print('b', file=sys.stderr); sys.exit(7)")
     (folder / "raises.py").write_text("raise ValueError('a reason')")
     (folder / "killed.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     (folder / "own.py").write_text(OWN)
@@ -95,6 +96,32 @@ def test_a_fork_finds_modules_where_its_caller_does(served, tmp_path):
 
 def test_a_fork_collects_its_own_garbage_and_passes_by_what_was_imported(served):
     assert start(served, "garbage").communicate()[0] == "True False\n"
+
+
+def test_no_module_comes_from_the_folder_that_a_run_is_started_in(tmp_path, monkeypatch):
+    (tmp_path / "seaborn.py").write_text("raise SystemExit('not the real one')")
+    (tmp_path / "told.py").write_text("import sys; print(sys.modules['seaborn'].__file__)")
+    monkeypatch.chdir(tmp_path)
+    with forks.serving() as variables:
+        given = os.environ | {"PYTHONPATH": f"{ROOT}/lib"} | variables | forks.FIXED
+        assert "site-packages" in start((tmp_path, given), "told").communicate()[0]
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_caller_without_a_stream_runs_the_module_itself(served, closed):
+    """Or the socket to what serves forks would be the fork's stream: its output would be taken for signals."""
+    command = f"exec {sys.executable} -m semanticcmc.forks speaks {closed}>&-"
+    assert subprocess.run(command, shell=True, cwd=served[0], env=served[1], timeout=60).returncode == 7
+
+
+def test_a_fork_leaves_what_all_share_when_it_ends(tmp_path):
+    """Matplotlib's folder, a temporary one where no home can be written."""
+    (tmp_path / "cache.py").write_text("import matplotlib, os; print(os.path.isdir(matplotlib.get_cachedir()))")
+    homeless = {key: value for key, value in os.environ.items() if key[:4] not in ("XDG_", "MPLC")}
+    homeless |= {"HOME": "/proc/none", "PYTHONPATH": f"{ROOT}/lib:{tmp_path}"}
+    with forks.serving(homeless) as variables:
+        said = [start((tmp_path, homeless | variables | forks.FIXED), "cache").communicate() for _ in range(2)]
+    assert [output for output, _ in said] == ["True\n"] * 2 and "Exception" not in said[0][1] + said[1][1]
 
 
 def test_an_error_is_told_in_the_callers_output(served):

@@ -17,12 +17,13 @@ import json
 import multiprocessing.util
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -41,8 +42,8 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[dict[str, str]]:
-    """Serve forks to processes that get the variables given; there are none but on Linux."""
+def serving(environment: Mapping[str, str] = os.environ) -> Iterator[dict[str, str]]:
+    """Serve forks to processes that have an environment and get the variables given; there are none but on Linux."""
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(socket.socket(socket.AF_UNIX))
         try:
@@ -55,9 +56,9 @@ def serving() -> Iterator[dict[str, str]]:
             yield {}
             return
         server = subprocess.Popen(
-            [sys.executable, "-u", "-m", "semanticcmc.forks", "--serve", str(listening.fileno())],
+            [sys.executable, "-uP", "-m", "semanticcmc.forks", "--serve", str(listening.fileno())],  # of no folder
             pass_fds=[listening.fileno()],
-            env=os.environ | FIXED | AS_A_KERNEL,
+            env=dict(environment) | FIXED | AS_A_KERNEL,
             stdin=subprocess.PIPE,  # it ends with this, whatever ends this process
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -125,6 +126,7 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with its parent
     gc.enable()
+    atexit.unregister(shutil.rmtree)  # of a folder that all share, as matplotlib's where no home can be written
     connection.close()
     os.setsid()  # what it sends to its group reaches no other job
     for number, file in enumerate(files):
@@ -136,7 +138,7 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
     os.chdir(job["folder"])
     os.environ.clear()
     os.environ |= job["environment"]
-    sys.path[:1] = [job["folder"], *filter(None, job["environment"].get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:0] = [job["folder"], *filter(None, job["environment"].get("PYTHONPATH", "").split(os.pathsep))]
     for slow in SLOW:
         sys.modules.pop(slow, None)
     multiprocessing.set_start_method(None, force=True)  # to others it is a main process
@@ -150,7 +152,8 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
 
 def _forked(arguments: list[str]) -> int | None:
     """Exit status of a fork that runs the module; None if there is none."""
-    if any(os.environ.get(name) != value for name, value in FIXED.items()):
+    there = all(os.path.exists(f"/proc/self/fd/{number}") for number in range(3))  # or a socket would be one of them
+    if not there or any(os.environ.get(name) != value for name, value in FIXED.items()):
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:

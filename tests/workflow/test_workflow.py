@@ -14,8 +14,10 @@ import nbformat
 import psutil
 import pytest
 
+from semanticcmc.forks import FIXED
 from semanticcmc.workflow import locked, resolve_experiment, run_snakemake
 from snakemake_logger_plugin_semanticcmc import MOST_ERRORS, Jobs
+from tests.conftest import forks_of_all
 
 
 def record(**fields):
@@ -229,6 +231,23 @@ def test_a_notebook_is_stopped_with_a_line_in_the_kernel_of_this_python(tmp_path
     assert said.splitlines()[-1] == "semantic_1s, seed 0: stopped at step 3 of 9, saved; run again to go on"
     assert not {"zmq", "Traceback (most recent call last):\n  File"} & set(said)
     assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_notebook_whose_kernel_does_not_hear_of_a_stop_begins_no_further_cell(tmp_path):
+    """As one that is about to start, which ignores interrupts: it would work on as an orphan."""
+    notebook = notebook_of(tmp_path / "a.ipynb", "import time; time.sleep(4)", "open('went_on', 'w')")
+    code = (
+        "import os, psutil, signal, sys, threading\n"
+        "from semanticcmc.cli import main\n"
+        "psutil.Process.send_signal = lambda *_: None\n"
+        "threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+        "sys.exit(main(['execute', *sys.argv[1:]]))\n"
+    )
+    command, env = [sys.executable, "-c", code, notebook, tmp_path / "out.ipynb"], os.environ | forks_of_all() | FIXED
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1] == "a.ipynb: stopped before its end; run again to go on"
+    assert not (tmp_path / "went_on").exists() and not (tmp_path / "out.ipynb").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -27,28 +27,23 @@ from semanticcmc.experiment import (
     read_values,
     repository_root,
 )
-from semanticcmc.forks import import_less, serving
+from semanticcmc.forks import PASSED_ON, import_less, serving
 from semanticcmc.run import NOTEBOOK, Stopped, atomic, available_cores, counted, handled, remove_torn, write_json
 from semanticcmc.workflow.checks import check_experiment
 
 LOG = "workflow.log"
 MOST_SEEDS = 1000
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCKED: dict[Path, int] = {}  # folders that this process keeps others out of
 # Relative paths in the YAML count from the repository.
-PATHS = (
-    ("world", "photographs"),
-    ("world", "classes"),
-    ("movies", "folder"),
-    ("movies", "manifest"),
-    ("stimuli", "folder"),
-    ("labels", "path"),
-    ("labels", "nouns"),
-    ("evaluation", "categories"),
-    ("classification", "train"),
-    ("classification", "test"),
-    ("timescales", "looks"),
-)
+PATHS = {
+    "world": ("photographs", "classes"),
+    "movies": ("folder", "manifest"),
+    "stimuli": ("folder",),
+    "labels": ("path", "nouns"),
+    "evaluation": ("categories",),
+    "classification": ("train", "test"),
+    "timescales": ("looks",),
+}
 
 
 def resolve_experiment(experiment: str | Path, results: str | Path | None = None, **given: Any) -> Experiment:
@@ -110,7 +105,7 @@ def _resolved(
         if not (place.exists() if option == "LABELS" else place.is_dir()):
             raise InputError(f"{option}={path}: no such folder{' or file' if option == 'LABELS' else ''}")
         values[section][key] = str(place.resolve())
-    for section, key in PATHS:
+    for section, key in ((section, key) for section, keys in PATHS.items() for key in keys):
         path = (values.get(section) or {}).get(key)
         if isinstance(path, str) and not Path(path).is_absolute():
             values[section][key] = str((repository_root() / Path(path).expanduser()).resolve())
@@ -168,8 +163,7 @@ def run(
         check_experiment(E)
         cores = cores or available_cores()
         sizes = {"network": len(E.networks), "seed": len(E.seeds), "core": cores}
-        said = ", ".join(counted(n, noun) for noun, n in sizes.items())
-        print(f"{E.title}\n  {said}; results in {E.folder}", flush=True)
+        print(f"{E.title}\n  {', '.join(counted(n, k) for k, n in sizes.items())}; results in {E.folder}", flush=True)
         status = run_snakemake(E, cores, snakemake)
     if status and status <= 128:  # else it is said already
         print(f"Stopped; what is finished stays. Snakemake's own log: {E.folder / LOG}", file=sys.stderr)
@@ -184,11 +178,11 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
     On so many `cores` at once, with further arguments. Returned is its exit status. Raises InputError when another run
     is at work in the same results folder.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(repository_root() / "Snakefile")]
     command += ["--directory", str(experiment.folder)]
     options = ["--logger=semanticcmc", f"--cores={cores}", "--rerun-incomplete", "--keep-going"]
     options.append(f"--max-checksum-file-size={2**60}")  # bytes decide, not times: results may be copied
-    with locked(experiment.folder) as lock, serving() as forks:
+    with locked(experiment.folder) as lock, contextlib.ExitStack() as stack:
         if any((experiment.folder / ".snakemake" / "locks").glob("*")):  # of a run that was killed
             subprocess.run([*command, "--cores", "1", "--unlock"], capture_output=True)
         remove_torn(experiment.folder)
@@ -196,6 +190,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
         if not os.access(Path.home(), os.W_OK):  # as on some clusters: a home of its own
             (home := experiment.folder / ".home").mkdir(exist_ok=True)
             environment = {k: v for k, v in environment.items() if not k.startswith("XDG_")} | {"HOME": str(home)}
+        forks = stack.enter_context(serving(environment))
         # In a group of its own, so that Ctrl-C comes to it from here alone, and what it says afterwards is not shown.
         process = subprocess.Popen(
             [*command, *options, *snakemake],
@@ -221,7 +216,7 @@ def run_snakemake(experiment: Experiment, cores: int, snakemake: Sequence[str] =
                     "\nStopping: a training saves first; what is finished stays, the same command goes on from here.\n"
                 )
 
-        with handled(stop, *STOPS):
+        with handled(stop, *PASSED_ON):
             for line in process.stderr or ():
                 if not stops:
                     tell(line)
@@ -246,11 +241,17 @@ def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]
     with tempfile.TemporaryDirectory() as jupyter, _stopped_by_interrupt() as stops:
         # The kernel of this Python, not what JUPYTER_PATH or a home holds.
         os.environ |= {"JUPYTER_PATH": "", "JUPYTER_DATA_DIR": jupyter, "JUPYTER_PREFER_ENV_PATH": "1"}
+
+        def start_cell(**_: object) -> None:  # a kernel that was starting did not hear of it
+            if stops:
+                raise Stopped(f"{notebook.name}: stopped before its end; run again to go on")
+
         command = [sys.executable, "-m", "semanticcmc.forks", "ipykernel_launcher", "-f", "{connection_file}"]
         kernel = {"argv": command, "display_name": "Python 3 (ipykernel)", "language": "python"}
         write_json(Path(jupyter, "kernels", "forked", "kernel.json"), kernel)
         try:
             options: dict[str, Any] = {"kernel_name": "forked", "progress_bar": False, "log_output": True}
+            options["on_cell_start"] = start_cell
             if len(os.fsencode(place := f"{jupyter}/k")) + 2 <= zmq.IPC_PATH_MAX_LEN:  # sockets "k-1" to "k-5": a port
                 options["config"] = Config(KernelManager={"transport": "ipc", "ip": place})  # others may take meanwhile
             papermill.execute_notebook(notebook, unfinished, parameters, cwd=str(Path.cwd()), **options)
@@ -276,7 +277,7 @@ def _stopped_by_interrupt() -> Iterator[list[int]]:
         for kernel in kernels:
             kernel.send_signal(signal.SIGINT)
 
-    with handled(interrupt, *STOPS):
+    with handled(interrupt, *PASSED_ON):
         yield stops
 
 
@@ -288,10 +289,8 @@ def _say_where(experiment: Experiment) -> None:
     for what, place in places.items():
         if (experiment.folder / place).exists():
             print(f"  {what:<11}{experiment.folder / place}")
-    for list_of, said in (
-        ("frames", "LEFT OUT   {} could not be used"),
-        ("labels", "NOT MATCHED {} of the films and the labels"),
-    ):
+    faults = {"frames": "LEFT OUT   {} could not be used", "labels": "NOT MATCHED {} of the films and the labels"}
+    for list_of, said in faults.items():
         if (file := experiment.folder / list_of / "films.csv").exists():
             with file.open(encoding="utf-8", newline="") as rows:
                 problems = [f"{row['movie_id']}: {row['problem']}" for row in csv.DictReader(rows) if row["problem"]]
