@@ -147,12 +147,12 @@ class LogHandler(LogHandlerBase):
         )
         minutes, seconds = divmod(int(time.time() - self.began), 60)
         parts = [f"[{minutes:3d}:{seconds:02d}] {self.jobs.done} of {self.jobs.total} jobs"]
-        if self.jobs.done < self.jobs.total:
+        if self.jobs.done < self.jobs.total and not self.closed.is_set():
             cores = int(os.environ.get("SEMANTICCMC_CORES", "1"))  # that ``run_snakemake`` gave
             left_s = self.jobs.left_s(cores, [left for _, left in steps if left is not None])
             parts.append(f"about {duration(left_s)} left")
-        if self.jobs.failed:
-            parts.append(f"FAILED: {', '.join(dict.fromkeys(rule for rule, _ in self.jobs.failed))}, the others go on")
+        if failed := dict.fromkeys(rule for rule, _ in self.jobs.failed):
+            parts.append(f"FAILED: {', '.join(failed)}" + ", the others go on" * (not self.closed.is_set()))
         print(" | ".join([*parts, what] if what else parts), flush=True)
 
     def _steps(self) -> list[tuple[str, float | None]]:
