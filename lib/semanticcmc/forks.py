@@ -152,8 +152,8 @@ def _work(connection: socket.socket, files: list[int], job: dict[str, Any], main
 
 def _forked(arguments: list[str]) -> int | None:
     """Exit status of a fork that runs the module; None if there is none."""
-    there = all(os.path.exists(f"/proc/self/fd/{number}") for number in range(3))  # or a socket would be one of them
-    if not there or any(os.environ.get(name) != value for name, value in FIXED.items()):
+    streams = all(os.path.exists(f"/proc/self/fd/{number}") for number in range(3))  # or a socket would be one
+    if not streams or any(os.environ.get(name) != value for name, value in FIXED.items()):
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:

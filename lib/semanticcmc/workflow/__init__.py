@@ -282,8 +282,8 @@ def _stopped_by_interrupt() -> Iterator[list[int]]:
 
 
 def _say_where(experiment: Experiment) -> None:
-    documents = ("poster/poster.html", "poster/poster.pdf", "paper/paper.html", "paper/paper.pdf")
-    places = dict(zip(("poster", "poster, A0", "paper", "paper, A4"), documents, strict=True))
+    places = {"poster": "poster/poster.html", "poster, A0": "poster/poster.pdf"}
+    places |= {"paper": "paper/paper.html", "paper, A4": "paper/paper.pdf"}
     places |= {what: f"{what.lower()}/" for what in ("notebooks", "figures", "tables", "RDMs", "networks")}
     print("Finished.")
     for what, place in places.items():
